@@ -1,0 +1,66 @@
+# Everything here works on a machine with Python 3.11 or newer and nothing else.
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench synth docs lock clean format
+
+PYTHON ?= python3
+PORT ?= 8080
+ARGS ?=
+PY := .venv/bin/python
+UV := UV_PYTHON_DOWNLOADS=never .venv/bin/uv
+INSTALL := $(UV) pip install --quiet --python $(PY) --require-hashes --compile-bytecode
+COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-annotate --custom-compile-command "make lock"
+OURSELVES := pyproject.toml
+
+help: ## what there is to make
+	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' $(MAKEFILE_LIST)
+
+run: .venv/run ## the whole service with a simulated cluster (PORT=8080, ARGS="--no-simulate …")
+	@exec .venv/bin/hpcobs up --port $(PORT) $(ARGS)
+
+test: .venv/dev ## the whole test suite (ARGS="-k name")
+	@$(PY) -m pytest -n 2 --dist loadgroup $(ARGS)
+
+check: .venv/dev ## lint, format, types, import rules
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@$(PY) -m mypy
+	@.venv/bin/lint-imports
+
+format: .venv/dev ## put the code in form
+	@.venv/bin/ruff check --fix --quiet .
+	@.venv/bin/ruff format .
+
+bench: .venv/dev ## the benchmarks (ARGS="events scrape")
+	@$(PY) -m bench $(ARGS)
+
+synth: .venv/dev ## the CloudFormation templates
+	@$(PY) -m infra.synth $(ARGS)
+
+docs: .venv/dev ## the documentation, into site/
+	@.venv/bin/mkdocs build --strict --quiet
+
+.venv/uv: lock/uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "hpcobs needs Python 3.11 or newer; set PYTHON=… (this is $$($(PYTHON) --version))"; exit 1; }
+	@test -x $(PY) || $(PYTHON) -m venv .venv || \
+		{ echo "python -m venv failed: install your system's python3-venv package"; exit 1; }
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r lock/uv.txt
+	@touch $@
+
+.venv/run: .venv/uv lock/run.txt $(OURSELVES)
+	@$(INSTALL) -r lock/run.txt
+	@$(UV) pip install --quiet --python $(PY) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/dev: .venv/run lock/dev.txt
+	@$(INSTALL) -r lock/dev.txt
+	@touch $@
+
+lock: .venv/uv ## choose the newest versions that fit, and pin them
+	@$(COMPILE) --upgrade pyproject.toml -o lock/layer.txt
+	@$(COMPILE) --upgrade pyproject.toml --extra local lock/build.in -c lock/layer.txt -o lock/run.txt
+	@$(COMPILE) --upgrade pyproject.toml --extra local lock/build.in --group dev -c lock/run.txt -o lock/dev.txt
+
+clean: ## forget what was built; the data in .hpcobs stays
+	@rm -rf .venv site cdk.out .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,64 @@
+"""Cold starts: importing each function's handler, beside importing the libraries it stands on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from bench.measuring import Figure, show
+
+ROUNDS = 7
+
+# What the storage layer and the HTTP edge cannot do without.
+_DATABASE = "import psycopg, msgspec; "
+_HTTP = "from aws_lambda_powertools.event_handler import APIGatewayHttpResolver; "
+_LOG = "from aws_lambda_powertools import Logger; "
+
+FLOORS = {
+    "api": _LOG + _HTTP + _DATABASE + "import pydantic",
+    "events": _LOG + _HTTP + _DATABASE + "import pydantic",
+    "ingest": _LOG + _HTTP + "import msgspec",
+    "metrics": _LOG + _HTTP + _DATABASE,
+    "authorizer": "import jwt, msgspec",
+    "collector": _LOG + _DATABASE,
+    "retention": _LOG + _DATABASE,
+}
+READY = {
+    "api": "bootstrap.jobs()",
+    "events": "bootstrap.job_events()",
+    "ingest": "bootstrap.ingestion()",
+    "metrics": "bootstrap.scrape()",
+    "authorizer": "bootstrap.authenticator()",
+    "collector": "bootstrap.collection()",
+    "retention": "bootstrap.retention()",
+}
+ENVIRONMENT = {
+    "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
+    "AUTH_SECRET": "x" * 32,
+    "AWS_LAMBDA_FUNCTION_NAME": "bench",
+    "POWERTOOLS_SERVICE_NAME": "bench",
+}
+
+
+def run() -> None:
+    """Measure and print: the handler's import and what its first request makes, without I/O."""
+    for function, floor in FLOORS.items():
+        handler = f"import functions.{function}.handler; from hpcobs import bootstrap; "
+        floors, products = [], []
+        for _ in range(ROUNDS):
+            floors.append(_milliseconds(floor))
+            products.append(_milliseconds(handler + READY[function]))
+        show(
+            f"Cold start of {function}, {ROUNDS} rounds",
+            Figure("its libraries", "ms", floors),
+            [Figure("handler, ready for its first request", "ms", products)],
+            target="≤ 1.3 × its libraries",
+        )
+
+
+def _milliseconds(code: str) -> float:
+    timing = "import time; began = time.perf_counter()\n"
+    script = f"{timing}{code}\nprint((time.perf_counter() - began) * 1000)"
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=ENVIRONMENT)
+    return float(done.stdout)

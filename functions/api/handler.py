@@ -1,0 +1,18 @@
+"""The ``api`` function: ``functions.api.handler.lambda_handler``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from functions.api import about, jobs, series
+from hpcobs.http.app import HttpApp
+
+if TYPE_CHECKING:
+    from hpcobs.http.request import Event
+
+app = HttpApp("api", about.router, jobs.router, series.router)
+
+
+def lambda_handler(event: Event, context: Any) -> dict[str, Any]:
+    """Answer a request for jobs or for the contract; also every request that matches no route."""
+    return app.handle(event, context)

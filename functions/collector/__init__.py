@@ -1,0 +1,1 @@
+"""The schedule that drains the queue into the database."""

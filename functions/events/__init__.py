@@ -1,0 +1,1 @@
+"""What the cluster's hooks and its controller tell of jobs."""

@@ -1,0 +1,1 @@
+"""Batches of samples, on their way to the queue."""

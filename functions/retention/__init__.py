@@ -1,0 +1,1 @@
+"""The hourly schedule that makes room and ends what is old."""

@@ -1,0 +1,58 @@
+"""The caller as its token names it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ADMIN = "admin"
+"""The scope that implies all others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """Who a token was issued to, and what it allows.
+
+    ``node`` limits it to that node's events and samples, ``user`` to that user's jobs.
+    ``expires_at`` is in seconds since 1970.
+    """
+
+    subject: str
+    scopes: frozenset[str] = frozenset()
+    node: str | None = None
+    user: str | None = None
+    expires_at: int | None = None
+
+    def allows(self, scope: str) -> bool:
+        """Whether the token has the scope, or is an administrator's."""
+        return scope in self.scopes or ADMIN in self.scopes
+
+    def as_context(self) -> dict[str, str | int]:
+        """The principal as an authorizer's context, which the gateway hands to the functions."""
+        context: dict[str, str | int | None] = {
+            "subject": self.subject,
+            "scopes": " ".join(sorted(self.scopes)),
+            "node": self.node,
+            "user": self.user,
+            "expires_at": self.expires_at,
+        }
+        return {name: value for name, value in context.items() if value is not None}
+
+    @classmethod
+    def from_context(cls, context: Mapping[str, Any]) -> Principal:
+        """The principal in an authorizer's context."""
+        expires_at = context.get("expires_at")
+        return cls(
+            subject=str(context["subject"]),
+            scopes=frozenset(str(context.get("scopes") or "").split()),
+            node=context.get("node") or None,
+            user=context.get("user") or None,
+            expires_at=int(expires_at) if expires_at is not None else None,
+        )
+
+
+ANONYMOUS = Principal(subject="anonymous")
+"""Whoever calls a route that asks for no token."""

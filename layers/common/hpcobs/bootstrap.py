@@ -1,0 +1,214 @@
+"""The composition root: the one place that names concrete adapters.
+
+Each factory is made once per process, when it is first asked for, and imports only what it needs: a
+cold start does no work that it may not need.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from hpcobs import __version__
+from hpcobs.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from hpcobs.auth.authenticator import Authenticator
+    from hpcobs.domain.first_heard import Origin
+    from hpcobs.ports.queue import SampleQueue
+    from hpcobs.service.collection import Collection
+    from hpcobs.service.health import Health
+    from hpcobs.service.ingestion import Ingestion
+    from hpcobs.service.jobs import Jobs
+    from hpcobs.service.lifecycle import JobEvents
+    from hpcobs.service.retention import Retention
+    from hpcobs.service.scrape import Scrape
+    from hpcobs.storage.connections import Connections
+    from hpcobs.storage.store import PostgresStore
+    from hpcobs.storage.timings import OperationTimings
+
+REQUEST_STATEMENT_TIMEOUT_SECONDS = 10.0
+WORKER_STATEMENT_TIMEOUT_SECONDS = 60.0
+
+
+@cache
+def settings() -> Settings:
+    """The environment's settings."""
+    return read_settings()
+
+
+@cache
+def origin() -> Origin:
+    """Where this service's jobs come from."""
+    from hpcobs.domain.first_heard import Origin
+    from hpcobs.domain.jobs import SchedulerType
+
+    return Origin(
+        home_cluster=settings().cluster_name,
+        scheduler_type=SchedulerType(settings().scheduler_backend),
+        ingest_version=__version__,
+    )
+
+
+@cache
+def timings() -> OperationTimings:
+    """What storage operations of this process cost."""
+    from hpcobs.storage.timings import OperationTimings
+
+    return OperationTimings()
+
+
+@cache
+def connections() -> Connections:
+    """The connections that requests run on: no statement keeps a client waiting for long."""
+    return _connections(REQUEST_STATEMENT_TIMEOUT_SECONDS)
+
+
+@cache
+def worker_connections() -> Connections:
+    """The connections of the collector and of retention, whose statements may take longer."""
+    return _connections(WORKER_STATEMENT_TIMEOUT_SECONDS)
+
+
+def _connections(statement_timeout_seconds: float) -> Connections:
+    """One connection in a Lambda, a pool elsewhere."""
+    from hpcobs.storage.connections import PooledConnections, SingleConnection
+    from hpcobs.storage.conninfo import connect_arguments
+
+    arguments = connect_arguments(settings())
+    if settings().db_max_conns == 1:
+        return SingleConnection(arguments, statement_timeout_seconds=statement_timeout_seconds)
+    return PooledConnections(
+        arguments, settings(), statement_timeout_seconds=statement_timeout_seconds
+    )
+
+
+@cache
+def store() -> PostgresStore:
+    """The database as repositories."""
+    from hpcobs.storage.store import PostgresStore
+
+    return PostgresStore(connections(), timings())
+
+
+@cache
+def queue() -> SampleQueue:
+    """SQS where its URL is set, the database's own queue elsewhere."""
+    if settings().samples_queue_url:
+        from hpcobs.queue.sqs import SqsQueue
+
+        return SqsQueue(
+            settings().samples_queue_url or "",
+            dead_letter_url=settings().samples_dead_letter_queue_url,
+        )
+    from hpcobs.queue.postgres import PostgresQueue
+
+    return PostgresQueue(connections())
+
+
+@cache
+def job_events() -> JobEvents:
+    """The use cases of the events routes."""
+    from hpcobs.service.lifecycle import JobEvents
+
+    return JobEvents(store(), origin())
+
+
+@cache
+def jobs() -> Jobs:
+    """The use cases of the jobs routes."""
+    from hpcobs.service.jobs import Jobs
+
+    return Jobs(store())
+
+
+@cache
+def ingestion() -> Ingestion:
+    """The use case of the samples route."""
+    from hpcobs.service.ingestion import Ingestion
+
+    return Ingestion(queue())
+
+
+@cache
+def collection() -> Collection:
+    """The use case of the collector's schedule."""
+    from hpcobs.service.collection import Collection, CollectionRules
+    from hpcobs.storage.sink import PostgresSink
+
+    rules = CollectionRules(
+        home_cluster=settings().cluster_name,
+        interval_seconds=settings().collect_interval_seconds,
+        retention_days=settings().metrics_retention_days,
+    )
+    return Collection(queue(), PostgresSink(worker_connections(), timings()), rules)
+
+
+@cache
+def retention() -> Retention:
+    """The use case of the retention schedule."""
+    from hpcobs.service.retention import Retention, RetentionLimits
+    from hpcobs.storage.retention import PostgresExpiry
+
+    limits = RetentionLimits(
+        samples_days=settings().metrics_retention_days,
+        audit_days=settings().audit_retention_days,
+    )
+    return Retention(PostgresExpiry(worker_connections(), timings()), limits)
+
+
+@cache
+def scrape() -> Scrape:
+    """The use case of the metrics route."""
+    from hpcobs.exposition.text import write
+    from hpcobs.service.scrape import Scrape
+    from hpcobs.storage.scrape import PostgresScrape
+
+    return Scrape(PostgresScrape(connections(), timings()), queue(), write)
+
+
+@cache
+def health() -> Health:
+    """Whether the service can do its work."""
+    from hpcobs.service.health import Health
+
+    return Health(database=store().ping, queue=queue().depth, version=__version__)
+
+
+@cache
+def authenticator() -> Authenticator:
+    """Checks tokens by the site's secret."""
+    from hpcobs.auth.authenticator import Authenticator
+    from hpcobs.auth.secrets import secret
+
+    return Authenticator(
+        secret(settings()), issuer=settings().auth_issuer, audience=settings().auth_audience
+    )
+
+
+def reset() -> None:
+    """Forget everything made so far; for tests, which change the environment."""
+    for opened in (connections, worker_connections):
+        if opened.cache_info().currsize:
+            opened().close()
+    for factory in _FACTORIES:
+        factory.cache_clear()
+
+
+_FACTORIES = (
+    settings,
+    origin,
+    timings,
+    connections,
+    worker_connections,
+    store,
+    queue,
+    job_events,
+    jobs,
+    ingestion,
+    collection,
+    retention,
+    scrape,
+    health,
+    authenticator,
+)

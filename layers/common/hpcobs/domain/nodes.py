@@ -1,0 +1,18 @@
+"""Nodes as the controller and the nodes themselves describe them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeReport:
+    """One node in the controller's view; ``state`` is the scheduler's own word, lower case."""
+
+    node: str
+    state: str
+    cluster_name: str | None = None
+    cpus: int | None = None
+    memory_total_mb: int | None = None
+    gpus: int | None = None
+    cpu_load: float | None = None

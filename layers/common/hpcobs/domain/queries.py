@@ -1,0 +1,55 @@
+"""What may be asked of jobs and series."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from hpcobs.domain.jobs import Job
+    from hpcobs.domain.states import JobState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFilter:
+    """Which jobs; None means any. ``search`` is a prefix of the id, the name or the user."""
+
+    state: JobState | None = None
+    user: str | None = None
+    node: str | None = None
+    partition: str | None = None
+    account: str | None = None
+    cluster: str | None = None
+    started_after: datetime | None = None
+    started_before: datetime | None = None
+    search: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a page ends: the last job's start and id. The next page holds what is older."""
+
+    start_time: datetime
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobPage:
+    """Jobs newest first. ``total`` counts to 10,001 at the most, which stands for "more"."""
+
+    jobs: tuple[Job, ...]
+    total: int
+    next_position: Position | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesQuery:
+    """Which part of a job's series: from ``start`` to before ``end``; no resolution means raw."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+    limit: int = 1000
+    resolution_seconds: int | None = None
+    node: str | None = None

@@ -1,0 +1,104 @@
+"""A job's run: how it begins, begins again after a requeue, and ends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from hpcobs.domain.jobs import RunEnd, Usage
+from hpcobs.domain.states import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from hpcobs.domain.events import NodeEnd
+    from hpcobs.domain.jobs import Job, SchedulerInfo
+
+
+def begun_again(
+    job: Job, *, since: datetime, restart_count: int, state: JobState = JobState.RUNNING
+) -> Job:
+    """The job at the start of its next run: no end, and statistics anew from ``since``."""
+    return replace(
+        job,
+        state=state,
+        start_time=since,
+        end_time=None,
+        restart_count=restart_count,
+        start_estimated=False,
+        ended_by=None,
+        unmatched_end=None,
+        usage=Usage(),
+        statistics_since=since,
+        scheduler=without_verdict(job.scheduler),
+    )
+
+
+def ended(job: Job, end: RunEnd) -> Job:
+    """The job at its end. One that never was seen running has its start estimated to be there."""
+    never_ran = job.state is JobState.PENDING
+    return replace(
+        job,
+        state=end.state,
+        start_time=end.ended_at if never_ran else job.start_time,
+        start_estimated=job.start_estimated or never_ran,
+        end_time=max(end.ended_at, job.start_time),
+        ended_by=end.by,
+        scheduler=_with_exit(without_verdict(job.scheduler), end),
+    )
+
+
+def corrected(job: Job, end: RunEnd) -> Job:
+    """The ended job, by the word of a higher authority; when it ended stays as it was."""
+    scheduler = job.scheduler
+    if end.state is not job.state:
+        scheduler = without_verdict(scheduler)
+    return replace(job, state=end.state, ended_by=end.by, scheduler=_with_exit(scheduler, end))
+
+
+def end_after(job: Job, moment: datetime) -> RunEnd | None:
+    """The most believed end known of the job that came after ``moment``, if there is one."""
+    known = [end for end in (_own_end(job), job.unmatched_end) if end and end.ended_at > moment]
+    return max(known, key=lambda end: (end.by, end.ended_at), default=None)
+
+
+def _own_end(job: Job) -> RunEnd | None:
+    if job.end_time is None or job.ended_by is None:
+        return None
+    state, exit_code, signal = verdict(job)
+    return RunEnd(
+        ended_at=job.end_time, state=state, by=job.ended_by, exit_code=exit_code, signal=signal
+    )
+
+
+def verdict(job: Job) -> tuple[JobState, int | None, int | None]:
+    """State, exit code and signal: what a correction may change."""
+    if job.scheduler is None:
+        return (job.state, None, None)
+    return (job.state, job.scheduler.exit_code, job.scheduler.signal)
+
+
+def without_verdict(scheduler: SchedulerInfo | None) -> SchedulerInfo | None:
+    """The scheduler's facts without its word on a state that is over."""
+    if scheduler is None:
+        return None
+    return replace(scheduler, raw_state=None, exit_code=None, signal=None, state_reason=None)
+
+
+def _with_exit(scheduler: SchedulerInfo | None, end: RunEnd) -> SchedulerInfo | None:
+    if scheduler is None:
+        return None
+    return replace(
+        scheduler,
+        exit_code=scheduler.exit_code if end.exit_code is None else end.exit_code,
+        signal=scheduler.signal if end.signal is None else end.signal,
+    )
+
+
+_SEVERITY = (JobState.COMPLETED, JobState.CANCELLED, JobState.FAILED)
+
+
+def worst(ends: Sequence[NodeEnd]) -> NodeEnd:
+    """The end that stands for the whole job: failed before cancelled before completed."""
+    return max(ends, key=lambda end: (_SEVERITY.index(end.state), end.exit_code or 0, end.node))

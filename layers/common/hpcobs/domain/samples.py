@@ -1,0 +1,143 @@
+"""Samples: what a job used on one node at one moment.
+
+Named tuples in the column order of their tables, because millions of them go through COPY.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+class Sample(NamedTuple):
+    """A job's use of one node at ``timestamp``.
+
+    ``cpu_usage`` and ``gpu_usage`` are percent of the allocation (0–100); ``*_total`` are counters
+    since the job's start on that node; None is "not read", never zero.
+    """
+
+    job_id: str
+    timestamp: datetime
+    node: str
+    cpu_usage: float
+    memory_usage_mb: int
+    gpu_usage: float | None = None
+    memory_peak_mb: int | None = None
+    oom_kills: int | None = None
+    cpu_seconds_total: float | None = None
+    cpu_throttled_seconds_total: float | None = None
+    io_read_bytes_total: int | None = None
+    io_write_bytes_total: int | None = None
+
+
+class QueuedSample(NamedTuple):
+    """A sample as it came off the queue: its batch, its place there, then its fields."""
+
+    batch_id: str
+    position: int
+    job_id: str
+    timestamp: datetime
+    node: str
+    cpu_usage: float
+    memory_usage_mb: int
+    gpu_usage: float | None = None
+    memory_peak_mb: int | None = None
+    oom_kills: int | None = None
+    cpu_seconds_total: float | None = None
+    cpu_throttled_seconds_total: float | None = None
+    io_read_bytes_total: int | None = None
+    io_write_bytes_total: int | None = None
+
+
+class GpuSample(NamedTuple):
+    """One GPU's reading for a job on a node at ``timestamp``."""
+
+    job_id: str
+    timestamp: datetime
+    node: str
+    gpu_id: str
+    gpu_vendor: str
+    utilization_percent: float | None = None
+    memory_used_mb: int | None = None
+    memory_total_mb: int | None = None
+    power_watts: float | None = None
+    temperature_celsius: float | None = None
+
+
+class HostReading(NamedTuple):
+    """What a node says of itself along with a batch of samples."""
+
+    node: str
+    seen_at: datetime
+    cluster_name: str | None = None
+    cpus: int | None = None
+    memory_total_mb: int | None = None
+    memory_used_mb: int | None = None
+    cpu_load: float | None = None
+    gpus: int | None = None
+
+
+class RejectedSample(NamedTuple):
+    """A sample set aside: ``reason`` says why, ``payload`` is the sample as it came (JSON)."""
+
+    batch_id: str
+    position: int
+    node: str
+    job_id: str | None
+    reason: str
+    payload: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What became of samples: how many of each."""
+
+    stored: int = 0
+    duplicates: int = 0
+    waiting: int = 0
+    rejected: int = 0
+
+    def __add__(self, other: Stored) -> Stored:
+        """Both together."""
+        return Stored(
+            self.stored + other.stored,
+            self.duplicates + other.duplicates,
+            self.waiting + other.waiting,
+            self.rejected + other.rejected,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SamplePoint:
+    """One point of a job's series: a raw sample, or a bucket's averages and maxima."""
+
+    timestamp: datetime
+    node: str | None
+    cpu_usage: float
+    memory_usage_mb: float
+    gpu_usage: float | None
+    cpu_usage_max: float | None = None
+    memory_usage_mb_max: float | None = None
+    gpu_usage_max: float | None = None
+    count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GpuPoint:
+    """One point of a GPU's series: a raw reading, or a bucket's averages and maxima."""
+
+    timestamp: datetime
+    node: str
+    gpu_id: str
+    gpu_vendor: str
+    utilization_percent: float | None
+    memory_used_mb: float | None
+    memory_total_mb: float | None
+    power_watts: float | None
+    temperature_celsius: float | None
+    utilization_percent_max: float | None = None
+    memory_used_mb_max: float | None = None
+    count: int | None = None

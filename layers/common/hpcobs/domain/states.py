@@ -1,0 +1,85 @@
+"""The five states of a job, and how Slurm's states and exits map to them.
+
+Sources: ``squeue(1)`` JOB STATE CODES; the state table of the contract.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from hpcobs.domain.errors import InvalidStateError
+
+
+class JobState(StrEnum):
+    """A job's normalised state."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the job has ended."""
+        return self not in (JobState.PENDING, JobState.RUNNING)
+
+    @classmethod
+    def parse(cls, text: str, *, field: str = "state") -> JobState:
+        """The state named by ``text``; InvalidStateError names ``field`` otherwise."""
+        try:
+            return cls(text)
+        except ValueError:
+            known = ", ".join(cls)
+            raise InvalidStateError(field, f"must be one of {known}") from None
+
+
+_SLURM_STATES: dict[JobState, tuple[str, ...]] = {
+    JobState.PENDING: (
+        "PENDING",
+        "CONFIGURING",
+        "REQUEUED",
+        "RESIZING",
+        "SUSPENDED",
+        "RESV_DEL_HOLD",
+        "REQUEUE_FED",
+        "REQUEUE_HOLD",
+        "SPECIAL_EXIT",
+    ),
+    JobState.RUNNING: ("RUNNING", "COMPLETING", "SIGNALING", "STAGE_OUT"),
+    JobState.COMPLETED: ("COMPLETED",),
+    JobState.FAILED: ("FAILED", "BOOT_FAIL", "DEADLINE", "NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT"),
+    JobState.CANCELLED: ("CANCELLED", "PREEMPTED", "REVOKED"),
+}
+_FROM_SLURM = {raw: state for state, raws in _SLURM_STATES.items() for raw in raws}
+
+CANCELLING_SIGNALS = frozenset({9, 15})
+"""SIGKILL and SIGTERM: what ``scancel`` sends."""
+
+
+def from_slurm(raw_state: str) -> JobState:
+    """The state for Slurm's ``raw_state``, e.g. ``CANCELLED by 1000`` or ``COMPLETED+``.
+
+    Flags after a ``+`` or a space are dropped; an unknown state is an InvalidStateError.
+    """
+    words = raw_state.replace("+", " ").split()
+    name = words[0].upper() if words else ""
+    try:
+        return _FROM_SLURM[name]
+    except KeyError:
+        raise InvalidStateError("state", f"{raw_state!r} is not a known Slurm state") from None
+
+
+def checked_final(state: JobState, *, exit_code: int | None, signal: int | None) -> JobState:
+    """The final state, after ``completed`` was checked against exit code and signal.
+
+    An epilog cannot know why a job ended: a signal that ``scancel`` sends means cancelled, any
+    other signal or a non-zero exit means failed. ``failed`` and ``cancelled`` stand as given.
+    """
+    if not state.is_terminal:
+        raise InvalidStateError("final_state", "must be completed, failed or cancelled")
+    if state is not JobState.COMPLETED:
+        return state
+    if signal in CANCELLING_SIGNALS:
+        return JobState.CANCELLED
+    return JobState.FAILED if signal or exit_code else JobState.COMPLETED

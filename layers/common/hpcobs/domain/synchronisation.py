@@ -1,0 +1,99 @@
+"""How a job changes when the controller tells what it sees: the most believed word of all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from hpcobs.domain.audit import ChangeType
+from hpcobs.domain.jobs import Authority
+from hpcobs.domain.merging import filled_scheduler, overridden
+from hpcobs.domain.outcomes import Outcome, skipped, updated
+from hpcobs.domain.runs import begun_again, verdict, without_verdict
+from hpcobs.domain.states import JobState
+
+if TYPE_CHECKING:
+    from hpcobs.domain.jobs import Job
+
+
+def sync(job: Job, seen: Job, *, restart_known: bool = True) -> Outcome:
+    """The controller's view ``seen`` of a known job.
+
+    ``restart_known`` is False where the controller did not tell the restart count.
+    """
+    restarts = seen.restart_count if restart_known else job.restart_count
+    if restarts < job.restart_count:
+        return skipped(job, "view of an earlier run")
+    if restarts > job.restart_count:
+        return _next_run(job, seen)
+    if _outdated(job, seen):
+        return skipped(job, "an older view than what is known")
+    if job.state.is_terminal:
+        return _after_end(job, seen)
+    after = _believed(job, seen)
+    if _same(job, after):
+        return skipped(job, "unchanged")
+    moved = after.statistics_since != job.statistics_since
+    return updated(after, f"job {after.state}", recompute=moved)
+
+
+def _outdated(job: Job, seen: Job) -> bool:
+    observed_at = seen.scheduler_seen_at
+    if seen.state.is_terminal or observed_at is None:
+        return False
+    if job.scheduler_seen_at is not None and observed_at < job.scheduler_seen_at:
+        return True
+    started = job.state is JobState.RUNNING and not job.start_estimated
+    return started and observed_at < job.start_time
+
+
+def _next_run(job: Job, seen: Job) -> Outcome:
+    running = seen.state is not JobState.PENDING
+    since = seen.start_time if running else (seen.scheduler_seen_at or seen.start_time)
+    opened = begun_again(job, since=since, restart_count=seen.restart_count, state=seen.state)
+    after = replace(_believed(opened, seen), statistics_since=since)
+    return updated(after, "requeued: a new run begins", recompute=True)
+
+
+def _after_end(job: Job, seen: Job) -> Outcome:
+    if not seen.state.is_terminal or job.ended_by is Authority.CONTROLLER_SYNC:
+        return skipped(job, f"job has already ended ({job.state})")
+    after = _believed(job, seen)
+    moved = after.statistics_since != job.statistics_since
+    if verdict(after) == verdict(job):
+        return updated(after, "end confirmed", recompute=moved)
+    return updated(
+        after,
+        f"end corrected: {after.state}",
+        change=ChangeType.CORRECTION,
+        recompute=moved,
+    )
+
+
+def _believed(job: Job, seen: Job) -> Job:
+    """All that the controller tells is taken over; what only the nodes know stays."""
+    scheduler = filled_scheduler(seen.scheduler, without_verdict(job.scheduler))
+    since = job.statistics_since
+    if since is not None and seen.state is not JobState.PENDING:
+        since = seen.start_time
+    return replace(
+        job,
+        user=seen.user,
+        nodes=seen.nodes or job.nodes,
+        state=seen.state,
+        start_time=seen.start_time,
+        end_time=seen.end_time,
+        name=seen.name or job.name,
+        array_job_id=seen.array_job_id or job.array_job_id,
+        array_task_id=seen.array_task_id or job.array_task_id,
+        resources=overridden(job.resources, seen.resources),
+        scheduler=scheduler,
+        start_estimated=False,
+        statistics_since=since,
+        ended_by=seen.ended_by,
+        scheduler_seen_at=seen.scheduler_seen_at,
+    )
+
+
+def _same(before: Job, after: Job) -> bool:
+    return replace(after, scheduler_seen_at=before.scheduler_seen_at) == before

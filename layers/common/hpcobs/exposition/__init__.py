@@ -1,0 +1,1 @@
+"""Prometheus and OpenMetrics text, written straight from rows."""

@@ -1,0 +1,198 @@
+"""A snapshot as text, in one pass over its rows.
+
+Formats: Prometheus text 0.0.4 and OpenMetrics 1.0. Every line of a family stands together, families
+are in the order of their table, and rows in that of their query: two scrapes of the same state are
+equal.
+"""
+
+from __future__ import annotations
+
+from itertools import accumulate, islice
+from typing import TYPE_CHECKING
+
+from hpcobs.domain.states import JobState
+from hpcobs.exposition.families import FAMILIES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from hpcobs.exposition.families import Family
+    from hpcobs.ports.scrape import OperationTotals, Row, Snapshot
+
+Pieces = dict[str, list[str]]
+"""The lines of each family, many in a piece, by the family's name."""
+
+Columns = dict[tuple[str, ...], list[tuple[str, int]]]
+"""Which families take their numbers from which column of a row, by the labels that they share."""
+
+CHUNK_ROWS = 1000
+_BY_NAME = {family.name: family for family in FAMILIES}
+
+
+def write(snapshot: Snapshot, *, openmetrics: bool) -> str:
+    """The exposition of a snapshot, as OpenMetrics or as Prometheus text."""
+    pieces: Pieces = {}
+    for group, add in _GROUPS.items():
+        if group in snapshot.groups:
+            add(pieces, snapshot)
+    page: list[str] = []
+    for family in FAMILIES:
+        if found := pieces.get(family.name):
+            page += (_heading(family, openmetrics=openmetrics), *found)
+    if openmetrics:
+        page.append("# EOF\n")
+    return "".join(page)
+
+
+def _heading(family: Family, *, openmetrics: bool) -> str:
+    name = family.name
+    if openmetrics and family.type == "counter":
+        name = name.removesuffix("_total")
+    return f"# HELP {name} {family.help}\n# TYPE {name} {family.type}\n"
+
+
+def _columns(first: int, *names: str) -> Columns:
+    """The families whose numbers stand in the columns from ``first`` on."""
+    columns: Columns = {}
+    for index, name in enumerate(names, first):
+        columns.setdefault(_BY_NAME[name].labels, []).append((name, index))
+    return columns
+
+
+_JOB_NODES = _columns(
+    3,
+    "hpc_job_runtime_seconds",
+    "hpc_job_cpu_usage_percent",
+    "hpc_job_memory_usage_bytes",
+    "hpc_job_gpu_usage_percent",
+)
+_JOBS = _columns(6, "hpc_job_info", "hpc_job_memory_limit_bytes", "hpc_job_cpus")
+_GPUS = _columns(
+    4,
+    "hpc_job_gpu_device_utilization_percent",
+    "hpc_job_gpu_device_memory_used_bytes",
+    "hpc_job_gpu_device_power_watts",
+    "hpc_job_gpu_device_temperature_celsius",
+)
+_NODES = _columns(
+    2,
+    "hpc_node_state",
+    "hpc_node_cpu_usage_percent",
+    "hpc_node_memory_usage_bytes",
+    "hpc_node_gpu_usage_percent",
+    "hpc_node_job_count",
+    "hpc_node_total_memory_bytes",
+    "hpc_node_total_cpus",
+    "hpc_node_cpu_load",
+    "hpc_node_last_seen_timestamp_seconds",
+)
+
+
+def _add_rows(pieces: Pieces, rows: Iterable[Row], columns: Columns) -> None:
+    """Add a line to each column's family for each row's number, where there is one."""
+    remaining = iter(rows)
+    while chunk := list(islice(remaining, CHUNK_ROWS)):
+        for labels, numbers in columns.items():
+            texts = _label_texts(labels, chunk)
+            for name, index in numbers:
+                _add_lines(pieces, name, zip(texts, [row[index] for row in chunk], strict=True))
+
+
+def _add_lines(pieces: Pieces, name: str, pairs: Iterable[tuple[str, str | None]]) -> None:
+    lines = [f"{name}{labels} {value}\n" for labels, value in pairs if value is not None]
+    if lines:
+        pieces.setdefault(name, []).append("".join(lines))
+
+
+def _label_texts(names: Sequence[str], rows: Sequence[Row]) -> list[str]:
+    """``{name="value",…}`` for each row, whose first values are those of the labels.
+
+    The texts are looked at together, because hardly ever has one anything to escape.
+    """
+    count = len(names)
+    template = "{" + ",".join([f'{name}="%s"' for name in names]) + "}"
+    texts = [template % row[:count] for row in rows]
+    together = "".join(texts)
+    quotes = 2 * count * len(rows)
+    if together.count('"') == quotes and "\\" not in together and "\n" not in together:
+        return texts
+    return [template % tuple([_escaped(value or "") for value in row[:count]]) for row in rows]
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
+
+
+def _add(pieces: Pieces, name: str, value: float | None, *labels: str) -> None:
+    if value is not None:
+        text = _label_texts(_BY_NAME[name].labels, [labels])[0] if labels else ""
+        _add_lines(pieces, name, [(text, _number(value))])
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else repr(value)
+
+
+def _add_jobs(pieces: Pieces, snapshot: Snapshot) -> None:
+    _add_rows(pieces, snapshot.job_nodes, _JOB_NODES)
+    _add_rows(pieces, snapshot.jobs, _JOBS)
+    for state in JobState:
+        count = max(0, snapshot.counters.get(f"jobs_in_state:{state}", 0))
+        _add(pieces, "hpc_job_state_total", count, state)
+    _add(pieces, "hpc_job_total", snapshot.counters.get("jobs_created", 0))
+
+
+def _add_gpus(pieces: Pieces, snapshot: Snapshot) -> None:
+    _add_rows(pieces, snapshot.gpus, _GPUS)
+
+
+def _add_nodes(pieces: Pieces, snapshot: Snapshot) -> None:
+    _add_rows(pieces, snapshot.nodes, _NODES)
+
+
+def _add_service(pieces: Pieces, snapshot: Snapshot) -> None:
+    for totals in snapshot.operations:
+        _add_histogram(pieces, totals, snapshot.bucket_bounds)
+    _add_errors(pieces, snapshot.counters)
+    _add(
+        pieces,
+        "hpc_exporter_last_collect_timestamp_seconds",
+        snapshot.gauges.get("last_collect_timestamp_seconds"),
+    )
+    _add(pieces, "hpc_collector_lag_seconds", snapshot.gauges.get("collector_lag_seconds"))
+    if snapshot.queue is not None:
+        depth = snapshot.queue.visible + snapshot.queue.in_flight
+        _add(pieces, "hpc_collector_queue_depth", depth)
+    for what in ("samples", "duplicates", "rejected"):
+        value = snapshot.counters.get(f"collector_{what}", 0)
+        _add(pieces, f"hpc_collector_{what}_total", value)
+
+
+def _add_errors(pieces: Pieces, counters: Mapping[str, float]) -> None:
+    for name, count in counters.items():
+        if name.startswith("storage_errors:"):
+            _, operation, kind = name.split(":", 2)
+            _add(pieces, "storage_operation_errors_total", count, operation, kind)
+
+
+def _add_histogram(pieces: Pieces, totals: OperationTotals, bounds: Sequence[float]) -> None:
+    """Buckets are cumulative in the text; the last one holds all observations."""
+    name = "storage_operation_duration_seconds"
+    label = _label_texts(("operation",), [(totals.operation,)])[0][1:-1]
+    counts = list(accumulate(totals.observations))
+    limits = [*map(str, bounds), "+Inf"]
+    lines = [
+        f'{name}_bucket{{{label},le="{limit}"}} {count}\n'
+        for limit, count in zip(limits, counts, strict=True)
+    ]
+    lines.append(f"{name}_sum{{{label}}} {totals.seconds!r}\n")
+    lines.append(f"{name}_count{{{label}}} {counts[-1]}\n")
+    pieces.setdefault(name, []).append("".join(lines))
+
+
+_GROUPS = {
+    "jobs": _add_jobs,
+    "gpus": _add_gpus,
+    "nodes": _add_nodes,
+    "service": _add_service,
+}

@@ -1,0 +1,1 @@
+"""The HTTP edge: routes, bodies, answers and errors, shared by all functions behind the gateway."""

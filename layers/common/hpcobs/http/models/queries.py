@@ -1,0 +1,86 @@
+"""Queries of the jobs routes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from hpcobs.domain.errors import InvalidInputError
+from hpcobs.domain.queries import JobFilter, Position, SeriesQuery
+from hpcobs.domain.states import JobState  # noqa: TC001 - pydantic reads it at run time
+from hpcobs.http import cursors
+from hpcobs.http.models.types import NodeName, Query, QueryTime, RequiredText
+
+MAX_OFFSET = 100_000
+MAX_RESOLUTION_SECONDS = 31 * 86_400
+MAX_CURSOR = 600
+
+
+def _none_if_raw(value: Any) -> Any:
+    return None if value == "raw" else value
+
+
+Resolution = Annotated[
+    Annotated[int, Field(ge=1, le=MAX_RESOLUTION_SECONDS)] | None, BeforeValidator(_none_if_raw)
+]
+"""``raw``, or the seconds of a bucket."""
+
+
+class JobsQuery(Query):
+    """The query of ``GET /v1/jobs``."""
+
+    state: JobState | None = None
+    user: RequiredText | None = None
+    node: NodeName | None = None
+    partition: RequiredText | None = None
+    account: RequiredText | None = None
+    cluster: RequiredText | None = None
+    started_after: QueryTime | None = None
+    started_before: QueryTime | None = None
+    q: RequiredText | None = None
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    offset: Annotated[int, Field(ge=0, le=MAX_OFFSET)] = 0
+    cursor: Annotated[str, Field(min_length=1, max_length=MAX_CURSOR)] | None = None
+
+    def to_filter(self) -> JobFilter:
+        """Which jobs are asked for."""
+        return JobFilter(
+            state=self.state,
+            user=self.user,
+            node=self.node,
+            partition=self.partition,
+            account=self.account,
+            cluster=self.cluster,
+            started_after=self.started_after,
+            started_before=self.started_before,
+            search=self.q,
+        )
+
+    def position(self) -> Position | None:
+        """Where the page before this one ended; InvalidInputError if an offset came as well."""
+        if self.cursor is None:
+            return None
+        if self.offset:
+            raise InvalidInputError("offset", "cannot go with a cursor")
+        return cursors.read(self.cursor)
+
+
+class SamplesQuery(Query):
+    """The query of a job's series."""
+
+    start_time: QueryTime | None = None
+    end_time: QueryTime | None = None
+    limit: Annotated[int, Field(ge=1, le=10_000)] = 1000
+    resolution: Resolution = None
+    node: NodeName | None = None
+
+    def to_query(self) -> SeriesQuery:
+        """Which part of a series is asked for."""
+        return SeriesQuery(
+            start=self.start_time,
+            end=self.end_time,
+            limit=self.limit,
+            resolution_seconds=self.resolution,
+            node=self.node,
+        )

@@ -1,0 +1,56 @@
+"""The table of routes: which function answers, and which scope a token needs for it.
+
+The local gateway, the authorisation check and the CDK app all read this table; a test keeps it
+equal to ``openapi.yaml``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+JOBS_READ = "jobs:read"
+JOBS_WRITE = "jobs:write"
+EVENTS_WRITE = "events:write"
+SAMPLES_WRITE = "samples:write"
+METRICS_READ = "metrics:read"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One route of the contract; ``scope`` is None where no token is asked for."""
+
+    method: str
+    path: str
+    function: str
+    scope: str | None
+
+    @property
+    def key(self) -> str:
+        """The route key as API Gateway writes it: ``GET /v1/jobs/{jobId}``."""
+        return f"{self.method} {self.path}"
+
+
+ROUTES: tuple[Route, ...] = (
+    Route("GET", "/v1/health", "api", None),
+    Route("GET", "/v1/openapi.json", "api", None),
+    Route("GET", "/v1/docs", "api", None),
+    Route("GET", "/v1/jobs", "api", JOBS_READ),
+    Route("POST", "/v1/jobs", "api", JOBS_WRITE),
+    Route("GET", "/v1/jobs/{jobId}", "api", JOBS_READ),
+    Route("PATCH", "/v1/jobs/{jobId}", "api", JOBS_WRITE),
+    Route("DELETE", "/v1/jobs/{jobId}", "api", JOBS_WRITE),
+    Route("GET", "/v1/jobs/{jobId}/metrics", "api", JOBS_READ),
+    Route("POST", "/v1/jobs/{jobId}/metrics", "api", JOBS_WRITE),
+    Route("GET", "/v1/jobs/{jobId}/gpus", "api", JOBS_READ),
+    Route("GET", "/v1/jobs/{jobId}/audit", "api", JOBS_READ),
+    Route("POST", "/v1/events/job-started", "events", EVENTS_WRITE),
+    Route("POST", "/v1/events/job-finished", "events", EVENTS_WRITE),
+    Route("POST", "/v1/events/jobs", "events", EVENTS_WRITE),
+    Route("POST", "/v1/samples", "ingest", SAMPLES_WRITE),
+    Route("GET", "/metrics", "metrics", METRICS_READ),
+)
+
+BY_KEY = {route.key: route for route in ROUTES}
+
+DEFAULT_ROUTE = "$default"
+"""What matches no route goes to ``api``, which answers 404 or 405 in the contract's shape."""

@@ -1,0 +1,93 @@
+"""Bodies and queries against their models; what is wrong is told field by field."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import parse_qsl
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
+
+from hpcobs.http.errors import InvalidFieldsError, InvalidRequestError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+Model = TypeVar("Model", bound=BaseModel)
+
+MAX_ERRORS = 20
+MAX_FIELD_CHARACTERS = 100
+MAX_QUERY_FIELDS = 50
+
+
+def parse_body(model: type[Model], body: bytes) -> Model:
+    """The body as ``model``; InvalidRequestError or InvalidFieldsError otherwise."""
+    return validated(model, json_in(body))
+
+
+def json_in(body: bytes) -> Any:
+    """The JSON in a body. NaN and Infinity are not JSON (RFC 8259), nor are lone surrogates."""
+    if not body:
+        raise InvalidRequestError("a JSON body is needed")
+    try:
+        return from_json(body, allow_inf_nan=False, cache_strings="keys")
+    except ValueError as error:
+        raise InvalidRequestError(f"the body is not JSON: {error}") from None
+
+
+def parse_query(model: type[Model], query: str) -> Model:
+    """The query as ``model``; each parameter may be given once, and unknown ones are refused."""
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=MAX_QUERY_FIELDS)
+    except ValueError:
+        raise InvalidRequestError("the query has too many parameters") from None
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise InvalidRequestError("a query parameter is given more than once")
+    return validated(model, values)
+
+
+def validated(model: type[Model], value: object) -> Model:
+    """``value`` as ``model``; InvalidRequestError for wrong types, else InvalidFieldsError."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise _refusal(error) from None
+
+
+def _refusal(error: ValidationError) -> InvalidRequestError | InvalidFieldsError:
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    told = [{"field": _field(item), "message": _message(item)} for item in found[:MAX_ERRORS]]
+    message = "; ".join(f"{item['field'] or 'body'}: {item['message']}" for item in told[:3])
+    wrong_type = any(_is_type_error(item) for item in found)
+    kind = InvalidRequestError if wrong_type else InvalidFieldsError
+    return kind(message, errors=told)
+
+
+def _is_type_error(item: ErrorDetails) -> bool:
+    return item["type"].endswith("_type")
+
+
+def _field(item: ErrorDetails) -> str:
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in item["loc"])
+    return "".join(parts).lstrip(".")[:MAX_FIELD_CHARACTERS]
+
+
+_PHRASES = {
+    "Field required": "is required",
+    "Extra inputs are not permitted": "is not a known field",
+    "Input should be a valid dictionary": "must be an object",
+    "Input should be a valid list": "must be an array",
+    "Input should be a valid tuple": "must be an array",
+    "Input should be a valid string": "must be a text",
+    "Input should be a valid integer": "must be an integer",
+    "Input should be a valid number": "must be a number",
+}
+
+
+def _message(item: ErrorDetails) -> str:
+    """Pydantic's words, so that they read on from the field's name."""
+    message = re.sub(r"^Value error, | or instance of \w+$", "", item["msg"])
+    message = _PHRASES.get(message, message)
+    return re.sub(r"^(Input|String|Dictionary|List|Tuple|Value) should", "must", message)

@@ -1,0 +1,187 @@
+"""The domain's types as the JSON of the contract. What is not known (None) is left out."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from hpcobs.http import cursors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hpcobs.domain.audit import AuditEvent
+    from hpcobs.domain.jobs import Job, SchedulerInfo
+    from hpcobs.domain.queries import JobPage
+    from hpcobs.domain.samples import GpuPoint, Sample, SamplePoint
+    from hpcobs.service.health import CheckResult, HealthReport
+    from hpcobs.service.ingestion import Accepted
+    from hpcobs.service.lifecycle import EventResult
+
+View = dict[str, Any]
+
+
+def known(values: Mapping[str, Any]) -> View:
+    """The values that are there; None is left out, and times are in UTC."""
+    return {name: _plain(value) for name, value in values.items() if value is not None}
+
+
+def _plain(value: Any) -> Any:
+    return value.astimezone(UTC) if isinstance(value, datetime) else value
+
+
+def job(job: Job, *, now: datetime) -> View:
+    """A job, with its runtime as of ``now`` while it runs."""
+    resources, usage = job.resources, job.usage
+    return known(
+        {
+            "id": job.id,
+            "user": job.user,
+            "nodes": job.nodes,
+            "node_count": job.node_count,
+            "state": job.state.value,
+            "start_time": job.start_time,
+            "end_time": job.end_time,
+            "runtime_seconds": job.runtime_seconds(now),
+            "cpu_usage": usage.cpu_usage,
+            "memory_usage_mb": usage.memory_usage_mb,
+            "gpu_usage": usage.gpu_usage,
+            "requested_cpus": resources.requested_cpus,
+            "allocated_cpus": resources.allocated_cpus,
+            "requested_memory_mb": resources.requested_memory_mb,
+            "allocated_memory_mb": resources.allocated_memory_mb,
+            "requested_gpus": resources.requested_gpus,
+            "allocated_gpus": resources.allocated_gpus,
+            "cluster_name": job.cluster_name,
+            "scheduler_instance": job.scheduler_instance,
+            "ingest_version": job.ingest_version,
+            "last_sample_at": usage.last_sample_at,
+            "sample_count": usage.sample_count,
+            "avg_cpu_usage": usage.avg_cpu_usage,
+            "max_cpu_usage": usage.max_cpu_usage,
+            "max_memory_usage_mb": usage.max_memory_usage_mb,
+            "avg_gpu_usage": usage.avg_gpu_usage,
+            "max_gpu_usage": usage.max_gpu_usage,
+            "gpu_vendor": resources.gpu_vendor and resources.gpu_vendor.value,
+            "gpu_devices": resources.gpu_devices or None,
+            "cgroup_path": resources.cgroup_path,
+            "name": job.name,
+            "array_job_id": job.array_job_id,
+            "array_task_id": job.array_task_id,
+            "restart_count": job.restart_count,
+            "scheduler": job.scheduler and scheduler(job.scheduler),
+        }
+    )
+
+
+def page(page: JobPage, *, limit: int, offset: int, now: datetime) -> View:
+    """A page of jobs; ``next_cursor`` only where there is a next page."""
+    return known(
+        {
+            "jobs": [job(item, now=now) for item in page.jobs],
+            "total": page.total,
+            "limit": limit,
+            "offset": offset,
+            "next_cursor": page.next_position and cursors.written(page.next_position),
+        }
+    )
+
+
+def scheduler(info: SchedulerInfo) -> View:
+    """What the scheduler says of a job."""
+    return known(
+        {
+            "type": info.type.value,
+            "external_job_id": info.external_job_id,
+            "raw_state": info.raw_state,
+            "submit_time": info.submit_time,
+            "partition": info.partition,
+            "account": info.account,
+            "qos": info.qos,
+            "priority": info.priority,
+            "exit_code": info.exit_code,
+            "signal": info.signal,
+            "state_reason": info.state_reason,
+            "time_limit_minutes": info.time_limit_minutes,
+            "extra": info.extra,
+        }
+    )
+
+
+def sample(sample: Sample) -> View:
+    """A sample that was just taken in; without a node it counted for the job's first."""
+    return known(
+        {
+            "timestamp": sample.timestamp,
+            "node": sample.node or None,
+            "cpu_usage": sample.cpu_usage,
+            "memory_usage_mb": sample.memory_usage_mb,
+            "gpu_usage": sample.gpu_usage,
+        }
+    )
+
+
+def series(job_id: str, points: Sequence[SamplePoint] | Sequence[GpuPoint], total: int) -> View:
+    """A job's series: raw samples, or buckets with averages and maxima."""
+    return {"job_id": job_id, "samples": [_point(point) for point in points], "total": total}
+
+
+def _point(point: SamplePoint | GpuPoint) -> View:
+    return known({name: getattr(point, name) for name in point.__slots__})
+
+
+def audit(job_id: str, events: Sequence[AuditEvent]) -> View:
+    """A job's changes, each with the job as it was afterwards."""
+    return {"job_id": job_id, "events": [_audit_event(event) for event in events]}
+
+
+def _audit_event(event: AuditEvent) -> View:
+    return known(
+        {
+            "id": event.id,
+            "job_id": event.job_id,
+            "change_type": event.change_type.value,
+            "changed_at": event.changed_at,
+            "changed_by": event.info.changed_by,
+            "source": event.info.source,
+            "correlation_id": event.info.correlation_id,
+            "snapshot": job(event.snapshot, now=event.changed_at),
+        }
+    )
+
+
+def event_result(result: EventResult) -> View:
+    """What became of an event."""
+    return {"status": result.status, "job_id": result.job_id, "message": result.message}
+
+
+def health(report: HealthReport) -> View:
+    """The service's state."""
+    return {
+        "status": report.status.value,
+        "timestamp": report.timestamp.astimezone(UTC),
+        "version": report.version,
+        "checks": {name: _check(result) for name, result in report.checks.items()},
+    }
+
+
+def _check(result: CheckResult) -> View:
+    return known(
+        {
+            "status": "ok" if result.ok else "failed",
+            "duration_ms": result.duration_ms,
+            "message": result.message,
+        }
+    )
+
+
+def accepted(batch: Accepted) -> View:
+    """A batch that is on the queue, and the first of its samples that will be set aside."""
+    return {
+        "status": "queued",
+        "batch_id": batch.batch_id,
+        "accepted": batch.accepted,
+        "rejected": [
+            {"position": refused.position, "message": refused.reason} for refused in batch.rejected
+        ],
+    }

@@ -1,0 +1,60 @@
+"""Jobs, their nodes and their audit trail, as the services need them kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hpcobs.domain.audit import AuditEvent, AuditInfo, ChangeType
+    from hpcobs.domain.events import NodeEnd
+    from hpcobs.domain.jobs import Job
+    from hpcobs.domain.nodes import NodeReport
+    from hpcobs.domain.queries import JobFilter, JobPage, Position
+
+
+class JobRepository(Protocol):
+    """Jobs by id. Every change writes its audit row in the same transaction."""
+
+    def create(self, job: Job, audit: AuditInfo) -> bool:
+        """Add a job that is not known yet, in one statement; False if the id is taken."""
+
+    def get(self, job_id: str) -> Job | None:
+        """The job, or None."""
+
+    def lock(self, job_id: str) -> Job | None:
+        """The job, held against other writers until the transaction ends, or None."""
+
+    def save(
+        self, job: Job, change: ChangeType, audit: AuditInfo, *, recompute: bool = False
+    ) -> None:
+        """Write a locked job; ``recompute`` rebuilds its statistics from the stored samples."""
+
+    def delete(self, job_id: str, audit: AuditInfo) -> bool:
+        """Remove the job and its samples; its trail stays. False if there is no such job."""
+
+    def page(
+        self, query: JobFilter, *, limit: int, offset: int = 0, after: Position | None = None
+    ) -> JobPage:
+        """Jobs newest first: the page after a position, or at an offset."""
+
+    def node_ends(self, job_id: str) -> Sequence[NodeEnd]:
+        """The nodes of the job's current run that have ended."""
+
+    def record_node_end(self, job_id: str, end: NodeEnd) -> None:
+        """Keep that one node of the job has ended."""
+
+
+class AuditTrail(Protocol):
+    """The changes of jobs, to be read; they are written with the changes themselves."""
+
+    def of_job(self, job_id: str, *, limit: int = 1000) -> Sequence[AuditEvent]:
+        """The job's latest changes, oldest first; also of a job that was deleted."""
+
+
+class NodeRepository(Protocol):
+    """The cluster's nodes."""
+
+    def report(self, reports: Sequence[NodeReport]) -> None:
+        """Take over the controller's view of nodes."""

@@ -1,0 +1,65 @@
+"""What a scrape reads: one consistent look at what is running."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from hpcobs.ports.queue import QueueDepth
+
+Row = tuple[str | None, ...]
+"""Label values, then numbers, all as text; None is "no reading"."""
+
+GROUPS = frozenset({"jobs", "gpus", "nodes", "service"})
+"""What a scrape may ask for by ``collect[]``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationTotals:
+    """One storage operation over all functions: counts per bucket (not cumulative) and seconds.
+
+    The last bucket has no bound.
+    """
+
+    operation: str
+    observations: Sequence[int]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """The rows of one scrape; a group that was not asked for is empty.
+
+    ``job_nodes``: job, user, node; runtime s, CPU %, memory bytes, GPU %.
+    ``jobs``: job, user, account, partition, cluster, name; 1, memory limit bytes, CPUs.
+    ``gpus``: job, node, vendor, GPU; utilisation %, memory bytes, power W, temperature °C.
+    ``nodes``: node, state; 1, CPU %, memory bytes, GPU %, jobs, total memory bytes, CPUs, load,
+    last seen.
+
+    Rows are read as they are gone through: in this order, each kind once and to its end.
+    """
+
+    job_nodes: Iterable[Row] = ()
+    jobs: Iterable[Row] = ()
+    gpus: Iterable[Row] = ()
+    nodes: Iterable[Row] = ()
+    counters: Mapping[str, float] = field(default_factory=dict)
+    gauges: Mapping[str, float] = field(default_factory=dict)
+    operations: Sequence[OperationTotals] = ()
+    bucket_bounds: Sequence[float] = ()
+    queue: QueueDepth | None = None
+    groups: frozenset[str] = GROUPS
+
+
+class ScrapeSource(Protocol):
+    """Where a scrape's rows come from."""
+
+    def snapshot(self, groups: frozenset[str]) -> AbstractContextManager[Snapshot]:
+        """The rows of the groups, all from the same moment, to be read within the context.
+
+        UnavailableError without a database, then or while they are read.
+        """

@@ -1,0 +1,1 @@
+"""The adapters of the sample queue: SQS, and a table in PostgreSQL."""

@@ -1,0 +1,165 @@
+"""The queue on Amazon SQS. Bodies are bytes, SQS takes text: they travel in base64.
+
+``bury`` sends a message to the dead-letter queue with its reason; what is only received too often
+is moved there by SQS itself (its redrive policy).
+"""
+
+from __future__ import annotations
+
+import base64
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from hpcobs.domain.errors import UnavailableError
+from hpcobs.ports.queue import Message, QueueDepth
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from mypy_boto3_sqs.client import SQSClient
+
+MAX_MESSAGE_BYTES = 1024 * 1024
+"""SQS: a message, and a batch of messages, may have 1 MiB."""
+MAX_BATCH = 10
+ATTEMPTS = 3
+DEPTH_ATTRIBUTES: list[Any] = [
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",
+]
+
+
+class SqsQueue:
+    """See ``hpcobs.ports.queue.SampleQueue``."""
+
+    # Base64 makes four bytes of three.
+    max_body_bytes = MAX_MESSAGE_BYTES // 4 * 3 - 1024
+
+    def __init__(self, url: str, *, dead_letter_url: str | None = None) -> None:
+        self._url = url
+        self._dead_letter_url = dead_letter_url
+
+    @cached_property
+    def _client(self) -> SQSClient:
+        import boto3
+        from botocore.config import Config
+
+        limits = Config(
+            connect_timeout=2,
+            read_timeout=25,
+            retries={"mode": "standard", "total_max_attempts": 3},
+        )
+        return boto3.client("sqs", config=limits)
+
+    def send(self, bodies: Sequence[bytes]) -> None:
+        """Put messages on the queue; they are durable when this returns."""
+        for body in bodies:
+            with _translated():
+                self._client.send_message(QueueUrl=self._url, MessageBody=_text(body))
+
+    def receive(self, *, limit: int, wait_seconds: int = 0) -> Sequence[Message]:
+        """Take up to ``limit`` messages, in requests of ten; only the first one waits."""
+        messages: list[Message] = []
+        while len(messages) < limit:
+            with _translated():
+                answer = self._client.receive_message(
+                    QueueUrl=self._url,
+                    MaxNumberOfMessages=min(MAX_BATCH, limit - len(messages)),
+                    WaitTimeSeconds=0 if messages else wait_seconds,
+                    MessageSystemAttributeNames=["SentTimestamp", "ApproximateReceiveCount"],
+                )
+            received = answer.get("Messages", [])
+            messages += [_message(item) for item in received]
+            if not received:
+                break
+        return messages
+
+    def delete(self, messages: Sequence[Message]) -> None:
+        """Remove what was dealt with; an expired delivery is left to its next receiver."""
+        for entries in _entries(messages):
+            self._all(self._client.delete_message_batch, entries)
+
+    def extend(self, messages: Sequence[Message], *, seconds: int) -> None:
+        """Hide received messages for longer."""
+        for entries in _entries(messages, VisibilityTimeout=seconds):
+            self._all(self._client.change_message_visibility_batch, entries)
+
+    def _all(self, request: Any, entries: list[dict[str, Any]]) -> None:
+        """Make a request for all entries; those that SQS failed on are tried again."""
+        for _ in range(ATTEMPTS):
+            with _translated():
+                failed = request(QueueUrl=self._url, Entries=entries).get("Failed", [])
+            again = {item["Id"] for item in failed if not item["SenderFault"]}
+            entries = [entry for entry in entries if entry["Id"] in again]
+            if not entries:
+                return
+        raise UnavailableError("the queue did not take all of a request")
+
+    def bury(self, message: Message, reason: str) -> None:
+        """Send a message that can never be read to the dead-letter queue, with its reason.
+
+        Without a dead-letter queue's URL it is left, and SQS moves it after some more receives.
+        """
+        if self._dead_letter_url is None:
+            return
+        attributes = {"reason": {"DataType": "String", "StringValue": reason}}
+        with _translated():
+            self._client.send_message(
+                QueueUrl=self._dead_letter_url,
+                MessageBody=_text(message.body),
+                MessageAttributes=attributes,  # type: ignore[arg-type]
+            )
+        self.delete([message])
+
+    def depth(self) -> QueueDepth:
+        """How many messages wait, are being worked on, and are dead; SQS tells no ages."""
+        visible, in_flight = self._counts(self._url)
+        dead = self._counts(self._dead_letter_url)[0] if self._dead_letter_url else 0
+        return QueueDepth(visible, in_flight, dead)
+
+    def _counts(self, url: str) -> tuple[int, int]:
+        with _translated():
+            answer = self._client.get_queue_attributes(
+                QueueUrl=url, AttributeNames=DEPTH_ATTRIBUTES
+            )
+        visible, in_flight = (int(answer["Attributes"][name]) for name in DEPTH_ATTRIBUTES)
+        return visible, in_flight
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise UnavailableError("the queue is not available") from error
+
+
+def _text(body: bytes) -> str:
+    return base64.b64encode(body).decode()
+
+
+def _message(item: Any) -> Message:
+    attributes = item["Attributes"]
+    try:
+        body = base64.b64decode(item["Body"], validate=True)
+    except ValueError:
+        body = item["Body"].encode()
+    return Message(
+        id=item["MessageId"],
+        receipt=item["ReceiptHandle"],
+        body=body,
+        sent_at=datetime.fromtimestamp(int(attributes["SentTimestamp"]) / 1000, UTC),
+        receive_count=int(attributes["ApproximateReceiveCount"]),
+    )
+
+
+def _entries(messages: Sequence[Message], **extra: object) -> Iterator[list[dict[str, Any]]]:
+    """Requests' entries, ten at a time."""
+    for first in range(0, len(messages), MAX_BATCH):
+        yield [
+            {"Id": str(index), "ReceiptHandle": message.receipt, **extra}
+            for index, message in enumerate(messages[first : first + MAX_BATCH])
+        ]

@@ -1,0 +1,1 @@
+"""Schedulers behind ``hpcobs.ports.scheduler``."""

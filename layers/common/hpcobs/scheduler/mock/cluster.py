@@ -1,0 +1,227 @@
+"""The simulated cluster's life: users submit, jobs wait, start, are cut short, and end.
+
+It is a model driven by an agenda of moments. What happens depends on the seed alone, not on how
+often it is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from heapq import heappop, heappush
+from itertools import count
+from math import ceil
+from random import Random
+from typing import TYPE_CHECKING
+
+from hpcobs.domain.events import JobFinished, JobStarted, SchedulerJob
+from hpcobs.domain.nodes import NodeReport
+from hpcobs.scheduler.mock.allocation import Allocations, suits
+from hpcobs.scheduler.mock.hardware import Machine, machines
+from hpcobs.scheduler.mock.jobs import MockJob, finishes, seen, starts
+from hpcobs.scheduler.mock.workloads import RECIPES, REQUEUED, TIMEOUT, USERS, Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+HookCall = JobStarted | JobFinished
+Action = Callable[[datetime], Iterable[HookCall]]
+
+REMEMBERED = timedelta(minutes=5)
+"""How long the controller still tells of jobs that have ended (Slurm's MinJobAge)."""
+
+SUBMISSION_GAP_SECONDS = 120.0
+REQUEUE_DELAY_SECONDS = 300.0
+OPENING_SECONDS = 60.0
+"""At the start everybody submits within this time."""
+
+
+class MockCluster:
+    """A controller with its nodes; a ``JobSource``.
+
+    About ``jobs`` run at a time, and some more wait. Everything goes ``speed`` times faster than on
+    a real cluster, so that whole lives pass within minutes; ``speed`` may be changed for what is
+    submitted from then on.
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int,
+        nodes: int,
+        jobs: int,
+        start: datetime,
+        speed: float = 30.0,
+        first_job_id: int = 1,
+        name: str = "cluster",
+    ) -> None:
+        self.machines = machines(nodes)
+        self._random = Random(seed)  # noqa: S311 - a simulation, not a secret
+        self._now = start
+        self.speed = speed
+        self._name = name
+        self._running_limit = jobs
+        self._known_limit = jobs + max(1, jobs // 4) if jobs else 0
+        self._ids = count(first_job_id)
+        self._jobs: dict[int, MockJob] = {}
+        self._allocations = Allocations(self.machines)
+        self._recipes = [recipe for recipe in RECIPES if _possible(recipe, self.machines)]
+        self._deck: list[Recipe] = []
+        self._agenda: list[tuple[datetime, int, Action]] = []
+        self._order = count()
+        self._planned = 0
+        self._plan_submissions(lambda: self._random.uniform(0, OPENING_SECONDS))
+
+    def advance(self, now: datetime) -> list[HookCall]:
+        """Live on until ``now``; what the hooks told meanwhile, in order."""
+        calls: list[HookCall] = []
+        while self._agenda and self._agenda[0][0] <= now:
+            when, _, action = heappop(self._agenda)
+            self._now = when
+            calls.extend(action(when))
+        self._now = now
+        self._forget()
+        return calls
+
+    def running(self) -> list[MockJob]:
+        """The jobs that run now, in order of submission."""
+        return [job for job in self._jobs.values() if job.raw_state == "RUNNING"]
+
+    def jobs(self) -> Sequence[SchedulerJob]:
+        """What waits, runs, or has ended a short while ago."""
+        return [seen(job, self._now) for job in self._jobs.values()]
+
+    def nodes(self) -> Sequence[NodeReport]:
+        """The nodes as the controller sees them."""
+        return [self._report(machine) for machine in self.machines]
+
+    def _report(self, machine: Machine) -> NodeReport:
+        busy = self._allocations.busy_cpus(machine.name)
+        state = "idle" if not busy else "allocated" if busy == machine.cpus else "mixed"
+        return NodeReport(
+            node=machine.name,
+            state=state,
+            cluster_name=self._name,
+            cpus=machine.cpus,
+            memory_total_mb=machine.memory_mb,
+            gpus=machine.gpus,
+        )
+
+    def _at(self, when: datetime, action: Action) -> None:
+        heappush(self._agenda, (when, next(self._order), action))
+
+    def _after(self, seconds: float, action: Action) -> None:
+        """Later, by the cluster's own faster time."""
+        self._at(self._now + timedelta(seconds=seconds / self.speed), action)
+
+    def _plan_submissions(self, delay: Callable[[], float]) -> None:
+        if not self._recipes:
+            return
+        unfinished = sum(job.ended is None for job in self._jobs.values())
+        while unfinished + self._planned < self._known_limit:
+            self._planned += 1
+            self._after(delay(), self._submit)
+
+    def _submit(self, when: datetime) -> Iterable[HookCall]:
+        self._planned -= 1
+        recipe = self._drawn()
+        user = self._random.choice(USERS)
+        ids = [next(self._ids) for _ in range(recipe.tasks)]
+        # As in Slurm the array's own id goes to its last task.
+        for task, job_id in enumerate([*ids[1:], ids[0]]):
+            job = self._new_job(job_id, recipe, user, when)
+            if recipe.tasks > 1:
+                job = replace(job, array_job_id=ids[0], array_task_id=task)
+            self._jobs[job_id] = job
+        return self._place(when)
+
+    def _drawn(self) -> Recipe:
+        """Kinds of jobs come as cards of a shuffled deck, so that each is seen soon."""
+        if not self._deck:
+            self._deck = self._random.sample(self._recipes, k=len(self._recipes))
+        return self._deck.pop()
+
+    def _new_job(self, job_id: int, recipe: Recipe, user: str, when: datetime) -> MockJob:
+        seconds = self._random.uniform(*recipe.minutes) * 60 / self.speed
+        limit_minutes = ceil(1.5 * seconds / 60)
+        if recipe.ending is TIMEOUT:
+            seconds = limit_minutes * 60.0
+        return MockJob(
+            id=job_id,
+            recipe=recipe,
+            user=user,
+            cluster=self._name,
+            submitted=when,
+            eligible=when,
+            life=timedelta(seconds=seconds),
+            time_limit_minutes=limit_minutes,
+            requeues_left=recipe.requeues,
+        )
+
+    def _place(self, when: datetime) -> Iterable[HookCall]:
+        """Start what waits and fits, oldest first; what does not fit lets smaller jobs pass."""
+        running = len(self.running())
+        for job in list(self._jobs.values()):
+            if running >= self._running_limit:
+                return
+            if job.raw_state != "PENDING" or job.eligible > when:
+                continue
+            placed = self._allocations.place(job.recipe)
+            if placed:
+                running += 1
+                yield from self._start(replace(job, placed=placed), when)
+            else:
+                self._jobs[job.id] = replace(job, reason="Resources")
+
+    def _start(self, job: MockJob, when: datetime) -> Iterable[HookCall]:
+        job = replace(job, raw_state="RUNNING", reason=None, started=when)
+        self._jobs[job.id] = job
+        if job.requeues_left:
+            self._at(when + job.life / 2, lambda at: self._requeue(job.id, at))
+        else:
+            self._at(when + job.life, lambda at: self._end(job.id, at))
+        return starts(job)
+
+    def _end(self, job_id: int, when: datetime) -> Iterable[HookCall]:
+        job = self._released(job_id)
+        ending = job.recipe.ending
+        self._jobs[job_id] = replace(
+            job, raw_state=ending.raw_state, ended=when, ending=ending, reason=None
+        )
+        yield from finishes(job, ending, when, restarts=job.restarts)
+        self._plan_submissions(lambda: self._random.expovariate(1 / SUBMISSION_GAP_SECONDS))
+        yield from self._place(when)
+
+    def _requeue(self, job_id: int, when: datetime) -> Iterable[HookCall]:
+        job = self._released(job_id)
+        restarts = job.restarts + 1
+        eligible = when + timedelta(seconds=REQUEUE_DELAY_SECONDS / self.speed)
+        self._jobs[job_id] = replace(
+            job,
+            raw_state="PENDING",
+            reason="BeginTime",
+            eligible=eligible,
+            restarts=restarts,
+            requeues_left=job.requeues_left - 1,
+            placed=(),
+            started=None,
+        )
+        self._at(eligible, self._place)
+        # Slurm counts the restart before the epilogs of the run that it cuts short.
+        yield from finishes(job, REQUEUED, when, restarts=restarts)
+        yield from self._place(when)
+
+    def _released(self, job_id: int) -> MockJob:
+        job = self._jobs[job_id]
+        self._allocations.release(job.recipe, job.placed)
+        return job
+
+    def _forget(self) -> None:
+        for job in list(self._jobs.values()):
+            if job.ended is not None and job.ended < self._now - REMEMBERED:
+                del self._jobs[job.id]
+
+
+def _possible(recipe: Recipe, machines: Sequence[Machine]) -> bool:
+    return sum(suits(machine, recipe) for machine in machines) >= recipe.nodes

@@ -1,0 +1,151 @@
+"""Jobs as clients see and change them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from hpcobs.domain import lifecycle
+from hpcobs.domain.audit import ChangeType
+from hpcobs.domain.errors import AlreadyExistsError, JobNotFoundError, JobTerminalError
+from hpcobs.domain.queries import JobPage
+from hpcobs.ports.clock import utc_now
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from hpcobs.domain.audit import AuditEvent, AuditInfo
+    from hpcobs.domain.jobs import Job
+    from hpcobs.domain.queries import JobFilter, Position, SeriesQuery
+    from hpcobs.domain.samples import GpuPoint, Sample, SamplePoint
+    from hpcobs.domain.states import JobState
+    from hpcobs.ports.clock import Clock
+    from hpcobs.ports.unit_of_work import Repositories, Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobPatch:
+    """What a client changes; None leaves a value as it is."""
+
+    state: JobState | None = None
+    cpu_usage: float | None = None
+    memory_usage_mb: int | None = None
+    gpu_usage: float | None = None
+
+    @property
+    def usage(self) -> dict[str, float | int]:
+        """The usage values that are given."""
+        given = {
+            "cpu_usage": self.cpu_usage,
+            "memory_usage_mb": self.memory_usage_mb,
+            "gpu_usage": self.gpu_usage,
+        }
+        return {name: value for name, value in given.items() if value is not None}
+
+
+class Jobs:
+    """The use cases of the jobs routes.
+
+    ``viewer`` is the one user whose jobs the caller may see; to such a caller the jobs of others do
+    not exist (JobNotFoundError).
+    """
+
+    def __init__(self, store: Store, clock: Clock = utc_now) -> None:
+        self._store = store
+        self._clock = clock
+
+    def now(self) -> datetime:
+        """The service's time, by which runtimes are told."""
+        return self._clock()
+
+    def create(self, job: Job, audit: AuditInfo) -> Job:
+        """Add a job; AlreadyExistsError if its id is taken."""
+        if not self._store.jobs.create(job, audit):
+            raise AlreadyExistsError(job.id)
+        return job
+
+    def get(self, job_id: str, *, viewer: str | None = None) -> Job:
+        """The job."""
+        return _visible(self._store, job_id, viewer)
+
+    def page(
+        self,
+        query: JobFilter,
+        *,
+        limit: int,
+        offset: int = 0,
+        after: Position | None = None,
+        viewer: str | None = None,
+    ) -> JobPage:
+        """A page of jobs newest first; a viewer's page holds none but his own."""
+        if viewer is not None:
+            if query.user not in (None, viewer):
+                return JobPage(jobs=(), total=0, next_position=None)
+            query = replace(query, user=viewer)
+        return self._store.jobs.page(query, limit=limit, offset=offset, after=after)
+
+    def patch(
+        self, job_id: str, patch: JobPatch, audit: AuditInfo, *, viewer: str | None = None
+    ) -> Job:
+        """Change state or usage; JobTerminalError once the job has ended."""
+        with self._store.transaction() as work:
+            job = _own(work.jobs.lock(job_id), job_id, viewer)
+            after = lifecycle.patch(job, state=patch.state, now=self.now())
+            after = replace(after, usage=replace(after.usage, **patch.usage))  # type: ignore[arg-type]
+            if after != job:
+                work.jobs.save(after, ChangeType.UPDATE, audit)
+            work.commit()
+            return after
+
+    def delete(self, job_id: str, audit: AuditInfo, *, viewer: str | None = None) -> None:
+        """Remove the job and its samples; its audit trail stays."""
+        _visible(self._store, job_id, viewer)
+        if not self._store.jobs.delete(job_id, audit):
+            raise JobNotFoundError(job_id)
+
+    def add_sample(self, sample: Sample, *, viewer: str | None = None) -> bool:
+        """Store one sample; False if it was there. Without a node it counts for the job's first.
+
+        JobTerminalError if it was taken after the job's end.
+        """
+        with self._store.transaction() as work:
+            job = _own(work.jobs.lock(sample.job_id), sample.job_id, viewer)
+            if job.end_time is not None and sample.timestamp > job.end_time:
+                raise JobTerminalError(job.id, job.state)
+            node = sample.node or (job.nodes[0] if job.nodes else "")
+            stored = work.samples.add(sample._replace(node=node))
+            work.commit()
+            return stored
+
+    def series(
+        self, job_id: str, query: SeriesQuery, *, viewer: str | None = None
+    ) -> tuple[Sequence[SamplePoint], int]:
+        """The job's samples oldest first, and how many there are."""
+        _visible(self._store, job_id, viewer)
+        return self._store.samples.series(job_id, query)
+
+    def gpu_series(
+        self, job_id: str, query: SeriesQuery, *, viewer: str | None = None
+    ) -> tuple[Sequence[GpuPoint], int]:
+        """The readings of the job's GPUs oldest first, and how many there are."""
+        _visible(self._store, job_id, viewer)
+        return self._store.samples.gpu_series(job_id, query)
+
+    def audit(self, job_id: str, *, viewer: str | None = None) -> Sequence[AuditEvent]:
+        """The job's changes oldest first; those of a deleted job too."""
+        events = self._store.audit.of_job(job_id)
+        owner = events[-1].snapshot.user if events else None
+        if not events or viewer not in (None, owner):
+            raise JobNotFoundError(job_id)
+        return events
+
+
+def _visible(store: Repositories, job_id: str, viewer: str | None) -> Job:
+    return _own(store.jobs.get(job_id), job_id, viewer)
+
+
+def _own(job: Job | None, job_id: str, viewer: str | None) -> Job:
+    if job is None or viewer not in (None, job.user):
+        raise JobNotFoundError(job_id)
+    return job

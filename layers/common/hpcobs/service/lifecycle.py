@@ -1,0 +1,114 @@
+"""Events of jobs, from hooks and from the controller, become jobs and their audit trail."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hpcobs.domain import lifecycle, synchronisation
+from hpcobs.domain.errors import DomainError, UnavailableError
+from hpcobs.domain.first_heard import from_finish, from_scheduler, from_start
+from hpcobs.domain.outcomes import Outcome, Status, created
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from hpcobs.domain.audit import AuditInfo
+    from hpcobs.domain.events import JobFinished, JobStarted, SchedulerJob
+    from hpcobs.domain.first_heard import Origin
+    from hpcobs.domain.jobs import Job
+    from hpcobs.domain.nodes import NodeReport
+    from hpcobs.ports.unit_of_work import Store, UnitOfWork
+
+    Decision = Callable[[Job, UnitOfWork], Outcome]
+
+logger = logging.getLogger(__name__)
+
+FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class EventResult:
+    """What became of one event: ``status`` is created, updated, skipped, or failed."""
+
+    job_id: str
+    status: str
+    message: str
+
+
+class JobEvents:
+    """The use cases of the events routes. All of them may be repeated safely."""
+
+    def __init__(self, store: Store, origin: Origin) -> None:
+        self._store = store
+        self._origin = origin
+
+    def job_started(self, event: JobStarted, audit: AuditInfo) -> EventResult:
+        """A job starts: it is created, or what is new is joined to what is known."""
+        heard = from_start(event, self._origin)
+        return self._heard(heard, audit, lambda job, _: lifecycle.start(job, heard))
+
+    def job_finished(self, event: JobFinished, audit: AuditInfo) -> EventResult:
+        """A job, or a node of it, has ended.
+
+        JobNotFoundError if the job is unknown and the event tells too little to create it.
+        """
+
+        def decide(job: Job, work: UnitOfWork) -> Outcome:
+            ends = work.jobs.node_ends(job.id) if job.node_count > 1 else ()
+            return lifecycle.finish(job, event, ends)
+
+        job_id = self._origin.job_id(event)
+        result = self._changed(job_id, audit, decide)
+        if result is None:
+            self._store.jobs.create(from_finish(event, self._origin), audit)
+            result = self._changed(job_id, audit, decide)
+        return result or EventResult(job_id, Status.SKIPPED, "job was deleted meanwhile")
+
+    def sync(
+        self, jobs: Sequence[SchedulerJob], nodes: Sequence[NodeReport], audit: AuditInfo
+    ) -> list[EventResult]:
+        """Take over the controller's view of jobs and nodes; a bad job costs no other."""
+        if nodes:
+            self._store.nodes.report(nodes)
+        return [self._synced(seen, audit) for seen in jobs]
+
+    def _synced(self, seen: SchedulerJob, audit: AuditInfo) -> EventResult:
+        told = from_scheduler(seen, self._origin)
+        restarts = seen.restart_count is not None
+
+        def decide(job: Job, _: UnitOfWork) -> Outcome:
+            return synchronisation.sync(job, told, restart_known=restarts)
+
+        try:
+            return self._heard(told, audit, decide)
+        except UnavailableError:
+            raise
+        except DomainError as error:
+            logger.warning("job %s of a state sync was not taken: %s", told.id, error)
+            return EventResult(told.id, FAILED, error.message)
+
+    def _heard(self, heard: Job, audit: AuditInfo, decide: Decision) -> EventResult:
+        """Create the job if it is new, in one round trip; otherwise decide on the known one."""
+        if self._store.jobs.create(heard, audit):
+            return _result(created(heard))
+        result = self._changed(heard.id, audit, decide)
+        return result or EventResult(heard.id, Status.SKIPPED, "job was deleted meanwhile")
+
+    def _changed(self, job_id: str, audit: AuditInfo, decide: Decision) -> EventResult | None:
+        with self._store.transaction() as work:
+            job = work.jobs.lock(job_id)
+            if job is None:
+                return None
+            outcome = decide(job, work)
+            if outcome.node_end is not None:
+                work.jobs.record_node_end(job_id, outcome.node_end)
+            if outcome.change is not None:
+                work.jobs.save(outcome.job, outcome.change, audit, recompute=outcome.recompute)
+            work.commit()
+            return _result(outcome)
+
+
+def _result(outcome: Outcome) -> EventResult:
+    return EventResult(outcome.job.id, outcome.status, outcome.message)

@@ -1,0 +1,83 @@
+"""The environment as a typed model. A bad value is one line that names the variable."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
+Positive = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+
+
+class SettingsError(ValueError):
+    """A variable has a value that cannot be used."""
+
+
+class Settings(msgspec.Struct, frozen=True, rename="upper", kw_only=True):
+    """Every variable that the service reads, with its default; see docs/configuration.md."""
+
+    database_url: str | None = None
+    db_host: str | None = None
+    db_port: Port = 5432
+    db_name: str = "hpcobs"
+    db_user: str = "hpcobs"
+    db_iam_auth: bool = False
+    db_max_conns: Positive = 25
+    db_min_conns: Count = 5
+    db_max_conn_lifetime_seconds: Positive = 300
+    db_max_conn_idle_seconds: Positive = 30
+    samples_queue_url: str | None = None
+    samples_dead_letter_queue_url: str | None = None
+    collect_interval_seconds: Positive = 30
+    metrics_retention_days: Annotated[int, msgspec.Meta(ge=1, le=3650)] = 7
+    rollup_retention_days: Annotated[int, msgspec.Meta(ge=1, le=36500)] = 400
+    audit_retention_days: Annotated[int, msgspec.Meta(ge=1, le=36500)] = 400
+    scheduler_backend: Literal["slurm", "mock"] = "slurm"
+    cluster_name: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] = "cluster"
+    auth_secret: Annotated[str, msgspec.Meta(min_length=32)] | None = None
+    auth_secret_arn: str | None = None
+    auth_issuer: str | None = None
+    auth_audience: str | None = None
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    seed_demo: bool = False
+    aws_lambda_function_name: str | None = None
+
+    @property
+    def in_lambda(self) -> bool:
+        """Whether this process is a Lambda environment, which serves one request at a time."""
+        return self.aws_lambda_function_name is not None
+
+
+def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings in ``environ`` (the process's own by default); SettingsError on a bad value.
+
+    Empty variables count as unset. In a Lambda at most one connection is opened, whatever is set.
+    """
+    given = {name: text for name, text in (environ or os.environ).items() if text}
+    known = {name: given[name] for name in _NAMES if name in given}
+    try:
+        return msgspec.convert(_lambda_limits(known), Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(_one_line(str(error))) from None
+
+
+_NAMES = tuple(field.encode_name for field in msgspec.structs.fields(Settings))
+
+
+def _lambda_limits(known: dict[str, str]) -> dict[str, str]:
+    if "AWS_LAMBDA_FUNCTION_NAME" in known:
+        return {**known, "DB_MAX_CONNS": "1", "DB_MIN_CONNS": "0"}
+    return known
+
+
+def _one_line(error: str) -> str:
+    what, _, where = error.partition(" - at `$.")
+    return f"{where.rstrip('`')}: {re.sub(r'^Expected', 'expected', what)}"

@@ -1,0 +1,53 @@
+"""How to reach the database: from DATABASE_URL, or from its parts with an IAM token."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from psycopg.conninfo import conninfo_to_dict
+
+from hpcobs.settings import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hpcobs.settings import Settings
+    from hpcobs.storage.connections import ConnectArguments
+
+CONNECT_TIMEOUT_SECONDS = 2
+
+
+def connect_arguments(settings: Settings) -> Callable[[], ConnectArguments]:
+    """What ``psycopg.connect`` needs, made anew for each connection because IAM tokens expire."""
+    if settings.database_url:
+        fixed: ConnectArguments = {
+            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+            **conninfo_to_dict(settings.database_url),
+        }
+        return lambda: fixed
+    if not settings.db_host:
+        raise SettingsError("DATABASE_URL: neither it nor DB_HOST is set")
+    return lambda: _from_parts(settings)
+
+
+def _from_parts(settings: Settings) -> ConnectArguments:
+    arguments: ConnectArguments = {
+        "host": settings.db_host,
+        "port": settings.db_port,
+        "dbname": settings.db_name,
+        "user": settings.db_user,
+        "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+    }
+    if settings.db_iam_auth:
+        arguments |= {"password": _iam_token(settings), "sslmode": "verify-full"}
+    return arguments
+
+
+def _iam_token(settings: Settings) -> str:
+    import boto3
+
+    client = boto3.client("rds")
+    token: str = client.generate_db_auth_token(
+        DBHostname=settings.db_host or "", Port=settings.db_port, DBUsername=settings.db_user
+    )
+    return token

@@ -1,0 +1,27 @@
+"""The driver's errors become the domain's, here and nowhere else."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import errors as pg
+
+from hpcobs.domain.errors import InvalidInputError, UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Run a storage call: a lost database is UnavailableError, bad data InvalidInputError."""
+    try:
+        yield
+    except pg.QueryCanceled as error:
+        raise UnavailableError("the database took too long", deadline=True) from error
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        raise UnavailableError("the database is not available") from error
+    except psycopg.DataError as error:
+        raise InvalidInputError("body", "a value is out of the database's range") from error

@@ -1,0 +1,169 @@
+"""Jobs in PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from psycopg.rows import dict_row
+
+from hpcobs.domain.audit import ChangeType
+from hpcobs.domain.events import NodeEnd
+from hpcobs.domain.queries import JobPage, Position
+from hpcobs.domain.states import JobState
+from hpcobs.storage.queries import load
+from hpcobs.storage.rows import from_row, to_parameters
+from hpcobs.storage.timings import ErrorType
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hpcobs.domain.audit import AuditInfo
+    from hpcobs.domain.jobs import Job
+    from hpcobs.domain.queries import JobFilter
+    from hpcobs.storage.session import Session
+
+_JOBS = load("jobs")
+_PAGES = load("pages")
+_STATISTICS = load("statistics")
+
+
+def _audit_parameters(audit: AuditInfo, change: ChangeType) -> dict[str, str]:
+    return {
+        "change_type": change.value,
+        "changed_by": audit.changed_by,
+        "source": audit.source,
+        "correlation_id": audit.correlation_id,
+    }
+
+
+class PostgresJobs:
+    """The job repository; see ``hpcobs.ports.jobs.JobRepository``."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def create(self, job: Job, audit: AuditInfo) -> bool:
+        """Add a job that is not known yet, in one statement; False if the id is taken."""
+        parameters = to_parameters(job) | _audit_parameters(audit, ChangeType.UPSERT)
+        with self._session.operation("job_create") as connection:
+            row = connection.execute(_JOBS["create"], parameters).fetchone()
+        made = row is not None and row[0] == 1
+        if not made:
+            self._session.timings.failed("job_create", ErrorType.CONFLICT)
+        self._session.flush_timings()
+        return made
+
+    def get(self, job_id: str) -> Job | None:
+        """The job, or None."""
+        return self._one("job_get", _JOBS["get"], job_id)
+
+    def lock(self, job_id: str) -> Job | None:
+        """The job, held against other writers until the transaction ends, or None."""
+        return self._one("job_lock", _JOBS["lock"], job_id)
+
+    def _one(self, operation: str, query: bytes, job_id: str) -> Job | None:
+        with (
+            self._session.operation(operation) as connection,
+            connection.cursor(row_factory=dict_row) as cursor,
+        ):
+            row = cursor.execute(query, {"id": job_id}).fetchone()
+        if row is None:
+            self._session.timings.failed(operation, ErrorType.NOT_FOUND)
+            return None
+        return from_row(row)
+
+    def save(
+        self, job: Job, change: ChangeType, audit: AuditInfo, *, recompute: bool = False
+    ) -> None:
+        """Write a locked job; ``recompute`` rebuilds its statistics from the stored samples."""
+        parameters = to_parameters(job) | _audit_parameters(audit, change)
+        with self._session.operation("job_save") as connection:
+            connection.execute(_JOBS["save"], parameters)
+            if recompute:
+                connection.execute(_JOBS["reset_nodes"], {"id": job.id})
+                connection.execute(_STATISTICS["rebuild_nodes"], {"id": job.id})
+                connection.execute(_STATISTICS["refresh_jobs"], {"ids": [job.id]})
+
+    def delete(self, job_id: str, audit: AuditInfo) -> bool:
+        """Remove the job and its samples; its trail stays. False if there is no such job."""
+        parameters = {"id": job_id} | _audit_parameters(audit, ChangeType.DELETE)
+        with self._session.operation("job_delete") as connection, connection.transaction():
+            # Locked first: the deletion then sees what a collector has just committed.
+            connection.execute(_JOBS["lock"], {"id": job_id})
+            row = connection.execute(_JOBS["delete"], parameters).fetchone()
+        return row is not None and row[0] == 1
+
+    def page(
+        self, query: JobFilter, *, limit: int, offset: int = 0, after: Position | None = None
+    ) -> JobPage:
+        """Jobs newest first: the page after a position, or at an offset."""
+        statement = _PAGES["page" if query.node is None else "page_of_node"]
+        # One more than asked for tells whether there is a next page.
+        parameters = _page_parameters(query, after) | {"limit": limit + 1, "offset": offset}
+        with (
+            self._session.operation("job_list") as connection,
+            connection.cursor(row_factory=dict_row) as cursor,
+        ):
+            # Never prepared: a generic plan could not leave out the filters that are not set.
+            rows = cursor.execute(statement, parameters, prepare=False).fetchall()
+        return _page(rows, limit)
+
+    def node_ends(self, job_id: str) -> Sequence[NodeEnd]:
+        """The nodes of the job's current run that have ended."""
+        with self._session.operation("job_node_ends") as connection:
+            rows = connection.execute(_JOBS["node_ends"], {"id": job_id}).fetchall()
+        return [
+            NodeEnd(
+                node=node,
+                ended_at=ended_at,
+                state=JobState(state),
+                exit_code=exit_code,
+                signal=signal,
+            )
+            for node, ended_at, state, exit_code, signal in rows
+        ]
+
+    def record_node_end(self, job_id: str, end: NodeEnd) -> None:
+        """Keep that one node of the job has ended."""
+        parameters = {
+            "id": job_id,
+            "node": end.node,
+            "ended_at": end.ended_at,
+            "state": end.state.value,
+            "exit_code": end.exit_code,
+            "signal": end.signal,
+        }
+        with self._session.operation("job_node_end") as connection:
+            connection.execute(_JOBS["record_node_end"], parameters)
+
+
+def _page_parameters(query: JobFilter, after: Position | None) -> dict[str, Any]:
+    return {
+        "state": query.state and query.state.value,
+        "user": query.user,
+        "node": query.node,
+        "partition": query.partition,
+        "account": query.account,
+        "cluster": query.cluster,
+        "started_after": query.started_after,
+        "started_before": query.started_before,
+        "prefix": query.search and _as_prefix(query.search),
+        "after_time": after and after.start_time,
+        "after_id": after and after.job_id,
+    }
+
+
+def _as_prefix(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"{escaped}%"
+
+
+def _page(rows: Sequence[Mapping[str, Any]], limit: int) -> JobPage:
+    jobs = [from_row(row) for row in rows[:limit] if row["id"] is not None]
+    more = len(rows) > limit
+    last = rows[min(limit, len(rows)) - 1]
+    return JobPage(
+        jobs=tuple(jobs),
+        total=rows[0]["total"],
+        next_position=Position(last["page_time"], last["page_id"]) if more else None,
+    )

@@ -1,0 +1,74 @@
+"""The rows of a scrape: read once, in one read-only snapshot, numbers already as text.
+
+Rows are streamed, so that the server makes the next ones while these become text, and none are held
+that are not needed any more. Every query starts from the index of running jobs: finished jobs cost
+nothing.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from hpcobs.ports.scrape import OperationTotals, Snapshot
+from hpcobs.storage.queries import load
+from hpcobs.storage.session import Session
+from hpcobs.storage.timings import BUCKETS_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any
+
+    from hpcobs.ports.scrape import Row
+    from hpcobs.storage.connections import Connection, Connections
+    from hpcobs.storage.timings import OperationTimings
+
+_SCRAPE = load("scrape")
+
+# An older libpq gives streamed rows one at a time only.
+_ROWS_AT_ONCE = 1000 if psycopg.capabilities.has_stream_chunked() else 1
+
+
+class PostgresScrape:
+    """See ``hpcobs.ports.scrape.ScrapeSource``."""
+
+    def __init__(self, connections: Connections, timings: OperationTimings) -> None:
+        self._session = Session(connections.connection, timings)
+
+    @contextmanager
+    def snapshot(self, groups: frozenset[str]) -> Iterator[Snapshot]:
+        """The rows of the groups, all from the same moment, to be read within the context."""
+        with self._session.operation("scrape") as connection, connection.transaction():
+            connection.execute(_SCRAPE["begin"], prepare=False)
+            yield _snapshot(connection, groups)
+        self._session.flush_timings()
+
+
+def _snapshot(connection: Connection, groups: frozenset[str]) -> Snapshot:
+    def streamed(name: str, group: str) -> Iterable[Row]:
+        if group not in groups:
+            return ()
+        return connection.cursor().stream(_SCRAPE[name], size=_ROWS_AT_ONCE)
+
+    def fetched(name: str) -> list[Any]:
+        return connection.execute(_SCRAPE[name]).fetchall()
+
+    service = "service" in groups
+    return Snapshot(
+        groups=groups,
+        job_nodes=streamed("job_nodes", "jobs"),
+        jobs=streamed("jobs", "jobs"),
+        gpus=streamed("gpus", "gpus"),
+        nodes=streamed("nodes", "nodes"),
+        counters=dict(fetched("counters")),
+        gauges=dict(fetched("gauges")) if service else {},
+        operations=[
+            OperationTotals(operation=operation, observations=observations, seconds=seconds)
+            for operation, observations, seconds in fetched("operations")
+        ]
+        if service
+        else (),
+        bucket_bounds=BUCKETS_SECONDS,
+    )

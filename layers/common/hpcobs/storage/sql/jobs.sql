@@ -1,0 +1,135 @@
+-- create: add a job unless its id is taken, with its nodes and its audit row
+WITH created AS (
+    INSERT INTO jobs (
+        id, user_name, nodes, node_count, state, start_time, end_time, runtime_seconds,
+        cpu_usage, memory_usage_mb, gpu_usage, external_job_id, scheduler_type, raw_state,
+        partition, account, qos, priority, submit_time, exit_code, signal, state_reason,
+        time_limit_minutes, extra, requested_cpus, allocated_cpus, requested_memory_mb,
+        allocated_memory_mb, requested_gpus, allocated_gpus, gpu_vendor, gpu_devices,
+        cgroup_path, cluster_name, scheduler_instance, ingest_version, name, array_job_id,
+        array_task_id, restart_count, last_sample_at, sample_count, avg_cpu_usage,
+        max_cpu_usage, max_memory_usage_mb, avg_gpu_usage, max_gpu_usage, start_estimated,
+        statistics_since, ended_by, unmatched_end, scheduler_seen_at
+    ) SELECT
+        id, user_name, nodes, node_count, state, start_time, end_time, runtime_seconds,
+        cpu_usage, memory_usage_mb, gpu_usage, external_job_id, scheduler_type, raw_state,
+        partition, account, qos, priority, submit_time, exit_code, signal, state_reason,
+        time_limit_minutes, extra, requested_cpus, allocated_cpus, requested_memory_mb,
+        allocated_memory_mb, requested_gpus, allocated_gpus, gpu_vendor, gpu_devices,
+        cgroup_path, cluster_name, scheduler_instance, ingest_version, name, array_job_id,
+        array_task_id, restart_count, last_sample_at, sample_count, avg_cpu_usage,
+        max_cpu_usage, max_memory_usage_mb, avg_gpu_usage, max_gpu_usage, start_estimated,
+        statistics_since, ended_by, unmatched_end, scheduler_seen_at
+    FROM jsonb_populate_record(NULL::jobs, %(job)s)
+    ON CONFLICT (id) DO NOTHING
+    RETURNING *
+), noted AS (
+    INSERT INTO job_audit_events (
+        job_id, change_type, changed_by, source, correlation_id, job_snapshot
+    )
+    SELECT id, %(change_type)s, %(changed_by)s, %(source)s, %(correlation_id)s,
+           jsonb_strip_nulls(to_jsonb(created))
+    FROM created
+), placed AS (
+    INSERT INTO job_nodes (job_id, node, start_time)
+    SELECT created.id, node, created.start_time
+    FROM created, unnest(%(node_list)s::text[]) AS node
+    ON CONFLICT DO NOTHING
+)
+SELECT count(*) FROM created
+
+-- get: one job by id
+SELECT * FROM jobs WHERE id = %(id)s
+
+-- lock: one job by id, held against other writers until the transaction ends
+SELECT * FROM jobs WHERE id = %(id)s FOR UPDATE
+
+-- save: write a locked job, with its nodes and its audit row
+WITH saved AS (
+    UPDATE jobs SET (
+        user_name, nodes, node_count, state, start_time, end_time, runtime_seconds, cpu_usage,
+        memory_usage_mb, gpu_usage, external_job_id, scheduler_type, raw_state, partition,
+        account, qos, priority, submit_time, exit_code, signal, state_reason,
+        time_limit_minutes, extra, requested_cpus, allocated_cpus, requested_memory_mb,
+        allocated_memory_mb, requested_gpus, allocated_gpus, gpu_vendor, gpu_devices,
+        cgroup_path, cluster_name, scheduler_instance, ingest_version, name, array_job_id,
+        array_task_id, restart_count, last_sample_at, sample_count, avg_cpu_usage,
+        max_cpu_usage, max_memory_usage_mb, avg_gpu_usage, max_gpu_usage, start_estimated,
+        statistics_since, ended_by, unmatched_end, scheduler_seen_at, updated_at
+    ) = (SELECT
+        user_name, nodes, node_count, state, start_time, end_time, runtime_seconds, cpu_usage,
+        memory_usage_mb, gpu_usage, external_job_id, scheduler_type, raw_state, partition,
+        account, qos, priority, submit_time, exit_code, signal, state_reason,
+        time_limit_minutes, extra, requested_cpus, allocated_cpus, requested_memory_mb,
+        allocated_memory_mb, requested_gpus, allocated_gpus, gpu_vendor, gpu_devices,
+        cgroup_path, cluster_name, scheduler_instance, ingest_version, name, array_job_id,
+        array_task_id, restart_count, last_sample_at, sample_count, avg_cpu_usage,
+        max_cpu_usage, max_memory_usage_mb, avg_gpu_usage, max_gpu_usage, start_estimated,
+        statistics_since, ended_by, unmatched_end, scheduler_seen_at, now()
+    FROM jsonb_populate_record(NULL::jobs, %(job)s))
+    WHERE id = %(id)s
+    RETURNING *
+), noted AS (
+    INSERT INTO job_audit_events (
+        job_id, change_type, changed_by, source, correlation_id, job_snapshot
+    )
+    SELECT id, %(change_type)s, %(changed_by)s, %(source)s, %(correlation_id)s,
+           jsonb_strip_nulls(to_jsonb(saved))
+    FROM saved
+)
+INSERT INTO job_nodes AS placed (job_id, node, start_time)
+SELECT saved.id, node, saved.start_time
+FROM saved, unnest(%(node_list)s::text[]) AS node
+ON CONFLICT (job_id, node) DO UPDATE
+SET start_time = excluded.start_time
+WHERE placed.start_time <> excluded.start_time
+
+-- reset_nodes: forget what the job's nodes did before its current run began
+WITH run AS (
+    SELECT id, string_to_array(nodes, ',') AS nodes, statistics_since FROM jobs WHERE id = %(id)s
+), gone AS (
+    DELETE FROM job_nodes USING run WHERE job_id = run.id AND node <> ALL (run.nodes)
+), unread AS (
+    DELETE FROM job_gpus USING run WHERE job_id = run.id AND sampled_at < run.statistics_since
+)
+UPDATE job_nodes
+SET ended_at = NULL, end_state = NULL, end_exit_code = NULL, end_signal = NULL
+FROM run
+WHERE job_id = run.id AND node = ANY (run.nodes) AND ended_at < run.statistics_since
+
+-- delete: remove a locked job with all that was sampled of it, and note that in its trail
+WITH gone AS (
+    DELETE FROM jobs WHERE id = %(id)s RETURNING *
+), noted AS (
+    INSERT INTO job_audit_events (
+        job_id, change_type, changed_by, source, correlation_id, job_snapshot
+    )
+    SELECT id, %(change_type)s, %(changed_by)s, %(source)s, %(correlation_id)s,
+           jsonb_strip_nulls(to_jsonb(gone))
+    FROM gone
+), nodes_gone AS (
+    DELETE FROM job_nodes USING gone WHERE job_id = gone.id
+), latest_gone AS (
+    DELETE FROM job_gpus USING gone WHERE job_id = gone.id
+), samples_gone AS (
+    DELETE FROM metric_samples USING gone WHERE job_id = gone.id
+), gpu_samples_gone AS (
+    DELETE FROM gpu_samples USING gone WHERE job_id = gone.id
+), waiting_gone AS (
+    DELETE FROM waiting_samples USING gone WHERE job_id = gone.id
+)
+SELECT count(*) FROM gone
+
+-- node_ends: the nodes of the job that have ended in its current run
+SELECT node, ended_at, end_state, end_exit_code, end_signal
+FROM job_nodes
+WHERE job_id = %(id)s AND ended_at IS NOT NULL
+ORDER BY node
+
+-- record_node_end: keep how one node of a job ended
+INSERT INTO job_nodes (job_id, node, start_time, ended_at, end_state, end_exit_code, end_signal)
+SELECT id, %(node)s, start_time, %(ended_at)s, %(state)s, %(exit_code)s, %(signal)s
+FROM jobs WHERE id = %(id)s
+ON CONFLICT (job_id, node) DO UPDATE
+SET ended_at = excluded.ended_at, end_state = excluded.end_state,
+    end_exit_code = excluded.end_exit_code, end_signal = excluded.end_signal

@@ -1,0 +1,48 @@
+-- page: a page of jobs newest first, and how many there are (10,001 stands for more)
+WITH matching AS NOT MATERIALIZED (
+    SELECT jobs.*, jobs.start_time AS page_time, jobs.id AS page_id
+    FROM jobs
+    WHERE (%(state)s::text IS NULL OR jobs.state = %(state)s)
+      AND (%(user)s::text IS NULL OR jobs.user_name = %(user)s)
+      AND (%(partition)s::text IS NULL OR jobs.partition = %(partition)s)
+      AND (%(account)s::text IS NULL OR jobs.account = %(account)s)
+      AND (%(cluster)s::text IS NULL OR jobs.cluster_name = %(cluster)s)
+      AND (%(started_after)s::timestamptz IS NULL OR jobs.start_time > %(started_after)s)
+      AND (%(started_before)s::timestamptz IS NULL OR jobs.start_time < %(started_before)s)
+      AND (%(prefix)s::text IS NULL OR jobs.id LIKE %(prefix)s OR jobs.name LIKE %(prefix)s
+           OR jobs.user_name LIKE %(prefix)s)
+), counted AS (
+    SELECT count(*) AS total FROM (SELECT FROM matching LIMIT 10001) AS capped
+), page AS (
+    SELECT * FROM matching
+    WHERE %(after_time)s::timestamptz IS NULL OR (page_time, page_id) < (%(after_time)s, %(after_id)s)
+    ORDER BY page_time DESC, page_id DESC
+    LIMIT %(limit)s OFFSET %(offset)s
+)
+SELECT counted.total, page.* FROM counted LEFT JOIN page ON true
+ORDER BY page_time DESC, page_id DESC
+
+-- page_of_node: the same for the jobs of one node, led by the node's own index
+WITH matching AS NOT MATERIALIZED (
+    SELECT jobs.*, job_nodes.start_time AS page_time, job_nodes.job_id AS page_id
+    FROM job_nodes JOIN jobs ON jobs.id = job_nodes.job_id
+    WHERE (%(state)s::text IS NULL OR jobs.state = %(state)s)
+      AND (%(user)s::text IS NULL OR jobs.user_name = %(user)s)
+      AND (%(partition)s::text IS NULL OR jobs.partition = %(partition)s)
+      AND (%(account)s::text IS NULL OR jobs.account = %(account)s)
+      AND (%(cluster)s::text IS NULL OR jobs.cluster_name = %(cluster)s)
+      AND job_nodes.node = %(node)s
+      AND (%(started_after)s::timestamptz IS NULL OR job_nodes.start_time > %(started_after)s)
+      AND (%(started_before)s::timestamptz IS NULL OR job_nodes.start_time < %(started_before)s)
+      AND (%(prefix)s::text IS NULL OR jobs.id LIKE %(prefix)s OR jobs.name LIKE %(prefix)s
+           OR jobs.user_name LIKE %(prefix)s)
+), counted AS (
+    SELECT count(*) AS total FROM (SELECT FROM matching LIMIT 10001) AS capped
+), page AS (
+    SELECT * FROM matching
+    WHERE %(after_time)s::timestamptz IS NULL OR (page_time, page_id) < (%(after_time)s, %(after_id)s)
+    ORDER BY page_time DESC, page_id DESC
+    LIMIT %(limit)s OFFSET %(offset)s
+)
+SELECT counted.total, page.* FROM counted LEFT JOIN page ON true
+ORDER BY page_time DESC, page_id DESC

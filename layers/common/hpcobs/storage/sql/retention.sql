@@ -1,0 +1,40 @@
+-- ensure: make a day's partition of a table; false if it is there
+SELECT ensure_day_partition(%(table)s, %(day)s)
+
+-- partitions: the days that a table has partitions for, oldest first
+SELECT to_date(right(inhrelid::regclass::text, 8), 'YYYYMMDD')
+FROM pg_inherits
+WHERE inhparent = %(table)s::regclass
+ORDER BY 1
+
+-- drop: drop a day's partition of a table
+SELECT drop_day_partition(%(table)s, %(day)s)
+
+-- impatient: give up soon rather than make others wait behind us
+SELECT set_config('lock_timeout', '250ms', true)
+
+-- count_audit: how many audit rows are from before a time
+SELECT count(*) FROM job_audit_events WHERE changed_at < %(before)s
+
+-- delete_audit: delete the oldest audit rows from before a time
+DELETE FROM job_audit_events
+WHERE id IN (
+    SELECT id FROM job_audit_events WHERE changed_at < %(before)s ORDER BY changed_at LIMIT %(limit)s
+)
+
+-- count_rejected: how many rejected samples are from before a time
+SELECT count(*) FROM rejected_samples WHERE rejected_at < %(before)s
+
+-- delete_rejected: delete the oldest rejected samples from before a time
+DELETE FROM rejected_samples
+WHERE (batch_id, position) IN (
+    SELECT batch_id, position FROM rejected_samples
+    WHERE rejected_at < %(before)s ORDER BY rejected_at LIMIT %(limit)s
+)
+
+-- count_dead: how many dead letters are from before a time
+SELECT count(*) FROM sample_queue_dead WHERE died_at < %(before)s
+
+-- delete_dead: delete dead letters from before a time
+DELETE FROM sample_queue_dead
+WHERE id IN (SELECT id FROM sample_queue_dead WHERE died_at < %(before)s LIMIT %(limit)s)

@@ -1,0 +1,78 @@
+-- begin: let all that follows see the same moment, wait for no migration, and lose no time on compiling
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
+SET LOCAL lock_timeout = '1500ms';
+SET LOCAL jit = off
+
+-- job_nodes: each running job on each of its nodes, with its latest sample
+SELECT jobs.id, jobs.user_name, placed.node,
+       greatest(date_part('epoch', now() - jobs.start_time), 0)::text,
+       placed.cpu_usage::text,
+       (placed.memory_usage_mb * 1048576)::text,
+       placed.gpu_usage::text
+FROM jobs
+-- The sub-query's order makes PostgreSQL look up each job's nodes, instead of reading those of all
+-- jobs that ever ran; so it is below.
+CROSS JOIN LATERAL (
+    SELECT * FROM job_nodes WHERE job_id = jobs.id ORDER BY node
+) AS placed
+WHERE jobs.state = 'running'
+ORDER BY jobs.id, placed.node
+
+-- jobs: each running job
+SELECT id, user_name, coalesce(account, ''), coalesce(partition, ''), coalesce(cluster_name, ''),
+       coalesce(name, ''),
+       '1',
+       (allocated_memory_mb * 1048576)::text,
+       allocated_cpus::text
+FROM jobs
+WHERE state = 'running'
+ORDER BY id
+
+-- gpus: each GPU of each running job, with its latest reading
+SELECT gpu.job_id, gpu.node, gpu.gpu_vendor, gpu.gpu_id,
+       gpu.utilization_percent::text,
+       (gpu.memory_used_mb * 1048576)::text,
+       gpu.power_watts::text,
+       gpu.temperature_celsius::text
+FROM jobs
+CROSS JOIN LATERAL (
+    SELECT * FROM job_gpus WHERE job_id = jobs.id ORDER BY node, gpu_id
+) AS gpu
+WHERE jobs.state = 'running'
+ORDER BY jobs.id, gpu.node, gpu.gpu_id
+
+-- nodes: each node with what runs on it and what it told of itself
+WITH used AS (
+    SELECT placed.node,
+           avg(placed.cpu_usage) AS cpu_usage,
+           sum(placed.memory_usage_mb) AS memory_usage_mb,
+           avg(placed.gpu_usage) AS gpu_usage,
+           count(*) AS jobs
+    FROM jobs
+    CROSS JOIN LATERAL (
+        SELECT * FROM job_nodes WHERE job_id = jobs.id AND ended_at IS NULL ORDER BY node
+    ) AS placed
+    WHERE jobs.state = 'running'
+    GROUP BY placed.node
+)
+SELECT coalesce(used.node, nodes.name), coalesce(nodes.state, ''),
+       CASE WHEN nodes.state <> '' THEN '1' END,
+       used.cpu_usage::text,
+       (used.memory_usage_mb * 1048576)::text,
+       used.gpu_usage::text,
+       coalesce(used.jobs, 0)::text,
+       (nodes.memory_total_mb * 1048576)::text,
+       nodes.cpus::text,
+       nodes.cpu_load::text,
+       date_part('epoch', nodes.last_seen)::text
+FROM used FULL JOIN nodes ON nodes.name = used.node
+ORDER BY 1
+
+-- counters: jobs ever created and by state, samples, errors of storage operations
+SELECT name, value FROM counter_values ORDER BY name
+
+-- gauges: what the collector last said of itself
+SELECT name, value FROM gauges ORDER BY name
+
+-- operations: what storage operations cost, over all functions
+SELECT operation, observations, seconds FROM operation_timing_sums ORDER BY operation

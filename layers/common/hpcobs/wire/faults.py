@@ -1,0 +1,36 @@
+"""msgspec's complaints in the contract's words: which field, and why."""
+
+from __future__ import annotations
+
+import re
+
+from msgspec import ValidationError
+
+_MESSAGE = re.compile(r"(?P<what>.*?)(?: - at `\$(?P<path>[^`]*)`)?", re.DOTALL)
+_FIELD = re.compile(
+    r"Object (?P<how>missing required|contains unknown) field `(?P<name>.*)`", re.DOTALL
+)
+_NAME_LENGTH = 64
+
+Fault = tuple[str, str]
+"""A field's path, such as ``samples[3].cpu_usage``, and why its value is refused."""
+
+
+def explain(error: Exception, *, whole: str) -> Fault:
+    """Where and why a decoder refused its input; ``whole`` names the input itself."""
+    if isinstance(error, RecursionError):
+        return whole, "is nested too deeply"
+    if not isinstance(error, ValidationError):
+        return whole, f"is not JSON: {_readable(str(error).removeprefix('JSON is malformed: '))}"
+    message = _MESSAGE.fullmatch(str(error))
+    what, path = (message["what"], message["path"] or "") if message else (str(error), "")
+    if field := _FIELD.fullmatch(what):
+        why = "is required" if field["how"].startswith("missing") else "is not a known field"
+        return f"{path}.{_readable(field['name'])}".lstrip("."), why
+    return path.lstrip(".") or whole, _readable(what[:1].lower() + what[1:])
+
+
+def _readable(text: str) -> str:
+    """``text`` on one line and short: parts of it come from the sender."""
+    plain = text.replace("`", "")[:_NAME_LENGTH]
+    return plain if plain.isprintable() else ascii(plain)[1:-1]

@@ -1,0 +1,59 @@
+"""Jobs and events for tests, with defaults that a test overrides where it matters."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from hpcobs.domain.audit import AuditInfo
+from hpcobs.domain.events import FinishSource, JobFinished, JobStarted, SchedulerJob
+from hpcobs.domain.first_heard import Origin, from_scheduler, from_start
+from hpcobs.domain.states import JobState, from_slurm
+
+if TYPE_CHECKING:
+    from hpcobs.domain.jobs import Job
+
+T0 = datetime(2026, 11, 2, 8, 0, tzinfo=UTC)
+ORIGIN = Origin(home_cluster="lab", ingest_version="test")
+AUDIT = AuditInfo("node-n1", "slurm", "11111111-1111-1111-1111-111111111111")
+
+
+def at(seconds: float) -> datetime:
+    """The time ``seconds`` after the tests' beginning."""
+    return T0 + timedelta(seconds=seconds)
+
+
+def started(seconds: float = 0, **fields: Any) -> JobStarted:
+    """A start of job 1 on n1."""
+    given = {"job_id": "1", "user": "ada", "nodes": ("n1",), "node": "n1", "timestamp": at(seconds)}
+    return JobStarted(**{**given, **fields})
+
+
+def finished(seconds: float = 60, state: str = "completed", **fields: Any) -> JobFinished:
+    """An end of job 1 on n1, as a node's epilog tells it."""
+    given = {"job_id": "1", "node": "n1", "timestamp": at(seconds), "exit_code": 0, "signal": 0}
+    return JobFinished(final_state=JobState(state), **{**given, **fields})
+
+
+def controller_finished(
+    seconds: float = 60, state: str = "completed", **fields: Any
+) -> JobFinished:
+    """An end of job 1 as EpilogSlurmctld tells it."""
+    return finished(seconds, state, node=None, source=FinishSource.EPILOG_SLURMCTLD, **fields)
+
+
+def running_job(seconds: float = 0, **fields: Any) -> Job:
+    """Job 1 as its start makes it."""
+    return from_start(started(seconds, **fields), ORIGIN)
+
+
+def seen(raw_state: str, observed: float, **fields: Any) -> SchedulerJob:
+    """Job 1 as the controller saw it."""
+    given = {"job_id": "1", "user": "ada", "nodes": ("n1",), "observed_at": at(observed)}
+    state = from_slurm(raw_state)
+    return SchedulerJob(raw_state=raw_state, state=state, **{**given, **fields})
+
+
+def view(raw_state: str, observed: float, **fields: Any) -> Job:
+    """The job that the controller's view alone tells of."""
+    return from_scheduler(seen(raw_state, observed, **fields), ORIGIN)

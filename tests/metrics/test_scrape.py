@@ -1,0 +1,148 @@
+"""A scrape tells what the database holds: running jobs only, all from one moment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from hpcobs.domain.errors import InvalidInputError, UnavailableError
+from hpcobs.domain.jobs import Resources
+from hpcobs.exposition.text import write
+from hpcobs.ports.queue import QueueDepth
+from hpcobs.service.lifecycle import JobEvents
+from hpcobs.service.scrape import Scrape
+from hpcobs.settings import Settings
+from hpcobs.storage.connections import SingleConnection
+from hpcobs.storage.conninfo import connect_arguments
+from hpcobs.storage.scrape import PostgresScrape
+from hpcobs.storage.timings import OperationTimings
+from tests.builders import AUDIT, ORIGIN, finished, started
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hpcobs.storage.store import PostgresStore
+    from tests.stores import Query
+
+Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+class KnownQueue:
+    """A queue of which only the depth is asked."""
+
+    def __init__(self, depth: QueueDepth | None) -> None:
+        self._depth = depth
+
+    def depth(self) -> QueueDepth:
+        if self._depth is None:
+            raise UnavailableError("away")
+        return self._depth
+
+
+def series(text: str) -> Series:
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+@pytest.fixture
+def scrape(connect: Callable[[], SingleConnection]) -> Scrape:
+    source = PostgresScrape(connect(), OperationTimings())
+    queue = KnownQueue(QueueDepth(visible=4, in_flight=1, dead=0))
+    return Scrape(source, queue, write)  # type: ignore[arg-type]
+
+
+def one(name: str, **labels: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    return name, tuple(sorted(labels.items()))
+
+
+def test_an_empty_site_has_five_states_and_no_jobs(scrape: Scrape) -> None:
+    found = series(scrape.render())
+    states = [labels for name, labels in found if name == "hpc_job_state_total"]
+    assert len(states) == 5
+    assert not [name for name, _ in found if name == "hpc_job_runtime_seconds"]
+    assert found[one("hpc_job_total")] == 0
+    assert found[one("hpc_collector_queue_depth")] == 5
+
+
+def test_a_running_job_has_a_series_per_node_and_a_finished_one_has_none(
+    scrape: Scrape, store: PostgresStore
+) -> None:
+    events = JobEvents(store, ORIGIN)
+    resources = Resources(allocated_cpus=8, allocated_memory_mb=1024)
+    nodes = ("n1", "n2")
+    events.job_started(started(job_id="1", nodes=nodes, resources=resources, name="train"), AUDIT)
+    events.job_started(started(job_id="2"), AUDIT)
+    events.job_finished(finished(job_id="2"), AUDIT)
+    found = series(scrape.render())
+    running = [dict(labels) for name, labels in found if name == "hpc_job_runtime_seconds"]
+    assert running == [{"job_id": "1", "node": node, "user": "ada"} for node in nodes]
+    assert found[one("hpc_job_cpus", job_id="1", user="ada")] == 8
+    assert found[one("hpc_job_memory_limit_bytes", job_id="1", user="ada")] == 1024 * 1024**2
+    assert found[one("hpc_job_state_total", state="running")] == 1
+    assert found[one("hpc_job_state_total", state="completed")] == 1
+    assert found[one("hpc_job_total")] == 2
+    assert not [name for name, _ in found if name == "hpc_job_cpu_usage_percent"]
+
+
+def test_a_latest_sample_is_shown_and_nodes_add_up_what_runs_on_them(
+    scrape: Scrape, store: PostgresStore, query: Query
+) -> None:
+    events = JobEvents(store, ORIGIN)
+    events.job_started(started(job_id="1"), AUDIT)
+    events.job_started(started(job_id="2"), AUDIT)
+    query("UPDATE job_nodes SET cpu_usage = 40, memory_usage_mb = 10 WHERE job_id = '1'")
+    query("UPDATE job_nodes SET cpu_usage = 60, memory_usage_mb = 20 WHERE job_id = '2'")
+    query("INSERT INTO nodes (name, cpus, state) VALUES ('n1', 4, 'mixed'), ('n9', 8, 'down')")
+    found = series(scrape.render())
+    job = {"job_id": "2", "user": "ada", "node": "n1"}
+    assert found[one("hpc_job_memory_usage_bytes", **job)] == 20 * 1024**2
+    assert found[one("hpc_node_cpu_usage_percent", node="n1")] == 50
+    assert found[one("hpc_node_memory_usage_bytes", node="n1")] == 30 * 1024**2
+    assert found[one("hpc_node_job_count", node="n1")] == 2
+    assert found[one("hpc_node_job_count", node="n9")] == 0
+    assert found[one("hpc_node_state", node="n9", state="down")] == 1
+
+
+def test_storage_operations_of_all_functions_are_summed(scrape: Scrape, query: Query) -> None:
+    for _ in range(2):
+        query("INSERT INTO operation_timing_deltas VALUES ('job_get', %s, 0.5)", [1, 2] + [0] * 12)
+    query("SELECT fold_operation_timings()")
+    query("INSERT INTO operation_timing_deltas VALUES ('job_get', %s, 1)", [0] * 13 + [1])
+    found = series(scrape.render(collect=frozenset({"service"})))
+    name = "storage_operation_duration_seconds"
+    assert found[one(f"{name}_count", operation="job_get")] == 7
+    assert found[one(f"{name}_sum", operation="job_get")] == 2
+    assert found[one(f"{name}_bucket", operation="job_get", le="0.001")] == 2
+    assert found[one(f"{name}_bucket", operation="job_get", le="10.0")] == 6
+
+
+def test_only_the_groups_asked_for_are_told(scrape: Scrape) -> None:
+    names = {name for name, _ in series(scrape.render(collect=frozenset({"service"})))}
+    assert "hpc_collector_queue_depth" in names
+    assert not {name for name in names if name.startswith(("hpc_job", "hpc_node"))}
+
+
+def test_a_group_that_does_not_exist_is_refused_by_name(scrape: Scrape) -> None:
+    with pytest.raises(InvalidInputError, match=r"collect.*'disks'"):
+        scrape.render(collect=frozenset({"disks"}))
+
+
+def test_a_queue_that_is_away_costs_only_its_own_series(
+    connect: Callable[[], SingleConnection],
+) -> None:
+    source = PostgresScrape(connect(), OperationTimings())
+    text = Scrape(source, KnownQueue(None), write).render()  # type: ignore[arg-type]
+    assert "hpc_collector_queue_depth" not in text
+    assert "hpc_job_total 0" in text
+
+
+def test_a_database_that_is_away_gives_no_half_page() -> None:
+    settings = Settings(database_url="postgresql://nobody@127.0.0.1:1/none")
+    source = PostgresScrape(SingleConnection(connect_arguments(settings)), OperationTimings())
+    with pytest.raises(UnavailableError):
+        Scrape(source, KnownQueue(None), write).render()  # type: ignore[arg-type]

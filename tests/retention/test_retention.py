@@ -1,0 +1,107 @@
+"""Days are made ahead and dropped behind, old rows go in batches, and nobody waits for it."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from hpcobs.service.retention import BATCH, Retention, RetentionLimits
+from hpcobs.storage.retention import PostgresExpiry
+from hpcobs.storage.timings import OperationTimings
+from tests.builders import T0
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hpcobs.storage.connections import SingleConnection
+    from tests.stores import Query
+
+TODAY = T0.date()
+LIMITS = RetentionLimits(samples_days=7, audit_days=400)
+
+
+def plenty() -> float:
+    return 60.0
+
+
+@pytest.fixture
+def expiry(connect: Callable[[], SingleConnection]) -> PostgresExpiry:
+    return PostgresExpiry(connect(), OperationTimings())
+
+
+@pytest.fixture
+def retention(expiry: PostgresExpiry) -> Retention:
+    return Retention(expiry, LIMITS, clock=lambda: T0)
+
+
+def days(*offsets: int) -> list[date]:
+    return [TODAY + timedelta(days=offset) for offset in offsets]
+
+
+def test_the_coming_days_are_made_ahead_once(retention: Retention, expiry: PostgresExpiry) -> None:
+    first = retention.run(plenty)
+    assert len(first.made) == 8
+    assert expiry.partitions("metric_samples") == days(0, 1, 2, 3)
+    assert expiry.partitions("gpu_samples") == days(0, 1, 2, 3)
+    assert retention.run(plenty).made == []
+
+
+def test_a_day_is_dropped_when_all_of_it_is_too_old(
+    retention: Retention, expiry: PostgresExpiry
+) -> None:
+    for day in days(-9, -8, -7, -6):
+        expiry.ensure_partition("metric_samples", day)
+    report = retention.run(plenty)
+    assert report.dropped == [f"metric_samples {day}" for day in days(-9, -8)]
+    assert expiry.partitions("metric_samples") == days(-7, -6, 0, 1, 2, 3)
+
+
+def test_a_dry_run_tells_what_would_go_and_changes_nothing(
+    retention: Retention, expiry: PostgresExpiry, query: Query
+) -> None:
+    expiry.ensure_partition("gpu_samples", TODAY - timedelta(days=20))
+    audit(query, 3, age_days=401)
+    report = retention.run(plenty, dry_run=True)
+    assert report.dropped == [f"gpu_samples {TODAY - timedelta(days=20)}"]
+    assert report.deleted == {"audit": 3, "rejected": 0, "dead": 0}
+    assert expiry.partitions("gpu_samples") == days(-20)
+    assert query("SELECT count(*) FROM job_audit_events") == [(3,)]
+
+
+def audit(query: Query, rows: int, *, age_days: int) -> None:
+    query(
+        "INSERT INTO job_audit_events (job_id, change_type, changed_at, changed_by, source,"
+        " correlation_id, job_snapshot) SELECT '1', 'update', %s, 'x', 'x', 'x', '{}'"
+        " FROM generate_series(1, %s)",
+        T0 - timedelta(days=age_days),
+        rows,
+    )
+
+
+def test_audit_rows_are_kept_for_their_own_time(retention: Retention, query: Query) -> None:
+    audit(query, 5, age_days=399)
+    audit(query, BATCH + 1, age_days=401)
+    assert retention.run(plenty).deleted["audit"] == BATCH + 1
+    assert query("SELECT count(*) FROM job_audit_events") == [(5,)]
+
+
+def test_a_run_that_is_out_of_time_stops_and_says_so(retention: Retention, query: Query) -> None:
+    audit(query, 5, age_days=401)
+    report = retention.run(lambda: 1.0)
+    assert not report.finished
+    assert query("SELECT count(*) FROM job_audit_events") == [(5,)]
+
+
+def test_a_day_that_is_being_read_is_left_for_the_next_run(
+    retention: Retention, expiry: PostgresExpiry, database_url: str
+) -> None:
+    expiry.ensure_partition("metric_samples", TODAY - timedelta(days=9))
+    with psycopg.connect(database_url) as reader:
+        reader.execute("SELECT count(*) FROM metric_samples")
+        report = retention.run(plenty)
+    assert report.busy == [f"metric_samples {TODAY - timedelta(days=9)}"]
+    assert report.dropped == []
+    assert retention.run(plenty).dropped == [f"metric_samples {TODAY - timedelta(days=9)}"]

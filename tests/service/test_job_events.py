@@ -1,0 +1,186 @@
+"""Events in any order, any number of times, end in the right jobs with the right trail."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hpcobs.domain.errors import InvalidStateError, JobNotFoundError
+from hpcobs.domain.events import JobFinished
+from hpcobs.domain.nodes import NodeReport
+from hpcobs.domain.runs import verdict
+from hpcobs.domain.states import JobState
+from hpcobs.service.lifecycle import JobEvents
+from tests.builders import AUDIT, ORIGIN, at, controller_finished, finished, seen, started
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hpcobs.domain.events import JobStarted
+    from hpcobs.domain.jobs import Job
+    from hpcobs.storage.store import PostgresStore
+
+    Message = JobStarted | JobFinished
+
+
+@pytest.fixture
+def events(store: PostgresStore) -> JobEvents:
+    return JobEvents(store, ORIGIN)
+
+
+def the_job(store: PostgresStore) -> Job:
+    job = store.jobs.get("1")
+    assert job is not None
+    return job
+
+
+def trail(store: PostgresStore) -> list[str]:
+    return [event.change_type for event in store.audit.of_job("1")]
+
+
+def tell(events: JobEvents, message: Message) -> str:
+    if isinstance(message, JobFinished):
+        return events.job_finished(message, AUDIT).status
+    return events.job_started(message, AUDIT).status
+
+
+def test_a_job_lives_from_start_to_end_with_one_audit_row_a_change(
+    events: JobEvents, store: PostgresStore
+) -> None:
+    assert tell(events, started()) == "created"
+    assert tell(events, started()) == "skipped"
+    assert tell(events, started(1, name="train")) == "updated"
+    assert tell(events, finished(60, exit_code=3)) == "updated"
+    assert tell(events, finished(60, exit_code=3)) == "skipped"
+    assert verdict(the_job(store)) == (JobState.FAILED, 3, 0)
+    assert trail(store) == ["upsert", "update", "update"]
+
+
+def test_an_end_of_an_unknown_job_needs_to_tell_enough(
+    events: JobEvents, store: PostgresStore
+) -> None:
+    with pytest.raises(JobNotFoundError):
+        tell(events, finished())
+    assert store.jobs.get("1") is None
+    assert tell(events, finished(user="ada", nodes=("n1",))) == "updated"
+    assert the_job(store).state is JobState.COMPLETED
+
+
+def test_an_end_that_is_no_end_changes_nothing(events: JobEvents, store: PostgresStore) -> None:
+    tell(events, started())
+    with pytest.raises(InvalidStateError):
+        tell(events, finished(60, "running"))
+    assert trail(store) == ["upsert"]
+
+
+def test_a_job_of_two_nodes_ends_with_its_second_node(
+    events: JobEvents, store: PostgresStore
+) -> None:
+    tell(events, started(nodes=("n1", "n2")))
+    assert tell(events, finished(60, node="n1", exit_code=5)) == "updated"
+    assert the_job(store).state is JobState.RUNNING
+    assert tell(events, finished(60, node="n1", exit_code=5)) == "skipped"
+    assert tell(events, finished(61, node="n2", exit_code=5)) == "updated"
+    assert verdict(the_job(store)) == (JobState.FAILED, 5, 0)
+    assert trail(store) == ["upsert", "update"]
+
+
+def test_all_nodes_that_end_at_the_same_moment_end_the_job_once(
+    events: JobEvents, store: PostgresStore, make_store: Callable[[], PostgresStore]
+) -> None:
+    nodes = tuple(f"n{number}" for number in range(8))
+    tell(events, started(nodes=nodes))
+    results: list[str] = []
+
+    def end(node: str) -> None:
+        results.append(tell(JobEvents(make_store(), ORIGIN), finished(60, node=node)))
+
+    threads = [threading.Thread(target=end, args=(node,)) for node in nodes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == ["updated"] * 8
+    assert the_job(store).state is JobState.COMPLETED
+    assert trail(store) == ["upsert", "update"]
+
+
+def test_many_prologs_at_the_same_moment_create_one_job(
+    store: PostgresStore, make_store: Callable[[], PostgresStore]
+) -> None:
+    results: list[str] = []
+
+    def begin(number: int) -> None:
+        event = started(nodes=("n1", "n2"), node=f"n{number}")
+        results.append(tell(JobEvents(make_store(), ORIGIN), event))
+
+    threads = [threading.Thread(target=begin, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(results) == ["created", *["skipped"] * 7]
+    assert trail(store) == ["upsert"]
+
+
+def test_the_controllers_view_creates_corrects_and_answers_job_by_job(
+    events: JobEvents, store: PostgresStore
+) -> None:
+    tell(events, started())
+    tell(events, finished())
+    told = seen("CANCELLED", 70, start_time=at(0), end_time=at(60), exit_code=0, signal=15)
+    other = seen("RUNNING", 70, job_id="2", start_time=at(5))
+    spoilt = seen("RUNNING", 70, job_id="3", name="a\0b")
+    node = NodeReport(node="n1", state="idle", cpus=4)
+    results = events.sync([told, spoilt, other], [node], AUDIT)
+    assert [(r.job_id, r.status) for r in results] == [
+        ("1", "updated"),
+        ("3", "failed"),
+        ("2", "created"),
+    ]
+    assert the_job(store).state is JobState.CANCELLED
+    assert trail(store) == ["upsert", "update", "correction"]
+
+
+def test_the_end_of_a_second_run_is_not_lost_when_both_starts_come_last(
+    events: JobEvents, store: PostgresStore
+) -> None:
+    for index in (1, 3, 2, 0):
+        tell(events, STORY[index])
+    assert verdict(the_job(store)) == (JobState.FAILED, 4, 0)
+
+
+# One job's whole story, with a requeue, as hooks tell it: the same truth in any order.
+STORY: tuple[Message, ...] = (
+    started(0, name=None),
+    finished(60, restart_count=1, user="ada", nodes=("n1",)),
+    started(180, restart_count=1),
+    finished(240, exit_code=4, restart_count=1, user="ada", nodes=("n1",)),
+    controller_finished(241, exit_code=4, restart_count=1, user="ada", nodes=("n1",)),
+)
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(order=st.permutations(range(len(STORY))), doubled=st.sets(st.integers(0, 4)))
+def test_a_story_told_in_any_order_with_repeats_ends_the_same(
+    store: PostgresStore, database_url: str, order: list[int], doubled: set[int]
+) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("TRUNCATE jobs, job_nodes, job_audit_events")
+    events = JobEvents(store, ORIGIN)
+    for index in itertools.chain(order, doubled):
+        tell(events, STORY[index])
+    job = the_job(store)
+    assert verdict(job) == (JobState.FAILED, 4, 0)
+    assert (job.start_time, job.restart_count) == (at(180), 1)
+    assert job.end_time in (at(240), at(241))

@@ -1,0 +1,66 @@
+"""A connection is opened when needed, survives a freeze, and is opened again when it was lost."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hpcobs.domain.errors import UnavailableError
+from hpcobs.settings import Settings
+from hpcobs.storage import connections as module
+from hpcobs.storage.connections import PooledConnections, SingleConnection
+from hpcobs.storage.conninfo import connect_arguments
+from hpcobs.storage.store import PostgresStore
+from hpcobs.storage.timings import OperationTimings
+
+if TYPE_CHECKING:
+    from tests.stores import Query
+
+KILL_OTHERS = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
+
+
+def test_a_connection_that_was_lost_during_a_pause_is_opened_again(
+    store: PostgresStore, query: Query, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CHECK_AFTER_IDLE_SECONDS", 0.0)
+    store.ping()
+    query(KILL_OTHERS)
+    store.ping()
+
+
+def test_a_connection_lost_in_use_fails_once_and_is_then_opened_again(
+    store: PostgresStore, query: Query
+) -> None:
+    store.ping()
+    query(KILL_OTHERS)
+    with pytest.raises(UnavailableError):
+        store.ping()
+    store.ping()
+
+
+def test_a_database_that_is_away_is_unavailable() -> None:
+    nowhere = connect_arguments(Settings(database_url="postgresql://nobody@127.0.0.1:1/none"))
+    with pytest.raises(UnavailableError, match="not available"):
+        PostgresStore(SingleConnection(nowhere), OperationTimings()).ping()
+
+
+def test_threads_share_the_pool_within_its_limit(database_url: str, query: Query) -> None:
+    settings = Settings(database_url=database_url, db_max_conns=3, db_min_conns=1)
+    pool = PooledConnections(connect_arguments(settings), settings)
+    store = PostgresStore(pool, OperationTimings())
+    threads = [threading.Thread(target=store.ping) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    ((count,),) = query(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND pid <> pg_backend_pid()"
+    )
+    assert 1 <= count <= 3
+    pool.close()

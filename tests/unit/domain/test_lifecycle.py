@@ -1,0 +1,198 @@
+"""What starts and ends do to a job: the transitions that hooks cause."""
+
+from dataclasses import replace
+
+import pytest
+
+from hpcobs.domain.audit import ChangeType
+from hpcobs.domain.errors import InvalidStateError, JobNotFoundError, JobTerminalError
+from hpcobs.domain.events import NodeEnd
+from hpcobs.domain.first_heard import from_finish, from_start
+from hpcobs.domain.jobs import Authority, Job, Resources, Usage
+from hpcobs.domain.lifecycle import finish, patch, start
+from hpcobs.domain.outcomes import Outcome, Status
+from hpcobs.domain.runs import verdict
+from hpcobs.domain.states import JobState
+from tests.builders import (
+    ORIGIN,
+    at,
+    controller_finished,
+    finished,
+    running_job,
+    started,
+    view,
+)
+
+
+def start_of(job: Job, seconds: float, **fields: object) -> Outcome:
+    return start(job, from_start(started(seconds, **fields), ORIGIN))
+
+
+def test_a_start_makes_a_running_job() -> None:
+    job = running_job(5, partition="main", restart_count=0)
+    assert (job.state, job.start_time, job.nodes) == (JobState.RUNNING, at(5), ("n1",))
+    assert job.cluster_name == "lab"
+    assert job.scheduler is not None
+    assert job.scheduler.external_job_id == "1"
+
+
+def test_a_job_of_another_cluster_carries_its_cluster_in_its_id() -> None:
+    assert running_job(cluster_name="other").id == "other.1"
+    assert running_job(cluster_name="lab").id == "1"
+
+
+def test_the_same_start_twice_changes_nothing() -> None:
+    assert start_of(running_job(), 0).status is Status.SKIPPED
+
+
+def test_a_second_start_adds_what_the_first_did_not_know() -> None:
+    job = running_job(resources=Resources(allocated_gpus=2))
+    after = start_of(job, 1, name="train", account="physics", resources=Resources(allocated_cpus=8))
+    assert after.status is Status.UPDATED
+    assert after.job.name == "train"
+    assert after.job.resources == Resources(allocated_gpus=2, allocated_cpus=8)
+    assert after.job.start_time == at(0)
+
+
+def test_the_earliest_start_counts_whatever_the_order() -> None:
+    assert start_of(running_job(2), 0).job.start_time == at(0)
+
+
+def test_a_start_makes_a_pending_job_run() -> None:
+    pending = view("PENDING", -10, nodes=(), submit_time=at(-60))
+    after = start_of(pending, 0).job
+    assert (after.state, after.start_time, after.nodes) == (JobState.RUNNING, at(0), ("n1",))
+    assert after.scheduler is not None
+    assert after.scheduler.raw_state is None
+
+
+def test_a_finish_ends_the_job_with_exit_code_and_signal() -> None:
+    after = finish(running_job(), finished(60, exit_code=3)).job
+    assert verdict(after) == (JobState.FAILED, 3, 0)
+    assert (after.end_time, after.ended_by) == (at(60), Authority.NODE_EPILOG)
+
+
+def test_a_finish_that_is_no_end_is_refused() -> None:
+    with pytest.raises(InvalidStateError):
+        finish(running_job(), finished(60, "running"))
+
+
+def test_the_same_finish_twice_changes_nothing() -> None:
+    ended = finish(running_job(), finished()).job
+    assert finish(ended, finished()).status is Status.SKIPPED
+
+
+def test_the_controllers_epilog_corrects_a_nodes_epilog_and_is_audited_as_a_correction() -> None:
+    ended = finish(running_job(), finished()).job
+    after = finish(ended, controller_finished(61, exit_code=5))
+    assert after.change is ChangeType.CORRECTION
+    assert verdict(after.job) == (JobState.FAILED, 5, 0)
+    assert after.job.end_time == at(60)
+
+
+def test_a_confirmation_by_the_controller_is_no_correction_but_settles_who_is_believed() -> None:
+    ended = finish(running_job(), finished()).job
+    after = finish(ended, controller_finished(61))
+    assert after.change is ChangeType.UPDATE
+    assert after.job.ended_by is Authority.CONTROLLER_EPILOG
+
+
+def test_a_nodes_epilog_never_changes_what_the_controller_said() -> None:
+    ended = finish(running_job(), controller_finished(60, exit_code=5)).job
+    assert finish(ended, finished(61, "cancelled")).status is Status.SKIPPED
+
+
+def test_a_job_of_two_nodes_ends_with_its_last_node() -> None:
+    job = running_job(nodes=("n1", "n2"))
+    first = finish(job, finished(60, exit_code=5, node="n2"))
+    assert (first.change, first.job.state) == (None, JobState.RUNNING)
+    assert first.node_end is not None
+    last = finish(job, finished(62, exit_code=0, node="n1"), [first.node_end])
+    assert verdict(last.job) == (JobState.FAILED, 5, 0)
+    assert last.job.end_time == at(62)
+
+
+def test_a_node_that_ends_twice_counts_once() -> None:
+    job = running_job(nodes=("n1", "n2"))
+    ends = [NodeEnd(node="n1", ended_at=at(50), state=JobState.COMPLETED)]
+    assert finish(job, finished(60), ends).status is Status.SKIPPED
+
+
+def test_a_node_that_is_not_the_jobs_does_not_end_it() -> None:
+    job = running_job(nodes=("n1", "n2"))
+    ends = [NodeEnd(node="n1", ended_at=at(50), state=JobState.COMPLETED)]
+    assert finish(job, finished(60, node="n9"), ends).job.state is JobState.RUNNING
+
+
+def test_a_job_of_two_nodes_ends_at_once_when_the_controller_says_so() -> None:
+    job = running_job(nodes=("n1", "n2"))
+    assert finish(job, controller_finished()).job.state is JobState.COMPLETED
+
+
+def test_a_requeue_opens_the_job_again_with_statistics_anew() -> None:
+    ended = finish(running_job(), finished(60, restart_count=1)).job
+    ended = replace(ended, usage=Usage(sample_count=4, avg_cpu_usage=50.0))
+    after = start_of(ended, 100, restart_count=1, nodes=("n2",))
+    assert after.recompute
+    assert after.job.state is JobState.RUNNING
+    assert (after.job.end_time, after.job.ended_by) == (None, None)
+    assert after.job.usage == Usage()
+    assert (after.job.start_time, after.job.statistics_since) == (at(100), at(100))
+    assert after.job.nodes == ("n2",)
+
+
+def test_a_requeue_is_seen_even_when_the_first_end_was_lost() -> None:
+    after = start_of(running_job(), 100, restart_count=1)
+    assert (after.job.start_time, after.job.restart_count) == (at(100), 1)
+
+
+def test_what_the_first_run_still_sends_after_a_requeue_is_skipped() -> None:
+    second_run = start_of(running_job(), 100, restart_count=1).job
+    assert finish(second_run, finished(60, restart_count=1)).status is Status.SKIPPED
+    assert finish(second_run, finished(160, restart_count=0)).status is Status.SKIPPED
+    assert start_of(second_run, 0, restart_count=0).status is Status.SKIPPED
+    assert finish(second_run, finished(160, restart_count=1)).job.state is JobState.COMPLETED
+
+
+def test_a_second_run_whose_end_came_before_its_start_stays_ended() -> None:
+    ended = finish(running_job(), finished(200, exit_code=7, restart_count=1)).job
+    after = start_of(ended, 100, restart_count=1)
+    assert verdict(after.job) == (JobState.FAILED, 7, 0)
+    assert (after.job.start_time, after.job.end_time) == (at(100), at(200))
+
+
+def test_a_finish_before_its_start_is_kept_and_joined() -> None:
+    event = finished(60, exit_code=3, user="ada", nodes=("n1",))
+    ended = finish(from_finish(event, ORIGIN), event).job
+    after = start_of(ended, 0, name="train").job
+    assert (after.start_time, after.end_time, after.name) == (at(0), at(60), "train")
+    assert verdict(after) == (JobState.FAILED, 3, 0)
+    assert not after.start_estimated
+
+
+def test_a_finish_of_an_unknown_job_must_tell_whose_and_where_it_was() -> None:
+    with pytest.raises(JobNotFoundError):
+        from_finish(finished(60, user="ada"), ORIGIN)
+    with pytest.raises(JobNotFoundError):
+        from_finish(finished(60, nodes=("n1",)), ORIGIN)
+
+
+def test_a_pending_job_that_ends_unseen_has_its_start_estimated() -> None:
+    pending = view("PENDING", -10, nodes=("n1",), submit_time=at(-60))
+    after = finish(pending, finished(60)).job
+    assert (after.start_time, after.start_estimated) == (at(60), True)
+
+
+def test_an_ended_job_cannot_be_patched() -> None:
+    ended = finish(running_job(), finished()).job
+    with pytest.raises(JobTerminalError):
+        patch(ended, state=JobState.RUNNING, now=at(70))
+    with pytest.raises(JobTerminalError):
+        patch(ended, state=None, now=at(70))
+
+
+def test_a_patch_can_end_a_job_and_the_controller_can_correct_it() -> None:
+    ended = patch(running_job(), state=JobState.CANCELLED, now=at(70))
+    assert (ended.state, ended.end_time) == (JobState.CANCELLED, at(70))
+    assert finish(ended, finished(75)).status is Status.SKIPPED
+    assert finish(ended, controller_finished(75)).change is ChangeType.CORRECTION

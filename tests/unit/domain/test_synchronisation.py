@@ -1,0 +1,114 @@
+"""What the controller's view does to a job: the most believed word."""
+
+from dataclasses import replace
+
+from hpcobs.domain.audit import ChangeType
+from hpcobs.domain.jobs import Authority, Resources, Usage
+from hpcobs.domain.lifecycle import finish, start
+from hpcobs.domain.outcomes import Status
+from hpcobs.domain.runs import verdict
+from hpcobs.domain.states import JobState
+from hpcobs.domain.synchronisation import sync
+from tests.builders import at, finished, running_job, view
+
+
+def test_a_cancelled_job_that_looked_like_a_success_is_corrected() -> None:
+    ended = finish(running_job(), finished(60)).job
+    told = view("CANCELLED by 1000", 65, start_time=at(0), end_time=at(59), exit_code=0, signal=15)
+    after = sync(ended, told)
+    assert after.change is ChangeType.CORRECTION
+    assert verdict(after.job) == (JobState.CANCELLED, 0, 15)
+    assert (after.job.end_time, after.job.ended_by) == (at(59), Authority.CONTROLLER_SYNC)
+    assert after.job.scheduler is not None
+    assert after.job.scheduler.raw_state == "CANCELLED by 1000"
+
+
+def test_the_same_view_twice_changes_nothing() -> None:
+    running = view("RUNNING", 10, start_time=at(0))
+    assert sync(running, view("RUNNING", 40, start_time=at(0))).status is Status.SKIPPED
+    ended = view("FAILED", 70, start_time=at(0), end_time=at(60), exit_code=1)
+    again = view("FAILED", 100, start_time=at(0), end_time=at(60), exit_code=1)
+    assert sync(ended, again).status is Status.SKIPPED
+
+
+def test_nothing_changes_what_the_controller_said_of_an_end() -> None:
+    ended = view("TIMEOUT", 70, start_time=at(0), end_time=at(60), exit_code=0, signal=15)
+    assert finish(ended, finished(60)).status is Status.SKIPPED
+    assert sync(ended, view("RUNNING", 80, start_time=at(0))).status is Status.SKIPPED
+
+
+def test_a_job_that_still_completes_is_not_opened_again() -> None:
+    ended = finish(running_job(), finished(60)).job
+    assert sync(ended, view("COMPLETING", 61, start_time=at(0))).status is Status.SKIPPED
+
+
+def test_a_view_older_than_the_start_does_not_undo_it() -> None:
+    job = running_job(0)
+    assert sync(job, view("PENDING", -1, submit_time=at(-60))).status is Status.SKIPPED
+
+
+def test_views_out_of_order_leave_the_latest() -> None:
+    suspended = sync(running_job(), view("SUSPENDED", 50, start_time=at(0))).job
+    assert suspended.state is JobState.PENDING
+    assert sync(suspended, view("RUNNING", 40, start_time=at(0))).status is Status.SKIPPED
+    assert sync(suspended, view("RUNNING", 60, start_time=at(0))).job.state is JobState.RUNNING
+
+
+def test_the_controller_adds_its_facts_and_leaves_those_of_the_nodes() -> None:
+    job = running_job(resources=Resources(cgroup_path="/job_1", allocated_gpus=1))
+    job = replace(job, usage=Usage(sample_count=3, cpu_usage=50.0))
+    told = view(
+        "RUNNING",
+        30,
+        start_time=at(-1),
+        name="train",
+        qos="high",
+        priority=2**40,
+        resources=Resources(allocated_gpus=4, requested_cpus=8),
+    )
+    after = sync(job, told).job
+    assert after.resources == Resources(cgroup_path="/job_1", allocated_gpus=4, requested_cpus=8)
+    assert after.usage == job.usage
+    assert (after.start_time, after.name) == (at(-1), "train")
+    assert after.scheduler is not None
+    assert after.scheduler.priority == 2**40
+
+
+def test_a_requeued_job_goes_back_to_pending_and_then_runs_anew() -> None:
+    ended = finish(running_job(), finished(60, restart_count=1)).job
+    waiting = sync(ended, view("PENDING", 65, nodes=(), submit_time=at(-60), restart_count=1))
+    assert (waiting.job.state, waiting.recompute) == (JobState.PENDING, True)
+    assert waiting.job.end_time is None
+    late = finish(waiting.job, finished(64, restart_count=1))
+    assert late.status is Status.SKIPPED
+    again = start(waiting.job, running_job(180, restart_count=1)).job
+    assert (again.state, again.start_time) == (JobState.RUNNING, at(180))
+
+
+def test_a_run_that_came_and_went_unseen_is_filled_in_from_the_controller() -> None:
+    told = view("COMPLETED", 400, start_time=at(200), end_time=at(300), restart_count=1)
+    after = sync(running_job(), told).job
+    assert (after.state, after.start_time, after.end_time) == (
+        JobState.COMPLETED,
+        at(200),
+        at(300),
+    )
+    assert after.statistics_since == at(200)
+
+
+def test_a_controller_that_does_not_tell_restarts_speaks_of_the_current_run() -> None:
+    second_run = start(running_job(), running_job(100, restart_count=1)).job
+    told = view("COMPLETED", 400, start_time=at(100), end_time=at(300))
+    after = sync(second_run, told, restart_known=False).job
+    assert (after.state, after.restart_count) == (JobState.COMPLETED, 1)
+
+
+def test_a_pending_job_that_is_cancelled_ends_without_ever_running() -> None:
+    pending = view("PENDING", 10, nodes=(), submit_time=at(0))
+    told = view("CANCELLED", 40, nodes=(), submit_time=at(0), start_time=at(30), end_time=at(30))
+    after = sync(pending, told).job
+    assert (after.state, after.nodes, after.runtime_seconds(at(99))) == (
+        JobState.CANCELLED,
+        (),
+        0.0,
+    )
