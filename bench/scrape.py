@@ -93,8 +93,8 @@ def _measure(url: str, connection: psycopg.Connection[Any], finished: int) -> No
     page = scrape().encode()
     zipped = [timed(partial(igzip.compress, page, 1)) * 1000 for _ in range(ROUNDS)]
     show(
-        f"A scrape of {page.count(b'hpc_') // 1000:,},000 series, {len(page) / 1e6:.1f} MB, with "
-        f"{finished:,} finished jobs, {ROUNDS} rounds\n"
+        f"A scrape of {page.count(b'hpc_') // 1000:,},000 series, {len(page) / 1e6:.1f} MB, "
+        f"{ROUNDS} rounds; finished jobs: {finished:,}\n"
         f"a fresh process grew by {_memory(url):.0f} MB at its first scrape",
         figures[0],
         [*figures[1:], Figure("gzip of the text, isal 1", "ms", zipped)],

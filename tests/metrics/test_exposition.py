@@ -170,3 +170,12 @@ def test_any_name_survives_the_round_trip(labels: tuple[str, str, str]) -> None:
     family = next(f for f in parse_text(text) if f.name == "hpc_job_runtime_seconds")
     (sample,) = family.samples
     assert tuple(sample.labels.values()) == labels_sent
+
+
+def test_one_hostile_name_among_many_spoils_no_other() -> None:
+    rows = [(str(number), 'a"b' if number == 1500 else "ada", "n1", "1") for number in range(3000)]
+    padded = [(*row, None, None, None) for row in rows]
+    text = write(Snapshot(job_nodes=iter(padded), groups=frozenset({"jobs"})), openmetrics=False)
+    (runtime,) = [f for f in parse_text(text) if f.name == "hpc_job_runtime_seconds"]
+    found = [(s.labels["job_id"], s.labels["user"], s.labels["node"]) for s in runtime.samples]
+    assert found == [row[:3] for row in rows]

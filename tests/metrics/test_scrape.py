@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from hpcobs.domain.errors import InvalidInputError, UnavailableError
 from hpcobs.domain.jobs import Resources
 from hpcobs.exposition.text import write
 from hpcobs.ports.queue import QueueDepth
+from hpcobs.ports.scrape import GROUPS
 from hpcobs.service.lifecycle import JobEvents
 from hpcobs.service.scrape import Scrape
 from hpcobs.settings import Settings
@@ -146,3 +151,81 @@ def test_a_database_that_is_away_gives_no_half_page() -> None:
     source = PostgresScrape(SingleConnection(connect_arguments(settings)), OperationTimings())
     with pytest.raises(UnavailableError):
         Scrape(source, KnownQueue(None), write).render()  # type: ignore[arg-type]
+
+
+def test_a_database_that_does_not_answer_is_given_up_within_two_seconds() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings = Settings(database_url=f"postgresql://x@127.0.0.1:{silent.getsockname()[1]}/x")
+        source = PostgresScrape(SingleConnection(connect_arguments(settings)), OperationTimings())
+        assert seconds_until_unavailable(Scrape(source, KnownQueue(None), write)) < 2.5  # type: ignore[arg-type]
+
+
+def test_a_table_that_is_locked_is_given_up_within_two_seconds(
+    scrape: Scrape, database_url: str
+) -> None:
+    with psycopg.connect(database_url) as migration:
+        migration.execute("LOCK TABLE job_nodes")
+        assert seconds_until_unavailable(scrape) < 2.5
+    assert scrape.render()
+
+
+def seconds_until_unavailable(scrape: Scrape) -> float:
+    began = time.monotonic()
+    with pytest.raises(UnavailableError):
+        scrape.render()
+    return time.monotonic() - began
+
+
+def test_all_rows_are_from_the_moment_of_the_first(
+    connect: Callable[[], SingleConnection], store: PostgresStore
+) -> None:
+    source = PostgresScrape(connect(), OperationTimings())
+    with source.snapshot(GROUPS) as snapshot:
+        JobEvents(store, ORIGIN).job_started(started(), AUDIT)
+        text = write(snapshot, openmetrics=False)
+    assert "hpc_job_runtime_seconds" not in text
+    assert "hpc_job_total 0" in text
+    with source.snapshot(GROUPS) as snapshot:
+        assert "hpc_job_total 1" in write(snapshot, openmetrics=False)
+
+
+def test_gpus_are_those_of_running_jobs(scrape: Scrape, store: PostgresStore, query: Query) -> None:
+    events = JobEvents(store, ORIGIN)
+    events.job_started(started(job_id="1"), AUDIT)
+    query(
+        "INSERT INTO job_gpus VALUES ('1', 'n1', '0', 'amd', now(), 97.5, 3, 80, NULL, 61),"
+        " ('gone', 'n1', '1', 'amd', now(), 1, 1, 1, 1, 1)"
+    )
+    gpu = {"job_id": "1", "node": "n1", "gpu_vendor": "amd", "gpu_id": "0"}
+    assert series(scrape.render(collect=frozenset({"gpus"}))) == {
+        one("hpc_job_gpu_device_utilization_percent", **gpu): 97.5,
+        one("hpc_job_gpu_device_memory_used_bytes", **gpu): 3 * 1024**2,
+        one("hpc_job_gpu_device_temperature_celsius", **gpu): 61,
+    }
+    events.job_finished(finished(job_id="1"), AUDIT)
+    assert series(scrape.render(collect=frozenset({"gpus"}))) == {}
+
+
+def test_a_job_of_thousands_of_nodes_has_a_series_of_each_in_order(
+    scrape: Scrape, store: PostgresStore
+) -> None:
+    nodes = tuple(f"n{number:04}" for number in range(2500))
+    JobEvents(store, ORIGIN).job_started(started(nodes=nodes), AUDIT)
+    text = scrape.render()
+    lines = [line for line in text.splitlines() if line.startswith("hpc_job_runtime_seconds")]
+    assert [line.split('node="')[1].split('"')[0] for line in lines] == list(nodes)
+
+
+def test_hostile_names_come_out_as_they_went_in(scrape: Scrape, store: PostgresStore) -> None:
+    name = 'quote " backslash \\ newline \n brace } unicode é ' + "x" * 150
+    event = started(user=name, name=name, account=name, nodes=("n1", "n2"))
+    JobEvents(store, ORIGIN).job_started(event, AUDIT)
+    found = [
+        dict(labels)
+        for series_name, labels in series(scrape.render())
+        if series_name == "hpc_job_info"
+    ]
+    assert [(info["user"], info["name"], info["account"]) for info in found] == [(name,) * 3]
+    families = parse_openmetrics(scrape.render(openmetrics=True))
+    (runtime,) = [family for family in families if family.name == "hpc_job_runtime_seconds"]
+    assert {sample.labels["user"] for sample in runtime.samples} == {name}

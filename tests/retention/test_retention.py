@@ -9,9 +9,11 @@ import psycopg
 import pytest
 
 from hpcobs.service.retention import BATCH, Retention, RetentionLimits
+from hpcobs.storage.queries import load
 from hpcobs.storage.retention import PostgresExpiry
 from hpcobs.storage.timings import OperationTimings
 from tests.builders import T0
+from tests.retention.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,8 +84,8 @@ def audit(query: Query, rows: int, *, age_days: int) -> None:
 
 
 def test_audit_rows_are_kept_for_their_own_time(retention: Retention, query: Query) -> None:
-    audit(query, 5, age_days=399)
     audit(query, BATCH + 1, age_days=401)
+    audit(query, 5, age_days=399)
     assert retention.run(plenty).deleted["audit"] == BATCH + 1
     assert query("SELECT count(*) FROM job_audit_events") == [(5,)]
 
@@ -105,3 +107,56 @@ def test_a_day_that_is_being_read_is_left_for_the_next_run(
     assert report.busy == [f"metric_samples {TODAY - timedelta(days=9)}"]
     assert report.dropped == []
     assert retention.run(plenty).dropped == [f"metric_samples {TODAY - timedelta(days=9)}"]
+
+
+def test_nobody_waits_for_a_day_to_go(
+    retention: Retention, expiry: PostgresExpiry, database_url: str
+) -> None:
+    for day in days(-10, -9, -8, 0):
+        expiry.ensure_partition("metric_samples", day)
+    with Writer(database_url) as writer:
+        report = retention.run(plenty)
+    assert len(report.dropped) + len(report.busy) == 3
+    assert report.dropped
+    assert writer.written > 0
+    assert writer.longest_seconds < 1
+
+
+def test_what_is_no_day_is_left_alone(
+    retention: Retention, expiry: PostgresExpiry, query: Query
+) -> None:
+    query("CREATE TABLE imported (LIKE metric_samples)")
+    query(
+        "ALTER TABLE metric_samples ATTACH PARTITION imported"
+        " FOR VALUES FROM ('2001-01-01Z') TO ('2002-01-01Z')"
+    )
+    assert retention.run(plenty).dropped == []
+    assert expiry.partitions("metric_samples") == days(0, 1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "insert"),
+    [
+        ("rejected", "INSERT INTO rejected_samples VALUES (%s, 0, 'n1', '1', 'bad', '{}', %s)"),
+        ("dead", "INSERT INTO sample_queue_dead VALUES (%s, '', now(), 5, 'bad', %s)"),
+    ],
+)
+def test_what_was_set_aside_goes_after_a_month(
+    retention: Retention, query: Query, kind: str, insert: str
+) -> None:
+    for number, age in enumerate((29, 31, 60)):
+        query(insert, number, T0 - timedelta(days=age))
+    assert retention.run(plenty, dry_run=True).deleted[kind] == 2
+    assert retention.run(plenty).deleted[kind] == 2
+    assert retention.run(plenty).deleted[kind] == 0
+
+
+def test_old_audit_rows_are_found_without_looking_at_the_others(query: Query) -> None:
+    audit(query, 20_000, age_days=1)
+    query("ANALYZE job_audit_events")
+    statement = load("retention")["delete_audit"].decode()
+    for name, value in {"limit": str(BATCH), "before": "'2026-01-01'::timestamptz"}.items():
+        statement = statement.replace(f"%({name})s", value)
+    plan = "\n".join(line for (line,) in query(f"EXPLAIN {statement}"))
+    assert "Seq Scan" not in plan
+    assert "Sort" not in plan

@@ -119,7 +119,7 @@ def jobs() -> Jobs:
     """The use cases of the jobs routes."""
     from hpcobs.service.jobs import Jobs
 
-    return Jobs(store())
+    return Jobs(store(), kept_days=settings().metrics_retention_days)
 
 
 @cache

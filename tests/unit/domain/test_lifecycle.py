@@ -124,6 +124,11 @@ def test_a_node_that_is_not_the_jobs_does_not_end_it() -> None:
     assert finish(job, finished(60, node="n9"), ends).job.state is JobState.RUNNING
 
 
+def test_another_node_cannot_end_a_job_of_one_node() -> None:
+    assert finish(running_job(), finished(60, node="n9")).status is Status.SKIPPED
+    assert finish(running_job(), finished(60, node=None)).job.state is JobState.COMPLETED
+
+
 def test_a_job_of_two_nodes_ends_at_once_when_the_controller_says_so() -> None:
     job = running_job(nodes=("n1", "n2"))
     assert finish(job, controller_finished()).job.state is JobState.COMPLETED

@@ -98,10 +98,13 @@ def finish(job: Job, event: JobFinished, ends: Sequence[NodeEnd] = ()) -> Outcom
     final = checked_final(event.final_state, exit_code=event.exit_code, signal=event.signal)
     if _of_earlier_run(job, event):
         return skipped(job, "end of an earlier run")
+    node = event.node if event.source is FinishSource.EPILOG else None
+    if node is not None and job.nodes and node not in job.nodes:
+        return skipped(job, f"node {node} is not one of the job's nodes")
     if job.state.is_terminal:
         return _heard_after_end(job, event, final)
-    if event.source is FinishSource.EPILOG and event.node is not None and job.node_count > 1:
-        return _node_ended(job, event, final, ends)
+    if node is not None and job.node_count > 1:
+        return _node_ended(job, event, node, final, ends)
     return updated(ended(job, _end(event, final)), f"job {final}")
 
 
@@ -146,10 +149,9 @@ def _with_unmatched(job: Job, event: JobFinished, end: RunEnd) -> Job:
     return replace(job, unmatched_end=end)
 
 
-def _node_ended(job: Job, event: JobFinished, final: JobState, ends: Sequence[NodeEnd]) -> Outcome:
-    node = event.node or ""
-    if node not in job.nodes:
-        return skipped(job, f"node {node} is not one of the job's nodes")
+def _node_ended(
+    job: Job, event: JobFinished, node: str, final: JobState, ends: Sequence[NodeEnd]
+) -> Outcome:
     if any(end.node == node for end in ends):
         return skipped(job, f"node {node} has already ended")
     this = NodeEnd(

@@ -6,6 +6,7 @@ Named tuples in the column order of their tables, because millions of them go th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -89,6 +90,31 @@ class RejectedSample(NamedTuple):
     job_id: str | None
     reason: str
     payload: str
+
+
+CLOCK_SKEW = timedelta(minutes=10)
+"""How far a node's clock may run ahead of the service's."""
+
+
+@dataclass(frozen=True, slots=True)
+class SampleWindow:
+    """Which samples can be stored: those from ``oldest`` to ``newest``."""
+
+    oldest: datetime
+    newest: datetime
+
+    @classmethod
+    def at(cls, now: datetime, *, kept_days: int) -> SampleWindow:
+        """The window of a site that keeps samples for ``kept_days``."""
+        return cls(now - timedelta(days=kept_days), now + CLOCK_SKEW)
+
+    def problem(self, timestamp: datetime) -> str | None:
+        """Why a sample of ``timestamp`` cannot be stored; None if it can."""
+        if timestamp > self.newest:
+            return "is from the future"
+        if timestamp < self.oldest:
+            return "is older than samples are kept"
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from hpcobs.domain.errors import DomainError, InvalidInputError, UnavailableError
-from hpcobs.domain.samples import Stored
+from hpcobs.domain.samples import SampleWindow, Stored
 from hpcobs.ports.clock import utc_now
-from hpcobs.service.drains import Window, drain_of
+from hpcobs.service.drains import drain_of
 from hpcobs.wire.messages import MessageError, unpack
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ RECEIVE_LIMIT = 100
 DRAIN_SAMPLES = 10_000
 RESERVE_SECONDS = 10.0
 WAIT_FOR_JOB = timedelta(minutes=10)
-FUTURE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,8 +136,10 @@ class Collection:
         if not received:
             return
         messages = [message for message, _ in received]
+        window = SampleWindow.at(self._clock(), kept_days=self._rules.retention_days)
+        drain = drain_of(received, window, home_cluster=self._rules.home_cluster)
         try:
-            report.samples += self._sink.store(drain_of(received, self._window()))
+            report.samples += self._sink.store(drain)
         except UnavailableError:
             raise
         except DomainError as error:
@@ -149,12 +150,3 @@ class Collection:
                 self._write([one], report)
             return
         self._queue.delete(messages)
-
-    def _window(self) -> Window:
-        now = self._clock()
-        # Whole days are dropped: what is stored now must not be older than the oldest kept day.
-        return Window(
-            home_cluster=self._rules.home_cluster,
-            oldest=now - timedelta(days=self._rules.retention_days),
-            newest=now + FUTURE,
-        )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import msgspec
+from msgspec.json import encode
+from msgspec.structs import asdict, astuple
 
 from hpcobs.domain.jobs import scoped_id
 from hpcobs.domain.samples import GpuSample, HostReading, QueuedSample, RejectedSample
@@ -15,103 +15,59 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
+    from hpcobs.domain.samples import SampleWindow
     from hpcobs.ports.queue import Message
     from hpcobs.wire.decoding import DecodedBatch
     from hpcobs.wire.samples import SampleEntry
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
-    """Which samples can be stored now: those from ``oldest`` to ``newest``."""
-
-    home_cluster: str
-    oldest: datetime
-    newest: datetime
-
-
-def drain_of(received: Iterable[tuple[Message, DecodedBatch]], window: Window) -> Drain:
+def drain_of(
+    received: Iterable[tuple[Message, DecodedBatch]], window: SampleWindow, *, home_cluster: str
+) -> Drain:
     """Everything that was received, sorted into what is stored and what is set aside."""
     drain = Drain(samples=[], gpus=[], hosts=[], rejected=[])
-    for message, batch in received:
-        _add_host(drain, batch, message.sent_at)
-        _add_samples(drain, batch, window)
+    hosts: dict[str, HostReading] = {}
+    for message, batch in sorted(received, key=lambda pair: pair[0].sent_at):
+        hosts[batch.node] = _host(batch, message.sent_at, hosts.get(batch.node))
+        _add_samples(drain, batch, window, home_cluster)
         drain.rejected.extend(
             RejectedSample(
                 batch.batch_id, refused.position, batch.node, None, refused.reason, refused.payload
             )
             for refused in batch.refused
         )
+    drain.hosts.extend(hosts.values())
     return drain
 
 
-def _add_host(drain: Drain, batch: DecodedBatch, seen_at: datetime) -> None:
-    host = batch.host
-    told = (
-        (None,) * 5
-        if host is None
-        else (host.cpus, host.memory_total_mb, host.memory_used_mb, host.cpu_load, host.gpus)
-    )
-    drain.hosts.append(HostReading(batch.node, seen_at, batch.cluster_name, *told))
+def _host(batch: DecodedBatch, seen_at: datetime, before: HostReading | None) -> HostReading:
+    """What the node told last, joined with what it had told before."""
+    told: dict[str, Any] = {"cluster_name": batch.cluster_name}
+    if batch.host is not None:
+        told |= asdict(batch.host)
+    known = before or HostReading(batch.node, seen_at)
+    news = {name: value for name, value in told.items() if value is not None}
+    return known._replace(seen_at=seen_at, **news)
 
 
-def _add_samples(drain: Drain, batch: DecodedBatch, window: Window) -> None:
-    """The hot path: plain tuples, and nothing computed twice."""
-    batch_id, node = batch.batch_id, batch.node
-    home = batch.cluster_name in (None, window.home_cluster)
+def _add_samples(drain: Drain, batch: DecodedBatch, window: SampleWindow, home: str) -> None:
+    """The hot path: an entry's fields go over as they are, in the order of the tables."""
+    batch_id, node, cluster = batch.batch_id, batch.node, batch.cluster_name
     for position, entry in zip(batch.positions, batch.entries, strict=True):
         at = entry.timestamp
         if not window.oldest <= at <= window.newest:
             drain.rejected.append(_out_of_time(batch, position, entry, window))
             continue
-        job_id = entry.job_id if home else _scoped(entry.job_id, batch, window)
-        drain.samples.append(
-            QueuedSample(
-                batch_id,
-                position,
-                job_id,
-                at,
-                node,
-                entry.cpu_usage,
-                entry.memory_usage_mb,
-                entry.gpu_usage,
-                entry.memory_peak_mb,
-                entry.oom_kills,
-                entry.cpu_seconds_total,
-                entry.cpu_throttled_seconds_total,
-                entry.io_read_bytes_total,
-                entry.io_write_bytes_total,
-            )
-        )
-        for gpu in entry.gpus:
-            drain.gpus.append(
-                GpuSample(
-                    job_id,
-                    at,
-                    node,
-                    gpu.gpu_id,
-                    gpu.gpu_vendor,
-                    gpu.utilization_percent,
-                    gpu.memory_used_mb,
-                    gpu.memory_total_mb,
-                    gpu.power_watts,
-                    gpu.temperature_celsius,
-                )
-            )
-
-
-def _scoped(job_id: str, batch: DecodedBatch, window: Window) -> str:
-    return scoped_id(job_id, cluster=batch.cluster_name, home_cluster=window.home_cluster)
+        job_id = scoped_id(entry.job_id, cluster=cluster, home_cluster=home)
+        _, _, *readings, gpus = astuple(entry)
+        drain.samples.append(QueuedSample(batch_id, position, job_id, at, node, *readings))
+        for gpu in gpus:
+            drain.gpus.append(GpuSample(job_id, at, node, *astuple(gpu)))
 
 
 def _out_of_time(
-    batch: DecodedBatch, position: int, entry: SampleEntry, window: Window
+    batch: DecodedBatch, position: int, entry: SampleEntry, window: SampleWindow
 ) -> RejectedSample:
-    why = (
-        "is from the future"
-        if entry.timestamp > window.newest
-        else "is older than samples are kept"
-    )
-    reason = f"samples[{position}].timestamp: {why}"
-    payload = msgspec.json.encode(entry).decode()
-    job_id = _scoped(entry.job_id, batch, window)
-    return RejectedSample(batch.batch_id, position, batch.node, job_id, reason, payload)
+    reason = f"samples[{position}].timestamp: {window.problem(entry.timestamp)}"
+    payload = encode(entry).decode()
+    return RejectedSample(batch.batch_id, position, batch.node, entry.job_id, reason, payload)

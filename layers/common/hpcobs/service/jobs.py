@@ -7,8 +7,14 @@ from typing import TYPE_CHECKING
 
 from hpcobs.domain import lifecycle
 from hpcobs.domain.audit import ChangeType
-from hpcobs.domain.errors import AlreadyExistsError, JobNotFoundError, JobTerminalError
+from hpcobs.domain.errors import (
+    AlreadyExistsError,
+    InvalidInputError,
+    JobNotFoundError,
+    JobTerminalError,
+)
 from hpcobs.domain.queries import JobPage
+from hpcobs.domain.samples import SampleWindow
 from hpcobs.ports.clock import utc_now
 
 if TYPE_CHECKING:
@@ -51,8 +57,9 @@ class Jobs:
     not exist (JobNotFoundError).
     """
 
-    def __init__(self, store: Store, clock: Clock = utc_now) -> None:
+    def __init__(self, store: Store, *, kept_days: int, clock: Clock = utc_now) -> None:
         self._store = store
+        self._kept_days = kept_days
         self._clock = clock
 
     def now(self) -> datetime:
@@ -107,8 +114,12 @@ class Jobs:
     def add_sample(self, sample: Sample, *, viewer: str | None = None) -> bool:
         """Store one sample; False if it was there. Without a node it counts for the job's first.
 
-        JobTerminalError if it was taken after the job's end.
+        JobTerminalError if it was taken after the job's end, InvalidInputError if it is too old or
+        from the future.
         """
+        window = SampleWindow.at(self._clock(), kept_days=self._kept_days)
+        if problem := window.problem(sample.timestamp):
+            raise InvalidInputError("timestamp", problem)
         with self._store.transaction() as work:
             job = _own(work.jobs.lock(sample.job_id), sample.job_id, viewer)
             if job.end_time is not None and sample.timestamp > job.end_time:

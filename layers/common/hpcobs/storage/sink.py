@@ -76,6 +76,7 @@ def add_one(connection: Connection, sample: Sample) -> bool:
     """Store a single sample of a job that the caller has locked; False if it was there."""
     _stage(connection, [QueuedSample("", 0, *sample)], ())
     stored = _merge(connection)
+    connection.execute(_SINK["clear"])
     _count(connection, stored)
     return stored.stored == 1
 

@@ -18,6 +18,7 @@ MAX_CHARACTERS = 200_000
 _RANGE = r"\d{1,18}(?:-\d{1,18})?"
 _BRACKET = re.compile(rf"\[({_RANGE}(?:,{_RANGE})*)\]")
 _NAME = re.compile(rf"[A-Za-z0-9](?:[A-Za-z0-9._-]|{_BRACKET.pattern})*", re.ASCII)
+_UNEVEN = re.compile(r"(\d+)-(\d+)")
 _ITEM = re.compile(r"(?:[^\[\],]|\[[^\[\]]*\])+")
 
 
@@ -58,10 +59,24 @@ def _size_of_range(first: str, _: str, last: str) -> int:
     return abs(int(last) - int(first)) + 1 if last else 1
 
 
+def _evened(text: str) -> str:
+    return _BRACKET.sub(lambda bracket: _UNEVEN.sub(_equally_wide, bracket[0]), text)
+
+
+def _equally_wide(range_: re.Match[str]) -> str:
+    """Slurm pads to the width of the first number, ``08-101``; ClusterShell: ``08-99,100-101``."""
+    first, last = range_.groups()
+    parts = []
+    while len(first) < len(last):
+        parts.append(f"{first}-{'9' * len(first)}")
+        first = "1" + "0" * len(first)
+    return ",".join([*parts, f"{first}-{last}"])
+
+
 def _by_clustershell(text: str) -> tuple[str, ...]:
     from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet, NodeSetException
 
     try:
-        return tuple(NodeSet(text, resolver=RESOLVER_NOGROUP))
+        return tuple(NodeSet(_evened(text), resolver=RESOLVER_NOGROUP))
     except NodeSetException:
         raise _malformed() from None

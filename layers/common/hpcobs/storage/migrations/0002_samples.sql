@@ -42,7 +42,9 @@ BEGIN
         RETURN false;
     END IF;
     PERFORM pg_advisory_xact_lock(hashtext('hpcobs partitions'));
-    IF to_regclass(quote_ident(partition_name)) IS NOT NULL THEN
+    -- A look into the table, because to_regclass may remember that there was no such partition.
+    IF EXISTS (SELECT FROM pg_class
+               WHERE relname = partition_name AND relnamespace = current_schema()::regnamespace) THEN
         RETURN false;
     END IF;
     EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING DEFAULTS)',

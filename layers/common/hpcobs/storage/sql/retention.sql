@@ -2,9 +2,9 @@
 SELECT ensure_day_partition(%(table)s, %(day)s)
 
 -- partitions: the days that a table has partitions for, oldest first
-SELECT to_date(right(inhrelid::regclass::text, 8), 'YYYYMMDD')
-FROM pg_inherits
-WHERE inhparent = %(table)s::regclass
+SELECT to_date(right(relname, 8), 'YYYYMMDD')
+FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+WHERE inhparent = %(table)s::regclass AND relname ~ '_[0-9]{8}$'
 ORDER BY 1
 
 -- drop: drop a day's partition of a table
@@ -16,10 +16,12 @@ SELECT set_config('lock_timeout', '250ms', true)
 -- count_audit: how many audit rows are from before a time
 SELECT count(*) FROM job_audit_events WHERE changed_at < %(before)s
 
--- delete_audit: delete the oldest audit rows from before a time
+-- delete_audit: delete the oldest audit rows from before a time; ids ascend with time
 DELETE FROM job_audit_events
 WHERE id IN (
-    SELECT id FROM job_audit_events WHERE changed_at < %(before)s ORDER BY changed_at LIMIT %(limit)s
+    SELECT id
+    FROM (SELECT id, changed_at FROM job_audit_events ORDER BY id LIMIT %(limit)s) AS oldest
+    WHERE changed_at < %(before)s
 )
 
 -- count_rejected: how many rejected samples are from before a time

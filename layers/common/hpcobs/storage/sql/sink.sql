@@ -32,6 +32,9 @@ CREATE TEMPORARY TABLE IF NOT EXISTS staged_jobs (
     since  timestamptz NOT NULL
 ) ON COMMIT DELETE ROWS
 
+-- clear: empty the staging tables within a transaction that stages more than once
+TRUNCATE staged_samples, staged_gpus, staged_jobs
+
 -- copy_samples: fill the staging table of samples
 COPY staged_samples FROM STDIN (FORMAT binary)
 

@@ -1,0 +1,285 @@
+"""Each sample counts once, statistics are those of the stored samples, and nothing good is lost."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import threading
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from hpcobs.domain.errors import ForbiddenError, InvalidInputError
+from hpcobs.ports.clock import utc_now
+from hpcobs.service.collection import WAIT_FOR_JOB, CollectionReport
+from hpcobs.service.ingestion import Ingestion, messages
+from hpcobs.wire.messages import pack, unpack
+from tests.builders import AUDIT, started
+from tests.collector.batches import body, many, sample
+
+if TYPE_CHECKING:
+    from tests.collector.conftest import Site
+
+
+@pytest.fixture
+def chance() -> random.Random:
+    return random.Random(1)
+
+
+def test_batches_in_any_order_and_three_times_count_once(site: Site, chance: random.Random) -> None:
+    jobs = [str(number) for number in range(1, 6)]
+    site.start_jobs(*jobs, nodes=("n1", "n2", "n3"))
+    batches = many(site.sent, jobs=5, nodes=3, rounds=20, chance=chance, per_batch=7)
+    everything = batches * 3
+    chance.shuffle(everything)
+    half = len(everything) // 2
+    site.post(*everything[:half])
+    site.collect()
+    site.post(*everything[half:])
+    site.collect()
+    site.check(*jobs)
+    assert site.counter("collector_samples") == 300
+    assert site.counter("collector_duplicates") == 600
+    assert site.queue.depth().visible == 0
+
+
+def test_two_collectors_at_the_same_time_count_everything_once(
+    site: Site, chance: random.Random
+) -> None:
+    jobs = [str(number) for number in range(1, 9)]
+    site.start_jobs(*jobs, nodes=("n1", "n2"))
+    batches = many(site.sent, jobs=8, nodes=2, rounds=120, chance=chance, per_batch=5)
+    site.post(*chance.sample(batches * 2, len(batches) * 2))
+    reports: list[CollectionReport] = []
+    threads = [threading.Thread(target=lambda: reports.append(site.collect())) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(reports) == 3
+    site.check(*jobs)
+
+
+def test_one_bad_sample_is_set_aside_with_its_reason_and_costs_nothing_else(
+    site: Site, chance: random.Random
+) -> None:
+    site.start_jobs("1")
+    now = utc_now()
+    good = [sample("1", now - timedelta(seconds=n), chance) for n in range(50)]
+    content = json.loads(site.sent.batch("n1", good))
+    content["samples"].insert(17, sample("1", now, chance, cpu_usage=200))
+    accepted = site.ingestion.accept(json.dumps(content).encode(), principal_node=None)
+    assert (accepted.accepted, len(accepted.rejected)) == (50, 1)
+    site.collect()
+    site.check("1")
+    ((position, node, reason, payload),) = site.query(
+        "SELECT position, node, reason, payload FROM rejected_samples"
+    )
+    assert (position, node) == (17, "n1")
+    assert reason.startswith("samples[17].cpu_usage: ")
+    assert json.loads(payload)["cpu_usage"] == 200
+    assert site.counter("collector_rejected") == 1
+
+
+def test_a_bad_sample_that_comes_twice_is_counted_once(site: Site, chance: random.Random) -> None:
+    site.start_jobs("1")
+    now = utc_now()
+    batch = body("n1", [sample("1", now, chance), sample("1", now, chance, cpu_usage=-1)])
+    site.post(batch, batch)
+    site.collect()
+    assert site.counter("collector_rejected") == 1
+
+
+def test_a_batch_with_nothing_good_is_refused_at_the_door(
+    site: Site, chance: random.Random
+) -> None:
+    batch = body("n1", [sample("1", utc_now(), chance, memory_usage_mb=-5)])
+    with pytest.raises(InvalidInputError, match=r"samples\[0\].memory_usage_mb"):
+        site.post(batch)
+    assert site.queue.depth().visible == 0
+
+
+def test_a_nodes_token_cannot_send_another_nodes_samples(site: Site) -> None:
+    with pytest.raises(ForbiddenError, match="n2"):
+        site.ingestion.accept(body("n2", []), principal_node="n1")
+
+
+def test_samples_too_old_or_from_the_future_are_set_aside(
+    site: Site, chance: random.Random
+) -> None:
+    site.start_jobs("1")
+    now = utc_now()
+    site.post(site.sent.batch("n1", [sample("1", now, chance)]))
+    site.post(
+        body(
+            "n1",
+            [
+                sample("1", now - timedelta(days=8), chance),
+                sample("1", now + timedelta(hours=1), chance),
+            ],
+        )
+    )
+    site.collect()
+    site.check("1")
+    reasons = site.query("SELECT reason FROM rejected_samples ORDER BY position")
+    assert reasons == [
+        ("samples[0].timestamp: is older than samples are kept",),
+        ("samples[1].timestamp: is from the future",),
+    ]
+
+
+def test_an_unreadable_message_becomes_a_dead_letter(site: Site, chance: random.Random) -> None:
+    site.start_jobs("1")
+    site.queue.send([b"no gzip", gzip.compress(b"not json"), pack(b"{}")])
+    site.post(site.sent.batch("n1", [sample("1", utc_now(), chance)]))
+    report = site.collect()
+    assert (report.buried, report.samples.stored) == (3, 1)
+    site.check("1")
+    assert site.queue.depth().dead == 3
+
+
+def test_samples_wait_for_their_jobs_start(site: Site, chance: random.Random) -> None:
+    now = utc_now()
+    waiting = [sample("1", now - timedelta(seconds=n), chance) for n in range(20)]
+    site.post(site.sent.batch("n1", waiting), site.sent.batch("n1", waiting))
+    assert site.collect().samples.waiting == 20
+    assert site.query("SELECT count(*) FROM metric_samples") == [(0,)]
+    site.start_jobs("1")
+    assert site.collect().samples.stored == 20
+    site.check("1")
+    gpus = [entry for entry in waiting if "gpus" in entry]
+    assert site.query("SELECT count(*) FROM gpu_samples") == [(len(gpus),)]
+    assert site.query("SELECT count(*) FROM waiting_samples") == [(0,)]
+
+
+def test_samples_whose_job_never_comes_are_set_aside_in_the_end(
+    site: Site, chance: random.Random
+) -> None:
+    site.post(body("n1", [sample("404", utc_now(), chance)]))
+    site.collect()
+    late = site.collect(clock=lambda: utc_now() + 2 * WAIT_FOR_JOB)
+    assert late.samples.rejected == 1
+    assert site.query("SELECT job_id, reason FROM rejected_samples") == [
+        ("404", "job_id: no such job was heard of")
+    ]
+
+
+def test_a_requeue_starts_statistics_anew_and_late_samples_of_the_first_run_do_not_count(
+    site: Site, chance: random.Random
+) -> None:
+    now = utc_now()
+    site.start_jobs("1", timestamp=now - timedelta(minutes=30))
+    first_run = [sample("1", now - timedelta(minutes=20 + n), chance) for n in range(5)]
+    second_run = [sample("1", now - timedelta(minutes=n), chance) for n in range(5)]
+    site.post(body("n1", first_run[:3] + second_run[:2]))
+    site.collect()
+    requeued = started(job_id="1", timestamp=now - timedelta(minutes=10), restart_count=1)
+    site.events.job_started(requeued, AUDIT)
+    site.post(body("n1", first_run[3:]), site.sent.batch("n1", second_run))
+    site.collect()
+    assert site.statistics("1") == pytest.approx(site.sent.expected("1"))
+    assert site.query("SELECT count(*) FROM metric_samples") == [(10,)]
+
+
+def test_jobs_of_another_cluster_are_kept_apart(site: Site, chance: random.Random) -> None:
+    site.start_jobs("1", cluster_name="other")
+    site.post(body("n1", [sample("1", utc_now(), chance)], cluster_name="other"))
+    assert site.collect().samples.stored == 1
+    assert site.query("SELECT job_id FROM metric_samples") == [("other.1",)]
+
+
+def test_the_latest_reading_of_each_gpu_is_kept(site: Site, chance: random.Random) -> None:
+    site.start_jobs("1")
+    now = utc_now()
+
+    def reading(seconds: int, percent: float) -> dict[str, Any]:
+        gpu = {"gpu_id": "0", "gpu_vendor": "amd", "utilization_percent": percent}
+        return sample("1", now - timedelta(seconds=seconds), chance, gpus=[gpu], gpu_usage=percent)
+
+    site.post(body("n1", [reading(10, 50), reading(30, 30)]))
+    site.collect()
+    site.post(body("n1", [reading(20, 40)]))
+    site.collect()
+    assert site.query("SELECT utilization_percent FROM job_gpus") == [(50,)]
+    assert site.query("SELECT count(*) FROM gpu_samples") == [(3,)]
+
+
+def test_a_node_is_seen_even_when_nothing_runs_on_it(site: Site) -> None:
+    site.post(body("n7", [], host={"cpus": 64, "cpu_load": 0.5, "gpus": 4}))
+    site.post(body("n7", []))
+    site.collect()
+    ((cpus, load, gpus, recent),) = site.query(
+        "SELECT cpus, cpu_load, gpus, now() - last_seen < interval '1 minute' FROM nodes"
+    )
+    assert (cpus, load, gpus, recent) == (64, 0.5, 4, True)
+
+
+def test_a_run_stops_in_time_and_leaves_the_rest_for_the_next(
+    site: Site, chance: random.Random
+) -> None:
+    site.start_jobs("1")
+    site.post(site.sent.batch("n1", [sample("1", utc_now(), chance)]))
+    connection = site.connect()
+    from hpcobs.queue.postgres import PostgresQueue
+    from hpcobs.service.collection import Collection
+    from hpcobs.storage.sink import PostgresSink
+    from hpcobs.storage.timings import OperationTimings
+    from tests.collector.conftest import RULES
+
+    sink = PostgresSink(connection, OperationTimings())
+    hurried = Collection(PostgresQueue(connection), sink, RULES).run(lambda: 5.0)
+    assert hurried.messages == 0
+    site.collect()
+    site.check("1")
+
+
+def test_passes_are_an_interval_apart(site: Site) -> None:
+    from hpcobs.queue.postgres import PostgresQueue
+    from hpcobs.service.collection import Collection, CollectionRules
+    from hpcobs.storage.sink import PostgresSink
+    from hpcobs.storage.timings import OperationTimings
+
+    left = [58.0]
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        left[0] -= seconds
+
+    connection = site.connect()
+    rules = CollectionRules(home_cluster="lab", interval_seconds=30, retention_days=7)
+    sink = PostgresSink(connection, OperationTimings())
+    collection = Collection(PostgresQueue(connection), sink, rules, sleep=sleep)
+    assert collection.run(lambda: left[0]).passes == 2
+    assert slept == [pytest.approx(30, abs=2)]
+
+
+def test_a_batch_too_large_for_a_message_is_sent_in_parts_that_keep_their_places(
+    chance: random.Random,
+) -> None:
+    now = utc_now()
+    samples = [sample("1", now - timedelta(seconds=n), chance) for n in range(500)]
+    whole = unpack(pack(body("n1", samples)))
+    parts = [unpack(part) for part in messages(body("n1", samples), limit=2000)]
+    assert len(parts) > 5
+    assert [entry for part in parts for entry in part.entries] == list(whole.entries)
+    assert [place for part in parts for place in part.positions] == list(range(500))
+
+
+def test_a_queue_with_small_messages_still_takes_a_large_batch(
+    site: Site, chance: random.Random
+) -> None:
+    class SmallQueue:
+        max_body_bytes = 2000
+        send = site.queue.send
+
+    site.start_jobs("1")
+    now = utc_now()
+    samples = [sample("1", now - timedelta(seconds=n), chance) for n in range(500)]
+    Ingestion(SmallQueue()).accept(  # type: ignore[arg-type]
+        site.sent.batch("n1", samples), principal_node="n1"
+    )
+    assert site.collect().messages > 5
+    site.check("1")

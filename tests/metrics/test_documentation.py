@@ -1,0 +1,18 @@
+"""The page about metrics says what the code's table of families says."""
+
+from __future__ import annotations
+
+from hpcobs.exposition.documentation import PAGE, page
+from hpcobs.exposition.families import FAMILIES
+
+
+def test_the_page_is_up_to_date() -> None:
+    assert PAGE.read_text() == page(), "run: python -m hpcobs.exposition.documentation"
+
+
+def test_every_family_is_told_once_with_its_own_example() -> None:
+    lines = page().splitlines()
+    for family in FAMILIES:
+        (row,) = [line for line in lines if line.startswith(f"| `{family.name}` |")]
+        assert row.count(" | ") == 5
+        assert family.name in family.query

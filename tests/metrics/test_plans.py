@@ -1,0 +1,58 @@
+"""A scrape costs what is running: its queries never read the jobs that have finished."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from hpcobs.storage.queries import load
+from tests.storage.test_plans import Plan, plan, steps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# One job in ten runs: enough of them for PostgreSQL to think that reading all would be cheaper.
+FILL = """
+ALTER TABLE jobs DISABLE TRIGGER USER;
+INSERT INTO jobs (id, user_name, nodes, node_count, state, start_time)
+SELECT n::text, 'user' || n % 50, 'n' || n % 100, 2,
+       CASE WHEN n % 10 = 0 THEN 'running' ELSE 'completed' END,
+       '2026-11-02T08:00Z'::timestamptz + n * interval '1 second'
+FROM generate_series(1, 30000) AS n;
+INSERT INTO job_nodes (job_id, node, start_time)
+SELECT id, node, start_time FROM jobs, unnest(ARRAY [nodes, nodes || 'b']) AS node;
+INSERT INTO job_gpus (job_id, node, gpu_id, gpu_vendor, sampled_at)
+SELECT job_id, node, '0', 'nvidia', start_time FROM job_nodes;
+ANALYZE jobs;
+ANALYZE job_nodes;
+ANALYZE job_gpus;
+"""
+
+
+@pytest.fixture(scope="module")
+def busy(module_database_url: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(module_database_url, autocommit=True) as connection:
+        connection.execute(FILL.encode())
+        yield connection
+
+
+def indexes(node: Plan) -> set[str]:
+    """The indexes that a plan reads."""
+    below = [indexes(child) for child in node.get("Plans", ())]
+    return set().union(*below, {node["Index Name"]} if "Index Name" in node else ())
+
+
+@pytest.mark.parametrize(
+    ("name", "table"),
+    [("job_nodes", "job_nodes"), ("jobs", None), ("gpus", "job_gpus"), ("nodes", "job_nodes")],
+)
+def test_rows_of_finished_jobs_are_not_read(
+    busy: psycopg.Connection, name: str, table: str | None
+) -> None:
+    top = plan(busy, load("scrape")[name], {})
+    assert not {"Seq Scan jobs", f"Seq Scan {table}"} & set(steps(top))
+    assert indexes(top) - {"nodes_pkey"} == {"jobs_running"} | (
+        {f"{table}_pkey"} if table else set()
+    )

@@ -1,0 +1,51 @@
+"""The retention function, called as its schedule and its operator call it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from hpcobs import bootstrap
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.stores import Query
+
+HANDLER = "functions.retention.handler.lambda_handler"
+CONTEXT = SimpleNamespace(get_remaining_time_in_millis=lambda: 60_000)
+
+
+@pytest.fixture
+def site(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("DB_MAX_CONNS", "1")
+    monkeypatch.setenv("METRICS_RETENTION_DAYS", "2")
+    bootstrap.reset()
+    yield
+    bootstrap.reset()
+
+
+def call(event: dict[str, Any]) -> dict[str, Any]:
+    module, _, name = HANDLER.rpartition(".")
+    return getattr(import_module(module), name)(event, CONTEXT)  # type: ignore[no-any-return]
+
+
+@pytest.mark.usefixtures("site")
+def test_a_dry_run_tells_and_a_run_does(query: Query) -> None:
+    today = datetime.now(UTC).date()
+    old = today - timedelta(days=3)
+    query("SELECT ensure_day_partition('metric_samples', %s)", old)
+    told = call({"dry_run": True})
+    assert told["dry_run"]
+    assert told["dropped"] == [f"metric_samples {old}"]
+    done = call({"source": "aws.scheduler"})
+    assert not done["dry_run"]
+    assert (done["made"], done["dropped"]) == (told["made"], told["dropped"])
+    tables = "SELECT count(*) FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE relkind = 'r'"
+    assert query(tables) == [(8,)]
+    assert call({})["made"] == []

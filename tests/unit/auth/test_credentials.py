@@ -1,0 +1,46 @@
+"""Where a token may stand in the Authorization header."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hpcobs.auth.credentials import token_in
+from hpcobs.domain.errors import UnauthorizedError
+
+
+def basic(text: str) -> str:
+    return "Basic " + base64.b64encode(text.encode()).decode()
+
+
+@pytest.mark.parametrize("header", ["Bearer abc", "bearer abc", "BEARER   abc ", basic("any:abc")])
+def test_a_token_is_found(header: str) -> None:
+    assert token_in(header) == "abc"
+
+
+def test_a_password_may_hold_colons() -> None:
+    assert token_in(basic(":a:b")) == "a:b"
+
+
+@pytest.mark.parametrize(
+    "header", [None, "", "Bearer", "Bearer ", "abc", "Digest abc", basic("abc"), basic("abc:")]
+)
+def test_without_a_token_the_request_is_unauthorized(header: str | None) -> None:
+    with pytest.raises(UnauthorizedError, match="token"):
+        token_in(header)
+
+
+@pytest.mark.parametrize("value", ["###", "YQ", "/w==", "YTpi\N{SNOWMAN}"])
+def test_what_is_not_basic_is_said_to_be_so(value: str) -> None:
+    with pytest.raises(UnauthorizedError, match="Basic"):
+        token_in(f"Basic {value}")
+
+
+@given(st.text())
+def test_any_header_is_either_a_token_or_unauthorized(header: str) -> None:
+    with contextlib.suppress(UnauthorizedError):
+        assert token_in(header)

@@ -1,0 +1,264 @@
+"""Bodies become the domain's types without losing anything on the way."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from hpcobs.auth.principal import Principal
+from hpcobs.domain.errors import ForbiddenError, InvalidStateError
+from hpcobs.domain.first_heard import Origin
+from hpcobs.domain.jobs import GpuVendor, Job, Resources, SchedulerInfo, SchedulerType
+from hpcobs.domain.states import JobState
+from hpcobs.http.models.events import FinishedEvent, StartedEvent
+from hpcobs.http.models.jobs import NewJob, NewSample
+from hpcobs.http.models.sync import SeenJob, SeenNode, StateSync
+from hpcobs.http.senders import check_controller, check_sender
+from hpcobs.http.state_sync import sorted_out, view
+from hpcobs.http.validation import parse_body
+from hpcobs.service.lifecycle import EventResult
+
+if TYPE_CHECKING:
+    from hpcobs.domain.events import JobFinished, JobStarted, SchedulerJob
+
+T0 = datetime(2026, 11, 2, 8, tzinfo=UTC)
+ORIGIN = Origin(home_cluster="lab", scheduler_type=SchedulerType.MOCK, ingest_version="9")
+
+RESOURCES: dict[str, Any] = {
+    "requested_cpus": 1,
+    "allocated_cpus": 2,
+    "requested_memory_mb": 3,
+    "allocated_memory_mb": 4,
+    "requested_gpus": 5,
+    "allocated_gpus": 6,
+}
+GPUS: dict[str, Any] = {
+    "gpu_vendor": "nvidia",
+    "gpu_devices": ["0", "1"],
+    "cgroup_path": "/slurm/job_1",
+}
+SCHEDULER: dict[str, Any] = {
+    "external_job_id": "77",
+    "raw_state": "RUNNING",
+    "submit_time": "2026-11-02T07:00:00Z",
+    "partition": "main",
+    "account": "physics",
+    "qos": "normal",
+    "priority": 2**63 - 1,
+    "exit_code": 0,
+    "signal": 0,
+    "state_reason": "None",
+    "time_limit_minutes": 60,
+    "extra": {"comment": "hi"},
+}
+ARRAY = {"array_job_id": "1", "array_task_id": "3"}
+
+
+def parsed(model: type[Any], **values: Any) -> Any:
+    return parse_body(model, json.dumps(values).encode())
+
+
+def unset(value: object) -> set[str]:
+    return {field.name for field in fields(value) if getattr(value, field.name) in (None, (), 0)}  # type: ignore[arg-type]
+
+
+def new_job(**values: Any) -> Job:
+    body: NewJob = parsed(NewJob, **{"id": "1", "user": "ada", "nodes": ["n1"], **values})
+    return body.to_job(ORIGIN, now=T0)
+
+
+def started(**values: Any) -> JobStarted:
+    given = {"job_id": "1", "user": "ada", "node_list": ["n1"], "timestamp": "2026-11-02T08:00:00Z"}
+    body: StartedEvent = parsed(StartedEvent, **{**given, **values})
+    return body.to_event()
+
+
+def finished(**values: Any) -> JobFinished:
+    given = {"job_id": "1", "final_state": "completed", "timestamp": "2026-11-02T08:00:00Z"}
+    body: FinishedEvent = parsed(FinishedEvent, **{**given, **values})
+    return body.to_event()
+
+
+def seen(**values: Any) -> SchedulerJob:
+    body: SeenJob = parsed(SeenJob, **{"job_id": "1", "user": "ada", "state": "RUNNING", **values})
+    return body.to_event(observed_at=T0, cluster_name=None)
+
+
+def test_a_new_job_runs_from_now_on_the_sites_cluster() -> None:
+    job = new_job()
+    assert (job.state, job.start_time, job.cluster_name) == (JobState.RUNNING, T0, "lab")
+    assert job.scheduler == SchedulerInfo(type=SchedulerType.MOCK, external_job_id="1")
+
+
+def test_a_new_job_keeps_all_that_was_told() -> None:
+    job = new_job(
+        start_time="2026-11-02T07:30:00Z",
+        name="heat",
+        scheduler_instance="ctl",
+        restart_count=2,
+        scheduler=SCHEDULER,
+        **RESOURCES,
+        **GPUS,
+        **ARRAY,
+    )
+    assert unset(job.resources) == set()
+    assert job.scheduler is not None
+    assert unset(job.scheduler) == {"exit_code", "signal"}
+    assert job.start_time == T0 - timedelta(minutes=30)
+    assert (job.name, job.scheduler_instance, job.restart_count) == ("heat", "ctl", 2)
+    assert (job.array_job_id, job.array_task_id, job.ingest_version) == ("1", "3", "9")
+
+
+def test_a_job_of_another_cluster_is_kept_under_its_clusters_name() -> None:
+    job = new_job(cluster_name="other")
+    assert (job.id, job.cluster_name) == ("other.1", "other")
+    assert new_job(cluster_name="lab").id == "1"
+
+
+def test_a_start_keeps_all_that_was_told() -> None:
+    event = started(
+        node="n1",
+        source="prolog_slurmctld",
+        cpu_allocation=4,
+        memory_allocation_mb=1024,
+        gpu_allocation=2,
+        partition="main",
+        account="physics",
+        cluster_name="lab",
+        name="heat",
+        restart_count=1,
+        **GPUS,
+        **ARRAY,
+    )
+    assert unset(event) == set()
+    assert event.resources == Resources(
+        allocated_cpus=4,
+        allocated_memory_mb=1024,
+        allocated_gpus=2,
+        gpu_vendor=GpuVendor.NVIDIA,
+        gpu_devices=("0", "1"),
+        cgroup_path="/slurm/job_1",
+    )
+
+
+def test_an_end_keeps_all_that_was_told() -> None:
+    event = finished(
+        exit_code=3,
+        signal=11,
+        node="n1",
+        node_list="n[1-2]",
+        user="ada",
+        cluster_name="lab",
+        restart_count=1,
+        source="epilog_slurmctld",
+    )
+    assert unset(event) == set()
+    assert event.nodes == ("n1", "n2")
+
+
+def test_the_controllers_view_keeps_all_that_was_told() -> None:
+    told = {
+        key: value
+        for key, value in SCHEDULER.items()
+        if key not in ("external_job_id", "raw_state")
+    }
+    event = seen(
+        state="CANCELLED by 1000",
+        node_list="n[1-2]",
+        start_time="2026-11-02T08:00:00Z",
+        end_time="2026-11-02T09:00:00Z",
+        name="heat",
+        restart_count=1,
+        **told,
+        **RESOURCES,
+        **ARRAY,
+    )
+    assert unset(event) == {"cluster_name", "exit_code", "signal"}
+    assert unset(event.resources) == {"gpu_vendor", "gpu_devices", "cgroup_path"}
+    assert (event.state, event.raw_state) == (JobState.CANCELLED, "CANCELLED by 1000")
+
+
+def test_an_unknown_state_is_an_error_and_never_a_guess() -> None:
+    with pytest.raises(InvalidStateError):
+        seen(state="DANCING")
+
+
+def test_a_node_as_the_controller_sees_it() -> None:
+    node: SeenNode = parsed(
+        SeenNode, node="n1", state="IDLE+DRAIN", cpus=4, memory_total_mb=1, gpus=0, cpu_load=0.5
+    )
+    report = node.to_report(cluster_name="lab")
+    assert (report.state, report.cluster_name, report.cpu_load) == ("idle+drain", "lab", 0.5)
+
+
+def test_a_sample_without_a_node_is_for_the_jobs_first() -> None:
+    body: NewSample = parsed(
+        NewSample, timestamp="2026-11-02T08:00:00Z", cpu_usage=1, memory_usage_mb=2
+    )
+    assert body.to_sample("1").node == ""
+
+
+def test_each_entry_of_a_sync_is_judged_by_itself_and_answered_in_order() -> None:
+    good = {"job_id": "2", "user": "ada", "state": "RUNNING"}
+    sync: StateSync = parsed(
+        StateSync,
+        observed_at="2026-11-02T08:00:00Z",
+        jobs=[
+            {"job_id": "1"}, good, 5, {**good, "job_id": "3", "state": "DANCING"},
+            {**good, "job_id": "4"},
+        ],
+        nodes=[{"node": "n1", "state": "IDLE"}, {"node": "n,2", "state": "IDLE"}, None],
+    )  # fmt: skip
+    entries = sorted_out(sync)
+    assert [job.job_id for job in entries.jobs] == ["2", "4"]
+    assert [node.node for node in entries.nodes] == ["n1"]
+    results = [EventResult(job.job_id, "created", "job created") for job in entries.jobs]
+    answer = view(entries, results)
+    told = [(item["job_id"], item["status"]) for item in answer["results"]]
+    assert told == [
+        ("1", "failed"), ("2", "created"), ("", "failed"), ("3", "failed"), ("4", "created"),
+    ]  # fmt: skip
+    assert "user" in answer["results"][0]["message"]
+    assert [node["node"] for node in answer["rejected_nodes"]] == ["n,2", ""]
+
+
+def node_token(node: str) -> Principal:
+    return Principal(subject=node, scopes=frozenset({"events:write"}), node=node)
+
+
+def test_a_node_may_send_its_own_events() -> None:
+    check_sender(node_token("n1"), started(node="n1"))
+    check_sender(node_token("n1"), finished(node="n1"))
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        started(node="n2", node_list=["n2"]),
+        started(),
+        finished(),
+        finished(node="n2"),
+        started(node="n1", source="prolog_slurmctld"),
+        finished(node="n1", source="epilog_slurmctld"),
+        started(node="n1", node_list=["n2"]),
+        finished(node="n1", node_list=["n2"]),
+    ],
+)
+def test_a_node_may_send_nothing_else(event: JobStarted | JobFinished) -> None:
+    with pytest.raises(ForbiddenError):
+        check_sender(node_token("n1"), event)
+
+
+def test_a_node_may_not_speak_for_the_controller() -> None:
+    with pytest.raises(ForbiddenError):
+        check_controller(node_token("n1"))
+
+
+def test_others_may_send_anything() -> None:
+    anyone = Principal(subject="controller", scopes=frozenset({"events:write"}))
+    check_sender(anyone, started())
+    check_controller(anyone)

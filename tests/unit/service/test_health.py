@@ -1,0 +1,69 @@
+"""Health: what each part's answer, fault or silence makes of the whole."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hpcobs.domain.errors import UnavailableError
+from hpcobs.service.health import Health, HealthReport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def ok() -> None:
+    return None
+
+
+def unavailable() -> None:
+    raise UnavailableError("the database is not available")
+
+
+def broken() -> None:
+    raise RuntimeError("a secret of the inside")
+
+
+def report(database: Callable[[], object], queue: Callable[[], object]) -> HealthReport:
+    return Health(database=database, queue=queue, version="9", limit_seconds=0.2).report()
+
+
+@pytest.mark.parametrize(
+    ("database", "queue", "status"),
+    [
+        (ok, ok, "healthy"),
+        (ok, unavailable, "degraded"),
+        (unavailable, ok, "unhealthy"),
+        (broken, broken, "unhealthy"),
+    ],
+)
+def test_the_parts_make_the_whole(
+    database: Callable[[], object], queue: Callable[[], object], status: str
+) -> None:
+    assert report(database, queue).status == status
+
+
+def test_a_fault_is_told_in_the_services_own_words_only() -> None:
+    checks = report(unavailable, broken).checks
+    assert checks["database"].message == "the database is not available"
+    assert checks["queue"].message == "failed"
+
+
+def test_a_part_that_hangs_is_given_up() -> None:
+    forever = threading.Event()
+    started = time.monotonic()
+    result = report(ok, forever.wait)
+    forever.set()
+    assert time.monotonic() - started < 2
+    assert result.status == "degraded"
+    assert "no answer" in (result.checks["queue"].message or "")
+
+
+def test_an_answer_has_its_duration_and_no_message() -> None:
+    check = report(ok, ok).checks["database"]
+    assert check.ok
+    assert check.message is None
+    assert check.duration_ms >= 0
