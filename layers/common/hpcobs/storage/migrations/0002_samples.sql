@@ -1,7 +1,7 @@
 -- Samples, partitioned by day (UTC). Their one key makes every sample count once.
 
 CREATE TABLE metric_samples (
-    id                           bigint GENERATED ALWAYS AS IDENTITY,
+    id                           bigint GENERATED ALWAYS AS IDENTITY (CACHE 1000),
     job_id                       text COLLATE "C" NOT NULL,      -- no foreign key: see ADR 0003
     "timestamp"                  timestamptz NOT NULL,
     node                         text COLLATE "C" NOT NULL,
