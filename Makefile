@@ -10,7 +10,7 @@ UV := UV_PYTHON_DOWNLOADS=never .venv/bin/uv
 INSTALL := $(UV) pip install --quiet --python $(PY) --require-hashes --compile-bytecode
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --custom-compile-command "make lock"
-OURSELVES := pyproject.toml
+OURSELVES := pyproject.toml forwarder/pyproject.toml
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -50,7 +50,7 @@ docs: .venv/dev ## the documentation, into site/
 
 .venv/run: .venv/uv lock/run.txt $(OURSELVES)
 	@$(INSTALL) -r lock/run.txt
-	@$(UV) pip install --quiet --python $(PY) --no-deps --no-build-isolation --editable .
+	@$(UV) pip install --quiet --python $(PY) --no-deps --no-build-isolation --editable . --editable forwarder
 	@touch $@
 
 .venv/dev: .venv/run lock/dev.txt
