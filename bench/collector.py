@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
-from hpcobs_local.postgres import binary
 
 from bench.batches import batch
 from bench.database import migrated_database, single_connection
@@ -27,6 +26,7 @@ from hpcobs.service.lifecycle import JobEvents
 from hpcobs.storage.sink import PostgresSink
 from hpcobs.storage.store import PostgresStore
 from hpcobs.storage.timings import OperationTimings
+from hpcobs_local.postgres import binary
 
 NODES = 500
 JOBS_PER_NODE = 4
