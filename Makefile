@@ -38,7 +38,7 @@ synth: .venv/dev ## the CloudFormation templates
 	@$(PY) -m infra.synth $(ARGS)
 
 docs: .venv/dev ## the documentation, into site/
-	@.venv/bin/zensical build --strict
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet
 
 .venv/uv: lock/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
