@@ -1,0 +1,65 @@
+#!/usr/bin/env python3
+"""Builds the forwarder as one executable file that needs nothing but Python 3.9 or newer.
+
+    python3 build_zipapp.py [--output hpcobs-forwarder.pyz] [--with MODULE.py …]
+
+The same source gives the same bytes. ``--with`` puts in a single-file module as well, e.g. the
+``pynvml.py`` of an installed nvidia-ml-py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import zipfile
+from pathlib import Path
+
+SOURCE = Path(__file__).parent / "src"
+INTERPRETER = b"#!/usr/bin/env python3\n"
+MAIN = """\
+import sys
+
+from hpcobs_forwarder.main import main
+
+sys.exit(main())
+"""
+LONG_AGO = (1980, 1, 1, 0, 0, 0)
+
+
+def contents(extra: list[Path]) -> dict[str, bytes]:
+    """The files in the archive by name."""
+    files = {
+        str(path.relative_to(SOURCE)): path.read_bytes()
+        for path in SOURCE.rglob("*.py")
+        if path.name != "__main__.py"
+    }
+    return {
+        **files,
+        **{path.name: path.read_bytes() for path in extra},
+        "__main__.py": MAIN.encode(),
+    }
+
+
+def archive(files: dict[str, bytes]) -> bytes:
+    """A zip of ``files`` in which nothing tells when or where it was made."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as made:
+        for name in sorted(files):
+            entry = zipfile.ZipInfo(name, LONG_AGO)
+            entry.external_attr = 0o644 << 16
+            made.writestr(entry, files[name], zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
+
+
+def main() -> None:
+    """Writes the file."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--output", type=Path, default=Path("hpcobs-forwarder.pyz"))
+    parser.add_argument("--with", dest="extra", type=Path, action="append", default=[])
+    options = parser.parse_args()
+    options.output.write_bytes(INTERPRETER + archive(contents(options.extra)))
+    options.output.chmod(0o755)
+
+
+if __name__ == "__main__":
+    main()

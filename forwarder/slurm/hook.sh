@@ -1,0 +1,188 @@
+# What the four hooks share: they write one event to the spool, by rename, and try to post it in
+# the background. Whatever fails, the forwarder finds the event in the spool and sends it later.
+# POSIX sh; knows only what Slurm gives a hook (SLURM_*, no PATH) and calls no Slurm command.
+
+PATH=/usr/bin:/bin:/usr/sbin:/sbin LC_ALL=C
+export PATH LC_ALL
+umask 077
+set -f # no name is a file pattern
+. "$hooks/json.sh"
+
+started() { # started SOURCE ROLE
+    begin "$2" || return 0
+    nodes
+    text node "$SLURMD_NODENAME"
+    count_cpus "$SLURM_JOB_CPUS_PER_NODE"
+    number cpu_allocation "$cpus"
+    list_gpus
+    text partition "$SLURM_JOB_PARTITION"
+    text account "$SLURM_JOB_ACCOUNT"
+    text name "$SLURM_JOB_NAME"
+    text array_job_id "$SLURM_ARRAY_JOB_ID"
+    text array_task_id "$SLURM_ARRAY_TASK_ID"
+    number restart_count "$SLURM_JOB_RESTART_COUNT"
+    text source "$1"
+    [ "$1" = prolog ] && record
+    submit started
+}
+
+finished() { # finished SOURCE ROLE
+    begin "$2" || return 0
+    outcome
+    text final_state "$final_state"
+    number exit_code "$exit_code"
+    number signal "$signal"
+    nodes
+    text node "$SLURMD_NODENAME"
+    number restart_count "$SLURM_JOB_RESTART_COUNT"
+    text source "$1"
+    submit finished
+    [ "$1" = epilog ] && [ -e "$spool/jobs/$SLURM_JOB_ID.json" ] &&
+        rm -f "$spool/jobs/$SLURM_JOB_ID.json"
+}
+
+begin() { # begin ROLE: the configuration, and the fields that every event has
+    case $SLURM_JOB_ID in '' | *[!0-9]*) return 1 ;; esac
+    configure "${HPCOBS_CONFIG:-/etc/hpcobs/$1.conf}"
+    spool=${HPCOBS_SPOOL_DIR:-/var/lib/hpcobs/$1}
+    token_file=${HPCOBS_TOKEN_FILE:-/etc/hpcobs/$1.token}
+    read_clock || return 1
+    body=
+    text job_id "$SLURM_JOB_ID"
+    text user "${SLURM_JOB_USER:-$SLURM_JOB_UID}"
+    text timestamp "$timestamp"
+    text cluster_name "${HPCOBS_CLUSTER_NAME:-$SLURM_CLUSTER_NAME}"
+}
+
+configure() { # reads KEY=VALUE lines; what the environment says goes first
+    [ -r "$1" ] || return 0
+    while read -r line || [ -n "$line" ]; do
+        value=${line#*=}
+        case $value in \"*\" | \'*\') value=${value#?} value=${value%?} ;; esac
+        case $line in
+            HPCOBS_URL=*) HPCOBS_URL=${HPCOBS_URL:-$value} ;;
+            HPCOBS_TOKEN_FILE=*) HPCOBS_TOKEN_FILE=${HPCOBS_TOKEN_FILE:-$value} ;;
+            HPCOBS_SPOOL_DIR=*) HPCOBS_SPOOL_DIR=${HPCOBS_SPOOL_DIR:-$value} ;;
+            HPCOBS_CLUSTER_NAME=*) HPCOBS_CLUSTER_NAME=${HPCOBS_CLUSTER_NAME:-$value} ;;
+            HPCOBS_CA_FILE=*) HPCOBS_CA_FILE=${HPCOBS_CA_FILE:-$value} ;;
+            HPCOBS_PROXY=*) HPCOBS_PROXY=${HPCOBS_PROXY:-$value} ;;
+            HPCOBS_HOOK_POST=*) HPCOBS_HOOK_POST=${HPCOBS_HOOK_POST:-$value} ;;
+        esac
+    done <"$1"
+}
+
+read_clock() { # sets `timestamp` (RFC 3339, UTC) and `milliseconds` since the epoch
+    set -- $(date -u '+%s %Y-%m-%dT%H:%M:%S %N' 2>/dev/null)
+    [ -n "$2" ] || return 1
+    case $3 in
+        [0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]) fraction=${3%??????} ;;
+        *) fraction=000 ;; # this date has no %N
+    esac
+    timestamp=$2.${fraction}Z milliseconds=$1$fraction
+}
+
+text() { # text NAME VALUE: adds a string of at most 255 bytes, unless there is none
+    case $2 in '' | '(null)') return ;; esac
+    if [ ${#2} -le 255 ]; then
+        json_quote "$2"
+    else
+        json_quote "$(printf %.255s "$2")" # the contract's limit; Slurm allows 1024
+    fi
+    body=$body${body:+,}\"$1\":$quoted
+}
+
+nodes() { # adds the nodes in Slurm's own words, however many they are
+    list=${SLURM_NODELIST:-$SLURM_JOB_NODELIST}
+    [ -n "$list" ] || return 0
+    json_quote "$list"
+    body=$body,\"node_list\":$quoted
+}
+
+number() { # number NAME VALUE: adds a number, unless it is none
+    case $2 in '' | *[!0-9]*) return ;; esac
+    body=$body${body:+,}\"$1\":$2
+}
+
+count_cpus() { # sets `cpus` to the sum of Slurm's `4(x2),2`, or to nothing
+    cpus=0
+    old_ifs=$IFS IFS=,
+    for group in $1; do
+        times=1
+        case $group in *'(x'*')') times=${group#*(x} times=${times%)} group=${group%%(*} ;; esac
+        case $group$times in *[!0-9]*) cpus= && break ;; esac
+        cpus=$((cpus + group * times))
+    done
+    IFS=$old_ifs
+    [ "$cpus" != 0 ] || cpus=
+}
+
+list_gpus() { # adds the GPUs of this node; MIG devices have names, other GPUs their Slurm index
+    devices=$SLURM_JOB_GPUS
+    case $CUDA_VISIBLE_DEVICES in MIG-*) devices=$CUDA_VISIBLE_DEVICES ;; esac
+    [ -n "$SLURMD_NODENAME" ] && [ -n "$devices" ] || return 0
+    gpus=0 names=
+    old_ifs=$IFS IFS=,
+    for device in $devices; do
+        json_quote "$device"
+        gpus=$((gpus + 1)) names=$names${names:+,}$quoted
+    done
+    IFS=$old_ifs
+    number gpu_allocation "$gpus"
+    body=$body,\"gpu_devices\":[$names]
+    [ -e /dev/nvidiactl ] && vendor=nvidia
+    [ -e /dev/kfd ] && vendor=${vendor:+mixed} && vendor=${vendor:-amd}
+    text gpu_vendor "$vendor"
+}
+
+outcome() { # sets `final_state`, `exit_code` and `signal` as far as an epilog can know them
+    case $SLURM_JOB_EXIT_CODE2 in
+        *[!0-9:]* | '') # an older Slurm: the raw wait status, or nothing
+            status=$SLURM_JOB_EXIT_CODE
+            case $status in *[!0-9]* | '') final_state=completed && return ;; esac
+            exit_code=$((status >> 8 & 255)) signal=$((status & 127))
+            ;;
+        *) exit_code=${SLURM_JOB_EXIT_CODE2%%:*} signal=${SLURM_JOB_EXIT_CODE2#*:} ;;
+    esac
+    case $exit_code:$signal in
+        0:0) final_state=completed ;;
+        *:9 | *:15) final_state=cancelled ;;
+        *) final_state=failed ;;
+    esac
+}
+
+record() { # tells the forwarder what the kernel cannot: this job's CPUs and GPUs, and since when
+    event=$body body=
+    read -r uptime rest </proc/uptime
+    read -r boot_id </proc/sys/kernel/random/boot_id
+    text job_id "$SLURM_JOB_ID"
+    text sluid "$SLURM_JOB_SLUID"
+    text cluster_name "${HPCOBS_CLUSTER_NAME:-$SLURM_CLUSTER_NAME}"
+    text node "$SLURMD_NODENAME"
+    nodes
+    text cpus_per_node "$SLURM_JOB_CPUS_PER_NODE"
+    text gpus "$devices"
+    text uptime_seconds "$uptime"
+    text boot_id "$boot_id"
+    write jobs "$SLURM_JOB_ID.json"
+    body=$event
+}
+
+submit() { # submit KIND: to the spool, and to the gateway in the background
+    file=$spool/events/$milliseconds-$SLURM_JOB_ID-$$.$1.json
+    write events "${file##*/}" || file=
+    [ "${HPCOBS_HOOK_POST:-yes}" = yes ] && [ -n "$HPCOBS_URL" ] || return 0
+    # slurmd kills the hook's process group when the hook returns: hence a session of its own,
+    # which is made before this returns; then `post` goes to the background.
+    HPCOBS_EVENT={$body}
+    export HPCOBS_URL HPCOBS_CA_FILE HPCOBS_PROXY HPCOBS_EVENT
+    setsid /bin/sh "$hooks/post" "job-$1" "$token_file" "$file" </dev/null >/dev/null 2>&1
+}
+
+write() { # write FOLDER NAME: `body` as a JSON object, whole or not at all
+    {
+        [ -d "$spool/$1" ] || mkdir -p "$spool/$1"
+        printf '{%s}\n' "$body" >"$spool/$1/.$2.$$" && mv -f "$spool/$1/.$2.$$" "$spool/$1/$2"
+    } 2>/dev/null && return 0
+    rm -f "$spool/$1/.$2.$$" 2>/dev/null
+    return 1
+}

@@ -1,0 +1,58 @@
+# JSON strings in POSIX sh, by built-ins alone. Read with LC_ALL=C: `?` is one byte, and a range
+# goes by byte value.
+
+json_quote() { # sets `quoted` to $1 as a JSON string; what is not UTF-8 becomes U+FFFD
+    case $1 in
+        *[!\ !#-[\]-~]*) json_escape "$1" && quoted=\"$quoted\" ;;
+        *) quoted=\"$1\" ;;
+    esac
+}
+
+json_escape() {
+    [ -n "$x80" ] || json_bytes
+    rest=$1 quoted=
+    while [ -n "$rest" ]; do
+        plain=${rest%%[!\ !#-[\]-~]*}
+        rest=${rest#"$plain"}
+        quoted=$quoted$plain
+        case $rest in
+            '') ;;
+            \"*) quoted=$quoted\\\" rest=${rest#?} ;;
+            \\*) quoted=$quoted\\\\ rest=${rest#?} ;;
+            [$control]*) json_control ;;
+            # Well-formed UTF-8, The Unicode Standard, table 3-7.
+            $del*) json_take "${rest#?}" ;;
+            [$xc2-$xdf][$x80-$xbf]*) json_take "${rest#??}" ;;
+            ${xe0}[$xa0-$xbf][$x80-$xbf]*) json_take "${rest#???}" ;;
+            ${xed}[$x80-$x9f][$x80-$xbf]*) json_take "${rest#???}" ;;
+            [$xe1-$xec$xee$xef][$x80-$xbf][$x80-$xbf]*) json_take "${rest#???}" ;;
+            ${xf0}[$x90-$xbf][$x80-$xbf][$x80-$xbf]*) json_take "${rest#????}" ;;
+            [$xf1-$xf3][$x80-$xbf][$x80-$xbf][$x80-$xbf]*) json_take "${rest#????}" ;;
+            ${xf4}[$x80-$x8f][$x80-$xbf][$x80-$xbf]*) json_take "${rest#????}" ;;
+            *) quoted=$quoted\\ufffd rest=${rest#?} ;;
+        esac
+    done
+}
+
+json_take() { # moves what stands before $1 from `rest` to `quoted` as it is
+    # `%%`, not `%`: there is only one match, and from the left it is found at once.
+    quoted=$quoted${rest%%"$1"} rest=$1
+}
+
+json_control() { # moves one control character from `rest` to `quoted`
+    tail=${rest#?}
+    before=${control%%"${rest%%"$tail"}"*}
+    code=$((${#before} + 1)) rest=$tail
+    set -- 0 1 2 3 4 5 6 7 8 9 a b c d e f
+    shift $((code % 16))
+    quoted=$quoted\\u00$((code / 16))$1
+}
+
+json_bytes() { # the bytes that a script's text should not hold; one subshell, for rare names only
+    eval "$(printf '
+        control="\001\002\003\004\005\006\007\010\011\012\013\014\015\016\017\020"
+        control=$control"\021\022\023\024\025\026\027\030\031\032\033\034\035\036\037" del="\177"
+        x80="\200" x8f="\217" x90="\220" x9f="\237" xa0="\240" xbf="\277" xc2="\302" xdf="\337"
+        xe0="\340" xe1="\341" xec="\354" xed="\355" xee="\356" xef="\357"
+        xf0="\360" xf1="\361" xf3="\363" xf4="\364"')"
+}

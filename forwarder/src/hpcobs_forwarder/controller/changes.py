@@ -1,0 +1,49 @@
+"""Which jobs and nodes are not as the site was told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hpcobs_forwarder.controller.jobs import is_pending
+
+_ALL_NODES_EVERY = 10
+"""Passes after which all nodes are told again, for the sake of their load."""
+
+Thing = dict[str, Any]
+
+
+class Changes:
+    """What the site was told of each job and node, as a number."""
+
+    def __init__(self) -> None:
+        """Nothing was told yet."""
+        self._jobs: dict[str, int] = {}
+        self._nodes: dict[str, int] = {}
+        self._passes = 0
+
+    def jobs(self, jobs: list[Thing]) -> list[Thing]:
+        """Those of ``jobs`` that have changed."""
+        return [job for job in jobs if self._jobs.get(job["job_id"]) != fingerprint(job)]
+
+    def nodes(self, nodes: list[Thing]) -> list[Thing]:
+        """Those of ``nodes`` that have changed, once in a while all."""
+        if self._passes % _ALL_NODES_EVERY == 0:
+            return nodes
+        return [node for node in nodes if self._nodes.get(node["node"]) != fingerprint(node)]
+
+    def told(self, jobs: list[Thing], nodes: list[Thing]) -> None:
+        """All of ``jobs`` and ``nodes`` are on their way to the site."""
+        self._jobs = {job["job_id"]: fingerprint(job) for job in jobs}
+        self._nodes.update((node["node"], fingerprint(node)) for node in nodes)
+        self._passes += 1
+
+
+def fingerprint(thing: Thing) -> int:
+    """A number that changes when what matters does.
+
+    A waiting job's priority grows all the time, and a node's load is never the same.
+    """
+    left_out = {"cpu_load"}
+    if is_pending(thing["state"]):
+        left_out.add("priority")
+    return hash(tuple(sorted((key, str(thing[key])) for key in thing.keys() - left_out)))

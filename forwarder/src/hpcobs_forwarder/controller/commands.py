@@ -1,0 +1,103 @@
+"""Asking Slurm by its commands: ``scontrol`` (or ``squeue`` and ``sinfo``) and ``sacct``."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from typing import TYPE_CHECKING, Any
+
+from hpcobs_forwarder.controller import history
+from hpcobs_forwarder.controller.jobs import job_of
+from hpcobs_forwarder.controller.nodes import node_of
+from hpcobs_forwarder.controller.source import SourceError, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_TIME_LIMIT_SECONDS = 60
+_IDS_AT_ONCE = 500
+
+
+def run(command: list[str]) -> bytes:
+    """What the command prints; SourceError if it fails or takes too long."""
+    try:
+        return subprocess.run(  # noqa: S603 - Slurm's commands by name, without a shell
+            command,
+            check=True,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=_TIME_LIMIT_SECONDS,
+        ).stdout
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.decode("utf-8", errors="replace").strip()
+        raise SourceError(f"{command[0]} failed: {said[:300]}") from error
+    except (OSError, subprocess.SubprocessError) as error:
+        raise SourceError(f"{command[0]}: {error}") from error
+
+
+def _asked(command: list[str], key: str, run: Callable[[list[str]], bytes]) -> list[dict[str, Any]]:
+    output = run(command)
+    try:
+        return listed(json.loads(output), key)
+    except ValueError as error:
+        raise SourceError(f"{command[0]}: {error}") from error
+
+
+class Commands:
+    """slurmctld by ``scontrol``; by ``squeue`` and ``sinfo`` where that writes no JSON yet."""
+
+    name = "commands"
+
+    def __init__(self, run: Callable[[list[str]], bytes] = run) -> None:
+        """``run`` runs a command."""
+        self._run = run
+        self._older = False
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """All jobs in slurmctld's memory."""
+        raw = self._first(
+            ["scontrol", "--all", "--json", "show", "jobs"],
+            ["squeue", "--all", "--states=all", "--json"],
+            "jobs",
+        )
+        return [job for job in map(job_of, raw) if job is not None]
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """All nodes."""
+        raw = self._first(["scontrol", "--json", "show", "nodes"], ["sinfo", "--json"], "nodes")
+        return [node for node in map(node_of, raw) if node is not None]
+
+    def _first(self, newer: list[str], older: list[str], key: str) -> list[dict[str, Any]]:
+        if not self._older:
+            try:
+                return _asked(newer, key, self._run)
+            except SourceError as error:
+                if "unrecognized option" not in str(error):
+                    raise
+            self._older = True
+        return _asked(older, key, self._run)
+
+
+class Sacct:
+    """The accounting database by ``sacct``."""
+
+    def __init__(self, run: Callable[[list[str]], bytes] = run) -> None:
+        """``run`` runs a command."""
+        self._run = run
+
+    def since(self, seconds: float) -> list[dict[str, Any]]:
+        """The jobs that were there at or after ``seconds`` since the epoch."""
+        began = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(seconds))
+        return self._ask([f"--starttime={began}", "--allusers"])
+
+    def jobs(self, ids: Sequence[str]) -> list[dict[str, Any]]:
+        """The jobs with these ids."""
+        found: list[dict[str, Any]] = []
+        for start in range(0, len(ids), _IDS_AT_ONCE):
+            found += self._ask([f"--jobs={','.join(ids[start : start + _IDS_AT_ONCE])}"])
+        return found
+
+    def _ask(self, options: list[str]) -> list[dict[str, Any]]:
+        raw = _asked(["sacct", "--json", *options], "jobs", self._run)
+        return [job for job in map(history.job_of, raw) if job is not None]

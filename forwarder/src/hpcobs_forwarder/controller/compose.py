@@ -1,0 +1,49 @@
+"""The parts of the controller role."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hpcobs_forwarder.controller.backfill import Backfill
+from hpcobs_forwarder.controller.commands import Commands, Sacct, run
+from hpcobs_forwarder.controller.slurm_token import SlurmToken
+from hpcobs_forwarder.controller.slurmrestd import Slurmrestd
+from hpcobs_forwarder.controller.sync import ControllerWork
+from hpcobs_forwarder.sending.gateway import Gateway
+
+if TYPE_CHECKING:
+    from hpcobs_forwarder.clock import Clock
+    from hpcobs_forwarder.config import Config
+    from hpcobs_forwarder.controller.source import Source
+    from hpcobs_forwarder.health import Health
+    from hpcobs_forwarder.spool.spool import Spool
+
+_LONGEST_ANSWER_BYTES = 1 << 30
+
+
+def slurm_source(config: Config, clock: Clock) -> Source:
+    """Slurmrestd if it is configured, else the commands."""
+    if config.slurmrestd_url is None:
+        return Commands()
+    gateway = Gateway(
+        config.slurmrestd_url,
+        timeout_seconds=60.0,
+        ca_file=config.ca_file,
+        longest_answer_bytes=_LONGEST_ANSWER_BYTES,
+    )
+    token = SlurmToken(
+        file=config.slurm_token_file, command=config.slurm_token_command, run=run, clock=clock
+    )
+    return Slurmrestd(gateway, token, user=config.slurm_user, version=config.slurmrestd_version)
+
+
+def controller_work(config: Config, spool: Spool, health: Health, clock: Clock) -> ControllerWork:
+    """What the controller role does."""
+    return ControllerWork(
+        slurm_source(config, clock),
+        Backfill(Sacct(), f"{spool.folder}/synchronised.json"),
+        spool=spool,
+        cluster_name=config.cluster_name,
+        health=health,
+        clock=clock,
+    )

@@ -1,0 +1,93 @@
+"""A job as slurmctld tells it (slurmrestd, scontrol, squeue), in the contract's words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hpcobs_forwarder.controller.values import (
+    exit_of,
+    number,
+    positive,
+    resources,
+    state,
+    text,
+    time,
+)
+
+_PENDING = frozenset(
+    {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT"}
+)
+_RUNNING = frozenset(
+    {"RUNNING", "COMPLETING", "SUSPENDED", "RESIZING", "SIGNALING", "STAGE_OUT", "STOPPED"}
+)
+
+
+def is_pending(raw_state: str) -> bool:
+    """Whether the job waits."""
+    return raw_state.partition("+")[0].upper() in _PENDING
+
+
+def is_open(raw_state: str) -> bool:
+    """Whether the job waits or runs: there is more to come of it."""
+    return is_pending(raw_state) or raw_state.partition("+")[0].upper() in _RUNNING
+
+
+def job_of(raw: dict[str, Any]) -> dict[str, Any] | None:
+    """The job; None without an id, a user or a state.
+
+    Planned times are left out: the end of what has not ended, the start of what has not started.
+    """
+    job_id, raw_state = positive(raw.get("job_id")), state(raw.get("job_state"))
+    user = text(raw.get("user_name")) or text(raw.get("user_id"))
+    if job_id is None or raw_state is None or user is None:
+        return None
+    open_, pending = is_open(raw_state), is_pending(raw_state)
+    exit_code, signal = (None, None) if open_ else exit_of(raw.get("exit_code"))
+    array_job_id = positive(raw.get("array_job_id"))
+    return present(
+        {
+            "job_id": str(job_id),
+            "user": user,
+            "state": raw_state,
+            "node_list": text(raw.get("nodes"), None),
+            "submit_time": time(raw.get("submit_time")),
+            "start_time": None if pending else time(raw.get("start_time")),
+            "end_time": None if open_ else time(raw.get("end_time")),
+            "name": text(raw.get("name")),
+            "partition": text(raw.get("partition")),
+            "account": text(raw.get("account")),
+            "qos": text(raw.get("qos")),
+            "priority": number(raw.get("priority")),
+            "exit_code": exit_code,
+            "signal": signal,
+            "state_reason": text(raw.get("state_reason")),
+            "time_limit_minutes": number(raw.get("time_limit")),
+            **allocation(resources(raw.get("tres_req_str")), resources(raw.get("tres_alloc_str"))),
+            "array_job_id": None if array_job_id is None else str(array_job_id),
+            "array_task_id": _text_of(number(raw.get("array_task_id")) if array_job_id else None),
+            "restart_count": number(raw.get("restart_cnt")),
+            "extra": extra(positive(raw.get("het_job_id"))),
+        }
+    )
+
+
+def allocation(requested: dict[str, int], allocated: dict[str, int]) -> dict[str, int]:
+    """What was asked for and what was given, in the contract's words."""
+    return {
+        **{f"requested_{name}": count for name, count in requested.items()},
+        **{f"allocated_{name}": count for name, count in allocated.items()},
+    }
+
+
+def extra(het_job_id: int | None) -> dict[str, str] | None:
+    """What the contract has no field for."""
+    return None if het_job_id is None else {"het_job_id": str(het_job_id)}
+
+
+def present(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields that have a value."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _text_of(count: int | None) -> str | None:
+    return None if count is None else str(count)

@@ -1,0 +1,37 @@
+"""A node as slurmctld tells it, in the contract's words."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from hpcobs_forwarder.controller.jobs import present
+from hpcobs_forwarder.controller.values import number, positive, resources, state, text
+
+_GPUS = re.compile(r"\bgpu(?::[^:,(]+)?:(\d+)")
+"""``gpu:2`` and ``gpu:a100:4(S:0-1)``."""
+
+
+def node_of(raw: dict[str, Any]) -> dict[str, Any] | None:
+    """The node; None without a name or a state."""
+    name, base = text(raw.get("name")), state(raw.get("state"))
+    if name is None or base is None:
+        return None
+    flags = raw.get("state_flags")
+    words = [base, *(map(str, flags) if isinstance(flags, list) else [])]
+    load = number(raw.get("cpu_load"))
+    return present(
+        {
+            "node": name,
+            "state": "+".join(words).lower(),
+            "cpus": positive(raw.get("cpus")),
+            "memory_total_mb": positive(raw.get("real_memory")),
+            "gpus": _gpus(raw),
+            "cpu_load": None if load is None else load / 100,
+        }
+    )
+
+
+def _gpus(raw: dict[str, Any]) -> int | None:
+    counted = sum(int(count) for count in _GPUS.findall(text(raw.get("gres"), None) or ""))
+    return counted or resources(raw.get("tres")).get("gpus")

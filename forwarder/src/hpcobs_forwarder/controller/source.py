@@ -1,0 +1,52 @@
+"""Where the controller role asks Slurm."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class SourceError(Exception):
+    """Slurm did not answer, or not in a way that can be understood."""
+
+
+class Source(Protocol):
+    """What slurmctld knows now."""
+
+    name: str
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """All jobs in its memory, in the contract's words; SourceError."""
+        ...
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """All nodes, in the contract's words; SourceError."""
+        ...
+
+
+class History(Protocol):
+    """What the accounting database remembers."""
+
+    def since(self, seconds: float) -> list[dict[str, Any]]:
+        """The jobs that were there at or after ``seconds`` since the epoch; SourceError."""
+        ...
+
+    def jobs(self, ids: Sequence[str]) -> list[dict[str, Any]]:
+        """The jobs with these ids; SourceError."""
+        ...
+
+
+def listed(answer: Any, key: str) -> list[dict[str, Any]]:
+    """The objects under ``key`` of Slurm's answer; SourceError if it holds errors instead."""
+    if not isinstance(answer, dict) or not isinstance(answer.get(key), list):
+        raise SourceError(f"an answer without {key}: {_errors(answer)}")
+    found = [one for one in answer[key] if isinstance(one, dict)]
+    if not found and answer.get("errors"):
+        raise SourceError(_errors(answer))
+    return found
+
+
+def _errors(answer: Any) -> str:
+    return str(answer.get("errors"))[:300] if isinstance(answer, dict) else repr(answer)[:300]

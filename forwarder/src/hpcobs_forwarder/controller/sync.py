@@ -1,0 +1,110 @@
+"""What the controller role does at every interval: it spools what has changed since the last time.
+
+What is in the spool is as good as sent: it outlasts a kill, waits while the site is away, and
+arrives in order. So a long outage costs the changes, not the whole queue at every interval.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from hpcobs_forwarder.clock import rfc3339
+from hpcobs_forwarder.controller.changes import Changes
+from hpcobs_forwarder.controller.source import SourceError
+from hpcobs_forwarder.spool.batch import encode
+from hpcobs_forwarder.spool.disk import write_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hpcobs_forwarder.clock import Clock
+    from hpcobs_forwarder.controller.backfill import Backfill
+    from hpcobs_forwarder.controller.source import Source
+    from hpcobs_forwarder.health import Health
+    from hpcobs_forwarder.spool.spool import Spool
+
+_log = logging.getLogger(__name__)
+
+JOBS_AT_ONCE = 500
+
+
+class ControllerWork:
+    """Follows slurmctld's jobs and nodes."""
+
+    def __init__(
+        self,
+        source: Source,
+        backfill: Backfill,
+        *,
+        spool: Spool,
+        cluster_name: str | None,
+        health: Health,
+        clock: Clock,
+    ) -> None:
+        """Nothing is asked yet."""
+        self._source = source
+        self._backfill = backfill
+        self._spool = spool
+        self._cluster_name = cluster_name
+        self._health = health
+        self._clock = clock
+        self._changes = Changes()
+        self._said: set[str] = set()
+
+    def tick(self) -> None:
+        """One look at Slurm; where it does not answer, nothing is concluded."""
+        observed = self._clock.wall()
+        try:
+            jobs, nodes = self._source.jobs(), self._source.nodes()
+        except SourceError as error:
+            self._failed(self._source.name, error)
+            return
+        self._health.set("jobs", len(jobs))
+        changed_jobs = [*self._ended(jobs, observed), *self._changes.jobs(jobs)]
+        try:
+            self._write(changed_jobs, self._changes.nodes(nodes), observed)
+            self._backfill.passed(observed)
+        except OSError as error:  # nothing counts as told: the next pass tries again
+            self._failed("spool", error)
+        else:
+            self._changes.told(jobs, nodes)
+
+    def close(self) -> None:
+        """Nothing: what was seen is in the spool."""
+
+    def _ended(self, jobs: list[dict[str, Any]], observed: float) -> list[dict[str, Any]]:
+        try:
+            return self._backfill.ended(jobs, observed)
+        except SourceError as error:
+            self._failed("sacct", error)
+            return []
+
+    def _write(
+        self, jobs: list[dict[str, Any]], nodes: list[dict[str, Any]], observed: float
+    ) -> None:
+        milliseconds = int(observed * 1000)
+        for number, body in enumerate(self._bodies(jobs, nodes, rfc3339(observed))):
+            name = f"{milliseconds:013d}-sync-{number:04d}.jobs.json"
+            path = f"{self._spool.events}/{name}"
+            write_whole(path, encode(body), sync=self._spool.sync)
+
+    def _bodies(
+        self, jobs: list[dict[str, Any]], nodes: list[dict[str, Any]], observed_at: str
+    ) -> Iterator[dict[str, Any]]:
+        """What is posted: the nodes with the first jobs."""
+        cluster = {"cluster_name": self._cluster_name} if self._cluster_name else {}
+        for start in range(0, max(len(jobs), 1 if nodes else 0), JOBS_AT_ONCE):
+            body = {
+                "observed_at": observed_at,
+                **cluster,
+                "jobs": jobs[start : start + JOBS_AT_ONCE],
+            }
+            yield {**body, "nodes": nodes} if nodes and not start else body
+
+    def _failed(self, reader: str, error: Exception) -> None:
+        """Counts every failure; says each kind once."""
+        self._health.add("reader_errors_total", label=reader)
+        if reader not in self._said:
+            self._said.add(reader)
+            _log.warning("%s: %s (said once)", reader, error)

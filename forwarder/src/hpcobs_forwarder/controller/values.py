@@ -1,0 +1,83 @@
+"""Slurm's JSON values, which every version of its data parser writes in another way."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from hpcobs_forwarder.clock import rfc3339
+
+_NONE = frozenset({0xFFFFFFFE, 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFE, 0xFFFFFFFFFFFFFFFF, 0xFFFE, 0xFFFF})
+"""NO_VAL and INFINITE in 16, 32 and 64 bits (slurm.h)."""
+
+_BLANK = frozenset({"", "(null)", "None assigned", "Unknown", "N/A"})
+_SIZE = re.compile(r"([\d.]+)([KMGTP]?)")
+_MEBIBYTES = {"K": 1 / 1024, "": 1.0, "M": 1.0, "G": 1024.0, "T": 1024.0**2, "P": 1024.0**3}
+
+
+def number(value: Any) -> int | None:
+    """A number, ``{"set": …, "infinite": …, "number": …}`` since v0.0.39; None if there is none."""
+    if isinstance(value, dict):
+        if value.get("infinite") or not value.get("set"):
+            return None
+        value = value.get("number")
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return None if value in _NONE or value < 0 else int(value)
+
+
+def positive(value: Any) -> int | None:
+    """The same where 0 means none."""
+    return number(value) or None
+
+
+def text(value: Any, longest: int | None = 255) -> str | None:
+    """A text, cut to the contract's length; None for the ways in which Slurm says "none"."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value[:longest] if isinstance(value, str) and value not in _BLANK else None
+
+
+def time(value: Any) -> str | None:
+    """Seconds since the epoch as RFC 3339; None if it is not set."""
+    seconds = positive(value)
+    return None if seconds is None else rfc3339(seconds)
+
+
+def state(value: Any) -> str | None:
+    """The state with its flags behind a ``+``: a text, or a list since v0.0.40."""
+    if isinstance(value, list):
+        return "+".join(map(str, value)) or None
+    return text(value)
+
+
+def exit_of(value: Any) -> tuple[int | None, int | None]:
+    """Exit code and signal: a raw wait status, or an object since v0.0.39."""
+    if isinstance(value, dict) and "set" not in value:
+        signal = value.get("signal")
+        signal = signal if isinstance(signal, dict) else {}
+        return number(value.get("return_code")) or 0, number(
+            signal.get("id", signal.get("signal_id"))
+        ) or 0
+    status = number(value)
+    return (None, None) if status is None else (status >> 8 & 0xFF, status & 0x7F)
+
+
+def resources(tres: Any) -> dict[str, int]:
+    """``cpus``, ``memory_mb`` and ``gpus`` of ``cpu=4,mem=1.50G,node=1,gres/gpu:a100=2``.
+
+    GPUs are counted by the entry without a type, which is the sum of those with one.
+    """
+    parts = dict(part.partition("=")[::2] for part in (text(tres, None) or "").split(","))
+    found: dict[str, int] = {}
+    if parts.get("cpu", "").isdigit():
+        found["cpus"] = int(parts["cpu"])
+    size = _SIZE.fullmatch(parts.get("mem", ""))
+    if size:
+        found["memory_mb"] = round(float(size[1]) * _MEBIBYTES[size[2]])
+    typed = [int(n) for name, n in parts.items() if name.startswith("gres/gpu:") and n.isdigit()]
+    whole = parts.get("gres/gpu", "")
+    gpus = int(whole) if whole.isdigit() else sum(typed)
+    if gpus:
+        found["gpus"] = gpus
+    return found

@@ -1,0 +1,122 @@
+"""What can be read on this node."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from hpcobs_forwarder.doctor.finding import Finding, failure, ok, warning
+from hpcobs_forwarder.gpus.detection import gpu_readers
+from hpcobs_forwarder.gpus.readings import GpuError
+from hpcobs_forwarder.readers.discovery import layouts_in
+from hpcobs_forwarder.readers.folders import job_id_in
+from hpcobs_forwarder.readers.host import read_host
+from hpcobs_forwarder.records import Records
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from hpcobs_forwarder.config import Config
+    from hpcobs_forwarder.gpus.readings import GpuReader
+    from hpcobs_forwarder.readers.layout import JobFolder, Layout
+
+_ACCOUNT = (
+    "in slurm.conf set ProctrackType=proctrack/cgroup and JobAcctGatherType=jobacct_gather/cgroup, "
+    "in cgroup.conf ConstrainRAMSpace=yes, and restart slurmd"
+)
+
+
+def examine(config: Config) -> Iterator[Finding]:
+    """The host, its cgroups, its jobs and its GPUs."""
+    root = config.root.rstrip("/")
+    yield _host(root)
+    records = Records(f"{config.spool_dir}/jobs")
+    records.refresh()
+    layouts = layouts_in(root, config.node)
+    used = [layout for layout in layouts if layout.look_again()]
+    if not used:
+        names = " and ".join(layout.name for layout in layouts)
+        yield warning(
+            f"{names}: Slurm has no folder in {root}/sys/fs/cgroup",
+            f"run a job on this node and look again; if that changes nothing, {_ACCOUNT}",
+        )
+    for layout in used:
+        yield from _layout(layout, records, config.node)
+    yield from _gpus(config, root)
+
+
+def _host(root: str) -> Finding:
+    try:
+        host = read_host(root)
+    except (OSError, ValueError) as error:
+        return failure(f"the host cannot be read: {error}", "is /proc mounted?")
+    return ok(f"host: {host.cpus} CPUs, {host.memory_total_mb} MiB, load {host.cpu_load}")
+
+
+def _layout(layout: Layout, records: Records, node: str) -> Iterator[Finding]:
+    for top in layout.tops():
+        yield ok(f"{layout.name}: Slurm's jobs are in {top}")
+        yield from _name_of(top, node)
+    folders = layout.folders()
+    yield ok(f"{layout.name}: {len(folders)} jobs run now")
+    if folders:
+        yield _readable(layout, folders[0])
+        yield from _recorded(folders, records)
+
+
+def _name_of(top: str, node: str) -> Iterator[Finding]:
+    folder = os.path.basename(top)
+    name = folder[len("slurm_") :] if folder.startswith("slurm_") else folder.rpartition("_")[0]
+    if name and name != node:
+        yield failure(
+            f"Slurm calls this node {name}, the forwarder calls it {node}",
+            f"set HPCOBS_NODE={name}",
+        )
+
+
+def _readable(layout: Layout, folder: JobFolder) -> Finding:
+    try:
+        reading = layout.read(folder)
+        limit = layout.cpu_limit(folder)
+    except (OSError, ValueError) as error:
+        return failure(f"{layout.name}: {folder.name} cannot be read: {error}", _ACCOUNT)
+    confined = "no CPUs in particular" if limit is None else f"{limit:g} CPUs"
+    return ok(
+        f"{layout.name}: {folder.name} has used {reading.cpu_seconds:.1f} CPU seconds and "
+        f"{reading.memory_bytes >> 20} MiB, confined to {confined}"
+    )
+
+
+def _recorded(folders: Sequence[JobFolder], records: Records) -> Iterator[Finding]:
+    """Whether the Prolog has told of the jobs that run."""
+    told = 0
+    for folder in folders:
+        job_id = job_id_in(folder.name)
+        told += bool(records.of_job(job_id) if job_id else records.of_sluid(folder.name))
+    if told == len(folders):
+        yield ok("the Prolog has told of all of them")
+        return
+    yield warning(
+        f"the Prolog has told of {told} of {len(folders)} jobs that run",
+        "in slurm.conf set Prolog= to the prolog hook; jobs that began before do not count",
+    )
+
+
+def _gpus(config: Config, root: str) -> Iterator[Finding]:
+    readers = gpu_readers(config.gpus, root)
+    if not readers:
+        yield ok(f"GPUs: no device files of any (HPCOBS_GPUS={config.gpus})")
+    for reader in readers:
+        yield _gpu(reader)
+
+
+def _gpu(reader: GpuReader) -> Finding:
+    missing = reader.missing()
+    if missing is not None:
+        return failure(f"{reader.name} GPUs cannot be read", missing)
+    try:
+        readings = reader.read()
+    except GpuError as error:
+        return failure(f"{reader.name} GPUs cannot be read", str(error))
+    names = ", ".join(reading.gpu_id for reading in readings)
+    return ok(f"{reader.name} GPUs: {names or 'none'}")

@@ -1,0 +1,39 @@
+"""All findings, as text for people."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from hpcobs_forwarder import __version__
+from hpcobs_forwarder.config import NODE
+from hpcobs_forwarder.doctor import node, site, slurm, spool
+from hpcobs_forwarder.doctor.finding import FAILURE, Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hpcobs_forwarder.config import Config
+
+
+def report(config: Config) -> int:
+    """Prints what was found; 1 if something cannot work."""
+    print(f"hpcobs-forwarder {__version__}, role {config.role}, node {config.node}")  # noqa: T201
+    findings = list(examine(config))
+    sys.stdout.writelines(map(_lines, findings))
+    return 1 if any(finding.level == FAILURE for finding in findings) else 0
+
+
+def examine(config: Config) -> Iterator[Finding]:
+    """Everything the doctor finds, in the order of the way that data takes."""
+    if config.role == NODE:
+        yield from node.examine(config)
+    else:
+        yield from slurm.examine(config)
+    yield from spool.examine(config)
+    yield from site.examine(config)
+
+
+def _lines(finding: Finding) -> str:
+    mend = f"       mend: {finding.mend}\n" if finding.mend else ""
+    return f"{finding.level:>4}  {finding.text}\n{mend}"

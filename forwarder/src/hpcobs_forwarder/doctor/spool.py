@@ -1,0 +1,69 @@
+"""What waits to be sent, and whether there is room for more."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from hpcobs_forwarder.doctor.finding import Finding, failure, ok, warning
+from hpcobs_forwarder.spool.entries import listed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hpcobs_forwarder.config import Config
+
+
+def examine(config: Config) -> Iterator[Finding]:
+    """The spool, its quarantine and the health file."""
+    folder = config.spool_dir
+    if not os.path.isdir(folder):
+        yield failure(f"the spool {folder} is not there", f"mkdir -p -m 700 {folder}")
+        return
+    if not os.access(folder, os.W_OK | os.X_OK):
+        yield failure(f"the spool {folder} cannot be written", "run this as the service's user")
+        return
+    free_mb = _free_mb(folder)
+    if free_mb < config.spool_max_mb:
+        yield warning(
+            f"the spool {folder} may grow to {config.spool_max_mb} MiB, but {free_mb} are free",
+            "make room, or set HPCOBS_SPOOL_MAX_MB",
+        )
+    yield _waiting(folder)
+    yield from _quarantine(f"{folder}/quarantine")
+    yield from _textfile(config.textfile)
+
+
+def _free_mb(folder: str) -> int:
+    status = os.statvfs(folder)
+    return status.f_bavail * status.f_frsize >> 20
+
+
+def _files(folder: str) -> list[int]:
+    return [entry.size for entry in listed(folder, ("",))] if os.path.isdir(folder) else []
+
+
+def _waiting(folder: str) -> Finding:
+    batches, events = _files(f"{folder}/samples"), _files(f"{folder}/events")
+    size_kb = sum(batches + events) >> 10
+    return ok(f"spool {folder}: {len(batches)} batches and {len(events)} events, {size_kb} KiB")
+
+
+def _quarantine(folder: str) -> Iterator[Finding]:
+    files = _files(folder)
+    if files:
+        yield warning(
+            f"{folder} holds {len(files)} files that were refused or damaged",
+            "read the .reason files; to send one again, move it back to samples or events",
+        )
+
+
+def _textfile(path: str | None) -> Iterator[Finding]:
+    if path is None:
+        yield ok("health file: none (HPCOBS_TEXTFILE)")
+    elif os.access(os.path.dirname(path), os.W_OK):
+        yield ok(f"health file: {path}")
+    else:
+        yield warning(
+            f"the health file {path} cannot be written", f"mkdir -p {os.path.dirname(path)}"
+        )

@@ -1,0 +1,1 @@
+"""GPUs: one vendor's library per file, and which GPU is which job's."""

@@ -1,0 +1,124 @@
+"""NVIDIA GPUs by NVML (the ``nvidia-ml-py`` package), MIG devices included.
+
+Of a MIG device NVML tells memory and processes. Its GPU's utilisation, power and temperature are
+not its own, so they are left out: they would count several times.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from hpcobs_forwarder.gpus.readings import GpuError, GpuReading
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import ModuleType
+
+T = TypeVar("T")
+
+
+class NvidiaGpus:
+    """The node's NVIDIA GPUs. The library is opened at the first reading, and after a failure."""
+
+    name = "nvidia"
+
+    def __init__(self, library: Callable[[], ModuleType] | None = None) -> None:
+        """``library`` gives the ``pynvml`` module."""
+        self._library = library or (lambda: importlib.import_module("pynvml"))
+        self._nvml: Any = None
+
+    def missing(self) -> str | None:
+        """What NVML lacks to work, and how to mend it."""
+        try:
+            self._open()
+        except GpuError as error:
+            return str(error)
+        return None
+
+    def read(self) -> list[GpuReading]:
+        """The GPUs and MIG devices; GpuError if NVML fails as a whole."""
+        nvml = self._open()
+        try:
+            count = nvml.nvmlDeviceGetCount()
+            return [
+                reading
+                for index in range(count)
+                for reading in self._device(nvml.nvmlDeviceGetHandleByIndex(index), index)
+            ]
+        except nvml.NVMLError as error:
+            self._nvml = None  # e.g. after the driver was updated: open it anew next time
+            raise GpuError(f"NVML: {error}") from error
+
+    def _open(self) -> Any:
+        if self._nvml is not None:
+            return self._nvml
+        try:
+            nvml: Any = self._library()
+        except ImportError as error:
+            raise GpuError(f"{error}; install nvidia-ml-py") from error
+        try:
+            nvml.nvmlInit()
+        except nvml.NVMLError as error:
+            raise GpuError(f"NVML: {error}; is the NVIDIA driver loaded?") from error
+        self._nvml = nvml
+        return nvml
+
+    def _device(self, handle: Any, index: int) -> Iterator[GpuReading]:
+        nvml = self._nvml
+        mode = self._ask(nvml.nvmlDeviceGetMigMode, handle)
+        if mode is None or mode[0] != nvml.NVML_DEVICE_MIG_ENABLE:
+            yield self._whole(handle, index)
+            return
+        for slot in range(self._ask(nvml.nvmlDeviceGetMaxMigDeviceCount, handle) or 0):
+            device = self._ask(nvml.nvmlDeviceGetMigDeviceHandleByIndex, handle, slot)
+            if device is not None:
+                yield self._memory_and_processes(device, self._uuid(device))
+
+    def _whole(self, handle: Any, index: int) -> GpuReading:
+        nvml = self._nvml
+        minor = self._ask(nvml.nvmlDeviceGetMinorNumber, handle)
+        number = index if minor is None else minor
+        rates = self._ask(nvml.nvmlDeviceGetUtilizationRates, handle)
+        milliwatts = self._ask(nvml.nvmlDeviceGetPowerUsage, handle)
+        celsius = self._ask(nvml.nvmlDeviceGetTemperature, handle, nvml.NVML_TEMPERATURE_GPU)
+        return self._memory_and_processes(handle, str(number))._replace(
+            names=frozenset({str(number), self._uuid(handle)}),
+            minor=number,
+            utilization_percent=None if rates is None else float(rates.gpu),
+            power_watts=None if milliwatts is None else milliwatts / 1000,
+            temperature_celsius=None if celsius is None else float(celsius),
+        )
+
+    def _memory_and_processes(self, handle: Any, gpu_id: str) -> GpuReading:
+        nvml = self._nvml
+        memory = self._ask(nvml.nvmlDeviceGetMemoryInfo, handle)
+        processes = self._ask(nvml.nvmlDeviceGetComputeRunningProcesses, handle) or ()
+        return GpuReading(
+            gpu_id=gpu_id,
+            gpu_vendor="nvidia",
+            names=frozenset({gpu_id}),
+            memory_used_mb=None if memory is None else memory.used >> 20,
+            memory_total_mb=None if memory is None else memory.total >> 20,
+            processes=tuple(process.pid for process in processes),
+        )
+
+    def _uuid(self, handle: Any) -> str:
+        uuid = self._nvml.nvmlDeviceGetUUID(handle)
+        return uuid.decode() if isinstance(uuid, bytes) else str(uuid)
+
+    def _ask(self, question: Callable[..., T], *arguments: Any) -> T | None:
+        """The answer, or None where this GPU or this driver does not know."""
+        nvml = self._nvml
+        try:
+            return question(*arguments)
+        except nvml.NVMLError as error:
+            if error.value in {
+                nvml.NVML_ERROR_NOT_SUPPORTED,
+                nvml.NVML_ERROR_NOT_FOUND,
+                nvml.NVML_ERROR_NO_PERMISSION,
+                nvml.NVML_ERROR_INVALID_ARGUMENT,
+                nvml.NVML_ERROR_FUNCTION_NOT_FOUND,
+            }:
+                return None
+            raise

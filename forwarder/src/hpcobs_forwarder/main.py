@@ -1,0 +1,107 @@
+"""The command line: ``hpcobs-forwarder [run|doctor|jobs]``."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from hpcobs_forwarder import __version__
+from hpcobs_forwarder.config import NODE, ROLES, Config, ConfigError, default_path, load
+from hpcobs_forwarder.signals import Signals
+from hpcobs_forwarder.spool.spool import SpoolError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_log = logging.getLogger(__name__)
+
+_USAGE_ERROR = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; the exit status."""
+    options = _parser().parse_args(arguments)
+    level = logging.DEBUG if options.verbose else logging.INFO
+    logging.basicConfig(level=level, format="%(levelname)s %(message)s", stream=sys.stderr)
+    try:
+        return _run(options)
+    except (ConfigError, SpoolError) as error:
+        _log.error("%s", error)
+        return _USAGE_ERROR
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="hpcobs-forwarder",
+        description="Sends what this node's jobs use to an hpcobs site.",
+    )
+    add = parser.add_argument
+    add(
+        "command",
+        nargs="?",
+        default="run",
+        choices=("run", "doctor", "jobs"),
+        help="run: the daemon; doctor: what it sees, what is missing and how to mend it; "
+        "jobs: what the jobs on this node use now",
+    )
+    add("--role", choices=ROLES, default=os.environ.get("HPCOBS_ROLE") or NODE)
+    add("--config", metavar="FILE", help="default: /etc/hpcobs/ROLE.conf")
+    add("--once", action="store_true", help="make one pass, send what there is, and end")
+    add("--dry-run", action="store_true", help="print what would be sent, and end")
+    add("--sysfs-root", metavar="DIR", help="read DIR/sys and DIR/proc, for tests")
+    add("--verbose", action="store_true")
+    add("--version", action="version", version=__version__)
+    return parser
+
+
+def _config(options: argparse.Namespace) -> Config:
+    path = options.config or default_path(options.role)
+    config = load(options.role, path, os.environ)
+    return config._replace(root=options.sysfs_root) if options.sysfs_root else config
+
+
+def _run(options: argparse.Namespace) -> int:
+    config = _config(options)
+    if options.command != "run" or options.dry_run:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` is no error
+    if options.command == "doctor":
+        from hpcobs_forwarder.doctor import report
+
+        return report(config)
+    if options.command == "jobs" or options.dry_run or options.once:
+        from hpcobs_forwarder import single
+
+        if options.command == "jobs":
+            return single.show_jobs(config)
+        return single.dry_run(config) if options.dry_run else single.once(config)
+    return _serve(options, config)
+
+
+def _serve(options: argparse.Namespace, config: Config) -> int:
+    from hpcobs_forwarder.compose import Parts
+
+    signals = Signals()
+    signals.install()
+    _log.info("hpcobs-forwarder %s: %s of %s", __version__, config.role, config.node)
+    while not signals.stop:
+        Parts(config).forwarder().run(signals)
+        if signals.reload:
+            signals.reload = False
+            config = _reloaded(options, config)
+    _log.info("stopped")
+    return 0
+
+
+def _reloaded(options: argparse.Namespace, config: Config) -> Config:
+    """The configuration as it is now; the old one if the new one is wrong."""
+    try:
+        config = _config(options)
+    except ConfigError as error:
+        _log.error("the old configuration stays: %s", error)
+    else:
+        _log.info("the configuration was read again")
+    return config

@@ -1,0 +1,160 @@
+"""Jobs in the split hierarchies: ``<controller>/slurm[_<node>]/uid_<uid>/job_<id>``.
+
+Every file is the job's own, which the kernel keeps for all its steps together, but for the kills:
+version 1 counts those only where the killed task was. Formats: Documentation/admin-guide/cgroup-v1.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from hpcobs_forwarder.hostlist import count_ids
+from hpcobs_forwarder.readers import files
+from hpcobs_forwarder.readers.folders import jobs_in, of_node, processes_below
+from hpcobs_forwarder.readers.layout import Details, JobFolder, Reading
+from hpcobs_forwarder.readers.processes import cpu_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_NO_LIMIT = 1 << 60
+"""Version 1 writes "no limit" as the largest multiple of a page."""
+
+_NVIDIA_MAJOR = b"195"
+_FIRST_NVIDIA_CONTROL_MINOR = 254
+
+
+class CgroupV1:
+    """The jobs below the hierarchies mounted in ``mount``, as far as they are ``node``'s.
+
+    Their paths are relative to the controllers' folders. ``proc`` serves where Slurm does not
+    account CPU time by cgroup (``JobAcctGatherType=jobacct_gather/linux``).
+    """
+
+    name = "cgroup_v1"
+
+    def __init__(self, mount: str, node: str, proc: str) -> None:
+        """Nothing is read yet."""
+        self._mount = mount
+        self._node = node
+        self._proc = proc
+        self._tops: list[str] = []
+        self._cpuacct = True
+
+    def look_again(self) -> bool:
+        """Looks for Slurm's folders anew; whether there are any."""
+        found: dict[str, list[str]] = {}
+        for name in files.names(f"{self._mount}/memory"):
+            if name == "slurm" or name.startswith("slurm_"):
+                found.setdefault(name[len("slurm_") :], []).append(name)
+        self._tops = of_node(found, self._node)
+        self._cpuacct = any(os.path.isdir(f"{self._mount}/cpuacct/{top}") for top in self._tops)
+        return bool(self._tops)
+
+    def tops(self) -> Sequence[str]:
+        """The folders that hold the jobs."""
+        return [f"{self._mount}/memory/{top}" for top in self._tops]
+
+    def folders(self) -> list[JobFolder]:
+        """The folders of the jobs that run now."""
+        memory = f"{self._mount}/memory/"
+        return [
+            folder._replace(path=folder.path[len(memory) :])
+            for top in self._tops
+            for uid in files.names(memory + top)
+            if uid.startswith("uid_")
+            for folder in jobs_in(f"{memory}{top}/{uid}")
+        ]
+
+    def read(self, folder: JobFolder) -> Reading:
+        """A job's reading; OSError if the job has gone."""
+        memory = f"{self._mount}/memory/{folder.path}"
+        used = files.read_int(f"{memory}/memory.usage_in_bytes")
+        inactive = files.value(files.read(f"{memory}/memory.stat"), b"total_inactive_file") or 0
+        return Reading(
+            cpu_seconds=self._cpu_seconds(folder),
+            memory_bytes=max(used - inactive, 0),
+            memory_peak_bytes=files.read_int(f"{memory}/memory.max_usage_in_bytes"),
+            oom_kills=_oom_kills(memory),
+            throttled_seconds=self._throttled_seconds(folder),
+        )
+
+    def _cpu_seconds(self, folder: JobFolder) -> float:
+        if self._cpuacct:
+            return files.read_int(f"{self._mount}/cpuacct/{folder.path}/cpuacct.usage") / 1e9
+        return cpu_seconds(self._proc, self.processes(folder))
+
+    def _throttled_seconds(self, folder: JobFolder) -> float | None:
+        if not self._cpuacct:
+            return None
+        try:
+            stat = files.read(f"{self._mount}/cpuacct/{folder.path}/cpu.stat")
+        except FileNotFoundError:  # cpu and cpuacct are not mounted together
+            return None
+        nanoseconds = files.value(stat, b"throttled_time")
+        return None if nanoseconds is None else nanoseconds / 1e9
+
+    def cpu_limit(self, folder: JobFolder) -> float | None:
+        """The CPU set; Slurm sets no quota here."""
+        try:
+            cpus = files.read(f"{self._mount}/cpuset/{folder.path}/cpuset.cpus")
+        except FileNotFoundError:
+            return None
+        return count_ids(cpus) or None
+
+    def processes(self, folder: JobFolder) -> list[int]:
+        """The ids of the job's processes."""
+        return processes_below(f"{self._mount}/memory/{folder.path}")
+
+    def gpu_minors(self, folder: JobFolder) -> frozenset[int] | None:
+        """The GPUs that the device cgroup lets the job open; None if it confines nothing."""
+        try:
+            rules = files.read(f"{self._mount}/devices/{folder.path}/devices.list").split(b"\n")
+        except FileNotFoundError:
+            return None
+        minors: set[int] = set()
+        for rule in filter(None, rules):
+            kind, device, access = rule.split()[:3]
+            major, _, minor = device.partition(b":")
+            if kind == b"b" or b"r" not in access or major not in {b"*", _NVIDIA_MAJOR}:
+                continue
+            if minor == b"*":
+                return None
+            if int(minor) < _FIRST_NVIDIA_CONTROL_MINOR:
+                minors.add(int(minor))
+        return frozenset(minors)
+
+    def details(self, folder: JobFolder) -> Details:
+        """More of the job, for people; version 1 knows no pressure."""
+        memory = f"{self._mount}/memory/{folder.path}"
+        stat = files.read(f"{memory}/memory.stat")
+        limit = files.read_int(f"{memory}/memory.limit_in_bytes")
+        return Details(
+            anonymous_bytes=files.value(stat, b"total_rss"),
+            file_bytes=files.value(stat, b"total_cache"),
+            limit_bytes=limit if limit < _NO_LIMIT else None,
+        )
+
+
+def _oom_kills(memory: str) -> int | None:
+    """The kills in the job, its steps and their tasks; None on a kernel that does not count."""
+    kills = files.value(files.read(f"{memory}/memory.oom_control"), b"oom_kill")
+    if kills is None:
+        return None
+    limit_met = files.read_int(f"{memory}/memory.failcnt") > 0
+    for name in files.names(memory):
+        if name.startswith("step_"):
+            kills += _kills_in_step(f"{memory}/{name}", limit_met=limit_met)
+    return kills
+
+
+def _kills_in_step(step: str, *, limit_met: bool) -> int:
+    try:
+        if not limit_met and not files.read_int(f"{step}/memory.failcnt"):
+            return 0  # where no limit was met, nothing was killed
+        folders = [step, *(f"{step}/{task}" for task in files.names(step) if task[:5] == "task_")]
+        controls = [files.read(f"{folder}/memory.oom_control") for folder in folders]
+    except OSError:
+        return 0  # the step has just ended
+    return sum(files.value(control, b"oom_kill") or 0 for control in controls)

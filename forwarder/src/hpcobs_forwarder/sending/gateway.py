@@ -1,0 +1,121 @@
+"""HTTP to the site by ``http.client`` alone, also by a proxy or with a private authority."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+
+from hpcobs_forwarder import __version__
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Mapping
+
+
+class GatewayError(Exception):
+    """No answer came: no connection, no time left, or not HTTP."""
+
+
+class Answer(NamedTuple):
+    """What the site said. ``retry_after`` and ``age`` are in seconds."""
+
+    status: int
+    body: bytes
+    retry_after: float | None = None
+    date: str | None = None
+
+
+class Gateway:
+    """One site's API at ``url``; a connection is kept until ``close``."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout_seconds: float,
+        ca_file: str | None = None,
+        proxy: str | None = None,
+        longest_answer_bytes: int = 1 << 20,
+    ) -> None:
+        """Nothing is opened yet."""
+        self._url = urlsplit(url)
+        self._proxy = urlsplit(proxy) if proxy else None
+        self._timeout = timeout_seconds
+        self._ca_file = ca_file
+        self._longest = longest_answer_bytes
+        self._context: ssl.SSLContext | None = None
+        self._connection: http.client.HTTPConnection | None = None
+
+    def request(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
+    ) -> Answer:
+        """The answer, whatever its status; GatewayError if there is none."""
+        kept = self._connection is not None
+        try:
+            return self._request(method, path, body, headers)
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            if not kept:
+                raise GatewayError(f"{type(error).__name__}: {error}") from error
+        # The site has closed the connection that was kept: that is no failure.
+        return self.request(method, path, body, headers)
+
+    def _request(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
+    ) -> Answer:
+        connection = self._connection = self._connection or self._connect()
+        target = self._url.path + path
+        if self._proxy is not None and self._url.scheme == "http":
+            target = f"http://{self._url.netloc}{target}"
+        agent = {"User-Agent": f"hpcobs-forwarder/{__version__}"}
+        connection.request(method, target, body, {**agent, **headers})
+        response = connection.getresponse()
+        content = response.read(self._longest)
+        if not response.isclosed():
+            self.close()  # more than anybody needs
+        return Answer(
+            response.status,
+            content,
+            _retry_after(response.getheader("Retry-After")),
+            response.getheader("Date"),
+        )
+
+    def _connect(self) -> http.client.HTTPConnection:
+        if self._url.scheme == "http":
+            peer = self._proxy or self._url
+            return http.client.HTTPConnection(peer.hostname or "", peer.port, timeout=self._timeout)
+        peer = self._proxy or self._url
+        connection = http.client.HTTPSConnection(
+            peer.hostname or "", peer.port, timeout=self._timeout, context=self._tls()
+        )
+        if self._proxy is not None:
+            connection.set_tunnel(self._url.hostname or "", self._url.port or 443)
+        return connection
+
+    def _tls(self) -> ssl.SSLContext:
+        import ssl
+
+        if self._context is None:
+            self._context = ssl.create_default_context(cafile=self._ca_file)
+        return self._context
+
+    def close(self) -> None:
+        """Closes the connection, if there is one."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+
+def _retry_after(text: str | None) -> float | None:
+    """``Retry-After`` in seconds: a number, or a date (RFC 9110, 10.2.3)."""
+    if text is None:
+        return None
+    if text.strip().isdigit():
+        return float(text)
+    try:
+        return max(parsedate_to_datetime(text).timestamp() - time.time(), 0.0)
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,109 @@
+"""What is done once and by hand: one sample of every job, sent, printed, or shown to people."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from hpcobs_forwarder.clock import SystemClock
+from hpcobs_forwarder.compose import Parts, sources
+from hpcobs_forwarder.config import NODE
+from hpcobs_forwarder.controller.compose import slurm_source
+from hpcobs_forwarder.sampling import Sampler
+from hpcobs_forwarder.spool.batch import decode, host_line, opening_line, samples_line
+from hpcobs_forwarder.spool.writer import BatchWriter
+
+if TYPE_CHECKING:
+    from hpcobs_forwarder.config import Config
+    from hpcobs_forwarder.sampling import Pass
+    from hpcobs_forwarder.tracking import TrackedJob
+
+_BETWEEN_PASSES_SECONDS = 1.0
+
+
+def once(config: Config) -> int:
+    """Makes one pass and sends all that waits; 1 if something could not be sent."""
+    parts = Parts(config)
+    parts.spool.open()
+    try:
+        parts.upkeep.recover()
+        if config.role == NODE:
+            taken, cluster_name = _taken(parts)
+            writer = BatchWriter(parts.spool, config.node, parts.clock)
+            writer.add(taken.samples, taken.host, cluster_name)
+            writer.seal(cluster_name)
+        else:
+            parts.work().tick()
+        return 0 if parts.sender.drain() else 1
+    finally:
+        parts.spool.close()
+
+
+def dry_run(config: Config) -> int:
+    """Prints what would be sent; touches neither spool nor site."""
+    if config.role != NODE:
+        return _print(slurm_source(config, SystemClock()).jobs())
+    taken, cluster_name = _taken(Parts(config))
+    lines = [opening_line(config.node, cluster_name), samples_line(taken.samples)]
+    if taken.host:
+        lines.append(host_line(taken.host))
+    return _print(json.loads(decode(b"".join(lines)).body()))
+
+
+def _print(body: object) -> int:
+    sys.stdout.write(json.dumps(body, indent=2) + "\n")
+    return 0
+
+
+def _taken(parts: Parts) -> tuple[Pass, str | None]:
+    work = parts.node_work()
+    work.sampler.take()
+    time.sleep(_BETWEEN_PASSES_SECONDS)
+    return work.sampler.take(), work.cluster_name()
+
+
+def show_jobs(config: Config) -> int:
+    """Prints a line for every job: what is sent, and what else the kernel knows."""
+    parts = Parts(config)
+    sampler = Sampler(sources(config), interval_seconds=1.0, health=parts.health, clock=parts.clock)
+    sampler.take()
+    time.sleep(_BETWEEN_PASSES_SECONDS)
+    samples = {sample["job_id"]: sample for sample in sampler.take().samples}
+    sys.stdout.write(_HEADING)
+    for job in sampler.jobs():
+        sys.stdout.write(_row(job, samples.get(job.job_id, {})))
+    return 0
+
+
+_COLUMNS = (
+    ("JOB", 12), ("CPU%", 7), ("MEM_MB", 9), ("ANON_MB", 9), ("FILE_MB", 9), ("PEAK_MB", 9),
+    ("LIMIT_MB", 9), ("OOM", 4), ("CPU_PSI", 8), ("MEM_PSI", 8), ("IO_PSI", 8), ("GPU%", 6),
+)  # fmt: skip
+_HEADING = " ".join(name.rjust(width) for name, width in _COLUMNS) + "\n"
+
+
+def _row(job: TrackedJob, sample: dict[str, object]) -> str:
+    try:
+        details = job.layout.details(job.folder)
+    except (OSError, ValueError):
+        return ""  # it has just ended
+    sizes = (details.anonymous_bytes, details.file_bytes, details.limit_bytes)
+    anonymous, file, limit = (None if size is None else size >> 20 for size in sizes)
+    values = (
+        job.job_id or job.folder.name,
+        sample.get("cpu_usage"),
+        sample.get("memory_usage_mb"),
+        anonymous,
+        file,
+        sample.get("memory_peak_mb"),
+        limit,
+        sample.get("oom_kills"),
+        details.cpu_pressure_percent,
+        details.memory_pressure_percent,
+        details.io_pressure_percent,
+        sample.get("gpu_usage"),
+    )
+    cells = ("-" if value is None else str(value) for value in values)
+    return " ".join(cell.rjust(width) for cell, (_, width) in zip(cells, _COLUMNS)) + "\n"

@@ -1,0 +1,146 @@
+"""Keeping the spool within its bounds, and clearing up after a crash."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from hpcobs_forwarder.records import read_record
+from hpcobs_forwarder.spool.batch import DamagedBatchError, decode
+from hpcobs_forwarder.spool.entries import BATCH, Entry, batch_name, listed
+from hpcobs_forwarder.spool.ids import new_uuid
+from hpcobs_forwarder.spool.writer import JOURNAL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hpcobs_forwarder.clock import Clock
+    from hpcobs_forwarder.health import Health
+    from hpcobs_forwarder.spool.spool import Spool
+
+_log = logging.getLogger(__name__)
+
+_TRIM_SECONDS = 30.0
+_LEFTOVER_SECONDS = 3600.0
+_BELIEVED_AFTER_SECONDS = 3600.0
+"""How long the clock must have called a file too old: a clock that jumps there and back costs
+nothing."""
+
+
+class Limits(NamedTuple):
+    """How much may wait, and how long."""
+
+    max_bytes: int
+    max_age_seconds: float
+
+
+class Upkeep:
+    """Drops what is too much or too old, the oldest samples first, events last."""
+
+    def __init__(
+        self, spool: Spool, limits: Limits, *, health: Health, clock: Clock, boot_id: str = ""
+    ) -> None:
+        """Nothing is touched yet."""
+        self._boot_id = boot_id
+        self._spool = spool
+        self._limits = limits
+        self._health = health
+        self._clock = clock
+        self._old_since: dict[str, float] = {}
+        self._next_trim = 0.0
+
+    def recover(self) -> None:
+        """Seals the batch that a killed forwarder left open; removes what it left half-written."""
+        spool = self._spool
+        for folder in (spool.jobs, spool.events, spool.samples, spool.quarantined):
+            self._remove_leftovers(folder)
+        self._remove_old_records()
+        path = f"{spool.samples}/{JOURNAL}"
+        if not os.path.exists(path):
+            return
+        status = os.stat(path)
+        entry = Entry(JOURNAL, path, status.st_size, status.st_mtime)
+        try:
+            batch = decode(entry.read())
+        except DamagedBatchError as error:
+            spool.quarantine(entry, "damaged", str(error))
+            return
+        name = batch_name(entry.modified_at, batch.samples, new_uuid()[:8])
+        os.rename(path, f"{spool.samples}/{name}")
+        _log.info("found %d samples of an earlier run", batch.samples)
+
+    def _remove_leftovers(self, folder: str) -> None:
+        """Temporary files that nobody is writing any more."""
+        for name in os.listdir(folder):
+            path = f"{folder}/{name}"
+            if name.startswith(".") and self._clock.wall() - _mtime(path) > _LEFTOVER_SECONDS:
+                os.unlink(path)
+
+    def _remove_old_records(self) -> None:
+        """Records of jobs that a reboot has ended: no Epilog removes them."""
+        for name in os.listdir(self._spool.jobs):
+            path = f"{self._spool.jobs}/{name}"
+            record = read_record(path)
+            if record is not None and record.boot_id not in {None, self._boot_id}:
+                os.unlink(path)
+
+    def trim_if_due(self) -> None:
+        """Trims at most once in half a minute: a long outage leaves thousands of files."""
+        now = self._clock.uptime()
+        if now >= self._next_trim:
+            self._next_trim = now + _TRIM_SECONDS
+            self.trim()
+
+    def trim(self) -> None:
+        """Brings the spool within its bounds and says how full it is."""
+        spool, health = self._spool, self._health
+        batches, events = spool.waiting_batches(), spool.waiting_events()
+        dropped = {entry.name for entry in [*self._too_old(batches), *self._too_old(events)]}
+        waiting = [entry for entry in [*batches, *events] if entry.name not in dropped]
+        waiting = _within(waiting, self._limits.max_bytes, spool)
+        kinds = [entry.kind for entry in waiting]
+        health.set("spool_bytes", sum(entry.size for entry in waiting))
+        health.set("spool_files", kinds.count(BATCH), "batch")
+        health.set("spool_files", len(kinds) - kinds.count(BATCH), "event")
+        oldest = min((entry.written_at for entry in waiting), default=0.0)
+        health.set("spool_oldest_timestamp_seconds", oldest)
+        self._trim_quarantine()
+
+    def _too_old(self, entries: list[Entry]) -> Iterator[Entry]:
+        now, wall = self._clock.uptime(), self._clock.wall()
+        for entry in entries:
+            if wall - entry.written_at <= self._limits.max_age_seconds:
+                self._old_since.pop(entry.name, None)
+            elif now - self._old_since.setdefault(entry.name, now) > _BELIEVED_AFTER_SECONDS:
+                del self._old_since[entry.name]
+                self._spool.remove(entry)
+                self._spool.dropped(entry, "age")
+                yield entry
+
+    def _trim_quarantine(self) -> None:
+        """The quarantine has a quarter of the room; what it loses is said as well."""
+        files = listed(self._spool.quarantined, ("",))
+        kept = _within(files, self._limits.max_bytes // 4, self._spool, "quarantine")
+        self._health.set("quarantine_bytes", sum(entry.size for entry in kept))
+
+
+def _within(
+    entries: list[Entry], max_bytes: int, spool: Spool, reason: str = "size"
+) -> list[Entry]:
+    """What is left after the first of ``entries`` are dropped until the others fit."""
+    total = sum(entry.size for entry in entries)
+    for position, entry in enumerate(entries):
+        if total <= max_bytes:
+            return entries[position:]
+        spool.remove(entry)
+        spool.dropped(entry, reason)
+        total -= entry.size
+    return []
+
+
+def _mtime(path: str) -> float:
+    try:
+        return os.stat(path).st_mtime
+    except FileNotFoundError:
+        return float("inf")

@@ -1,0 +1,45 @@
+"""The forwarder is tested on made-up folders with known truth, real processes and real HTTP."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "forwarder" / "src"
+sys.path.insert(0, str(SOURCE))
+
+from hpcobs_forwarder.health import Health  # noqa: E402 - found by the path above
+from hpcobs_forwarder.spool.spool import Spool  # noqa: E402
+from tests.forwarder.clocks import FakeClock  # noqa: E402
+from tests.forwarder.fake_site import Site  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def health() -> Health:
+    return Health()
+
+
+@pytest.fixture
+def spool(tmp_path: Path, health: Health) -> Iterator[Spool]:
+    spool = Spool(str(tmp_path / "spool"), sync=False, health=health)
+    spool.open()
+    yield spool
+    spool.close()
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    site = Site()
+    yield site
+    site.close()

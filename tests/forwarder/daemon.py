@@ -1,0 +1,95 @@
+"""A real forwarder process over a made-up tree."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from tests.forwarder.conftest import SOURCE
+from tests.forwarder.trees import V2Job, host
+
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.forwarder.fake_site import Site
+
+
+class Node:
+    """A node with one job whose CPU time grows, its configuration, and its forwarder."""
+
+    def __init__(self, root: Path, site: Site) -> None:
+        self.root = root
+        self.spool = root / "spool"
+        self.token = root / "token"
+        self.token.write_text("secret\n")
+        self.config = root / "node.conf"
+        self.settings: dict[str, str] = {
+            "HPCOBS_URL": site.url,
+            "HPCOBS_NODE": "n1",
+            "HPCOBS_TOKEN_FILE": str(self.token),
+            "HPCOBS_SPOOL_DIR": str(self.spool),
+            "HPCOBS_TEXTFILE": str(root / "health.prom"),
+            "HPCOBS_INTERVAL_SECONDS": "0.1",
+            "HPCOBS_PUSH_SECONDS": "0.2",
+        }
+        self.configure()
+        host(root)
+        self.job = V2Job(root, "job_7")
+        self.process: subprocess.Popen[str] | None = None
+
+    def configure(self, **settings: str) -> None:
+        self.settings.update(settings)
+        lines = (f"{name}={value}\n" for name, value in self.settings.items())
+        self.config.write_text("".join(lines))
+
+    def command(self, *arguments: str) -> list[str]:
+        options = ["--config", str(self.config), "--sysfs-root", str(self.root)]
+        return [sys.executable, "-m", "hpcobs_forwarder", *arguments, *options]
+
+    def start(self, **options: Any) -> subprocess.Popen[str]:
+        self.process = subprocess.Popen(
+            self.command(), env=environment(), stderr=subprocess.PIPE, text=True, **options
+        )
+        return self.process
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*arguments),
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def stop(self) -> str:
+        """Ends the process if it still runs; what it said."""
+        if self.process is None:
+            return ""
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            return self.process.communicate(timeout=10)[1]
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+
+
+def environment() -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(SOURCE)}
+
+
+def eventually(condition: Callable[[], object], seconds: float = 15) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)

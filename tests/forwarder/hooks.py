@@ -1,0 +1,80 @@
+"""Running the hooks as Slurm runs them: by absolute path, with nothing but its own variables."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parents[2] / "forwarder" / "slurm"
+FILES = {
+    "Prolog": "prolog",
+    "Epilog": "epilog",
+    "PrologSlurmctld": "prolog_slurmctld",
+    "EpilogSlurmctld": "epilog_slurmctld",
+}
+SHELLS = [
+    f"{shutil.which(shell.split()[0])}{shell[len(shell.split()[0]) :]}"
+    for shell in ("dash", "bash --posix", "busybox sh", "ksh", "mksh")
+    if shutil.which(shell.split()[0])
+]
+RECORDED = [
+    json.loads(line)
+    for line in (Path(__file__).parent / "fixtures/hooks-22.05.jsonl").read_text().splitlines()
+]
+
+
+def recorded(hook: str, job_id: str) -> dict[str, str]:
+    """The environment that Slurm 22.05 gave to ``hook`` for the first run of ``job_id``."""
+    environment: dict[str, str] = next(
+        call["env"]
+        for call in RECORDED
+        if call["hook"] == hook and call["env"]["SLURM_JOB_ID"] == job_id
+    )
+    return environment
+
+
+class Cluster:
+    """A spool, a token, and hooks that know no site unless they are given one."""
+
+    def __init__(self, root: Path) -> None:
+        self.spool = root / "spool"
+        self.token = root / "token"
+        self.token.write_text("secret\n")
+        self.settings = {
+            "HPCOBS_CONFIG": str(root / "none.conf"),
+            "HPCOBS_SPOOL_DIR": str(self.spool),
+            "HPCOBS_TOKEN_FILE": str(self.token),
+        }
+        self.root = root
+
+    def run(
+        self, hook: str, environment: dict[str, str], shell: str = "", **options: Any
+    ) -> subprocess.CompletedProcess[bytes]:
+        path = options.pop("path", FOLDER / FILES[hook])
+        return subprocess.run(
+            [*shell.split(), str(path)],
+            env={**encoded(environment), **encoded(self.settings)},
+            cwd=self.root,
+            capture_output=True,
+            timeout=20,
+            check=False,
+            **options,
+        )
+
+    def events(self) -> list[dict[str, Any]]:
+        """The events in the spool in the order of their names; each is one JSON object."""
+        folder = self.spool / "events"
+        files = sorted(folder.iterdir()) if folder.is_dir() else []
+        return [json.loads(file.read_bytes().decode()) for file in files]
+
+    def event(self) -> dict[str, Any]:
+        (event,) = self.events()
+        return event
+
+
+def encoded(environment: dict[str, str]) -> dict[bytes, bytes]:
+    return {os.fsencode(name): os.fsencode(value) for name, value in environment.items()}

@@ -1,0 +1,156 @@
+"""Jobs in the unified hierarchy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hpcobs_forwarder.readers.cgroup_v2 import CgroupV2
+from tests.forwarder.trees import MIB, V2Job
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hpcobs_forwarder.readers.layout import JobFolder, Reading
+
+
+def layout(root: Path, node: str = "n1") -> CgroupV2:
+    found = CgroupV2(str(root / "sys/fs/cgroup"), node)
+    found.look_again()
+    return found
+
+
+def only_folder(reader: CgroupV2) -> JobFolder:
+    (folder,) = reader.folders()
+    return folder
+
+
+def read(root: Path) -> Reading:
+    reader = layout(root)
+    return reader.read(only_folder(reader))
+
+
+def test_a_jobs_files_are_read_as_the_kernel_writes_them(tmp_path: Path) -> None:
+    job = V2Job(tmp_path, "job_7")
+    job.cpu(12.5, throttled_seconds=0.25)
+    job.memory(current_mb=900, inactive_mb=300)
+    job.file("memory.peak", f"{1000 * MIB}\n")
+    job.file("memory.events", "low 0\nhigh 0\nmax 9\noom 3\noom_kill 2\noom_group_kill 1\n")
+    job.file("io.stat", "8:0 rbytes=100 wbytes=7 rios=1 wios=1\n253:0 rbytes=11 wbytes=1 dios=0\n")
+
+    reading = read(tmp_path)
+
+    assert reading.cpu_seconds == 12.5
+    assert reading.throttled_seconds == 0.25
+    assert reading.memory_bytes == 600 * MIB
+    assert reading.memory_peak_bytes == 1000 * MIB
+    assert reading.oom_kills == 2
+    assert (reading.io_read_bytes, reading.io_write_bytes) == (111, 8)
+
+
+def test_what_an_older_kernel_does_not_count_is_not_read(tmp_path: Path) -> None:
+    V2Job(tmp_path, "job_7")
+
+    reading = read(tmp_path)
+
+    assert reading.memory_peak_bytes is None
+    assert reading.io_read_bytes is None
+
+
+def test_a_file_that_one_vanished_job_lacked_is_still_read_of_the_others(tmp_path: Path) -> None:
+    gone, stays = V2Job(tmp_path, "job_1"), V2Job(tmp_path, "job_2")
+    stays.file("memory.peak", f"{5 * MIB}\n")
+    reader = layout(tmp_path)
+    first, second = sorted(reader.folders())
+    gone.vanish()
+
+    with pytest.raises(OSError, match="job_1"):
+        reader.read(first)
+    assert reader.read(second).memory_peak_bytes == 5 * MIB
+
+
+@pytest.mark.parametrize("missing", ["memory.current", "memory.stat", "cpu.stat"])
+def test_without_its_memory_or_cpu_time_a_job_has_no_reading(tmp_path: Path, missing: str) -> None:
+    job = V2Job(tmp_path, "job_7")
+    (job.path / missing).unlink()
+
+    with pytest.raises(OSError, match=missing):
+        read(tmp_path)
+
+
+def test_nonsense_in_a_file_is_no_reading(tmp_path: Path) -> None:
+    V2Job(tmp_path, "job_7").file("memory.current", "much\n")
+
+    with pytest.raises(ValueError, match="much"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("cpus", "quota", "limit"),
+    [
+        ("0-3,8\n", "max 100000\n", 5),
+        ("0-7\n", "250000 100000\n", 2.5),
+        ("0-1\n", "800000 100000\n", 2),
+        ("\n", "max 100000\n", None),
+    ],
+)
+def test_the_cpu_limit_is_the_smaller_of_cpu_set_and_quota(
+    tmp_path: Path, cpus: str, quota: str, limit: float | None
+) -> None:
+    job = V2Job(tmp_path, "job_7")
+    job.file("cpuset.cpus.effective", cpus)
+    job.file("cpu.max", quota)
+    reader = layout(tmp_path)
+
+    assert reader.cpu_limit(only_folder(reader)) == limit
+
+
+@pytest.mark.parametrize(
+    "scope", ["slurmstepd.scope", "n1_slurmstepd.scope", "other_slurmstepd.scope"]
+)
+def test_jobs_are_found_in_every_scope_that_slurm_makes(tmp_path: Path, scope: str) -> None:
+    V2Job(tmp_path, "job_7", scope)
+
+    assert only_folder(layout(tmp_path)).name == "job_7"
+
+
+def test_another_nodes_scope_on_the_same_host_is_left_alone(tmp_path: Path) -> None:
+    V2Job(tmp_path, "job_1", "n1_slurmstepd.scope")
+    V2Job(tmp_path, "job_2", "n2_slurmstepd.scope")
+
+    assert only_folder(layout(tmp_path, "n2")).name == "job_2"
+
+
+def test_a_folder_named_by_sluid_is_a_job_and_slurmds_own_is_not(tmp_path: Path) -> None:
+    V2Job(tmp_path, "s4YDWXGQK8ZT30")
+
+    assert only_folder(layout(tmp_path)).name == "s4YDWXGQK8ZT30"
+
+
+def test_processes_of_all_steps_are_the_jobs(tmp_path: Path) -> None:
+    job = V2Job(tmp_path, "job_7")
+    job.processes(11, 12)
+    job.file("step_batch/slurm/cgroup.procs", "10\n")
+    reader = layout(tmp_path)
+
+    assert sorted(reader.processes(only_folder(reader))) == [10, 11, 12]
+
+
+def test_people_can_see_anonymous_memory_limit_and_pressure(tmp_path: Path) -> None:
+    job = V2Job(tmp_path, "job_7")
+    job.memory(current_mb=100, inactive_mb=30, anon_mb=60)
+    job.file("memory.max", f"{200 * MIB}\n")
+    job.file(
+        "memory.pressure",
+        "some avg10=0.00 avg60=1.50 avg300=0.00 total=9\nfull avg10=0.00 avg60=0.10 total=1\n",
+    )
+    reader = layout(tmp_path)
+
+    details = reader.details(only_folder(reader))
+
+    assert details.anonymous_bytes == 60 * MIB
+    assert details.file_bytes == 30 * MIB
+    assert details.limit_bytes == 200 * MIB
+    assert details.memory_pressure_percent == 1.5
+    assert details.cpu_pressure_percent is None

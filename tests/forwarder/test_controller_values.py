@@ -1,0 +1,269 @@
+"""Slurm's JSON, version by version."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from hpcobs_forwarder.controller import history
+from hpcobs_forwarder.controller.jobs import job_of
+from hpcobs_forwarder.controller.nodes import node_of
+from hpcobs_forwarder.controller.values import exit_of, number, resources, state, text
+from tests.forwarder.properties import patient
+
+FIXTURES = Path(__file__).parent / "fixtures"
+RECORDED: list[dict[str, Any]] = json.loads(
+    (FIXTURES / "slurmrestd-v0.0.38-jobs.json").read_text()
+)["jobs"]
+NODES: list[dict[str, Any]] = json.loads((FIXTURES / "slurmrestd-v0.0.38-nodes.json").read_text())[
+    "nodes"
+]
+
+JOB_FIELDS = {
+    "job_id", "user", "state", "node_list", "submit_time", "start_time", "end_time", "name",
+    "partition", "account", "qos", "priority", "exit_code", "signal", "state_reason",
+    "time_limit_minutes", "requested_cpus", "allocated_cpus", "requested_memory_mb",
+    "allocated_memory_mb", "requested_gpus", "allocated_gpus", "array_job_id", "array_task_id",
+    "restart_count", "extra",
+}  # fmt: skip
+
+
+def boxed(value: int | None) -> dict[str, Any]:
+    return {"set": value is not None, "infinite": False, "number": value or 0}
+
+
+def as_newer(raw: dict[str, Any]) -> dict[str, Any]:
+    """A job of v0.0.38 as v0.0.40 and later write it."""
+    counts = ("array_job_id", "array_task_id", "time_limit", "priority", "het_job_id")
+    times = ("submit_time", "start_time", "end_time")
+    code, signal = raw["exit_code"] >> 8, raw["exit_code"] & 0x7F
+    return {
+        **raw,
+        **{name: boxed(raw[name]) for name in counts + times},
+        "job_state": [raw["job_state"]],
+        "exit_code": {
+            "status": ["SIGNALED" if signal else "ERROR"],
+            "return_code": boxed(code),
+            "signal": {"id": boxed(signal or None), "name": ""},
+        },
+    }
+
+
+def recorded(job_id: int) -> dict[str, Any]:
+    return next(raw for raw in RECORDED if raw["job_id"] == job_id)
+
+
+def test_a_recorded_job_is_told_in_the_contracts_words() -> None:
+    assert job_of(recorded(10)) == {
+        "job_id": "10",
+        "user": "www-data",
+        "state": "FAILED",
+        "node_list": "n[1-2]",
+        "submit_time": job_of(recorded(10))["submit_time"],  # type: ignore[index]
+        "start_time": "2026-11-23T09:03:33.000Z",
+        "end_time": "2026-11-23T09:03:36.000Z",
+        "name": "multi",
+        "partition": "main",
+        "priority": 4294901750,
+        "exit_code": 5,
+        "signal": 0,
+        "state_reason": "NonZeroExitCode",
+        "time_limit_minutes": 5,
+        "requested_cpus": 2,
+        "requested_memory_mb": 128,
+        "allocated_cpus": 2,
+        "allocated_memory_mb": 128,
+        "restart_count": 0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("job_id", "told"),
+    [
+        (1, ("COMPLETED", 0, 0)),
+        (2, ("FAILED", 3, 0)),
+        (3, ("TIMEOUT", 0, 15)),
+        (4, ("FAILED", 0, 11)),
+        (5, ("OUT_OF_MEMORY", 0, 125)),
+        (7, ("CANCELLED", 0, 15)),
+        (8, ("CANCELLED", 0, 0)),
+        (15, ("CANCELLED", 9, 0)),
+        (23, ("RUNNING", None, None)),
+    ],
+)
+def test_every_end_is_told_as_slurm_knows_it(
+    job_id: int, told: tuple[str, int | None, int | None]
+) -> None:
+    job = job_of(recorded(job_id))
+
+    assert job is not None
+    assert (job["state"], job.get("exit_code"), job.get("signal")) == told
+
+
+@pytest.mark.parametrize("raw", RECORDED, ids=lambda raw: str(raw["job_id"]))
+def test_old_and_new_versions_of_the_same_job_are_told_alike(raw: dict[str, Any]) -> None:
+    job = job_of(raw)
+
+    assert job == job_of(as_newer(raw))
+    assert job is not None
+    assert set(job) <= JOB_FIELDS
+
+
+def test_array_tasks_carry_their_arrays_id() -> None:
+    job = job_of(recorded(12))
+
+    assert job is not None
+    assert (job["array_job_id"], job["array_task_id"]) == ("9", "0")
+
+
+def test_a_running_jobs_planned_end_and_a_waiting_jobs_planned_start_are_left_out() -> None:
+    running = job_of(recorded(23))
+    waiting = job_of({**recorded(23), "job_state": "PENDING"})
+
+    assert running is not None
+    assert waiting is not None
+    assert "end_time" not in running
+    assert "start_time" in running
+    assert "start_time" not in waiting
+
+
+@pytest.mark.parametrize("missing", ["job_id", "job_state"])
+def test_without_an_id_or_a_state_there_is_no_job(missing: str) -> None:
+    assert job_of({**recorded(1), missing: None}) is None
+
+
+def test_a_user_without_a_name_is_a_number() -> None:
+    job = job_of({**recorded(1), "user_name": ""})
+
+    assert job is not None
+    assert job["user"] == "33"
+
+
+SACCT = {
+    "account": "phys",
+    "array": {"job_id": 40, "task_id": {"set": True, "infinite": False, "number": 2}},
+    "association": {"user": "ada"},
+    "exit_code": {"status": "SIGNALED", "return_code": 0, "signal": {"signal_id": 9, "name": "K"}},
+    "het": {"job_id": 39},
+    "job_id": 42,
+    "name": "x",
+    "nodes": "n[1-2]",
+    "partition": "main",
+    "priority": 7,
+    "qos": "normal",
+    "state": {"current": "NODE_FAIL", "reason": "None"},
+    "time": {"submission": 1, "start": 2, "end": 3, "limit": 60, "elapsed": 1},
+    "tres": {
+        "requested": [{"type": "cpu", "count": 4}, {"type": "mem", "count": 2048}],
+        "allocated": [
+            {"type": "cpu", "count": 8},
+            {"type": "gres", "name": "gpu", "count": 2},
+            {"type": "billing", "count": -2},
+        ],
+    },
+    "user": "",
+}
+
+
+def test_a_job_of_the_accounting_database_is_told_alike() -> None:
+    job = history.job_of(SACCT)
+
+    assert job is not None
+    assert set(job) <= JOB_FIELDS
+    assert (job["job_id"], job["user"], job["state"]) == ("42", "ada", "NODE_FAIL")
+    assert (job["exit_code"], job["signal"]) == (0, 9)
+    assert (job["array_job_id"], job["array_task_id"]) == ("40", "2")
+    assert (job["requested_cpus"], job["allocated_cpus"], job["allocated_gpus"]) == (4, 8, 2)
+    assert job["end_time"] == "1970-01-01T00:00:03.000Z"
+    assert job["extra"] == {"het_job_id": "39"}
+
+
+def test_recorded_nodes_are_told_in_the_contracts_words() -> None:
+    assert [node_of(raw) for raw in NODES] == [
+        {
+            "node": "n1", "state": "mixed", "cpus": 2, "memory_total_mb": 2000, "gpus": 2,
+            "cpu_load": 2.38,
+        },
+        {
+            "node": "n2", "state": "idle", "cpus": 2, "memory_total_mb": 2000, "gpus": 2,
+            "cpu_load": 2.28,
+        },
+    ]  # fmt: skip
+
+
+def test_a_nodes_flags_stand_behind_its_state() -> None:
+    older = node_of({"name": "n1", "state": "idle", "state_flags": ["DRAIN"]})
+    newer = node_of({"name": "n1", "state": ["IDLE", "DRAIN"], "gres": "gpu:a100:4(S:0-1)"})
+
+    assert older == {"node": "n1", "state": "idle+drain"}
+    assert newer == {"node": "n1", "state": "idle+drain", "gpus": 4}
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (7, 7),
+        (boxed(7), 7),
+        (boxed(None), None),
+        ({"set": True, "infinite": True, "number": 0}, None),
+        (4294967294, None),
+        (4294967295, None),
+        (18446744073709551614, None),
+        (65534, None),
+        (None, None),
+        ("7", None),
+        (True, None),
+        (-2, None),
+    ],
+)
+def test_slurms_ways_to_say_no_number_are_known(value: Any, told: int | None) -> None:
+    assert number(value) == told
+
+
+@pytest.mark.parametrize(
+    ("tres", "told"),
+    [
+        ("cpu=1,mem=64M,node=1,billing=1", {"cpus": 1, "memory_mb": 64}),
+        ("cpu=4,mem=1.50G,gres/gpu=2,gres/gpu:a100=2", {"cpus": 4, "memory_mb": 1536, "gpus": 2}),
+        ("gres/gpu:a100=1,gres/gpu:h100=2", {"gpus": 3}),
+        ("mem=2T", {"memory_mb": 2 << 20}),
+        ("", {}),
+        (None, {}),
+        ("nonsense", {}),
+    ],
+)
+def test_resources_are_read_from_slurms_text(tres: Any, told: dict[str, int]) -> None:
+    assert resources(tres) == told
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=8,
+)
+
+
+@patient
+@given(st.dictionaries(st.sampled_from(sorted(recorded(1)) + sorted(SACCT)), anything))
+@example({"tres": {"requested": [7, None]}})
+@example({"state": {"current": []}})
+def test_no_answer_however_odd_stops_the_pass(raw: dict[str, Any]) -> None:
+    rest = {name: value for name, value in SACCT.items() if name not in raw}
+    for told in (job_of(raw), history.job_of(raw), history.job_of({**rest, **raw})):
+        assert told is None or set(told) <= JOB_FIELDS
+    node_of(raw)
+
+
+@patient
+@given(anything)
+def test_single_values_are_told_or_left_out(value: Any) -> None:
+    assert number(value) is None or isinstance(number(value), int)
+    assert text(value) is None or isinstance(text(value), str)
+    assert state(value) is None or isinstance(state(value), str)
+    exit_of(value)
+    resources(value)

@@ -1,0 +1,189 @@
+"""The forwarder as a process: signals, kills, and what is left behind."""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hpcobs_forwarder.spool.batch import decode
+from tests.forwarder.daemon import Node, eventually
+from tests.forwarder.fake_site import Reply, Site
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def node(tmp_path: Path, site: Site) -> Iterator[Node]:
+    node = Node(tmp_path, site)
+    yield node
+    site.released.set()
+    node.stop()
+
+
+def journal_samples(node: Node) -> int:
+    file = node.spool / "samples/open.journal"
+    try:
+        return decode(file.read_bytes()).samples
+    except (FileNotFoundError, ValueError):
+        return 0
+
+
+def timestamps(site: Site) -> list[str]:
+    return [sample["timestamp"] for body in site.accepted() for sample in body["samples"]]
+
+
+def test_samples_reach_the_site_in_the_contracts_shape(node: Node, site: Site) -> None:
+    node.start()
+    site.wait_for(3)
+
+    body = site.accepted()[-1]
+
+    assert set(body) == {"node", "batch_id", "samples", "host"}
+    assert body["node"] == "n1"
+    assert body["samples"][0]["job_id"] == "7"
+    assert timestamps(site) == sorted(set(timestamps(site)))
+
+
+def test_sigterm_ends_it_at_once_with_everything_in_the_spool(node: Node, site: Site) -> None:
+    node.configure(HPCOBS_PUSH_SECONDS="60")
+    process = node.start()
+    eventually(lambda: journal_samples(node) >= 2)
+    began = time.monotonic()
+    node.signal(signal.SIGTERM)
+
+    assert process.wait(5) == 0
+    assert time.monotonic() - began < 2
+    left = list((node.spool / "samples").iterdir())
+    arrived = sum(len(body["samples"]) for body in site.accepted())
+    assert arrived + sum(int(file.name.split("-")[1]) for file in left) >= 2
+    assert not (node.spool / "samples/open.journal").exists()
+
+
+def test_sigterm_does_not_wait_for_a_site_that_hangs(node: Node, site: Site) -> None:
+    site.usual = Reply(hang=True)
+    process = node.start()
+    eventually(lambda: site.received)
+    began = time.monotonic()
+    node.signal(signal.SIGTERM)
+
+    assert process.wait(5) == 0
+    assert time.monotonic() - began < 2
+
+
+def test_a_hanging_site_does_not_hold_up_the_passes(node: Node, site: Site) -> None:
+    site.usual = Reply(hang=True)
+    node.start()
+    eventually(lambda: site.received)
+
+    eventually(lambda: len(list((node.spool / "samples").glob("*.batch"))) >= 3)
+
+
+def test_kill_9_loses_nothing_that_was_taken(node: Node, site: Site) -> None:
+    node.configure(HPCOBS_PUSH_SECONDS="60")
+    process = node.start()
+    eventually(lambda: journal_samples(node) >= 5)
+    node.signal(signal.SIGKILL)
+    process.communicate(timeout=5)
+    taken = journal_samples(node)
+
+    node.configure(HPCOBS_PUSH_SECONDS="0.2")
+    node.start()
+    site.wait_for(2)
+
+    recovered = [len(body["samples"]) for body in site.accepted()]
+    assert taken in recovered
+
+
+def test_what_was_spooled_while_the_site_was_away_arrives_in_order(node: Node, site: Site) -> None:
+    site.usual = Reply(503, headers=(("Retry-After", "0"),))
+    node.start()
+    eventually(lambda: len(list((node.spool / "samples").glob("*.batch*"))) >= 4)
+    site.usual = Reply()
+
+    site.wait_for(5)
+
+    seen = timestamps(site)
+    assert seen == sorted(set(seen))
+
+
+def test_sighup_reads_configuration_and_token_again(node: Node, site: Site) -> None:
+    node.start()
+    site.wait_for(1)
+    node.configure(HPCOBS_NODE="n9")
+    node.token.write_text("another\n")
+    node.signal(signal.SIGHUP)
+
+    eventually(lambda: any(body["node"] == "n9" for body in site.accepted()))
+
+    assert site.received[-1].headers["Authorization"] == "Bearer another"
+
+
+def test_sighup_with_a_wrong_configuration_changes_nothing(node: Node, site: Site) -> None:
+    process = node.start()
+    site.wait_for(1)
+    node.configure(HPCOBS_URL="nonsense")
+    node.signal(signal.SIGHUP)
+    time.sleep(0.3)
+    seen = len(site.accepted())
+
+    site.wait_for(seen + 2)
+
+    assert process.poll() is None
+    assert "HPCOBS_URL: 'nonsense'" in node.stop()
+
+
+def test_a_token_that_is_replaced_needs_no_signal(node: Node, site: Site) -> None:
+    node.start()
+    site.wait_for(1)
+    replacement = node.root / "replacement"
+    replacement.write_text("another\n")
+    replacement.rename(node.token)
+
+    eventually(lambda: site.received[-1].headers["Authorization"] == "Bearer another")
+
+
+def test_its_health_is_a_file_for_node_exporter(node: Node, site: Site) -> None:
+    node.start()
+    site.wait_for(2)
+
+    def said() -> str:
+        file = node.root / "health.prom"
+        return file.read_text() if file.exists() else ""
+
+    eventually(lambda: "hpcobs_forwarder_samples_sent_total " in said())
+    eventually(lambda: "hpcobs_forwarder_jobs 1\n" in said())
+
+
+def test_a_second_forwarder_says_why_it_cannot_run(node: Node, site: Site) -> None:
+    node.start()
+    site.wait_for(1)
+
+    second = node.run()
+
+    assert second.returncode == 2
+    assert "in use by another forwarder" in second.stderr
+
+
+def test_a_bad_value_stops_the_start_with_one_line(node: Node) -> None:
+    node.configure(HPCOBS_INTERVAL_SECONDS="often")
+
+    ended = node.run()
+
+    assert ended.returncode == 2
+    assert ended.stderr.count("\n") == 1
+    assert "HPCOBS_INTERVAL_SECONDS" in ended.stderr
+
+
+def test_it_stays_small(node: Node, site: Site) -> None:
+    node.start()
+    site.wait_for(2)
+    assert node.process is not None
+    with open(f"/proc/{node.process.pid}/status", encoding="ascii") as status:
+        (resident,) = (line for line in status if line.startswith("VmHWM"))
+
+    assert int(resident.split()[1]) < 30 * 1024

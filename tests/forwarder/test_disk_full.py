@@ -1,0 +1,77 @@
+"""A disk that takes no more, by the limit that the kernel sets a process's files."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hpcobs_forwarder.spool.batch import decode
+from hpcobs_forwarder.spool.writer import JOURNAL, BatchWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hpcobs_forwarder.spool.spool import Spool
+    from tests.forwarder.clocks import FakeClock
+
+SAMPLE = {"job_id": "1", "cpu_usage": 12.5, "memory_usage_mb": 100}
+
+
+@pytest.fixture
+def limit() -> Iterator[int]:
+    """500 bytes a file: the kernel writes a part, then says EFBIG, as a full disk says ENOSPC."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield 500
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def restrict(size: int) -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+
+
+def test_a_pass_that_does_not_fit_leaves_the_file_whole_and_waits_in_memory(
+    spool: Spool, clock: FakeClock, limit: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    writer = BatchWriter(spool, "n1", clock)
+    writer.add([SAMPLE], {"cpus": 8}, None)
+    restrict(limit)
+    for _ in range(3):
+        writer.add([SAMPLE] * 9, {"cpus": 8}, None)
+
+    on_disk = decode(Path(spool.samples, JOURNAL).read_bytes())
+    writer.seal(None)
+
+    assert (on_disk.samples, on_disk.torn, on_disk.damaged) == (1, False, 0)
+    assert caplog.text.count("takes nothing") == 1
+    (entry,) = spool.waiting_batches()
+    assert decode(entry.read()).samples == 28
+    assert not Path(spool.samples, JOURNAL).exists()
+
+
+def test_when_there_is_room_again_everything_goes_to_disk(
+    spool: Spool, clock: FakeClock, limit: int
+) -> None:
+    writer = BatchWriter(spool, "n1", clock)
+    restrict(limit)
+    writer.add([SAMPLE] * 9, {"cpus": 8}, None)
+    restrict(1 << 20)
+    writer.add([SAMPLE], {"cpus": 8}, None)
+
+    assert decode(Path(spool.samples, JOURNAL).read_bytes()).samples == 10
+
+
+def test_a_batch_that_cannot_be_compressed_stays_as_it_is(
+    spool: Spool, clock: FakeClock, limit: int
+) -> None:
+    writer = BatchWriter(spool, "n1", clock)
+    writer.add([{**SAMPLE, "job_id": str(number)} for number in range(400)], {}, None)
+    writer.seal(None)
+    (entry,) = spool.waiting_batches()
+    restrict(limit)
+
+    spool.compress(entry)
+
+    assert spool.waiting_batches() == [entry]

@@ -1,0 +1,192 @@
+"""The doctor: what it sees, what is missing and how to mend it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from hpcobs_forwarder.claims import claims_of
+from hpcobs_forwarder.config import Config
+from hpcobs_forwarder.doctor.report import examine, report
+from tests.forwarder.fake_site import Reply, Site
+from tests.forwarder.trees import V1Job, V2Job, host
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hpcobs_forwarder.doctor.finding import Finding
+
+HEALTHY = Reply(200, '{"status": "healthy"}')
+
+
+def token(**claims: Any) -> str:
+    defaults = {"scope": "events:write samples:write", "exp": time.time() + 1e7, "node": "n1"}
+    middle = base64.urlsafe_b64encode(json.dumps({**defaults, **claims}).encode()).decode()
+    return f"e30.{middle.rstrip('=')}.c2ln"
+
+
+@pytest.fixture
+def config(tmp_path: Path, site: Site) -> Config:
+    host(tmp_path)
+    site.usual = HEALTHY
+    (tmp_path / "spool").mkdir()
+    config = Config(
+        role="node",
+        url=site.url,
+        token_file=str(tmp_path / "token"),
+        spool_dir=str(tmp_path / "spool"),
+        node="n1",
+        root=str(tmp_path),
+        spool_max_mb=1,
+    )
+    give_token(config)
+    return config
+
+
+def give_token(config: Config, mode: int = 0o600, **claims: Any) -> None:
+    from pathlib import Path
+
+    file = Path(config.token_file)
+    file.write_text(token(**claims))
+    file.chmod(mode)
+
+
+def bad(config: Config) -> list[Finding]:
+    return [finding for finding in examine(config) if finding.level != "ok"]
+
+
+def record(config: Config, job_id: str) -> None:
+    from pathlib import Path
+
+    folder = Path(config.spool_dir, "jobs")
+    folder.mkdir(exist_ok=True)
+    (folder / f"{job_id}.json").write_text(json.dumps({"job_id": job_id}))
+
+
+def test_a_node_where_all_is_well_has_nothing_to_mend(
+    tmp_path: Path, config: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    V2Job(tmp_path, "job_7").cpu(12)
+    record(config, "7")
+
+    assert report(config) == 0
+
+    said = capsys.readouterr().out
+    assert "mend" not in said
+    assert "cgroup_v2: job_7 has used 12.0 CPU seconds" in said
+    assert "slurmstepd.scope" in said
+
+
+def test_a_node_without_jobs_says_how_to_see_some(config: Config) -> None:
+    (finding,) = bad(config)
+
+    assert "Slurm has no folder" in finding.text
+    assert "slurm.conf" in finding.mend
+
+
+def test_jobs_without_memory_accounting_say_what_to_set(tmp_path: Path, config: Config) -> None:
+    (V2Job(tmp_path, "job_7").path / "memory.current").unlink()
+    record(config, "7")
+
+    (finding,) = bad(config)
+
+    assert finding.level == "FAIL"
+    assert "ConstrainRAMSpace=yes" in finding.mend
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_node_that_slurm_calls_otherwise_is_noticed(
+    tmp_path: Path, config: Config, version: int
+) -> None:
+    if version == 1:
+        V1Job(tmp_path, "job_7", "slurm_gpu-01")
+    else:
+        V2Job(tmp_path, "job_7", "gpu-01_slurmstepd.scope")
+    record(config, "7")
+
+    (finding,) = bad(config)
+
+    assert finding.mend == "set HPCOBS_NODE=gpu-01"
+
+
+def test_a_prolog_that_is_not_installed_is_noticed(tmp_path: Path, config: Config) -> None:
+    V2Job(tmp_path, "job_7")
+
+    (finding,) = bad(config)
+
+    assert "0 of 1 jobs" in finding.text
+    assert "Prolog=" in finding.mend
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"mode": 0o644}, "all users can use it"),
+        ({"scope": "events:write"}, "lacks samples:write"),
+        ({"node": "n2"}, "is for node n2"),
+        ({"exp": 1}, "has expired"),
+        ({"exp": time.time() + 3600}, "expires in 1 hours"),
+    ],
+)
+def test_what_is_wrong_with_a_token_is_said(
+    tmp_path: Path, config: Config, given: dict[str, Any], text: str
+) -> None:
+    V2Job(tmp_path, "job_7")
+    record(config, "7")
+    give_token(config, **given)
+
+    (finding,) = bad(config)
+
+    assert text in finding.text
+
+
+def test_a_missing_token_says_where_to_put_one(tmp_path: Path, config: Config) -> None:
+    (tmp_path / "token").unlink()
+
+    finding = bad(config)[-1]
+
+    assert "cannot be read" in finding.text
+    assert config.token_file in finding.mend
+
+
+def test_a_site_that_is_not_there_is_noticed(config: Config, site: Site) -> None:
+    site.close()
+
+    assert "cannot be reached" in bad(config)[-1].text
+
+
+def test_an_address_that_is_no_hpcobs_site_is_noticed(config: Config, site: Site) -> None:
+    site.usual = Reply(200, "<html>")
+
+    assert "is HPCOBS_URL an hpcobs site?" in bad(config)[-1].mend
+
+
+def test_a_clock_that_is_off_is_noticed(config: Config, site: Site) -> None:
+    site.usual = HEALTHY._replace(headers=(("Date", formatdate(time.time() - 600, usegmt=True)),))
+
+    assert "clock is +60" in bad(config)[-1].text
+
+
+def test_a_missing_spool_and_a_full_quarantine_are_noticed(tmp_path: Path, config: Config) -> None:
+    (tmp_path / "spool/quarantine").mkdir()
+    (tmp_path / "spool/quarantine/1-1-a.batch").write_text("x")
+    assert "1 files that were refused" in bad(config)[-1].text
+
+    missing = config._replace(spool_dir=str(tmp_path / "none"))
+    assert "is not there" in bad(missing)[-1].text
+
+
+def test_gpus_that_cannot_be_read_are_noticed(config: Config) -> None:
+    finding = bad(config._replace(gpus="nvidia"))[-1]
+
+    assert "nvidia GPUs cannot be read" in finding.text
+
+
+@pytest.mark.parametrize("text", ["", "opaque", "a.b", "a.!!.c", "e30.W10.c2ln"])
+def test_a_token_that_is_no_jwt_has_no_claims(text: str) -> None:
+    assert claims_of(text) is None

@@ -1,0 +1,47 @@
+"""Slurm's compressed lists."""
+
+from __future__ import annotations
+
+import pytest
+
+from hpcobs_forwarder.hostlist import count_ids, cpus_on_node, cpus_per_node, expand
+
+
+@pytest.mark.parametrize(
+    ("text", "hosts"),
+    [
+        ("n1", ["n1"]),
+        ("n[1-2]", ["n1", "n2"]),
+        ("n[08-10],m1", ["n08", "n09", "n10", "m1"]),
+        ("gpu[1,3-4]-ib,login", ["gpu1-ib", "gpu3-ib", "gpu4-ib", "login"]),
+        ("", []),
+    ],
+)
+def test_a_compressed_host_list_expands_in_slurms_order(text: str, hosts: list[str]) -> None:
+    assert expand(text) == hosts
+
+
+def test_cpus_per_node_repeat_as_often_as_slurm_says() -> None:
+    assert cpus_per_node("4(x2),2") == [4, 4, 2]
+
+
+@pytest.mark.parametrize(
+    ("per_node", "nodes", "node", "cpus"),
+    [
+        ("4(x2),2", "n[1-3]", "n3", 2),
+        ("4(x2),2", "n[1-3]", "n1", 4),
+        ("8(x3)", "whatever[", "unknown", 8),
+        ("4,2", "n[1-2]", "n9", None),
+        ("", "n1", "n1", None),
+        ("many", "n1", "n1", None),
+    ],
+)
+def test_the_cpus_of_one_node_are_found_by_its_place_in_the_list(
+    per_node: str, nodes: str, node: str, cpus: int | None
+) -> None:
+    assert cpus_on_node(per_node, nodes, node) == cpus
+
+
+@pytest.mark.parametrize(("text", "count"), [(b"0-3,8\n", 5), (b"7\n", 1), (b"\n", 0)])
+def test_the_kernels_lists_are_counted(text: bytes, count: int) -> None:
+    assert count_ids(text) == count

@@ -1,0 +1,71 @@
+"""What the Prolog wrote down."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from hpcobs_forwarder.records import Records, read_record
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def write(folder: Path, job_id: str, **fields: Any) -> Path:
+    folder.mkdir(exist_ok=True)
+    file = folder / f"{job_id}.json"
+    file.write_text(json.dumps({"job_id": job_id, **fields}))
+    return file
+
+
+def refreshed(folder: Path) -> Records:
+    records = Records(str(folder))
+    records.refresh()
+    return records
+
+
+def test_a_record_tells_cpus_gpus_and_beginning(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        "7",
+        node="n2",
+        node_list="n[1-2]",
+        cpus_per_node="4,2",
+        gpus="0,3",
+        uptime_seconds="123.45",
+        sluid="s4YDWXGQK8ZT30",
+    )
+
+    record = refreshed(tmp_path).of_job("7")
+
+    assert record is not None
+    assert (record.cpus, record.gpus, record.began_at) == (2, ("0", "3"), 123.45)
+    assert refreshed(tmp_path).of_sluid("s4YDWXGQK8ZT30") == record
+
+
+def test_records_that_come_and_go_are_noticed(tmp_path: Path) -> None:
+    first = write(tmp_path, "1")
+    records = refreshed(tmp_path)
+    first.unlink()
+    write(tmp_path, "2")
+
+    records.refresh()
+
+    assert records.of_job("1") is None
+    assert records.of_job("2") is not None
+
+
+def test_a_folder_that_is_not_there_holds_no_records(tmp_path: Path) -> None:
+    assert refreshed(tmp_path / "none").all() == []
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", "null", '{"job_id": "1", "gpus": 3}', '{"job_id":"1"', "\x00\x00"]
+)
+def test_a_record_that_makes_no_sense_is_passed_over(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "1.json"
+    file.write_text(text)
+
+    assert read_record(str(file)) is None

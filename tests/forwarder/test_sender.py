@@ -1,0 +1,395 @@
+"""What becomes of what is sent, answer by answer, over real HTTP."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from hpcobs_forwarder.sending.backoff import Backoff
+from hpcobs_forwarder.sending.gateway import Gateway
+from hpcobs_forwarder.sending.sender import Sender
+from hpcobs_forwarder.sending.token import TokenFile
+from hpcobs_forwarder.spool.entries import batch_name
+from hpcobs_forwarder.spool.writer import BatchWriter
+from tests.forwarder.fake_site import Reply, Site
+
+if TYPE_CHECKING:
+    from hpcobs_forwarder.health import Health
+    from hpcobs_forwarder.spool.spool import Spool
+    from tests.forwarder.clocks import FakeClock
+
+STARTED, FINISHED = "/v1/events/job-started", "/v1/events/job-finished"
+
+
+class Sending:
+    """A sender with everything it needs, and short ways to fill its spool."""
+
+    def __init__(self, spool: Spool, site: Site, health: Health, clock: FakeClock) -> None:
+        self.spool, self.site, self.health, self.clock = spool, site, health, clock
+        self.token = Path(spool.folder, "token")
+        self.token.write_text("first\n")
+        self.writer = BatchWriter(spool, "n1", clock)
+        self.sender = Sender(
+            spool=spool,
+            gateway=Gateway(site.url, timeout_seconds=1),
+            token=TokenFile(str(self.token)),
+            backoff=Backoff(random.Random(1)),
+            health=health,
+            clock=clock,
+            stopping=threading.Event(),
+        )
+
+    def batch(self, samples: int = 2) -> None:
+        rows: list[dict[str, Any]] = [{"job_id": str(number)} for number in range(samples)]
+        self.writer.add(rows, {"cpus": 8}, None)
+        self.writer.seal(None)
+        self.clock.advance(30)
+
+    def event(self, kind: str, job_id: int, text: str | None = None) -> None:
+        name = f"{int(self.clock.now * 1000)}-{job_id}-99.{kind}.json"
+        Path(self.spool.events, name).write_text(text or json.dumps({"job_id": str(job_id)}))
+        self.clock.advance(10)
+
+    def waiting(self) -> int:
+        return len(self.spool.waiting_batches()) + len(self.spool.waiting_events())
+
+    def quarantined(self) -> list[str]:
+        return sorted(path.name for path in Path(self.spool.quarantined).iterdir())
+
+    def later(self) -> bool:
+        """Drains once the pause is over."""
+        self.clock.advance(self.sender.pause())
+        return self.sender.drain()
+
+
+@pytest.fixture
+def sending(spool: Spool, site: Site, health: Health, clock: FakeClock) -> Sending:
+    return Sending(spool, site, health, clock)
+
+
+def test_a_batch_arrives_gzipped_with_the_token_and_its_id(sending: Sending) -> None:
+    sending.batch(3)
+
+    assert sending.sender.drain()
+
+    (received,) = sending.site.received
+    assert received.path == "/v1/samples"
+    assert received.headers["Authorization"] == "Bearer first"
+    assert received.headers["Content-Encoding"] == "gzip"
+    assert received.headers["X-Correlation-Id"] == received.body["batch_id"]
+    assert len(received.body["samples"]) == 3
+    assert sending.waiting() == 0
+    assert sending.health.value("samples_sent_total") == 3
+    assert sending.health.value("last_success_timestamp_seconds") == sending.clock.now
+
+
+def test_events_go_first_and_everything_in_order(sending: Sending) -> None:
+    sending.batch()
+    sending.event("started", 1)
+    sending.event("finished", 1)
+    sending.batch()
+
+    assert sending.sender.drain()
+
+    paths = [received.path for received in sending.site.received]
+    assert paths == [STARTED, FINISHED, "/v1/samples", "/v1/samples"]
+    assert sending.waiting() == 0
+    assert sending.health.value("events_sent_total") == 2
+
+
+def test_an_event_is_left_to_its_hook_for_some_seconds(sending: Sending) -> None:
+    sending.event("started", 1)
+    sending.clock.advance(-8)
+    sending.sender.drain()
+    assert sending.site.received == []
+
+    sending.clock.advance(8)
+    sending.sender.drain()
+    assert sending.waiting() == 0
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 408])
+def test_after_a_passing_failure_everything_waits_and_arrives_later(
+    sending: Sending, status: int
+) -> None:
+    sending.batch(1)
+    sending.batch(2)
+    sending.site.planned = [Reply(status)]
+
+    assert not sending.sender.drain()
+    assert len(sending.site.received) == 1
+    assert sending.waiting() == 2
+    assert not sending.sender.drain()
+    assert len(sending.site.received) == 1, "not before the pause is over"
+
+    assert sending.later()
+    assert [len(body["samples"]) for body in sending.site.accepted()] == [1, 2]
+
+
+@pytest.mark.parametrize("reply", [Reply(429, headers=(("Retry-After", "120"),))])
+def test_retry_after_is_the_least_pause(sending: Sending, reply: Reply) -> None:
+    sending.batch()
+    sending.site.planned = [reply]
+
+    sending.sender.drain()
+
+    assert 120 <= sending.sender.pause() <= 132
+
+
+def test_a_batch_that_waits_is_compressed_and_keeps_its_id(sending: Sending) -> None:
+    sending.batch()
+    sending.site.planned = [Reply(503)]
+    sending.sender.drain()
+    assert sending.spool.waiting_batches()[0].name.endswith(".gz")
+
+    sending.later()
+
+    first, second = sending.site.received
+    assert first.body["batch_id"] == second.body["batch_id"]
+
+
+def test_an_hour_without_the_site_is_replayed_in_order_and_nothing_is_lost(
+    sending: Sending,
+) -> None:
+    sending.site.usual = Reply(503)
+    for number in range(120):
+        sending.batch(number % 3 + 1)
+        sending.sender.drain()
+    attempts = len(sending.site.received)
+    sending.site.usual = Reply()
+
+    assert sending.later()
+
+    sizes = [len(body["samples"]) for body in sending.site.accepted()]
+    assert sizes == [number % 3 + 1 for number in range(120)]
+    assert attempts < 40, "a site that is away is not hammered"
+    assert sending.health.value("samples_sent_total") == 240
+
+
+@pytest.mark.parametrize("status", [400, 415, 422])
+def test_a_refused_batch_is_set_aside_and_does_not_hold_up_the_others(
+    sending: Sending, status: int
+) -> None:
+    sending.batch(1)
+    sending.batch(2)
+    sending.site.planned = [Reply(status, '{"error": "validation_error"}')]
+
+    assert sending.sender.drain()
+
+    assert sending.waiting() == 0
+    refused, reason = sending.quarantined()
+    assert refused.endswith(".batch")
+    assert "validation_error" in Path(sending.spool.quarantined, reason).read_text()
+    assert sending.health.value("quarantined_total", str(status)) == 1
+
+
+def test_a_batch_that_is_too_large_arrives_in_pieces(sending: Sending) -> None:
+    sending.site.largest_batch = 3
+    sending.batch(10)
+
+    for _ in range(6):
+        sending.sender.drain()
+
+    names = [sample["job_id"] for body in sending.site.accepted() for sample in body["samples"]]
+    assert sorted(names, key=int) == [str(number) for number in range(10)]
+    assert sending.waiting() == 0
+    assert sending.quarantined() == []
+
+
+def test_a_single_sample_that_is_too_large_is_set_aside(sending: Sending) -> None:
+    sending.site.largest_batch = 0
+    sending.batch(1)
+
+    sending.sender.drain()
+
+    assert sending.waiting() == 0
+    assert len(sending.quarantined()) == 2
+
+
+@pytest.mark.parametrize("status", [401, 404, 302])
+def test_what_only_the_administrator_can_mend_waits(sending: Sending, status: int) -> None:
+    sending.batch()
+    sending.site.usual = Reply(status)
+
+    for _ in range(12):
+        assert not sending.later()
+
+    assert sending.waiting() == 1
+    assert sending.quarantined() == []
+
+
+def test_one_forbidden_event_does_not_hold_up_the_others_for_ever(sending: Sending) -> None:
+    sending.event("started", 7)
+    sending.batch()
+    sending.site.by_path[STARTED] = Reply(403)
+
+    assert not sending.sender.drain()
+    assert sending.later()
+
+    assert len(sending.site.accepted()) == 1
+    assert sending.waiting() == 1
+    assert sending.quarantined() == []
+    sending.site.by_path.clear()
+    sending.clock.advance(600)
+    assert sending.sender.drain()
+    assert sending.waiting() == 0
+
+
+def test_a_new_token_is_used_at_once(sending: Sending) -> None:
+    sending.batch()
+    sending.site.planned = [Reply(401)]
+    sending.sender.drain()
+    assert sending.sender.pause() > 0
+    sending.token.write_text("second\n")
+
+    assert sending.sender.drain()
+
+    assert sending.site.received[-1].headers["Authorization"] == "Bearer second"
+
+
+def test_without_a_token_nothing_is_sent_and_nothing_is_lost(sending: Sending) -> None:
+    sending.token.unlink()
+    sending.batch()
+    assert not sending.sender.drain()
+    assert sending.site.received == []
+    sending.token.write_text("new\n")
+
+    assert sending.sender.drain()
+
+
+def test_rejected_samples_are_counted_and_said(
+    sending: Sending, caplog: pytest.LogCaptureFixture
+) -> None:
+    sending.batch(5)
+    rejected = [{"position": 3, "message": "timestamp in the future"}]
+    answer = {"status": "queued", "accepted": 3, "rejected": rejected}
+    sending.site.planned = [Reply(202, json.dumps(answer))]
+
+    sending.sender.drain()
+
+    assert sending.health.value("samples_rejected_total") == 2
+    assert sending.health.value("samples_sent_total") == 3
+    assert "timestamp in the future" in caplog.text
+
+
+def test_an_end_of_an_unknown_job_is_tried_again_a_few_times(sending: Sending) -> None:
+    sending.event("finished", 7)
+    sending.batch()
+    sending.site.by_path[FINISHED] = Reply(404)
+
+    for _ in range(6):
+        assert sending.sender.drain(), "other things do not wait for it"
+        sending.clock.advance(3600)
+
+    assert len(sending.site.bodies(FINISHED)) == 5
+    assert len(sending.quarantined()) == 2
+    assert len(sending.site.accepted()) == 1
+
+
+def test_an_end_whose_start_has_come_arrives(sending: Sending) -> None:
+    sending.event("finished", 7)
+    sending.site.planned = [Reply(404)]
+    sending.sender.drain()
+    sending.sender.drain()
+    assert sending.waiting() == 1
+    sending.clock.advance(16)
+
+    sending.sender.drain()
+
+    assert sending.waiting() == 0
+
+
+def test_what_breaks_the_site_every_time_does_not_block_the_rest_for_ever(
+    sending: Sending,
+) -> None:
+    sending.event("started", 7)
+    sending.batch()
+    sending.site.by_path[STARTED] = Reply(500)
+
+    for _ in range(9):
+        sending.later()
+
+    assert sending.waiting() == 0
+    assert len(sending.quarantined()) == 2
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '"text"', "\0\0\0"])
+def test_a_damaged_event_is_set_aside(sending: Sending, text: str) -> None:
+    sending.event("started", 7, text=text or " ")
+    sending.event("started", 8)
+
+    assert sending.sender.drain()
+
+    assert sending.site.bodies(STARTED) == [{"job_id": "8"}]
+    assert len(sending.quarantined()) == 2
+
+
+def test_an_event_in_another_encoding_arrives_all_the_same(sending: Sending) -> None:
+    name = f"{int(sending.clock.now * 1000)}-7-1.started.json"
+    Path(sending.spool.events, name).write_bytes(b'{"job_id": "7", "name": "caf\xe9"}')
+    sending.clock.advance(10)
+
+    sending.sender.drain()
+
+    assert sending.site.bodies(STARTED) == [{"job_id": "7", "name": "caf\ufffd"}]
+
+
+def test_a_damaged_batch_is_set_aside_and_a_damaged_line_left_out(sending: Sending) -> None:
+    sending.batch(2)
+    (whole,) = sending.spool.waiting_batches()
+    lines = Path(whole.path).read_bytes().split(b"\n")
+    Path(whole.path).write_bytes(b"\n".join([lines[0], lines[1][:-2] + b"zz", *lines[2:]]))
+    Path(sending.spool.samples, batch_name(0, 1, "a")).write_bytes(b"\0" * 100)
+    Path(sending.spool.samples, batch_name(1, 1, "b") + ".gz").write_bytes(b"\0" * 100)
+
+    assert sending.sender.drain()
+
+    assert [body["samples"] for body in sending.site.accepted()] == [[]]
+    assert sending.health.value("samples_dropped_total", "damaged") == 2
+    assert len(sending.quarantined()) == 4
+
+
+def test_the_hosts_word_alone_is_not_kept_for_later(sending: Sending) -> None:
+    sending.batch(0)
+    sending.site.planned = [Reply(503)]
+
+    sending.sender.drain()
+
+    assert sending.waiting() == 0
+
+
+def test_a_site_that_does_not_answer_is_given_up_in_time(sending: Sending) -> None:
+    sending.batch()
+    sending.site.planned = [Reply(hang=True)]
+
+    assert not sending.sender.drain()
+
+    assert sending.waiting() == 1
+    assert sending.health.value("requests_total", "0") == 1
+
+
+def test_a_site_that_is_not_there_costs_nothing(sending: Sending) -> None:
+    sending.site.close()
+    sending.batch()
+
+    assert not sending.sender.drain()
+
+    assert sending.waiting() == 1
+
+
+def test_a_lasting_trouble_is_said_when_it_begins_and_every_ten_minutes(
+    sending: Sending, caplog: pytest.LogCaptureFixture
+) -> None:
+    sending.batch()
+    sending.site.usual = Reply(503, "maintenance")
+    began = sending.clock.up
+
+    while sending.clock.up < began + 3500:
+        sending.later()
+
+    assert 5 <= caplog.text.count("maintenance") <= 7

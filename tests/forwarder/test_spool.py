@@ -1,0 +1,284 @@
+"""The spool folder: what is in it survives, and it stays within its bounds."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from hpcobs_forwarder.spool.batch import decode
+from hpcobs_forwarder.spool.memory import MEMORY_BYTES
+from hpcobs_forwarder.spool.spool import Spool, SpoolError
+from hpcobs_forwarder.spool.upkeep import Limits, Upkeep
+from hpcobs_forwarder.spool.writer import JOURNAL, MAX_SAMPLES, BatchWriter
+
+if TYPE_CHECKING:
+    from hpcobs_forwarder.health import Health
+    from hpcobs_forwarder.spool.entries import Entry
+    from tests.forwarder.clocks import FakeClock
+
+HOST = {"cpus": 8}
+
+
+def samples(count: int) -> list[dict[str, Any]]:
+    return [{"job_id": str(number), "cpu_usage": 1.0} for number in range(count)]
+
+
+@pytest.fixture
+def writer(spool: Spool, clock: FakeClock) -> BatchWriter:
+    return BatchWriter(spool, "n1", clock)
+
+
+def upkeep(spool: Spool, health: Health, clock: FakeClock, **limits: Any) -> Upkeep:
+    bounds = {"max_bytes": 1 << 30, "max_age_seconds": 7 * 86_400, **limits}
+    return Upkeep(spool, Limits(**bounds), health=health, clock=clock, boot_id="this")
+
+
+def counts(entries: list[Entry]) -> list[int]:
+    return [decode(entry.read()).samples for entry in entries]
+
+
+def fill(spool: Spool, clock: FakeClock, batches: int) -> None:
+    writer = BatchWriter(spool, "n1", clock)
+    for _ in range(batches):
+        writer.add(samples(5), HOST, None)
+        writer.seal(None)
+        clock.advance(30)
+
+
+def test_every_pass_is_on_disk_before_the_batch_is_sealed(
+    spool: Spool, writer: BatchWriter
+) -> None:
+    for passes in (1, 2, 3):
+        writer.add(samples(4), HOST, "lab")
+
+        on_disk = decode(Path(spool.samples, JOURNAL).read_bytes())
+        assert on_disk.samples == 4 * passes
+        assert on_disk.opening["cluster_name"] == "lab"
+
+
+def test_a_sealed_batch_waits_with_the_hosts_last_word(spool: Spool, writer: BatchWriter) -> None:
+    writer.add(samples(2), {"cpus": 1}, None)
+    writer.add(samples(3), {"cpus": 2}, None)
+    writer.seal(None)
+
+    (entry,) = spool.waiting_batches()
+
+    assert entry.samples == 5
+    assert decode(entry.read()).host == b'{"cpus":2}'
+    assert not Path(spool.samples, JOURNAL).exists()
+
+
+def test_an_idle_node_writes_nothing_to_disk(spool: Spool, writer: BatchWriter) -> None:
+    writer.add([], HOST, None)
+    writer.seal(None)
+
+    assert os.listdir(spool.samples) == []
+    assert counts(spool.waiting_batches()) == [0]
+
+
+def test_no_batch_is_larger_than_the_contract_allows(spool: Spool, writer: BatchWriter) -> None:
+    for _ in range(3):
+        writer.add(samples(3000), HOST, None)
+    writer.add(samples(2 * MAX_SAMPLES), HOST, None)
+    writer.seal(None)
+
+    sizes = [entry.samples for entry in spool.waiting_batches()]
+
+    assert max(sizes) <= MAX_SAMPLES
+    assert sum(sizes) == 19_000
+
+
+def test_batches_wait_in_the_order_of_their_time(spool: Spool, clock: FakeClock) -> None:
+    fill(spool, clock, 3)
+    newest = spool.waiting_batches()[-1]
+    spool.compress(spool.waiting_batches()[0])
+
+    times = [entry.written_at for entry in spool.waiting_batches()]
+
+    assert times == sorted(times)
+    assert spool.waiting_batches()[-1] == newest
+
+
+def test_a_compressed_batch_is_smaller_and_the_same(spool: Spool, writer: BatchWriter) -> None:
+    writer.add(samples(500), HOST, None)
+    writer.seal(None)
+    (entry,) = spool.waiting_batches()
+    before = entry.read()
+
+    spool.compress(entry)
+
+    (packed,) = spool.waiting_batches()
+    assert packed.size < entry.size / 5
+    assert packed.read() == before
+    assert packed.samples == 500
+
+
+def test_a_batch_left_open_by_a_killed_forwarder_is_sealed(
+    spool: Spool, writer: BatchWriter, health: Health, clock: FakeClock
+) -> None:
+    writer.add(samples(4), HOST, None)
+    with Path(spool.samples, JOURNAL).open("ab") as journal:
+        journal.write(b'S 12345678 9 {"job_id":')
+
+    upkeep(spool, health, clock).recover()
+
+    assert counts(spool.waiting_batches()) == [4]
+
+
+def test_an_open_batch_that_is_no_batch_is_set_aside(
+    spool: Spool, health: Health, clock: FakeClock
+) -> None:
+    Path(spool.samples, JOURNAL).write_bytes(b"\0" * 4096)
+
+    upkeep(spool, health, clock).recover()
+
+    assert spool.waiting_batches() == []
+    assert Path(spool.quarantined, JOURNAL).stat().st_size == 4096
+    assert health.value("quarantined_total", "damaged") == 1
+
+
+def test_what_a_hook_or_forwarder_left_half_written_goes_after_an_hour(
+    spool: Spool, health: Health, clock: FakeClock
+) -> None:
+    old, new = Path(spool.events, ".a.json.12"), Path(spool.events, ".b.json.13")
+    for file, age in ((old, 4000), (new, 10)):
+        file.touch()
+        os.utime(file, (clock.now - age, clock.now - age))
+
+    upkeep(spool, health, clock).recover()
+
+    assert os.listdir(spool.events) == [".b.json.13"]
+
+
+def test_records_of_an_earlier_boot_go(spool: Spool, health: Health, clock: FakeClock) -> None:
+    Path(spool.jobs, "1.json").write_text('{"job_id": "1", "boot_id": "earlier"}')
+    Path(spool.jobs, "2.json").write_text('{"job_id": "2", "boot_id": "this"}')
+    Path(spool.jobs, "3.json").write_text('{"job_id": "3"}')
+
+    upkeep(spool, health, clock).recover()
+
+    assert sorted(os.listdir(spool.jobs)) == ["2.json", "3.json"]
+
+
+def test_a_full_spool_drops_its_oldest_samples_and_says_so(
+    spool: Spool, health: Health, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(spool, clock, 6)
+    Path(spool.events, "1700000000000-7-1.finished.json").write_text("{}")
+    sizes = [entry.size for entry in spool.waiting_batches()]
+
+    upkeep(spool, health, clock, max_bytes=sum(sizes[2:])).trim()
+
+    assert counts(spool.waiting_batches()) == [5, 5, 5]
+    assert len(spool.waiting_events()) == 1
+    assert health.value("samples_dropped_total", "size") == 15
+    assert caplog.text.count("dropped (size)") == 3
+
+
+def test_samples_that_are_too_old_are_dropped_once_the_clock_is_believed(
+    spool: Spool, health: Health, clock: FakeClock
+) -> None:
+    fill(spool, clock, 2)
+    keeper = upkeep(spool, health, clock, max_age_seconds=3600)
+
+    clock.advance(3500)
+    keeper.trim()
+    assert len(spool.waiting_batches()) == 2
+
+    for _ in range(8):
+        clock.advance(600)
+        keeper.trim()
+    assert spool.waiting_batches() == []
+    assert health.value("samples_dropped_total", "age") == 10
+
+
+def test_a_clock_that_jumps_years_ahead_and_back_drops_nothing(
+    spool: Spool, health: Health, clock: FakeClock
+) -> None:
+    fill(spool, clock, 2)
+    keeper = upkeep(spool, health, clock, max_age_seconds=3600)
+    for years in (10, -10) * 4:
+        clock.now += years * 31_536_000
+        keeper.trim()
+        clock.advance(600)
+
+    keeper.trim()
+
+    assert len(spool.waiting_batches()) == 2
+
+
+def test_how_full_the_spool_is_can_be_watched(
+    spool: Spool, health: Health, clock: FakeClock
+) -> None:
+    began = clock.now
+    fill(spool, clock, 2)
+    Path(spool.events, f"{int(clock.now * 1000)}-7-1.finished.json").write_text("{}")
+
+    upkeep(spool, health, clock).trim()
+
+    assert health.value("spool_files", "batch") == 2
+    assert health.value("spool_files", "event") == 1
+    assert health.value("spool_bytes") > 100
+    assert health.value("spool_oldest_timestamp_seconds") == began
+
+
+def test_the_quarantine_keeps_the_reason_and_stays_small(
+    spool: Spool, health: Health, clock: FakeClock
+) -> None:
+    fill(spool, clock, 4)
+    for entry in spool.waiting_batches():
+        spool.quarantine(entry, "400", "no such field")
+    reasons = list(Path(spool.quarantined).glob("*.reason"))
+    assert {reason.read_text() for reason in reasons} == {"no such field\n"}
+    size = sum(file.stat().st_size for file in Path(spool.quarantined).iterdir())
+
+    upkeep(spool, health, clock, max_bytes=2 * size).trim()
+
+    left = sum(file.stat().st_size for file in Path(spool.quarantined).iterdir())
+    assert 0 < left <= size / 2
+    assert health.value("samples_dropped_total", "quarantine") > 0
+
+
+def test_two_forwarders_do_not_share_a_spool(spool: Spool, health: Health) -> None:
+    with pytest.raises(SpoolError, match="in use by another"):
+        Spool(spool.folder, sync=False, health=health).open()
+
+
+def test_a_spool_that_cannot_be_made_is_one_line(tmp_path: Path, health: Health) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(SpoolError, match="cannot be used"):
+        Spool(str(tmp_path / "file/spool"), sync=False, health=health).open()
+
+
+def test_while_the_disk_takes_nothing_batches_wait_in_memory(
+    spool: Spool, writer: BatchWriter, clock: FakeClock
+) -> None:
+    os.rename(spool.samples, f"{spool.samples}.away")
+    writer.add(samples(3), HOST, None)
+    os.rename(f"{spool.samples}.away", spool.samples)
+    writer.add(samples(4), HOST, None)
+    assert decode(Path(spool.samples, JOURNAL).read_bytes()).samples == 7
+    writer.seal(None)
+
+    os.rename(spool.samples, f"{spool.samples}.away")
+    clock.advance(30)
+    writer.add(samples(5), HOST, None)
+    writer.seal(None)
+    os.rename(f"{spool.samples}.away", spool.samples)
+
+    assert counts(spool.waiting_batches()) == [7, 5]
+
+
+def test_what_waits_in_memory_is_bounded_and_its_loss_is_counted(
+    spool: Spool, health: Health
+) -> None:
+    data = b"x" * (MEMORY_BYTES // 2)
+    for number in range(3):
+        spool.keep_in_memory(f"{number:013d}-9-a.batch", data)
+
+    assert len(spool.waiting_batches()) == 2
+    assert health.value("samples_dropped_total", "memory") == 9
