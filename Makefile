@@ -19,7 +19,7 @@ run: .venv/run ## the whole service with a simulated cluster (PORT=8080, ARGS="-
 	@exec .venv/bin/hpcobs up --port $(PORT) $(ARGS)
 
 test: .venv/dev ## the whole test suite (ARGS="-k name")
-	@$(PY) -m pytest -n 2 --dist loadgroup $(ARGS)
+	@$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: .venv/dev ## lint, format, types, import rules
 	@.venv/bin/ruff check .

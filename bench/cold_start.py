@@ -15,8 +15,8 @@ _HTTP = "from aws_lambda_powertools.event_handler import APIGatewayHttpResolver;
 _LOG = "from aws_lambda_powertools import Logger; "
 
 FLOORS = {
-    "api": _LOG + _HTTP + _DATABASE + "import pydantic",
-    "events": _LOG + _HTTP + _DATABASE + "import pydantic",
+    "api": _LOG + _HTTP + _DATABASE + "from pydantic import BaseModel, Field",
+    "events": _LOG + _HTTP + _DATABASE + "from pydantic import BaseModel, Field",
     "ingest": _LOG + _HTTP + "import msgspec",
     "metrics": _LOG + _HTTP + _DATABASE,
     "authorizer": "import jwt, msgspec",
@@ -34,6 +34,7 @@ READY = {
 }
 ENVIRONMENT = {
     "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
+    "SAMPLES_QUEUE_URL": "http://127.0.0.1:1/queue",
     "AUTH_SECRET": "x" * 32,
     "AWS_LAMBDA_FUNCTION_NAME": "bench",
     "POWERTOOLS_SERVICE_NAME": "bench",

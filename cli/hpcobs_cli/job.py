@@ -1,0 +1,175 @@
+"""``hpcobs job``: one job with its recent series."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from hpcobs_cli import texts
+from hpcobs_cli.client import connect
+from hpcobs_cli.options import DATA_DIR, DataDir, Json, Token, TokenFile, Url
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.table import Table
+
+    from hpcobs_cli.client import Client
+
+POINTS = 60
+MAX_NODES = 4
+
+Points = list[dict[str, Any]]
+
+
+def job(
+    *,
+    job_id: Annotated[str, typer.Argument(metavar="ID", help="The job's id.")],
+    as_json: Json = False,
+    url: Url = None,
+    token: Token = None,
+    token_file: TokenFile = None,
+    data_dir: DataDir = DATA_DIR,
+) -> None:
+    """Show a job: what it was given, what it uses, and how that went over time."""
+    client = connect(url=url, token=token, token_file=token_file, data_dir=data_dir)
+    path = f"/v1/jobs/{quote(job_id, safe='')}"
+    found = client.get(path)
+    if as_json:
+        from hpcobs_cli.output import print_json
+
+        print_json(found)
+        return
+    series = {node: _points(client, path, found, node) for node in found["nodes"][:MAX_NODES]}
+    _show(found, {node: points for node, points in series.items() if points})
+
+
+def _points(client: Client, path: str, job: dict[str, Any], node: str) -> Points:
+    """The whole run on one node in about POINTS buckets."""
+    answer = client.get(
+        f"{path}/metrics",
+        node=node,
+        start_time=job["start_time"],
+        resolution=max(1, round(job["runtime_seconds"] / POINTS)),
+        limit=2 * POINTS,
+    )
+    return list(answer["samples"])
+
+
+def _show(job: dict[str, Any], series: dict[str, Points]) -> None:
+    from rich.text import Text
+
+    from hpcobs_cli.output import console
+
+    out = console()
+    title = Text(f"Job {texts.printable(job['id'])}  ", style="bold")
+    title.append(job["state"], style=texts.STATE_STYLES.get(job["state"], ""))
+    out.print(title)
+    out.print(_details(job))
+    if not series:
+        out.print("no samples yet", style="dim")
+        return
+    out.print(_charts(job, series))
+    if job["node_count"] > len(series):
+        out.print(f"{len(series)} of {job['node_count']} nodes", style="dim")
+
+
+def _details(job: dict[str, Any]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in _facts(job):
+        table.add_row(name, Text(texts.printable(value)))
+    return table
+
+
+def _facts(job: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What there is to say, line by line; what is not known is left out."""
+    scheduler = job.get("scheduler", {})
+    lines = {
+        "name": job.get("name"),
+        "user": _joined(job["user"], scheduler.get("account")),
+        "cluster": _joined(job.get("cluster_name"), scheduler.get("partition")),
+        "nodes": _joined(str(job["node_count"]), ", ".join(job["nodes"])),
+        "array": _array(job),
+        "started": texts.time(job["start_time"]),
+        "ended": texts.time(job.get("end_time")),
+        "runtime": texts.duration(job["runtime_seconds"]),
+        "restarts": job["restart_count"] or None,
+        "Slurm says": _verdict(scheduler),
+        "given": _given(job),
+        "CPU": _used(texts.percent, job, "cpu_usage"),
+        "memory": _used(texts.memory, job, "memory_usage_mb"),
+        "GPU": _used(texts.percent, job, "gpu_usage"),
+        "samples": job["sample_count"],
+    }
+    for name, value in lines.items():
+        if value not in (None, texts.NOTHING):
+            yield name, str(value)
+
+
+def _joined(*parts: str | None) -> str | None:
+    return " · ".join(part for part in parts if part) or None
+
+
+def _array(job: dict[str, Any]) -> str | None:
+    if job.get("array_job_id") is None:
+        return None
+    return f"{job['array_job_id']}_{job.get('array_task_id', '?')}"
+
+
+def _verdict(scheduler: dict[str, Any]) -> str | None:
+    exit_code, signal = scheduler.get("exit_code"), scheduler.get("signal")
+    ended = None if exit_code is None else f"exit {exit_code}, signal {signal or 0}"
+    return _joined(scheduler.get("raw_state"), scheduler.get("state_reason"), ended)
+
+
+def _given(job: dict[str, Any]) -> str | None:
+    cpus, memory_mb = job.get("allocated_cpus"), job.get("allocated_memory_mb")
+    gpus = job.get("allocated_gpus")
+    return _joined(
+        None if cpus is None else _counted(cpus, "CPU"),
+        None if memory_mb is None else texts.memory(memory_mb),
+        _counted(gpus, "GPU", job.get("gpu_vendor")) if gpus else None,
+    )
+
+
+def _counted(number: int, what: str, kind: str | None = None) -> str:
+    counted = f"{number} {what}" if number == 1 else f"{number} {what}s"
+    return f"{counted} ({kind})" if kind else counted
+
+
+def _used(text: Any, job: dict[str, Any], name: str) -> str | None:
+    """Now while it runs, average where there is one, and the highest."""
+    now = job.get(name) if job["state"] == "running" else None
+    values = {"now": now, "average": job.get(f"avg_{name}"), "highest": job.get(f"max_{name}")}
+    return _joined(
+        *(f"{what} {text(value)}" for what, value in values.items() if value is not None)
+    )
+
+
+def _charts(job: dict[str, Any], series: dict[str, Points]) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("NODE", "", "OVER TIME"):
+        table.add_column(name, no_wrap=True)
+    memory_top = max(
+        (job.get("allocated_memory_mb") or 0) / max(1, job["node_count"]),
+        *(point["memory_usage_mb"] for points in series.values() for point in points),
+    )
+    for node, points in series.items():
+        table.add_row(texts.printable(node), "CPU", _line(points, "cpu_usage", 100))
+        table.add_row("", "memory", _line(points, "memory_usage_mb", memory_top))
+        if any(point.get("gpu_usage") is not None for point in points):
+            table.add_row("", "GPU", _line(points, "gpu_usage", 100))
+    return table
+
+
+def _line(points: Points, name: str, top: float) -> str:
+    return texts.sparkline([point.get(name) or 0.0 for point in points], top=top)

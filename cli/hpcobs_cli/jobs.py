@@ -1,0 +1,119 @@
+"""``hpcobs jobs``: a page of jobs."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hpcobs_cli import texts
+from hpcobs_cli.client import connect
+from hpcobs_cli.options import DATA_DIR, DataDir, Json, Token, TokenFile, Url
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+class State(StrEnum):
+    """The states of a job."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+def jobs(
+    *,
+    state: Annotated[State | None, typer.Option(help="Only jobs in this state.")] = None,
+    user: Annotated[str | None, typer.Option(help="Only this user's.")] = None,
+    node: Annotated[str | None, typer.Option(help="Only those on this node.")] = None,
+    partition: Annotated[str | None, typer.Option(help="Only those of this partition.")] = None,
+    account: Annotated[str | None, typer.Option(help="Only those of this account.")] = None,
+    cluster: Annotated[str | None, typer.Option(help="Only those of this cluster.")] = None,
+    started_after: Annotated[
+        str | None, typer.Option(help="Only those that started at or after this RFC 3339 time.")
+    ] = None,
+    started_before: Annotated[
+        str | None, typer.Option(help="Only those that started before this RFC 3339 time.")
+    ] = None,
+    search: Annotated[
+        str | None, typer.Option("--search", "-q", help="How the id, name or user begins.")
+    ] = None,
+    limit: Annotated[int, typer.Option(help="How many.", min=1, max=1000)] = 30,
+    as_json: Json = False,
+    url: Url = None,
+    token: Token = None,
+    token_file: TokenFile = None,
+    data_dir: DataDir = DATA_DIR,
+) -> None:
+    """List jobs, newest first."""
+    client = connect(url=url, token=token, token_file=token_file, data_dir=data_dir)
+    page = client.get(
+        "/v1/jobs",
+        state=state.value if state else None,
+        user=user,
+        node=node,
+        partition=partition,
+        account=account,
+        cluster=cluster,
+        started_after=started_after,
+        started_before=started_before,
+        q=search,
+        limit=limit,
+    )
+    if as_json:
+        from hpcobs_cli.output import print_json
+
+        print_json(page)
+    else:
+        _show(page)
+
+
+def _show(page: dict[str, Any]) -> None:
+    from hpcobs_cli.output import console
+
+    shown = page["jobs"]
+    if not shown:
+        console().print("no such jobs")
+        return
+    console().print(_table(shown))
+    if page["total"] > len(shown):
+        console().print(f"{len(shown)} of {page['total']} jobs; --limit shows more", style="dim")
+
+
+def _table(jobs: list[dict[str, Any]]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("JOB", "NAME", "USER", "STATE", "PARTITION", "NODES"):
+        table.add_column(name, no_wrap=True)
+    for name in ("RUNTIME", "CPU", "MEMORY", "GPU"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for job in jobs:
+        state = Text(job["state"], style=texts.STATE_STYLES.get(job["state"], ""))
+        left = [job["id"], job.get("name"), job["user"], state]
+        right = [job.get("scheduler", {}).get("partition"), texts.nodes(job["nodes"], most=2)]
+        cells = [_cell(value) for value in (*left, *right)]
+        table.add_row(*cells, *_usage(job))
+    return table
+
+
+def _cell(value: Any) -> Any:
+    from rich.text import Text
+
+    return value if isinstance(value, Text) else Text(texts.printable(value))
+
+
+def _usage(job: dict[str, Any]) -> list[str]:
+    """What a running job uses now, and what one that has ended used on average."""
+    running = job["state"] == "running"
+    return [
+        texts.duration(job["runtime_seconds"]),
+        texts.percent(job.get("cpu_usage" if running else "avg_cpu_usage")),
+        texts.memory(job.get("memory_usage_mb" if running else "max_memory_usage_mb")),
+        texts.percent(job.get("gpu_usage" if running else "avg_gpu_usage")),
+    ]

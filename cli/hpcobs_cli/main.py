@@ -1,0 +1,40 @@
+"""The command line: each command is a module of its own, imported when it is used."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import typer
+
+from hpcobs_cli import job, jobs, migrate, token, up
+from hpcobs_cli.errors import CommandError
+
+FAILED = 1
+
+
+class CommandLine(typer.Typer):
+    """A Typer whose commands fail in one line and with exit status 1."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command that the arguments name."""
+        try:
+            return super().__call__(*args, **kwargs)
+        except CommandError as error:
+            sys.stderr.write(f"hpcobs: {error}\n")
+            raise SystemExit(FAILED) from None
+
+
+app = CommandLine(
+    name="hpcobs",
+    help="Tells what every job on an HPC cluster really did.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("up")(up.up)
+app.command("migrate")(migrate.migrate)
+app.command("token")(token.token)
+app.command("jobs")(jobs.jobs)
+app.command("job")(job.job)

@@ -1,0 +1,79 @@
+"""Values as people read them in a table."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MINUTE = 60
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+GIB_IN_MB = 1024
+
+STATE_STYLES = {
+    "pending": "yellow",
+    "running": "cyan",
+    "completed": "green",
+    "failed": "red",
+    "cancelled": "magenta",
+}
+NOTHING = "-"
+BARS = "▁▂▃▄▅▆▇█"
+
+
+def printable(value: Any) -> str:
+    """A text of somebody else's making, without what a terminal would obey."""
+    text = NOTHING if value is None else str(value)
+    return "".join(character if character.isprintable() else "�" for character in text)
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as ``2d 03h``, ``1h 05m``, ``3m 20s`` or ``12s``."""
+    if seconds is None:
+        return NOTHING
+    whole = int(seconds)
+    if whole >= DAY:
+        return f"{whole // DAY}d {whole % DAY // HOUR:02d}h"
+    if whole >= HOUR:
+        return f"{whole // HOUR}h {whole % HOUR // MINUTE:02d}m"
+    if whole >= MINUTE:
+        return f"{whole // MINUTE}m {whole % MINUTE:02d}s"
+    return f"{whole}s"
+
+
+def memory(megabytes: float | None) -> str:
+    """Megabytes as ``512 MB`` or ``12.5 GB``."""
+    if megabytes is None:
+        return NOTHING
+    if megabytes < GIB_IN_MB:
+        return f"{megabytes:.0f} MB"
+    return f"{megabytes / GIB_IN_MB:.1f} GB"
+
+
+def percent(value: float | None) -> str:
+    """A percentage without decimals."""
+    return NOTHING if value is None else f"{value:.0f} %"
+
+
+def time(text: str | None) -> str:
+    """An RFC 3339 time as date and time in UTC, to the second."""
+    if text is None:
+        return NOTHING
+    return datetime.fromisoformat(text).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def nodes(names: Sequence[str], *, most: int = 3) -> str:
+    """The first few nodes, and how many there are besides."""
+    shown = ",".join(printable(name) for name in names[:most]) or NOTHING
+    return shown if len(names) <= most else f"{shown} +{len(names) - most}"
+
+
+def sparkline(values: Sequence[float], *, top: float) -> str:
+    """Values from 0 to ``top`` as a line of bars."""
+    if top <= 0:
+        return BARS[0] * len(values)
+    last = len(BARS) - 1
+    return "".join(BARS[min(last, max(0, round(last * value / top)))] for value in values)

@@ -1,0 +1,39 @@
+"""Messages between the service and its environments: JSON after its length in four bytes."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    import asyncio
+    from io import BufferedRWPair
+
+_LENGTH = struct.Struct("!I")
+
+
+def packed(message: object) -> bytes:
+    """The message as it travels; TypeError if it is not JSON."""
+    body = msgspec.json.encode(message)
+    return _LENGTH.pack(len(body)) + body
+
+
+def read(stream: BufferedRWPair) -> Any:
+    """The next message; EOFError when the other side has gone."""
+    (length,) = _LENGTH.unpack(_exactly(stream, _LENGTH.size))
+    return msgspec.json.decode(_exactly(stream, length))
+
+
+def _exactly(stream: BufferedRWPair, size: int) -> bytes:
+    content = stream.read(size)
+    if content is None or len(content) < size:
+        raise EOFError
+    return content
+
+
+async def receive(reader: asyncio.StreamReader) -> Any:
+    """As ``read``, in an event loop; IncompleteReadError (an EOFError) when the other has gone."""
+    (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
+    return msgspec.json.decode(await reader.readexactly(length))

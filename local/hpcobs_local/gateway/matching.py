@@ -1,0 +1,56 @@
+"""Which route of the table a request is for, as API Gateway chooses: static before parameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from hpcobs.http.routes import DEFAULT_ROUTE, ROUTES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hpcobs.http.routes import Route
+
+DEFAULT_FUNCTION = "api"
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The route's key and function, and the path's parameters. ``$default`` asks for no scope."""
+
+    route_key: str
+    function: str
+    scope: str | None
+    parameters: Mapping[str, str]
+
+
+class RouteTable:
+    """Routes by method and by their path's segments."""
+
+    def __init__(self, routes: Sequence[Route] = ROUTES) -> None:
+        static_first = sorted(routes, key=lambda route: route.path.count("{"))
+        self._routes = [(route, route.path.split("/")) for route in static_first]
+
+    def match(self, method: str, raw_path: str) -> Match:
+        """The route for a path as it came; an escaped slash does not part segments."""
+        segments = [unquote(segment) for segment in raw_path.split("/")]
+        for route, pattern in self._routes:
+            if route.method == method:
+                parameters = _parameters(pattern, segments)
+                if parameters is not None:
+                    return Match(route.key, route.function, route.scope, parameters)
+        return Match(DEFAULT_ROUTE, DEFAULT_FUNCTION, None, {})
+
+
+def _parameters(pattern: Sequence[str], segments: Sequence[str]) -> dict[str, str] | None:
+    if len(pattern) != len(segments):
+        return None
+    found = {}
+    for expected, segment in zip(pattern, segments, strict=True):
+        if expected.startswith("{") and segment:
+            found[expected[1:-1]] = segment
+        elif expected != segment:
+            return None
+    return found

@@ -1,0 +1,49 @@
+"""Log files of bounded size, and the way of a child's output into them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from logging.handlers import RotatingFileHandler
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MAX_BYTES = 5_000_000
+BACKUPS = 2
+PART_BYTES = 65_536
+"""A longer line comes in parts of this size."""
+
+
+class LogFile:
+    """A file of lines; with its two predecessors it stays below three times MAX_BYTES."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._handler = RotatingFileHandler(
+            path, maxBytes=MAX_BYTES, backupCount=BACKUPS, encoding="utf-8", delay=True
+        )
+
+    def write(self, line: str) -> None:
+        """Add a line."""
+        self._handler.emit(logging.makeLogRecord({"msg": line}))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._handler.close()
+
+
+async def pump(stream: asyncio.StreamReader, log: LogFile) -> None:
+    """Write what comes out of a child line by line, until it ends."""
+    while line := await _line(stream):
+        log.write(line.decode(errors="replace").rstrip("\n"))
+
+
+async def _line(stream: asyncio.StreamReader) -> bytes:
+    try:
+        return await stream.readuntil()
+    except asyncio.IncompleteReadError as end:
+        return end.partial
+    except asyncio.LimitOverrunError:
+        return await stream.read(PART_BYTES)

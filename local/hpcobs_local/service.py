@@ -1,0 +1,190 @@
+"""The local service from start to stop. What is started last is stopped first."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from hpcobs.auth import tokens
+from hpcobs.auth.principal import ADMIN
+from hpcobs.settings import read_settings
+from hpcobs.storage.migrations import migrate
+from hpcobs_local.children import Child
+from hpcobs_local.database import OwnDatabase
+from hpcobs_local.environments import InvocationError
+from hpcobs_local.folder import PRIVATE, Folder, write
+from hpcobs_local.gateway.app import Gateway
+from hpcobs_local.gateway.server import Server, bound_socket
+from hpcobs_local.logs import LogFile
+from hpcobs_local.options import environment, simulator_arguments, url
+from hpcobs_local.runtime import Runtime
+from hpcobs_local.schedules import SCHEDULES, follow
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from hpcobs.settings import Settings
+    from hpcobs_local.options import Options
+
+    Say = Callable[[str], None]
+
+logger = logging.getLogger(__name__)
+
+TOKEN_LIFE = timedelta(days=90)
+ADMINISTRATOR = "local-admin"
+AGAIN_SECONDS = 5.0
+NEEDED_AT_ONCE = ("api", "authorizer")
+
+
+class StartError(Exception):
+    """The service cannot start; the message is one line for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A service that answers; ``ended`` waits for a gateway that stops by itself."""
+
+    url: str
+    token: str
+    folder: Folder
+    ended: Callable[[], Awaitable[None]]
+
+
+@asynccontextmanager
+async def running(options: Options, say: Say) -> AsyncIterator[Running]:
+    """Start everything, and stop all of it at the end; StartError if it cannot be started.
+
+    ``say`` hears what is being done.
+    """
+    folder = Folder(options.data_dir)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(folder.held())
+        listener = stack.enter_context(_listener(options))
+        secret = os.environ.get("AUTH_SECRET") or folder.made_secret()
+        database_url = options.database_url or await _own_database(stack, folder, say)
+        environ = environment(options, database_url=database_url, secret=secret)
+        settings = read_settings(environ)
+        await _migrated(database_url, say)
+        say("starting the functions")
+        runtime = await _runtime(stack, environ, folder)
+        server = await _gateway(stack, runtime, listener, folder)
+        address = url(options.host, listener.getsockname()[1])
+        token = _issued(settings, options, folder)
+        await _background(stack, runtime.tend)
+        for schedule in SCHEDULES:
+            await _background(stack, partial(follow, schedule, runtime))
+        write(folder.url_file, address)
+        stack.callback(folder.url_file.unlink, missing_ok=True)
+        if options.simulate:
+            arguments = simulator_arguments(options, address)
+            simulator = Child("hpcobs_local.simulator", arguments, environ, folder.logs)
+            await _background(stack, simulator.run)
+        yield Running(address, token, folder, lambda: _over(server))
+
+
+def _listener(options: Options) -> socket.socket:
+    try:
+        return bound_socket(options.host, options.port)
+    except OSError as error:
+        where = f"{options.host}:{options.port}"
+        raise StartError(f"cannot listen on {where}: {error.strerror or error}") from None
+
+
+async def _own_database(stack: AsyncExitStack, folder: Folder, say: Say) -> str:
+    say("starting PostgreSQL")
+    database = OwnDatabase(folder.postgres)
+    stack.push_async_callback(database.stop)
+    database_url = await database.start()
+    await _background(stack, database.tend)
+    return database_url
+
+
+async def _migrated(database_url: str, say: Say) -> None:
+    try:
+        applied = await asyncio.to_thread(migrate, database_url)
+    except psycopg.Error as error:
+        reason = str(error).strip().splitlines()[0]
+        raise StartError(f"the database cannot be prepared: {reason}") from None
+    if applied:
+        say(f"applied {len(applied)} migrations")
+
+
+async def _runtime(stack: AsyncExitStack, environ: dict[str, str], folder: Folder) -> Runtime:
+    runtime = Runtime(environ, folder.logs)
+    stack.push_async_callback(runtime.stop)
+    try:
+        await runtime.warm(*NEEDED_AT_ONCE)
+    except InvocationError as error:
+        raise StartError(f"a function cannot start: {error} (see {folder.logs})") from None
+    return runtime
+
+
+async def _gateway(
+    stack: AsyncExitStack, runtime: Runtime, listener: socket.socket, folder: Folder
+) -> asyncio.Task[None]:
+    log = LogFile(folder.logs / "gateway.log")
+    stack.callback(log.close)
+    server = Server(Gateway(runtime, log.write))
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+
+    async def stop() -> None:
+        server.stop()
+        await asyncio.wait([task])
+
+    stack.push_async_callback(stop)
+    ready = asyncio.create_task(server.ready.wait())
+    await asyncio.wait([ready, task], return_when=asyncio.FIRST_COMPLETED)
+    ready.cancel()
+    if task.done():
+        raise StartError(f"the gateway cannot listen: {task.exception()}")
+    return task
+
+
+async def _over(server: asyncio.Task[None]) -> None:
+    await asyncio.wait([server])
+    raise StartError("the gateway has stopped by itself")
+
+
+def _issued(settings: Settings, options: Options, folder: Folder) -> str:
+    """A token that may do everything, in the folder and where it was asked for."""
+    token = tokens.issue(
+        settings.auth_secret or "",
+        subject=ADMINISTRATOR,
+        scopes=(ADMIN,),
+        expires_at=datetime.now(UTC) + TOKEN_LIFE,
+        issuer=settings.auth_issuer,
+        audience=settings.auth_audience,
+    )
+    for path in filter(None, (folder.token_file, options.token_file)):
+        write(path, token, mode=PRIVATE)
+    return token
+
+
+async def _background(stack: AsyncExitStack, work: Callable[[], Awaitable[None]]) -> None:
+    """Do something until the service stops."""
+    task = asyncio.create_task(_for_ever(work))
+
+    async def stop() -> None:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    stack.push_async_callback(stop)
+
+
+async def _for_ever(work: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        try:
+            await work()
+        except Exception:
+            logger.exception("a part of the service failed, and is begun again")
+        await asyncio.sleep(AGAIN_SECONDS)

@@ -1,0 +1,186 @@
+"""What a site's hooks, forwarders and controller post, as JSON bodies of the contract."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet
+
+from hpcobs.domain.events import JobStarted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from hpcobs.domain.events import JobFinished, SchedulerJob
+    from hpcobs.domain.nodes import NodeReport
+    from hpcobs.domain.samples import GpuSample, Sample
+    from hpcobs.scheduler.mock.readings import NodeReading
+
+Body = dict[str, Any]
+
+EVENTS = "/v1/events/jobs"
+SAMPLES = "/v1/samples"
+MAX_JOBS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A body on its way to a route; ``node`` sends it, or the controller where it is None."""
+
+    path: str
+    node: str | None
+    body: Body
+
+
+def of_hook(event: JobStarted | JobFinished) -> Message:
+    """What a hook posts."""
+    if isinstance(event, JobStarted):
+        return Message("/v1/events/job-started", event.node, _started(event))
+    return Message("/v1/events/job-finished", event.node, _finished(event))
+
+
+def _started(event: JobStarted) -> Body:
+    given = event.resources
+    return _known(
+        job_id=event.job_id,
+        user=event.user,
+        node_list=_folded(event.nodes),
+        timestamp=event.timestamp,
+        node=event.node,
+        cpu_allocation=given.allocated_cpus,
+        gpu_allocation=given.allocated_gpus,
+        gpu_vendor=given.gpu_vendor,
+        gpu_devices=given.gpu_devices or None,
+        partition=event.partition,
+        account=event.account,
+        cluster_name=event.cluster_name,
+        name=event.name,
+        array_job_id=event.array_job_id,
+        array_task_id=event.array_task_id,
+        restart_count=event.restart_count,
+        source=event.source,
+    )
+
+
+def _finished(event: JobFinished) -> Body:
+    return _known(
+        job_id=event.job_id,
+        user=event.user,
+        node_list=_folded(event.nodes),
+        timestamp=event.timestamp,
+        node=event.node,
+        final_state=event.final_state,
+        exit_code=event.exit_code,
+        signal=event.signal,
+        cluster_name=event.cluster_name,
+        restart_count=event.restart_count,
+        source=event.source,
+    )
+
+
+def syncs(
+    jobs: Sequence[SchedulerJob],
+    nodes: Iterable[NodeReport],
+    *,
+    observed_at: datetime,
+    cluster_name: str,
+) -> list[Message]:
+    """The controller's view, in as many messages as it takes; the nodes come with the first."""
+    reports = [
+        _known(
+            node=node.node,
+            state=node.state,
+            cpus=node.cpus,
+            memory_total_mb=node.memory_total_mb,
+            gpus=node.gpus,
+        )
+        for node in nodes
+    ]
+    bodies = [
+        {
+            "observed_at": observed_at,
+            "cluster_name": cluster_name,
+            "jobs": [_seen(job) for job in jobs[first : first + MAX_JOBS]],
+        }
+        for first in range(0, max(1, len(jobs)), MAX_JOBS)
+    ]
+    bodies[0]["nodes"] = reports
+    return [Message(EVENTS, None, body) for body in bodies]
+
+
+def _seen(job: SchedulerJob) -> Body:
+    given = job.resources
+    return _known(
+        job_id=job.job_id,
+        user=job.user,
+        state=job.raw_state,
+        node_list=_folded(job.nodes) or None,
+        submit_time=job.submit_time,
+        start_time=job.start_time,
+        end_time=job.end_time,
+        name=job.name,
+        partition=job.partition,
+        account=job.account,
+        qos=job.qos,
+        priority=job.priority,
+        exit_code=job.exit_code,
+        signal=job.signal,
+        state_reason=job.state_reason,
+        time_limit_minutes=job.time_limit_minutes,
+        requested_cpus=given.requested_cpus,
+        allocated_cpus=given.allocated_cpus,
+        requested_memory_mb=given.requested_memory_mb,
+        allocated_memory_mb=given.allocated_memory_mb,
+        requested_gpus=given.requested_gpus,
+        allocated_gpus=given.allocated_gpus,
+        array_job_id=job.array_job_id,
+        array_task_id=job.array_task_id,
+        restart_count=job.restart_count,
+    )
+
+
+def batch(readings: Sequence[NodeReading], *, cluster_name: str) -> Message:
+    """What one node's forwarder posts: its readings since the last batch, oldest first."""
+    latest = readings[-1].host
+    body = {
+        "node": latest.node,
+        "batch_id": str(uuid.uuid4()),
+        "cluster_name": cluster_name,
+        "samples": [
+            _sample(sample, reading.gpus) for reading in readings for sample in reading.samples
+        ],
+        "host": _known(
+            cpus=latest.cpus,
+            memory_total_mb=latest.memory_total_mb,
+            memory_used_mb=latest.memory_used_mb,
+            cpu_load=latest.cpu_load,
+            gpus=latest.gpus,
+        ),
+    }
+    return Message(SAMPLES, latest.node, body)
+
+
+_OF_THE_BATCH = ("node",)
+_OF_THE_SAMPLE = ("job_id", "timestamp", "node")
+
+
+def _sample(sample: Sample, gpus: Iterable[GpuSample]) -> Body:
+    entry = _known(**sample._asdict(), leave_out=_OF_THE_BATCH)
+    its_own = [gpu for gpu in gpus if gpu.job_id == sample.job_id]
+    if its_own:
+        entry["gpus"] = [_known(**gpu._asdict(), leave_out=_OF_THE_SAMPLE) for gpu in its_own]
+    return entry
+
+
+def _folded(nodes: Iterable[str]) -> str:
+    """Names of nodes as Slurm writes them: ``n[01-03]``."""
+    return str(NodeSet.fromlist(list(nodes), resolver=RESOLVER_NOGROUP))
+
+
+def _known(leave_out: Sequence[str] = (), **values: Any) -> Body:
+    return {
+        name: value for name, value in values.items() if value is not None and name not in leave_out
+    }

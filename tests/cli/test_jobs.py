@@ -1,0 +1,174 @@
+"""``hpcobs jobs`` and ``hpcobs job`` show what a real service knows."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.conftest import Run
+    from tests.local.services import Service
+
+
+NOW = datetime.now(UTC)
+
+
+def job(number: int, **fields: Any) -> dict[str, Any]:
+    return {
+        "id": str(number),
+        "user": "ada",
+        "nodes": ["n1"],
+        "start_time": (NOW - timedelta(minutes=10 - number)).isoformat(),
+        **fields,
+    }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _jobs(service: Service) -> None:
+    """Job 1 with two samples on two nodes, job 2 that failed, job 3 with an unpleasant name."""
+    with service.client() as client:
+        nodes = ["n1", "n2"]
+        given = {"allocated_cpus": 8, "allocated_memory_mb": 2048, "name": "solver"}
+        assert client.post("/v1/jobs", json=job(1, nodes=nodes, **given)).status_code == 201
+        for minute, node in enumerate(nodes):
+            sample = {
+                "timestamp": (NOW - timedelta(minutes=5 - minute)).isoformat(),
+                "cpu_usage": 75.0,
+                "memory_usage_mb": 512,
+                "node": node,
+            }
+            assert client.post("/v1/jobs/1/metrics", json=sample).status_code == 201
+        assert client.post("/v1/jobs", json=job(2, user="grace")).status_code == 201
+        assert client.patch("/v1/jobs/2", json={"state": "failed"}).status_code == 200
+        assert client.post("/v1/jobs", json=job(3, name="[red]\x1b[2J")).status_code == 201
+
+
+@pytest.fixture
+def local(run: Run, service: Service) -> Run:
+    """Runs a command against the service, as in the folder where it was started."""
+    return lambda *arguments: run(*arguments, "--data-dir", str(service.folder))
+
+
+def test_jobs_are_listed_newest_first(local: Run) -> None:
+    result = local("jobs")
+    lines = result.output.splitlines()
+    assert result.status == 0
+    assert lines[0].split()[:4] == ["JOB", "NAME", "USER", "STATE"]
+    assert [line.split()[0] for line in lines[1:]] == ["3", "2", "1"]
+    assert lines[3].split()[1:6] == ["solver", "ada", "running", "-", "n1,n2"]
+
+
+def test_filters_reach_the_service(local: Run) -> None:
+    assert [found["id"] for found in listed(local("jobs", "--json", "--state", "failed"))] == ["2"]
+    assert [found["id"] for found in listed(local("jobs", "--json", "--node", "n2"))] == ["1"]
+    assert [found["id"] for found in listed(local("jobs", "--json", "--user", "grace"))] == ["2"]
+    assert [found["id"] for found in listed(local("jobs", "--json", "-q", "sol"))] == ["1"]
+    after = (NOW - timedelta(minutes=8, seconds=30)).isoformat()
+    later = listed(local("jobs", "--json", "--started-after", after))
+    assert [found["id"] for found in later] == ["3", "2"]
+
+
+def listed(result: Any) -> list[dict[str, Any]]:
+    assert result.status == 0, result.errors
+    jobs: list[dict[str, Any]] = json.loads(result.output)["jobs"]
+    return jobs
+
+
+def test_where_there_are_more_it_says_so(local: Run) -> None:
+    assert "1 of 3 jobs" in local("jobs", "--limit", "1").output
+
+
+def test_no_jobs_are_told_as_such(local: Run) -> None:
+    result = local("jobs", "--user", "nobody")
+    assert (result.status, result.output) == (0, "no such jobs\n")
+
+
+def test_a_name_is_no_markup_and_no_command_to_the_terminal(local: Run) -> None:
+    output = local("jobs").output
+    assert "[red]" in output
+    assert "\x1b" not in output
+
+
+def test_a_job_is_shown_with_its_series_per_node(local: Run) -> None:
+    output = local("job", "1").output
+    assert "Job 1  running" in output
+    assert "8 CPUs · 2.0 GB" in output
+    assert "average 75 %" in output
+    charts = output[output.index("OVER TIME") :]
+    assert [line.split()[0] for line in charts.splitlines()[1:]] == ["n1", "memory", "n2", "memory"]
+    assert "▆" in charts
+
+
+def test_a_job_without_samples_says_so(local: Run) -> None:
+    assert "no samples yet" in local("job", "2").output
+
+
+def test_a_job_comes_as_json(local: Run, service: Service) -> None:
+    shown = json.loads(local("job", "2", "--json").output)
+    assert shown == service.get("/v1/jobs/2")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["job", "99"], "job 99 not found (404)"),
+        (["job", "../health"], "(400)"),
+        (["jobs", "--started-after", "yesterday"], "started_after"),
+        (["jobs", "--token", "nonsense"], "the token is not valid (401)"),
+        (["jobs", "--token-file", "nowhere"], "cannot read nowhere: No such file"),
+    ],
+)
+def test_what_goes_wrong_is_one_line(arguments: list[str], complaint: str, local: Run) -> None:
+    result = local(*arguments)
+    assert (result.status, result.output) == (1, "")
+    assert result.errors.startswith("hpcobs: ")
+    assert complaint in result.errors
+    assert result.errors.count("\n") == 1
+
+
+def test_a_state_that_does_not_exist_is_a_wrong_use(local: Run) -> None:
+    assert local("jobs", "--state", "dead").status == 2
+
+
+def test_a_service_can_be_named_by_option_or_environment(
+    run: Run, service: Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text(service.token)
+    named = run("jobs", "--url", service.url, "--token-file", str(tmp_path / "token"), "--json")
+    monkeypatch.setenv("HPCOBS_URL", service.url)
+    monkeypatch.setenv("HPCOBS_TOKEN", service.token)
+    assert [job["id"] for job in listed(named)] == [
+        job["id"] for job in listed(run("jobs", "--json"))
+    ]
+
+
+def test_the_local_token_is_not_sent_elsewhere(local: Run, service: Service) -> None:
+    result = local("jobs", "--url", service.url)
+    assert "a token is needed (401)" in result.errors
+
+
+def test_without_a_service_it_says_how_to_get_one(run: Run) -> None:
+    result = run("jobs")
+    assert result.status == 1
+    assert "no service runs in .hpcobs" in result.errors
+
+
+@pytest.mark.parametrize(
+    ("url", "complaint"),
+    [
+        ("http://127.0.0.1:1", "cannot be asked"),
+        ("ftp://host", "not an http or https URL"),
+        ("http://host:port", "is not a URL"),
+        ("host", "not an http or https URL"),
+    ],
+)
+def test_a_service_that_is_not_there_is_one_line(url: str, complaint: str, run: Run) -> None:
+    result = run("jobs", "--url", url)
+    assert result.status == 1
+    assert complaint in result.errors
+    assert result.errors.count("\n") == 1

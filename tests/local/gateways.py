@@ -1,0 +1,75 @@
+"""The gateway under a real server, before functions that answer as a test tells them to."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from hpcobs_local.gateway.app import Gateway
+from hpcobs_local.gateway.server import Server, bound_socket
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+ALLOWED = {"isAuthorized": True, "context": {"subject": "ada", "scopes": "admin"}}
+DONE = {"statusCode": 200, "headers": {"Content-Type": "application/json"}, "body": "{}"}
+
+
+@dataclass
+class Functions:
+    """Remembers events; answers with ``answer``, or raises it if it is an error."""
+
+    answer: Any = field(default_factory=lambda: DONE)
+    verdict: Any = field(default_factory=lambda: ALLOWED)
+    events: list[tuple[str, Any]] = field(default_factory=list)
+
+    async def invoke(self, function: str, event: object) -> Any:
+        self.events.append((function, event))
+        answer = self.verdict if function == "authorizer" else self.answer
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def of(self, function: str) -> list[Any]:
+        """The events that a function got."""
+        return [event for name, event in self.events if name == function]
+
+
+@asynccontextmanager
+async def serving(functions: Functions, log: Callable[[str], None]) -> AsyncIterator[str]:
+    """The URL of a gateway before ``functions``."""
+    listener = bound_socket("127.0.0.1", 0)
+    server = Server(Gateway(functions, log))
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    await server.ready.wait()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.stop()
+        await task
+
+
+def ask(
+    functions: Functions,
+    method: str,
+    path: str,
+    *,
+    log: Callable[[str], None] = lambda _: None,
+    authorization: str | None = "Bearer token",
+    **request: Any,
+) -> httpx.Response:
+    """One request to a gateway before ``functions``."""
+
+    async def run() -> httpx.Response:
+        headers = {} if authorization is None else {"authorization": authorization}
+        async with (
+            serving(functions, log) as url,
+            httpx.AsyncClient(base_url=url, headers=headers) as client,
+        ):
+            return await client.request(method, path, **request)
+
+    return asyncio.run(run())

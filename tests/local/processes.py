@@ -1,0 +1,41 @@
+"""Which processes there are: by a mark in their environment, which children inherit."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+MARK = "HPCOBS_TEST_MARK"
+
+
+def marked(mark: str) -> dict[int, str]:
+    """The command lines of the living processes with ``mark`` in their environment."""
+    wanted = f"{MARK}={mark}".encode()
+    found = {}
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            if wanted in (folder / "environ").read_bytes().split(b"\0"):
+                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                found[int(folder.name)] = command
+        except OSError:
+            continue
+    return found
+
+
+def wait_until_gone(mark: str, seconds: float) -> dict[int, str]:
+    """What is left of the marked processes after ``seconds``, or as soon as nothing is."""
+    deadline = time.monotonic() + seconds
+    while (left := marked(mark)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return left
+
+
+def alive(pid: int) -> bool:
+    """Whether the process is there and not a zombie."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"

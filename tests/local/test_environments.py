@@ -1,0 +1,190 @@
+"""Environments: one process each, one request at a time, never a trace of one in the other."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import asynccontextmanager, closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hpcobs_local.environments import (
+    Environment,
+    EnvironmentDiedError,
+    HandlerError,
+    InitError,
+    TimedOutError,
+)
+from hpcobs_local.functions import Function
+from hpcobs_local.logs import LogFile
+from tests.local.processes import alive
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+
+def function(handler: str, timeout_seconds: float = 20.0) -> Function:
+    name = f"tests.local.handlers.{handler}"
+    return Function(name="tried", handler=name, timeout_seconds=timeout_seconds)
+
+
+@asynccontextmanager
+async def started(function: Function, folder: Path) -> AsyncIterator[Environment]:
+    with closing(LogFile(folder / "function.log")) as log:
+        environment = await Environment.start(function, os.environ, log)
+        try:
+            yield environment
+        finally:
+            await environment.stop()
+
+
+def test_it_answers_with_what_the_handler_returned(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with started(function("echo"), tmp_path) as environment:
+            answer = await environment.invoke({"a": ["ü", None, 1.5]})
+        assert answer["event"] == {"a": ["ü", None, 1.5]}
+
+    asyncio.run(run())
+
+
+def test_the_context_is_that_of_lambda(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with started(function("echo", timeout_seconds=9), tmp_path) as environment:
+            first, second = await environment.invoke({}), await environment.invoke({})
+        assert first["name"] == first["variable"] == "tried"
+        assert first["memory"] == "512"
+        assert 5_000 < first["remaining_ms"] <= 9_000
+        assert first["request_id"] != second["request_id"]
+        assert first["pid"] == second["pid"] == environment.pid
+
+    asyncio.run(run())
+
+
+def test_a_large_event_comes_through(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with started(function("echo"), tmp_path) as environment:
+            answer = await environment.invoke({"body": "x" * 14_000_000})
+        assert len(answer["event"]["body"]) == 14_000_000
+
+    asyncio.run(run())
+
+
+def test_what_the_handler_prints_goes_to_the_log(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with started(function("act"), tmp_path) as environment:
+            answer = await environment.invoke({"print": "to be seen"})
+            assert answer == {"pid": environment.pid}
+            await logged(tmp_path, "raw")
+
+    asyncio.run(run())
+    assert "to be seen" in (tmp_path / "function.log").read_text()
+
+
+async def logged(folder: Path, text: str) -> None:
+    deadline = time.monotonic() + 5
+    path = folder / "function.log"
+    while not path.exists() or text not in path.read_text():
+        assert time.monotonic() < deadline, "it was not logged"
+        await asyncio.sleep(0.01)
+
+
+def test_an_error_of_the_handler_leaves_its_environment_alive(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with started(function("act"), tmp_path) as environment:
+            with pytest.raises(HandlerError, match="ValueError: not this time"):
+                await environment.invoke({"raise": "not this time"})
+            assert await environment.invoke({}) == {"pid": environment.pid}
+            await logged(tmp_path, "Traceback")
+
+    asyncio.run(run())
+
+
+def test_an_answer_that_is_no_json_is_an_error_of_the_handler(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with started(function("act"), tmp_path) as environment:
+            with pytest.raises(HandlerError, match="not JSON"):
+                await environment.invoke({"answer": "not JSON"})
+            assert await environment.invoke({}) == {"pid": environment.pid}
+
+    asyncio.run(run())
+
+
+def test_a_process_that_dies_gives_no_answer(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with started(function("act"), tmp_path) as environment:
+            with pytest.raises(EnvironmentDiedError):
+                await environment.invoke({"exit": 7})
+            await environment.died()
+            assert not environment.alive
+
+    asyncio.run(run())
+
+
+def test_an_invocation_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with started(function("act", timeout_seconds=0.2), tmp_path) as environment:
+            with pytest.raises(TimedOutError):
+                await environment.invoke({"sleep": 30})
+
+    asyncio.run(run())
+
+
+def test_a_stop_does_not_wait_for_a_busy_handler(tmp_path: Path) -> None:
+    async def run() -> float:
+        async with started(function("act"), tmp_path) as environment:
+            busy = asyncio.create_task(environment.invoke({"sleep": 30}))
+            await asyncio.sleep(0.2)
+            begun = time.monotonic()
+            await environment.stop()
+            with pytest.raises(EnvironmentDiedError):
+                await busy
+            assert not environment.alive
+            return time.monotonic() - begun
+
+    assert asyncio.run(run()) < 2
+
+
+def test_a_handler_that_cannot_be_imported_says_why(tmp_path: Path) -> None:
+    async def run() -> None:
+        with pytest.raises(InitError, match="ModuleNotFoundError: No module named 'nowhere'"):
+            async with started(Function(name="f", handler="nowhere.handler"), tmp_path):
+                pass
+
+    asyncio.run(run())
+
+
+PARENT = """
+import asyncio, os, sys
+from pathlib import Path
+from hpcobs_local.environments import Environment
+from hpcobs_local.functions import Function
+from hpcobs_local.logs import LogFile
+
+async def main():
+    function = Function(name="tried", handler="tests.local.handlers.act")
+    environment = await Environment.start(function, os.environ, LogFile(Path(sys.argv[1])))
+    asyncio.create_task(environment.invoke({"sleep": 60}))
+    await asyncio.sleep(0.3)
+    print(environment.pid, flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+def test_an_environment_does_not_outlive_its_parent(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", PARENT, str(tmp_path / "log")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        parent.send_signal(signal.SIGKILL)
+        deadline = time.monotonic() + 5
+        while alive(pid) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert not alive(pid)

@@ -1,0 +1,236 @@
+"""The gateway: who is let through, what is too much, and how functions' troubles look outside."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import socket
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from hpcobs_local.environments import EnvironmentDiedError, HandlerError, TimedOutError
+from hpcobs_local.gateway import bodies
+from hpcobs_local.gateway.authorization import CACHE_ENTRIES, CACHE_SECONDS, Authorization
+from hpcobs_local.gateway.matching import RouteTable
+from hpcobs_local.gateway.requests import Request
+from hpcobs_local.runtime import BusyError
+from tests.local.gateways import Functions, ask, serving
+
+TOO_MUCH = 10 * 1024 * 1024 + 1
+
+
+def test_without_a_token_no_function_is_asked() -> None:
+    functions = Functions()
+    response = ask(functions, "GET", "/v1/jobs", authorization=None)
+    assert response.status_code == 401
+    assert response.json() == {"error": "unauthorized", "message": "a token is needed"}
+    assert response.headers["www-authenticate"].startswith("Bearer")
+    assert functions.events == []
+
+
+def test_an_open_route_asks_no_authorizer() -> None:
+    functions = Functions()
+    assert ask(functions, "GET", "/v1/health", authorization=None).status_code == 200
+    assert [name for name, _ in functions.events] == ["api"]
+    assert "authorizer" not in functions.of("api")[0]["requestContext"]
+
+
+def test_the_authorizer_sees_the_request_but_not_its_body() -> None:
+    functions = Functions()
+    ask(functions, "POST", "/v1/jobs", json={"secret": 1})
+    (event,) = functions.of("authorizer")
+    assert event["type"] == "REQUEST"
+    assert event["identitySource"] == ["Bearer token"]
+    assert event["headers"]["authorization"] == "Bearer token"
+    assert event["routeKey"] == "POST /v1/jobs"
+    assert "body" not in event
+
+
+def test_an_authorizer_that_says_no_is_a_403() -> None:
+    functions = Functions(verdict={"isAuthorized": False})
+    response = ask(functions, "GET", "/v1/jobs")
+    assert (response.status_code, response.json()["error"]) == (403, "forbidden")
+    assert functions.of("api") == []
+
+
+def request(authorization: str) -> Request:
+    return Request(
+        method="GET",
+        raw_path="/v1/jobs",
+        query="",
+        protocol="HTTP/1.1",
+        headers={"authorization": authorization},
+        cookies=(),
+        source_ip="127.0.0.1",
+    )
+
+
+def test_a_verdict_is_kept_for_a_minute_per_header() -> None:
+    functions, time = Functions(), [0.0]
+    authorization = Authorization(functions, clock=lambda: time[0])
+    match = RouteTable().match("GET", "/v1/jobs")
+
+    async def asked(header: str, now: float) -> int:
+        time[0] = now
+        await authorization.context(request(header), match)
+        return len(functions.events)
+
+    async def run() -> None:
+        assert await asked("Bearer a", 0) == 1
+        assert await asked("Bearer a", CACHE_SECONDS - 1) == 1
+        assert await asked("Bearer b", CACHE_SECONDS - 1) == 2
+        assert await asked("Bearer a", CACHE_SECONDS + 1) == 3
+
+    asyncio.run(run())
+
+
+def test_kept_verdicts_are_bounded() -> None:
+    functions = Functions()
+    authorization = Authorization(functions)
+    match = RouteTable().match("GET", "/v1/jobs")
+
+    async def run() -> None:
+        for number in range(CACHE_ENTRIES + 10):
+            await authorization.context(request(f"Bearer {number}"), match)
+        await authorization.context(request("Bearer 0"), match)
+
+    asyncio.run(run())
+    assert len(functions.events) == CACHE_ENTRIES + 11
+
+
+@pytest.mark.parametrize(
+    ("trouble", "status", "error"),
+    [
+        (HandlerError("api: KeyError: secret"), 500, "internal_error"),
+        (EnvironmentDiedError("api: died"), 500, "internal_error"),
+        (TimedOutError("api: slow"), 503, "unavailable"),
+        (BusyError("api: busy"), 429, "too_many_requests"),
+    ],
+)
+def test_troubles_of_functions_are_told_in_the_contracts_shape(
+    trouble: Exception, status: int, error: str
+) -> None:
+    response = ask(Functions(answer=trouble), "GET", "/v1/jobs")
+    assert (response.status_code, response.json()["error"]) == (status, error)
+    assert "secret" not in response.text
+    assert ("retry-after" in response.headers) == (status in (429, 503))
+
+
+@pytest.mark.parametrize("answer", [None, "text", {}, {"statusCode": "200"}])
+def test_an_answer_that_is_none_is_a_500(answer: Any) -> None:
+    response = ask(Functions(answer=answer), "GET", "/v1/jobs")
+    assert response.status_code == 500
+
+
+def test_answers_come_with_their_headers_and_cookies() -> None:
+    answer = {
+        "statusCode": 201,
+        "headers": {"X-Correlation-Id": "c", "Content-Type": "text/plain"},
+        "cookies": ["a=1", "b=2"],
+        "body": "ü",
+    }
+    response = ask(Functions(answer=answer), "GET", "/v1/jobs")
+    assert (response.status_code, response.text) == (201, "ü")
+    assert response.headers["x-correlation-id"] == "c"
+    assert response.headers.get_list("set-cookie") == ["a=1", "b=2"]
+    assert response.headers["apigw-requestid"]
+
+
+def test_binary_answers_are_unpacked() -> None:
+    body = base64.b64encode(b"\x00\xff").decode()
+    answer = {"statusCode": 200, "body": body, "isBase64Encoded": True}
+    assert ask(Functions(answer=answer), "GET", "/v1/jobs").content == b"\x00\xff"
+
+
+def test_an_answer_without_content_has_none() -> None:
+    response = ask(Functions(answer={"statusCode": 204}), "DELETE", "/v1/jobs/1")
+    assert (response.status_code, response.content) == (204, b"")
+    assert "content-length" not in response.headers
+
+
+def test_a_body_over_the_limit_is_a_413_whether_its_length_is_told_or_not() -> None:
+    async def chunks() -> Any:
+        for _ in range(11):
+            yield b"x" * 1024 * 1024
+
+    for content in (b"x" * TOO_MUCH, chunks()):
+        functions = Functions()
+        response = ask(functions, "POST", "/v1/samples", content=content)
+        assert (response.status_code, response.json()["error"]) == (413, "payload_too_large")
+        assert functions.of("ingest") == []
+
+
+def test_a_body_of_the_limit_goes_through() -> None:
+    functions = Functions()
+    ask(functions, "POST", "/v1/samples", content=b"x" * (TOO_MUCH - 1))
+    assert len(functions.of("ingest")[0]["body"]) == TOO_MUCH - 1
+
+
+def test_a_slow_body_is_given_up_and_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "BODY_SECONDS", 0.3)
+    monkeypatch.setattr(bodies, "LINGER_SECONDS", 0.1)
+    functions = Functions()
+
+    async def run() -> None:
+        async with serving(functions, lambda _: None) as url:
+            address = urlsplit(url)
+            reader, writer = await asyncio.open_connection(address.hostname, address.port)
+            head = "POST /v1/samples HTTP/1.1\r\nHost: h\r\nAuthorization: t\r\n"
+            writer.write(f"{head}Content-Length: 100\r\n\r\nx".encode())
+            async with httpx.AsyncClient(base_url=url) as client:
+                assert (await client.get("/v1/health")).status_code == 200
+            answer = await asyncio.wait_for(reader.read(), 5)
+            assert b" 400 " in answer.partition(b"\r\n")[0]
+            assert b"did not come within" in answer
+            writer.close()
+            await writer.wait_closed()
+
+    asyncio.run(run())
+    assert functions.of("ingest") == []
+
+
+def test_a_client_that_leaves_amid_its_body_reaches_no_function() -> None:
+    functions, lines = Functions(), asyncio.Queue[str]()
+
+    async def run() -> str:
+        async with serving(functions, lines.put_nowait) as url:
+            address = urlsplit(url)
+            _, writer = await asyncio.open_connection(address.hostname, address.port)
+            head = "POST /v1/samples HTTP/1.1\r\nHost: h\r\nAuthorization: t\r\n"
+            writer.write(f"{head}Content-Length: 100\r\n\r\nx".encode())
+            await writer.drain()
+            await asyncio.sleep(0.1)
+            writer.close()
+            await writer.wait_closed()
+            return await lines.get()
+
+    assert " gone " in asyncio.run(asyncio.wait_for(run(), 10))
+    assert functions.of("ingest") == []
+
+
+def test_the_log_has_a_line_per_request_and_no_secrets() -> None:
+    lines: list[str] = []
+    ask(
+        Functions(),
+        "GET",
+        "/v1/jobs?token=inquery",
+        log=lines.append,
+        authorization="Bearer inheader",
+    )
+    (line,) = lines
+    assert "127.0.0.1 GET '/v1/jobs' 200 2 B" in line
+    assert "inquery" not in line
+    assert "inheader" not in line
+
+
+def test_a_port_that_is_taken_is_refused_at_once() -> None:
+    from hpcobs_local.gateway.server import bound_socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(OSError, match="in use"):
+            bound_socket("127.0.0.1", taken.getsockname()[1])
