@@ -224,6 +224,17 @@ def test_samples_are_taken_in_and_read_back(site: Gateway) -> None:
     assert (found["sample_count"], found["avg_cpu_usage"], found["max_cpu_usage"]) == (3, 20, 30)
 
 
+def test_a_usage_too_small_to_be_told_from_nothing_is_a_usage(site: Gateway) -> None:
+    site.post("/v1/jobs", job())
+    for second in range(3):
+        answer = site.post("/v1/jobs/1/metrics", sample(second, cpu_usage=5e-324, gpu_usage=5e-324))
+        assert answer.status == 201
+    found = site.get("/v1/jobs/1").json
+    assert (found["avg_cpu_usage"], found["sample_count"]) == (0, 3)
+    (bucket,) = site.get("/v1/jobs/1/metrics", query="resolution=60").json["samples"]
+    assert (bucket["cpu_usage"], bucket["gpu_usage"]) == (0, 0)
+
+
 def test_a_sample_counts_once(site: Gateway) -> None:
     site.post("/v1/jobs", job())
     assert site.post("/v1/jobs/1/metrics", sample(10)).status == 201

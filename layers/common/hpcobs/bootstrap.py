@@ -9,6 +9,8 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from hpcobs import __version__
 from hpcobs.settings import Settings, read_settings
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from hpcobs.service.retention import Retention
     from hpcobs.service.scrape import Scrape
     from hpcobs.storage.connections import Connections
+    from hpcobs.storage.deployment import Deployment
     from hpcobs.storage.store import PostgresStore
     from hpcobs.storage.timings import OperationTimings
 
@@ -168,6 +171,24 @@ def scrape() -> Scrape:
 
 
 @cache
+def deployment() -> Deployment:
+    """Brings the database up to date when a site is deployed."""
+    from hpcobs.storage.conninfo import connect_arguments
+    from hpcobs.storage.deployment import Deployment
+
+    administrator = settings().db_admin_user
+    return Deployment(
+        connect_arguments(settings()),
+        user=settings().db_user,
+        administrator=(
+            connect_arguments(structs.replace(settings(), db_user=administrator))
+            if administrator
+            else None
+        ),
+    )
+
+
+@cache
 def health() -> Health:
     """Whether the service can do its work."""
     from hpcobs.service.health import Health
@@ -209,6 +230,7 @@ _FACTORIES = (
     collection,
     retention,
     scrape,
+    deployment,
     health,
     authenticator,
 )

@@ -29,6 +29,7 @@ class Settings(msgspec.Struct, frozen=True, rename="upper", kw_only=True):
     db_name: str = "hpcobs"
     db_user: str = "hpcobs"
     db_iam_auth: bool = False
+    db_admin_user: str | None = None
     db_max_conns: Positive = 25
     db_min_conns: Count = 5
     db_max_conn_lifetime_seconds: Positive = 300

@@ -3,6 +3,13 @@
 -- Names compare as bytes (COLLATE "C"), whatever the database's language: an index then also answers
 -- searches by prefix, and order is the same everywhere.
 
+
+-- A mean, NULL of nothing. PostgreSQL's division raises an error for what is too small to be told from 0.
+CREATE FUNCTION mean_of(total double precision, measured numeric) RETURNS double precision
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN total < 1e-250 THEN 0 ELSE total END / nullif(measured, 0)::float8
+$$;
+
 CREATE TABLE jobs (
     id                   text COLLATE "C" PRIMARY KEY,
     user_name            text COLLATE "C" NOT NULL,

@@ -30,9 +30,9 @@ WITH by_node AS (
     GROUP BY bucket, node
 ), matching AS (
     SELECT bucket,
-           sum(cpu_sum) / sum(samples) AS cpu,
+           mean_of(sum(cpu_sum), sum(samples)) AS cpu,
            sum(memory) AS memory,
-           sum(gpu_sum) / nullif(sum(gpu_samples), 0) AS gpu,
+           mean_of(sum(gpu_sum), sum(gpu_samples)) AS gpu,
            max(cpu_max) AS cpu_max, sum(memory_max) AS memory_max, max(gpu_max) AS gpu_max,
            sum(samples)::bigint AS samples
     FROM by_node GROUP BY bucket

@@ -55,10 +55,10 @@ FROM (
            avg(gpu_usage) AS gpu_usage,
            max(last_sample_at) AS last_sample_at,
            sum(sample_count)::bigint AS sample_count,
-           sum(cpu_usage_sum) / nullif(sum(sample_count), 0) AS avg_cpu_usage,
+           mean_of(sum(cpu_usage_sum), sum(sample_count)) AS avg_cpu_usage,
            max(cpu_usage_max) AS max_cpu_usage,
            sum(memory_usage_mb_max)::bigint AS max_memory_usage_mb,
-           sum(gpu_usage_sum) / nullif(sum(gpu_sample_count), 0) AS avg_gpu_usage,
+           mean_of(sum(gpu_usage_sum), sum(gpu_sample_count)) AS avg_gpu_usage,
            max(gpu_usage_max) AS max_gpu_usage
     FROM job_nodes
     WHERE job_id = ANY (%(ids)s::text[])
