@@ -1,0 +1,161 @@
+"""The alarms: what a person has to look at, each told to the site's topic."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_cdk import Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+if TYPE_CHECKING:
+    from aws_cdk.aws_sqs import IQueue
+
+    from infra.database import Database
+    from infra.function import SiteFunction
+    from infra.http_api import HttpApi
+    from infra.site import Site
+    from infra.topic import AlarmTopic
+
+GIGABYTE = 1024**3
+FIVE_MINUTES = Duration.minutes(5)
+ABOVE = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
+BELOW = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
+
+
+class Alarms(Construct):
+    """A family of alarms a method; ``stack`` says what they watch."""
+
+    def __init__(self, scope: Construct, name: str, *, site: Site, topic: AlarmTopic) -> None:
+        super().__init__(scope, name)
+        self._site = site
+        self._action = actions.SnsAction(topic.topic)
+
+    def watch_function(self, name: str, function: SiteFunction) -> None:
+        """Tell of errors, and of calls that Lambda refused."""
+        watched = function.function
+        self._alarm(
+            f"{name} errors",
+            watched.metric_errors(period=FIVE_MINUTES),
+            threshold=0,
+            because=f"{name} failed; its log group tells why",
+        )
+        self._alarm(
+            f"{name} throttles",
+            watched.metric_throttles(period=FIVE_MINUTES),
+            threshold=0,
+            because=f"{name} ran more often at once than the account allows",
+        )
+
+    def watch_collector(self, collector: SiteFunction) -> None:
+        """Tell if the collector is not called any more."""
+        self._alarm(
+            "collector stopped",
+            collector.function.metric_invocations(period=FIVE_MINUTES),
+            threshold=1,
+            comparison=BELOW,
+            missing=cloudwatch.TreatMissingData.BREACHING,
+            because="the collector did not run for five minutes; samples wait in the queue",
+        )
+
+    def watch_queue(self, queue: IQueue) -> None:
+        """Tell if samples wait for too long."""
+        self._alarm(
+            "samples late",
+            queue.metric_approximate_age_of_oldest_message(period=FIVE_MINUTES),
+            threshold=self._site.alarms.queue_age_minutes * 60,
+            because="samples arrive faster than they are stored, or are not stored at all",
+        )
+
+    def watch_letters(self, name: str, queue: IQueue) -> None:
+        """Tell of anything in a queue that should stay empty."""
+        self._alarm(
+            name,
+            queue.metric_approximate_number_of_messages_visible(
+                period=FIVE_MINUTES, statistic="Maximum"
+            ),
+            threshold=0,
+            because=f"{queue.node.path} holds what could not be delivered or read",
+        )
+
+    def watch_api(self, http_api: HttpApi) -> None:
+        """Tell of server errors, and of many refused callers."""
+        self._alarm(
+            "api server errors",
+            http_api.api.metric_server_error(period=FIVE_MINUTES, statistic="Sum"),
+            threshold=5,
+            because="requests were answered 5xx",
+        )
+        refusals = logs.MetricFilter(
+            self,
+            "Refusals",
+            log_group=http_api.access_log,
+            metric_namespace="hpcobs",
+            metric_name=f"{self._site.name}-refusals",
+            filter_pattern=logs.FilterPattern.any(
+                logs.FilterPattern.string_value("$.status", "=", "401"),
+                logs.FilterPattern.string_value("$.status", "=", "403"),
+            ),
+        )
+        self._alarm(
+            "refusals",
+            refusals.metric(period=FIVE_MINUTES, statistic="Sum"),
+            threshold=self._site.alarms.refusals,
+            because="many answers 401 and 403: expired tokens, or somebody is trying",
+        )
+
+    def watch_database(self, database: Database) -> None:
+        """Tell if its processor, its storage or its connections are nearly used up."""
+        options = self._site.database
+        limits = (
+            ("CPUUtilization", ABOVE, 80, "its processor was 80 % busy for half an hour"),
+            (
+                "FreeStorageSpace",
+                BELOW,
+                options.storage_gb * GIGABYTE // 10,
+                "nine tenths of its storage are used",
+            ),
+            ("DatabaseConnections", ABOVE, options.max_connections * 8 // 10, "80 % are in use"),
+        )
+        for metric, comparison, threshold, what in limits:
+            self._alarm(
+                f"database {metric}",
+                cloudwatch.Metric(
+                    namespace="AWS/RDS",
+                    metric_name=metric,
+                    dimensions_map={"DBInstanceIdentifier": database.instance.ref},
+                    period=FIVE_MINUTES,
+                    statistic="Average",
+                ),
+                threshold=threshold,
+                comparison=comparison,
+                periods=6,
+                because=f"PostgreSQL: {what}",
+            )
+
+    def _alarm(
+        self,
+        name: str,
+        metric: cloudwatch.IMetric,
+        *,
+        threshold: float,
+        because: str,
+        comparison: cloudwatch.ComparisonOperator = ABOVE,
+        periods: int = 1,
+        missing: cloudwatch.TreatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING,
+    ) -> None:
+        alarm = cloudwatch.Alarm(
+            self,
+            name,
+            alarm_name=f"{self._site.stack_name} {name}",
+            alarm_description=because,
+            metric=metric,
+            threshold=threshold,
+            comparison_operator=comparison,
+            evaluation_periods=periods,
+            treat_missing_data=missing,
+        )
+        alarm.add_alarm_action(self._action)
+        alarm.add_ok_action(self._action)

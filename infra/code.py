@@ -1,0 +1,38 @@
+"""The code of one function: its own folder within ``functions``, so that names stay the same."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+from infra.bundling import built_code, copy_folder
+from infra.bytecode import VERSION, compile_folder
+from infra.paths import FUNCTIONS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from aws_cdk.aws_lambda import Code
+
+
+def handler_of(name: str) -> str:
+    """What Lambda calls for the function ``name``; tests import the handler by this very string."""
+    return f"functions.{name}.handler.lambda_handler"
+
+
+def function_code(name: str) -> Code:
+    """The asset of the function ``name``."""
+    return built_code(
+        source=FUNCTIONS,
+        made_from=(FUNCTIONS / "__init__.py", FUNCTIONS / name),
+        recipe=VERSION,
+        build=lambda folder: build_function(name, folder),
+    )
+
+
+def build_function(name: str, folder: Path) -> None:
+    """Write what Lambda unpacks at ``/var/task``."""
+    package = folder / "functions"
+    copy_folder(FUNCTIONS / name, package / name)
+    shutil.copyfile(FUNCTIONS / "__init__.py", package / "__init__.py")
+    compile_folder(folder, installed_at="/var/task")

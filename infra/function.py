@@ -1,0 +1,124 @@
+"""One Lambda function: its code, its log group, and a role that may do what is named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from aws_cdk import Duration, Stack
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from infra.code import function_code, handler_of
+from infra.findings import accept
+from infra.logs import log_group
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from infra.layer import Layer
+    from infra.network import Network
+    from infra.site import Site
+
+INTERFACE_ACTIONS = [
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+]
+"""What Lambda does with a function's role to put the function into a VPC."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """What one invocation gets. At 1,769 MB that is one whole processor."""
+
+    memory_mb: int
+    timeout_seconds: int
+
+
+class SiteFunction(Construct):
+    """A function of the site; within the VPC if it is given the network."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        name: str,
+        *,
+        site: Site,
+        layer: Layer,
+        size: Size,
+        environment: Mapping[str, str],
+        network: Network | None = None,
+    ) -> None:
+        super().__init__(scope, name)
+        self.function_name = f"{site.stack_name}-{name}"
+        logs = log_group(self, "Logs", site=site, path=f"/aws/lambda/{self.function_name}")
+        self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+        self.may(["logs:CreateLogStream", "logs:PutLogEvents"], [logs.log_group_arn])
+        if network is not None:
+            self._may_join_network()
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            function_name=self.function_name,
+            handler=handler_of(name),
+            code=function_code(name),
+            layers=[layer.version],
+            runtime=lambda_.Runtime.PYTHON_3_13,
+            architecture=lambda_.Architecture.ARM_64,
+            memory_size=size.memory_mb,
+            timeout=Duration.seconds(size.timeout_seconds),
+            role=self.role,
+            log_group=logs,
+            logging_format=lambda_.LoggingFormat.JSON,
+            environment=dict(environment),
+            **_placed_in(network),
+        )
+        accept(
+            self.function,
+            "L1",
+            because="the packages are locked, compiled and tested for this version of Python",
+        )
+
+    def may(self, actions: Sequence[str], resources: Sequence[str]) -> None:
+        """Allow the function's code ``actions`` on ``resources``."""
+        self.role.add_to_policy(
+            iam.PolicyStatement(actions=list(actions), resources=list(resources))
+        )
+
+    def _may_join_network(self) -> None:
+        """Let Lambda make the function's network interfaces, and keep the function's code from it.
+
+        See "Security best practice" in the Lambda developer guide, "Giving functions access to
+        resources in an Amazon VPC".
+        """
+        self.may(INTERFACE_ACTIONS, ["*"])
+        own_code = Stack.of(self).format_arn(
+            service="lambda", resource=f"function:{self.function_name}"
+        )
+        self.role.add_to_policy(
+            iam.PolicyStatement(
+                effect=iam.Effect.DENY,
+                actions=INTERFACE_ACTIONS,
+                resources=["*"],
+                conditions={"ArnEquals": {"lambda:SourceFunctionArn": own_code}},
+            )
+        )
+        accept(
+            self.role,
+            "IAM5[Resource::*]",
+            because="Lambda asks for these actions on all resources; the function's own code is "
+            "denied them by lambda:SourceFunctionArn",
+        )
+
+
+def _placed_in(network: Network | None) -> dict[str, Any]:
+    if network is None:
+        return {}
+    subnets = ec2.SubnetSelection(subnets=network.vpc.isolated_subnets)
+    return {"vpc": network.vpc, "vpc_subnets": subnets, "security_groups": [network.functions]}

@@ -1,0 +1,145 @@
+"""The functions of a site: what each one gets to know, and what each one may do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from constructs import Construct
+
+from infra.database import USER
+from infra.function import SiteFunction, Size
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from infra.database import Database
+    from infra.layer import Layer
+    from infra.network import Network
+    from infra.queue import SampleQueue
+    from infra.secret import SigningSecret
+    from infra.site import Site
+
+REQUEST_SECONDS = 29
+"""API Gateway gives a request up after 30 seconds."""
+COLLECTOR_SECONDS = 60
+
+SIZES = {
+    "api": Size(memory_mb=1024, timeout_seconds=REQUEST_SECONDS),
+    "events": Size(memory_mb=1024, timeout_seconds=REQUEST_SECONDS),
+    "ingest": Size(memory_mb=1024, timeout_seconds=REQUEST_SECONDS),
+    "metrics": Size(memory_mb=1769, timeout_seconds=REQUEST_SECONDS),
+    "collector": Size(memory_mb=1769, timeout_seconds=COLLECTOR_SECONDS),
+    "retention": Size(memory_mb=512, timeout_seconds=300),
+    "authorizer": Size(memory_mb=512, timeout_seconds=10),
+}
+
+
+class Functions(Construct):
+    """All functions but ``migrate``, which has to have run before any of these is changed."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        name: str,
+        *,
+        site: Site,
+        layer: Layer,
+        network: Network,
+        database: Database,
+        samples: SampleQueue,
+        secret: SigningSecret,
+    ) -> None:
+        super().__init__(scope, name)
+        self._site = site
+        self._layer = layer
+        self._network = network
+        self._database = database
+        self._samples = samples
+        self.api = self._api()
+        self.events = self._events()
+        self.ingest = self._ingest()
+        self.metrics = self._metrics()
+        self.collector = self._collector()
+        self.retention = self._retention()
+        self.authorizer = self._authorizer(secret)
+
+    @property
+    def all(self) -> dict[str, SiteFunction]:
+        """The functions by name."""
+        return {name: getattr(self, name) for name in SIZES}
+
+    def _api(self) -> SiteFunction:
+        environment = self._cluster | self._queues | self._samples_kept
+        function = self._with_database("api", environment)
+        self._may_see_depth(function)
+        return function
+
+    def _events(self) -> SiteFunction:
+        return self._with_database("events", self._cluster)
+
+    def _ingest(self) -> SiteFunction:
+        function = self._function("ingest", self._queue)
+        function.may(["sqs:SendMessage"], [self._samples.queue.queue_arn])
+        return function
+
+    def _metrics(self) -> SiteFunction:
+        function = self._with_database("metrics", self._queues)
+        self._may_see_depth(function)
+        return function
+
+    def _collector(self) -> SiteFunction:
+        interval = {"COLLECT_INTERVAL_SECONDS": str(self._site.collector.interval_seconds)}
+        environment = self._cluster | self._queues | self._samples_kept | interval
+        function = self._with_database("collector", environment)
+        function.may(["sqs:ReceiveMessage", "sqs:DeleteMessage"], [self._samples.queue.queue_arn])
+        function.may(["sqs:SendMessage"], [self._samples.dead_letters.queue_arn])
+        return function
+
+    def _retention(self) -> SiteFunction:
+        audit = {"AUDIT_RETENTION_DAYS": str(self._site.retention.audit_days)}
+        return self._with_database("retention", self._samples_kept | audit)
+
+    def _authorizer(self, secret: SigningSecret) -> SiteFunction:
+        function = self._function("authorizer", {"AUTH_SECRET_ARN": secret.secret.secret_arn})
+        function.may(["secretsmanager:GetSecretValue"], [secret.secret.secret_arn])
+        return function
+
+    @property
+    def _cluster(self) -> dict[str, str]:
+        return {"CLUSTER_NAME": self._site.cluster_name}
+
+    @property
+    def _queue(self) -> dict[str, str]:
+        return {"SAMPLES_QUEUE_URL": self._samples.queue.queue_url}
+
+    @property
+    def _queues(self) -> dict[str, str]:
+        dead_letters = self._samples.dead_letters.queue_url
+        return {**self._queue, "SAMPLES_DEAD_LETTER_QUEUE_URL": dead_letters}
+
+    @property
+    def _samples_kept(self) -> dict[str, str]:
+        return {"METRICS_RETENTION_DAYS": str(self._site.retention.samples_days)}
+
+    def _may_see_depth(self, function: SiteFunction) -> None:
+        queues = (self._samples.queue, self._samples.dead_letters)
+        function.may(["sqs:GetQueueAttributes"], [queue.queue_arn for queue in queues])
+
+    def _with_database(self, name: str, environment: Mapping[str, str]) -> SiteFunction:
+        known = {**environment, **self._database.environment}
+        function = self._function(name, known, network=self._network)
+        function.may(["rds-db:connect"], [self._database.user_arn(USER)])
+        return function
+
+    def _function(
+        self, name: str, environment: Mapping[str, str], *, network: Network | None = None
+    ) -> SiteFunction:
+        return SiteFunction(
+            self,
+            name,
+            site=self._site,
+            layer=self._layer,
+            size=SIZES[name],
+            environment=environment,
+            network=network,
+        )

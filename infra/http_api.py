@@ -1,0 +1,124 @@
+"""The HTTP API: the routes of ``hpcobs.http.routes``, the authorizer before them, a stage."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from aws_cdk import Duration
+from aws_cdk import aws_apigatewayv2 as apigateway
+from aws_cdk import aws_apigatewayv2_authorizers as authorizers
+from aws_cdk import aws_apigatewayv2_integrations as integrations
+from constructs import Construct
+
+from hpcobs.http.routes import DEFAULT_ROUTE, ROUTES
+from infra.findings import accept
+from infra.logs import log_group
+
+if TYPE_CHECKING:
+    from infra.functions import Functions
+    from infra.site import Site
+
+AUTHORIZER_CACHE_SECONDS = 60
+OPEN_REQUESTS_PER_SECOND = 20
+"""For each route that asks for no token: enough for probes and readers."""
+OPEN_BURST = 40
+
+# No header and no query is logged: a token could stand in them.
+ACCESS_LOG = {
+    "time": "$context.requestTime",
+    "request_id": "$context.requestId",
+    "ip": "$context.identity.sourceIp",
+    "subject": "$context.authorizer.subject",
+    "route": "$context.routeKey",
+    "path": "$context.path",
+    "status": "$context.status",
+    "bytes": "$context.responseLength",
+    "latency_ms": "$context.responseLatency",
+    "integration_latency_ms": "$context.integrationLatency",
+    "error": "$context.error.message",
+    "integration_error": "$context.integrationErrorMessage",
+    "authorizer_error": "$context.authorizer.error",
+}
+
+
+class HttpApi(Construct):
+    """The one part of a site that the public can reach."""
+
+    def __init__(self, scope: Construct, name: str, *, site: Site, functions: Functions) -> None:
+        super().__init__(scope, name)
+        self.api = apigateway.HttpApi(
+            self, "Api", api_name=site.stack_name, create_default_stage=False
+        )
+        self.access_log = log_group(
+            self, "AccessLog", site=site, path=f"/aws/vendedlogs/{site.stack_name}/access"
+        )
+        self._integrations = {
+            name: integrations.HttpLambdaIntegration(name, function.function)
+            for name, function in functions.all.items()
+        }
+        open_routes = self._add_routes(functions)
+        self._add_stage(site, open_routes)
+
+    def _add_routes(self, functions: Functions) -> dict[str, apigateway.HttpRoute]:
+        """Add the table's routes and ``$default``; those without an authorizer, by route key."""
+        authorizer = authorizers.HttpLambdaAuthorizer(
+            "Authorizer",
+            functions.authorizer.function,
+            response_types=[authorizers.HttpLambdaResponseType.SIMPLE],
+            identity_source=["$request.header.Authorization"],
+            results_cache_ttl=Duration.seconds(AUTHORIZER_CACHE_SECONDS),
+        )
+        open_routes = {}
+        for route in ROUTES:
+            method = apigateway.HttpMethod[route.method]
+            key = apigateway.HttpRouteKey.with_(route.path, method)
+            guard = authorizer if route.scope else None
+            added = self._add_route(route.key, key, route.function, guard)
+            if guard is None:
+                open_routes[route.key] = added
+        default = apigateway.HttpRouteKey.DEFAULT
+        open_routes[DEFAULT_ROUTE] = self._add_route(DEFAULT_ROUTE, default, "api", None)
+        for name, added in open_routes.items():
+            what = "answers 404 and 405" if name == DEFAULT_ROUTE else "is open by the contract"
+            accept(added, "APIG4", because=f"{name} {what}, and tells nothing of any job")
+        return open_routes
+
+    def _add_route(
+        self,
+        name: str,
+        key: apigateway.HttpRouteKey,
+        function: str,
+        guard: authorizers.HttpLambdaAuthorizer | None,
+    ) -> apigateway.HttpRoute:
+        return apigateway.HttpRoute(
+            self,
+            name,
+            http_api=self.api,
+            route_key=key,
+            integration=self._integrations[function],
+            authorizer=guard,
+        )
+
+    def _add_stage(self, site: Site, open_routes: dict[str, apigateway.HttpRoute]) -> None:
+        route_settings = {
+            "ThrottlingRateLimit": OPEN_REQUESTS_PER_SECOND,
+            "ThrottlingBurstLimit": OPEN_BURST,
+        }
+        stage = apigateway.CfnStage(
+            self,
+            "Stage",
+            api_id=self.api.api_id,
+            stage_name="$default",
+            auto_deploy=True,
+            default_route_settings=apigateway.CfnStage.RouteSettingsProperty(
+                throttling_rate_limit=site.gateway.requests_per_second,
+                throttling_burst_limit=site.gateway.burst,
+            ),
+            route_settings=dict.fromkeys(open_routes, route_settings),
+            access_log_settings=apigateway.CfnStage.AccessLogSettingsProperty(
+                destination_arn=self.access_log.log_group_arn, format=json.dumps(ACCESS_LOG)
+            ),
+        )
+        # A stage cannot limit a route that is not there yet.
+        stage.node.add_dependency(*open_routes.values())

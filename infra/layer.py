@@ -1,0 +1,89 @@
+"""The layer: ``hpcobs`` and the locked packages for Lambda's Python, and RDS's certificates."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+from uv import find_uv_bin
+
+from infra.bundling import built_code, copy_folder
+from infra.bytecode import VERSION, compile_folder
+from infra.paths import CERTIFICATES, LAYER, LAYER_LOCK
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PLATFORM = "aarch64-manylinux_2_34"
+"""Amazon Linux 2023 on Graviton; psycopg has no wheels for what is older."""
+
+CERTIFICATES_IN_LAYER = "/opt/certificates/rds.pem"
+BOTO_SERVICES = frozenset({"rds", "secretsmanager", "sqs"})
+"""The services whose descriptions are kept; botocore brings those of all others along, 25 MB."""
+
+# The programs name the interpreter of the machine that they were installed on.
+NOT_NEEDED = ("bin", "share", ".lock")
+
+
+class Layer(Construct):
+    """One layer for all functions."""
+
+    def __init__(self, scope: Construct, name: str) -> None:
+        super().__init__(scope, name)
+        recipe = f"{VERSION} {PLATFORM} {sorted(BOTO_SERVICES)}"
+        self.version = lambda_.LayerVersion(
+            self,
+            "Version",
+            description="hpcobs and the packages that it runs on",
+            compatible_architectures=[lambda_.Architecture.ARM_64],
+            compatible_runtimes=[lambda_.Runtime.PYTHON_3_13],
+            code=built_code(
+                source=LAYER,
+                made_from=(LAYER / "hpcobs", LAYER_LOCK, CERTIFICATES),
+                recipe=recipe,
+                build=build_layer,
+            ),
+        )
+
+
+def build_layer(folder: Path) -> None:
+    """Write what Lambda unpacks at ``/opt``."""
+    python = folder / "python"
+    _install(python)
+    _trim(python)
+    copy_folder(LAYER / "hpcobs", python / "hpcobs")
+    compile_folder(python, installed_at="/opt/python")
+    certificates = folder / "certificates"
+    certificates.mkdir()
+    shutil.copyfile(CERTIFICATES, certificates / CERTIFICATES.name)
+
+
+def _install(folder: Path) -> None:
+    subprocess.run(  # noqa: S603
+        [
+            find_uv_bin(), "pip", "install", "--quiet", "--link-mode", "copy",
+            "--target", str(folder),
+            "--python-platform", PLATFORM, "--python-version", VERSION,
+            "--only-binary", ":all:", "--no-deps", "--require-hashes",
+            "--requirement", str(LAYER_LOCK),
+        ],
+        check=True,
+        env={**os.environ, "UV_PYTHON_DOWNLOADS": "never"},
+    )  # fmt: skip
+
+
+def _trim(folder: Path) -> None:
+    for name in NOT_NEEDED:
+        path = folder / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    for data in ("botocore/data", "boto3/data"):
+        for service in (folder / data).iterdir():
+            if service.is_dir() and service.name not in BOTO_SERVICES:
+                shutil.rmtree(service)

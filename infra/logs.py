@@ -1,0 +1,22 @@
+"""Log groups that forget after the site's time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_cdk import RemovalPolicy
+from aws_cdk import aws_logs as logs
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+    from infra.site import Site
+
+
+def log_group(scope: Construct, name: str, *, site: Site, path: str) -> logs.LogGroup:
+    """A log group by its full name; it goes with the stack, or it would be in a new one's way."""
+    group = logs.LogGroup(scope, name, log_group_name=path, removal_policy=RemovalPolicy.DESTROY)
+    resource = group.node.default_child
+    assert isinstance(resource, logs.CfnLogGroup)
+    resource.retention_in_days = site.retention.logs_days
+    return group

@@ -1,0 +1,76 @@
+"""Migrations: ``migrate`` runs on each deployment, before the other functions are changed.
+
+It is called whenever its code or the layer changed. If it fails, CloudFormation rolls back: nothing
+else has been touched yet, and the migrations are one transaction. If something later fails, the
+earlier ``migrate`` is called again, and finds nothing to do: the schema stays expanded, and the
+earlier functions work with it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_cdk import CfnResource, Duration, Stack, triggers
+from constructs import Construct
+
+from infra.database import ADMINISTRATOR, USER
+from infra.function import SiteFunction, Size
+from infra.logs import log_group
+
+if TYPE_CHECKING:
+    from infra.database import Database
+    from infra.layer import Layer
+    from infra.network import Network
+    from infra.site import Site
+
+CALLER = "AWSCDK.TriggerCustomResourceProviderCustomResourceProvider"
+TIMEOUT_SECONDS = 600
+# The CDK's caller would try again, beside the first one, if it lost patience earlier.
+PATIENCE_SECONDS = TIMEOUT_SECONDS + 60
+
+
+class Migration(Construct):
+    """The function, and what calls it."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        name: str,
+        *,
+        site: Site,
+        layer: Layer,
+        network: Network,
+        database: Database,
+    ) -> None:
+        super().__init__(scope, name)
+        self.migrate = SiteFunction(
+            self,
+            "migrate",
+            site=site,
+            layer=layer,
+            size=Size(memory_mb=512, timeout_seconds=TIMEOUT_SECONDS),
+            environment={**database.environment, "DB_ADMIN_USER": ADMINISTRATOR},
+            network=network,
+        )
+        self.migrate.may(
+            ["rds-db:connect"], [database.user_arn(user) for user in (ADMINISTRATOR, USER)]
+        )
+        self._trigger = triggers.Trigger(
+            self,
+            "Run",
+            handler=self.migrate.function,
+            timeout=Duration.seconds(PATIENCE_SECONDS),
+            execute_after=[database, network],
+        )
+        self._settle_the_caller(site)
+
+    def before(self, construct: Construct) -> None:
+        """Leave this as it is until the migrations have been applied."""
+        self._trigger.execute_before(construct)
+
+    def _settle_the_caller(self, site: Site) -> None:
+        """Let the log group of the CDK's own function, which calls ours, forget as well."""
+        handler = Stack.of(self).node.find_child(CALLER).node.find_child("Handler")
+        assert isinstance(handler, CfnResource)
+        logs = log_group(self, "CallerLogs", site=site, path=f"/aws/lambda/{handler.ref}")
+        self._trigger.execute_after(logs)

@@ -1,0 +1,91 @@
+"""The site's network: private subnets without a way out, and the one endpoint that is needed.
+
+Functions reach the database and SQS. IAM tokens for the database are signed locally, and Lambda
+itself delivers logs, so neither needs an endpoint.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from infra.findings import accept
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aws_cdk.aws_sqs import IQueue
+
+    from infra.site import Site
+
+ZONES = 2
+POSTGRES_PORT = 5432
+QUEUE_ACTIONS = [
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+    "sqs:ReceiveMessage",
+    "sqs:SendMessage",
+]
+
+
+class Network(Construct):
+    """A VPC with two isolated subnets, and who may talk to whom in it."""
+
+    def __init__(
+        self, scope: Construct, name: str, *, site: Site, queues: Sequence[IQueue]
+    ) -> None:
+        super().__init__(scope, name)
+        self.vpc = ec2.Vpc(
+            self,
+            "Vpc",
+            ip_addresses=ec2.IpAddresses.cidr(site.network.cidr),
+            max_azs=ZONES,
+            nat_gateways=0,
+            create_internet_gateway=False,
+            restrict_default_security_group=False,
+            subnet_configuration=[
+                ec2.SubnetConfiguration(
+                    name="Isolated", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED
+                )
+            ],
+        )
+        accept(self.vpc, "VPC7", because="there is no route out of the VPC or into it")
+        self.functions = self._group("Functions", "The functions that use the database")
+        self.database = self._group("Database", "PostgreSQL")
+        self.functions.connections.allow_to(
+            self.database, ec2.Port.tcp(POSTGRES_PORT), "PostgreSQL over TLS"
+        )
+        self._queue_endpoint(site, queues)
+
+    def _group(self, name: str, description: str) -> ec2.SecurityGroup:
+        return ec2.SecurityGroup(
+            self, name, vpc=self.vpc, description=description, allow_all_outbound=False
+        )
+
+    def _queue_endpoint(self, site: Site, queues: Sequence[IQueue]) -> None:
+        group = self._group("QueueEndpoint", "The way to SQS")
+        self.functions.connections.allow_to(group, ec2.Port.tcp(443), "SQS over TLS")
+        endpoint = ec2.InterfaceVpcEndpoint(
+            self,
+            "Queue",
+            vpc=self.vpc,
+            service=ec2.InterfaceVpcEndpointAwsService.SQS,
+            subnets=self._endpoint_subnets(multi_az=site.database.multi_az),
+            security_groups=[group],
+            open=False,
+        )
+        endpoint.add_to_policy(
+            iam.PolicyStatement(
+                principals=[iam.AnyPrincipal()],
+                actions=QUEUE_ACTIONS,
+                resources=[queue.queue_arn for queue in queues],
+            )
+        )
+
+    def _endpoint_subnets(self, *, multi_az: bool) -> ec2.SubnetSelection:
+        """An endpoint is paid by the zone: it is as available as the database, and no more."""
+        subnets = self.vpc.isolated_subnets
+        return ec2.SubnetSelection(subnets=subnets if multi_az else subnets[:1])

@@ -1,0 +1,113 @@
+"""A site as a stack: it only puts the constructs together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_cdk import CfnOutput, Environment, Fn, Stack, Tags
+
+from infra.alarms import Alarms
+from infra.budget import Budget
+from infra.database import Database
+from infra.functions import Functions
+from infra.http_api import HttpApi
+from infra.layer import Layer
+from infra.migration import Migration
+from infra.network import ZONES, Network
+from infra.queue import SampleQueue
+from infra.schedules import Schedules
+from infra.secret import SigningSecret
+from infra.topic import AlarmTopic
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+    from infra.site import Site
+
+
+class SiteStack(Stack):
+    """Everything of one site."""
+
+    def __init__(self, scope: Construct, *, site: Site) -> None:
+        super().__init__(
+            scope,
+            site.stack_name,
+            stack_name=site.stack_name,
+            description=f"hpcobs: HPC job observability, site {site.name}",
+            env=Environment(account=site.account, region=site.region),
+            termination_protection=site.database.deletion_protection,
+        )
+        self._site = site
+        self._secret = SigningSecret(self, "Signing")
+        self._samples = SampleQueue(self, "Samples")
+        self._layer = Layer(self, "Layer")
+        self._network = Network(
+            self, "Network", site=site, queues=[self._samples.queue, self._samples.dead_letters]
+        )
+        self._database = Database(self, "Database", site=site, network=self._network)
+        self._functions = self._add_functions()
+        self._http_api = HttpApi(self, "Gateway", site=site, functions=self._functions)
+        self._schedules = Schedules(self, "Schedules", functions=self._functions)
+        self._topic = AlarmTopic(self, "Alarms", site=site)
+        self._watch()
+        Budget(self, "Budget", site=site, topic=self._topic)
+        self._tell()
+        for key, value in (("project", "hpcobs"), ("site", site.name)):
+            Tags.of(self).add(key, value)
+
+    @property
+    def availability_zones(self) -> list[str]:
+        """The region's first zones, chosen on deployment: asking here would need an account."""
+        return [Fn.select(index, Fn.get_azs()) for index in range(ZONES)]
+
+    def _add_functions(self) -> Functions:
+        migration = Migration(
+            self,
+            "Migration",
+            site=self._site,
+            layer=self._layer,
+            network=self._network,
+            database=self._database,
+        )
+        self._migrate = migration.migrate
+        functions = Functions(
+            self,
+            "Functions",
+            site=self._site,
+            layer=self._layer,
+            network=self._network,
+            database=self._database,
+            samples=self._samples,
+            secret=self._secret,
+        )
+        migration.before(functions)
+        return functions
+
+    def _watch(self) -> None:
+        alarms = Alarms(self, "Watch", site=self._site, topic=self._topic)
+        for name, function in {**self._functions.all, "migrate": self._migrate}.items():
+            alarms.watch_function(name, function)
+        alarms.watch_collector(self._functions.collector)
+        alarms.watch_queue(self._samples.queue)
+        alarms.watch_letters("dead letters", self._samples.dead_letters)
+        alarms.watch_letters("schedules undelivered", self._schedules.undelivered)
+        alarms.watch_api(self._http_api)
+        alarms.watch_database(self._database)
+
+    def _tell(self) -> None:
+        url = self._http_api.api.api_endpoint
+        secret = self._secret.secret.secret_arn
+        read_secret = (
+            f"aws secretsmanager get-secret-value --region {self.region} --secret-id {secret} "
+            "--query SecretString --output text"
+        )
+        node_token = (
+            f'AUTH_SECRET="$({read_secret})" hpcobs token --scope events:write,samples:write '
+            "--node NODE"
+        )
+        for name, value, description in (
+            ("Url", url, "HPCOBS_URL for the forwarder, the hooks and the command line"),
+            ("NodeToken", node_token, "Makes the token of one node"),
+            ("AlarmTopic", self._topic.topic.topic_arn, "Alarms are told here"),
+        ):
+            CfnOutput(self, name, value=value, description=description)

@@ -1,0 +1,34 @@
+"""Where alarms are told, and who listens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_cdk import Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from constructs import Construct
+
+if TYPE_CHECKING:
+    from infra.site import Site
+
+TELLERS = ("cloudwatch.amazonaws.com", "budgets.amazonaws.com")
+
+
+class AlarmTopic(Construct):
+    """A topic that only this account's alarms and budgets may publish to, over TLS."""
+
+    def __init__(self, scope: Construct, name: str, *, site: Site) -> None:
+        super().__init__(scope, name)
+        self.topic = sns.Topic(self, "Topic", display_name=f"hpcobs {site.name}", enforce_ssl=True)
+        self.topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal(teller) for teller in TELLERS],
+                actions=["sns:Publish"],
+                resources=[self.topic.topic_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": Stack.of(self).account}},
+            )
+        )
+        for email in site.alarms.emails:
+            self.topic.add_subscription(subscriptions.EmailSubscription(email))

@@ -1,0 +1,67 @@
+"""Templates of the example site and of one that differs in every option; no layer is built here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from infra.site import Site, load_site
+from infra.synth import synthesize
+from tests.infra.template import Template
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def example() -> Site:
+    return load_site("example")
+
+
+@pytest.fixture(scope="session")
+def other() -> Site:
+    """A site that chooses what the example does not."""
+    return Site.model_validate(
+        {
+            "name": "other",
+            "account": "444455556666",
+            "region": "us-west-2",
+            "cluster_name": "big",
+            "network": {"cidr": "10.9.0.0/20"},
+            "database": {
+                "postgres": "18.6",
+                "instance_class": "db.r8g.large",
+                "storage_gb": 200,
+                "max_storage_gb": 1000,
+                "max_connections": 500,
+                "multi_az": True,
+                "backup_days": 30,
+                "deletion_protection": False,
+                "performance_insights": False,
+            },
+            "retention": {"samples_days": 30, "audit_days": 1000, "logs_days": 90},
+            "collector": {"interval_seconds": 15},
+            "gateway": {"requests_per_second": 1000, "burst": 2000},
+            "alarms": {
+                "emails": ["a@example.org", "b@example.org"],
+                "queue_age_minutes": 5,
+                "refusals": 7,
+                "monthly_budget_usd": 500,
+            },
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def template(example: Site, tmp_path_factory: pytest.TempPathFactory) -> Template:
+    return _template(example, tmp_path_factory.mktemp("example"))
+
+
+@pytest.fixture(scope="session")
+def other_template(other: Site, tmp_path_factory: pytest.TempPathFactory) -> Template:
+    return _template(other, tmp_path_factory.mktemp("other"))
+
+
+def _template(site: Site, out: Path) -> Template:
+    return Template(synthesize(site, out=out, build=False))

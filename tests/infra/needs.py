@@ -1,0 +1,190 @@
+"""What a function needs, read from the code: its settings, and its calls of AWS.
+
+From ``functions/NAME`` to the factories of ``bootstrap`` that it names, from there to the settings
+that they read, to the services that they make, and to the adapters' calls.
+"""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from typing import TYPE_CHECKING
+
+from infra.paths import FUNCTIONS, LAYER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HPCOBS = LAYER / "hpcobs"
+
+QUEUE_ACTIONS = {
+    "send_message": "sqs:SendMessage",
+    "receive_message": "sqs:ReceiveMessage",
+    "delete_message_batch": "sqs:DeleteMessage",
+    "change_message_visibility_batch": "sqs:ChangeMessageVisibility",
+    "get_queue_attributes": "sqs:GetQueueAttributes",
+}
+"""IAM knows no batches."""
+
+
+def settings_of(function: str) -> set[str]:
+    """The settings that the function's code may read."""
+    names = set(_settings_in(function))
+    for factory in _factories(function):
+        names |= _settings_read(factory)
+    return names
+
+
+def actions_of(function: str) -> set[str]:
+    """The actions that the function's code may call."""
+    factories = _factories(function)
+    actions = {
+        QUEUE_ACTIONS[call]
+        for factory in factories
+        for method in _queue_methods(factory)
+        for call in _client_calls(method)
+    }
+    if "_connections" in factories:
+        actions.add("rds-db:connect")
+    if "authenticator" in factories:
+        actions.add("secretsmanager:GetSecretValue")
+    return actions
+
+
+def services_used() -> set[str]:
+    """The services that the layer asks boto3 for."""
+    return {
+        call.args[0].value
+        for path in HPCOBS.rglob("*.py")
+        for call in _calls(ast.parse(path.read_text()))
+        if isinstance(call.func, ast.Attribute)
+        and ast.unparse(call.func) == "boto3.client"
+        and isinstance(call.args[0], ast.Constant)
+        and isinstance(call.args[0].value, str)
+    }
+
+
+def _function_trees(function: str) -> Iterator[ast.Module]:
+    for path in (FUNCTIONS / function).rglob("*.py"):
+        yield ast.parse(path.read_text())
+
+
+def _factories(function: str) -> set[str]:
+    """The factories that the function asks for, and those that these ask for in turn."""
+    asked = {
+        node.attr
+        for tree in _function_trees(function)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "bootstrap"
+    }
+    found: set[str] = set()
+    while asked:
+        name = asked.pop()
+        found.add(name)
+        asked |= _called(name) - found
+    return found
+
+
+@cache
+def _bootstrap() -> dict[str, ast.FunctionDef]:
+    tree = ast.parse((HPCOBS / "bootstrap.py").read_text())
+    factories = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    # On AWS the queue is SQS; what follows is for sites that have none.
+    queue = factories["queue"]
+    queue.body = [node for node in queue.body if isinstance(node, ast.If)]
+    return factories
+
+
+def _called(factory: str) -> set[str]:
+    names = {ast.unparse(call.func) for call in _calls(_bootstrap()[factory])}
+    return names & _bootstrap().keys()
+
+
+def _settings_in(function: str) -> Iterator[str]:
+    for tree in _function_trees(function):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and (
+                ast.unparse(node.value) == "bootstrap.settings()"
+            ):
+                yield node.attr
+
+
+def _settings_read(factory: str) -> set[str]:
+    """What a factory reads of the settings, and what those read whom it hands them over to."""
+    tree = _bootstrap()[factory]
+    read = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "settings()"
+    }
+    imported = _imports(tree)
+    for call in _calls(tree):
+        if "settings()" in [ast.unparse(argument) for argument in call.args]:
+            read |= _settings_in_module(imported[ast.unparse(call.func)])
+    return read
+
+
+def _settings_in_module(module: str) -> set[str]:
+    return {
+        node.attr
+        for node in ast.walk(_module(module))
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "settings"
+    }
+
+
+def _queue_methods(factory: str) -> set[str]:
+    """The queue's methods that a factory's services call."""
+    tree = _bootstrap()[factory]
+    methods = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "queue()"
+    }
+    imported = _imports(tree)
+    for call in _calls(tree):
+        if "queue()" in [ast.unparse(argument) for argument in call.args]:
+            methods |= _methods_called(imported[ast.unparse(call.func)], "self._queue")
+    return methods
+
+
+def _methods_called(module: str, on: str) -> set[str]:
+    return {
+        node.attr
+        for node in ast.walk(_module(module))
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == on
+    }
+
+
+def _client_calls(method: str) -> set[str]:
+    """The calls of SQS that a method of the adapter makes, by itself or by its own methods."""
+    methods = {
+        node.name: node
+        for node in ast.walk(_module("hpcobs.queue.sqs"))
+        if isinstance(node, ast.FunctionDef)
+    }
+    if method not in methods:
+        return set()
+    attributes = [node for node in ast.walk(methods[method]) if isinstance(node, ast.Attribute)]
+    calls = {node.attr for node in attributes if ast.unparse(node.value) == "self._client"}
+    for node in attributes:
+        if ast.unparse(node.value) == "self" and node.attr != "_client":
+            calls |= _client_calls(node.attr)
+    return calls
+
+
+def _module(name: str) -> ast.Module:
+    path = LAYER / (name.replace(".", "/") + ".py")
+    return ast.parse(path.read_text())
+
+
+def _imports(tree: ast.AST) -> dict[str, str]:
+    return {
+        alias.name: node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+    }
+
+
+def _calls(tree: ast.AST) -> Iterator[ast.Call]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.Call))

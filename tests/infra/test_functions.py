@@ -1,0 +1,119 @@
+"""The functions: their handlers are there, and they get to know what their code reads."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import pytest
+
+from infra.functions import SIZES
+from infra.paths import ROOT
+from tests.infra.needs import settings_of
+
+if TYPE_CHECKING:
+    from infra.site import Site
+    from tests.infra.template import Properties, Template
+
+FUNCTIONS = (*SIZES, "migrate")
+WITH_DATABASE = {"api", "events", "collector", "metrics", "retention", "migrate"}
+
+LEFT_AT_ITS_DEFAULT = {
+    "DATABASE_URL": "its parts are set",
+    "DB_MAX_CONNS": "one connection in a Lambda, whatever is set",
+    "DB_MIN_CONNS": "likewise",
+    "DB_MAX_CONN_LIFETIME_SECONDS": "there is no pool in a Lambda",
+    "DB_MAX_CONN_IDLE_SECONDS": "likewise",
+    "SCHEDULER_BACKEND": "slurm",
+    "AUTH_SECRET": "AUTH_SECRET_ARN is set",
+    "AUTH_ISSUER": "tokens of the site's own need none",
+    "AUTH_AUDIENCE": "likewise",
+}
+NOT_USED = {"ingest": {"SAMPLES_DEAD_LETTER_QUEUE_URL"}}
+"""``ingest`` only sends."""
+READ_BY_LIBPQ = {"PGSSLROOTCERT"}
+
+
+def _variables(template: Template, name: str) -> Properties:
+    variables: Properties = template.functions()[name]["Environment"]["Variables"]
+    return variables
+
+
+def test_all_functions_are_deployed(template: Template) -> None:
+    assert template.functions().keys() == set(FUNCTIONS)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_the_handler_can_be_imported_by_the_configured_string(
+    template: Template, name: str
+) -> None:
+    module, _, attribute = template.functions()[name]["Handler"].rpartition(".")
+    assert callable(getattr(import_module(module), attribute))
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_the_environment_has_what_the_code_reads_and_no_more(template: Template, name: str) -> None:
+    read = {setting.upper() for setting in settings_of(name)}
+    expected = read - LEFT_AT_ITS_DEFAULT.keys() - NOT_USED.get(name, set())
+    assert _variables(template, name).keys() - READ_BY_LIBPQ == expected
+
+
+def test_migrate_knows_both_users_of_the_database(template: Template) -> None:
+    variables = _variables(template, "migrate")
+    assert variables["DB_ADMIN_USER"] == template.one("RDS::DBInstance")["MasterUsername"]
+    assert variables["DB_USER"] == "hpcobs"
+
+
+@pytest.mark.parametrize("name", sorted(WITH_DATABASE))
+def test_the_database_is_reached_by_iam_and_its_certificate_is_checked(
+    template: Template, name: str
+) -> None:
+    variables = _variables(template, name)
+    assert variables["DB_HOST"]["Fn::GetAtt"][1] == "Endpoint.Address"
+    assert variables["DB_NAME"] == template.one("RDS::DBInstance")["DBName"]
+    assert variables["DB_IAM_AUTH"] == "true"
+    assert variables["PGSSLROOTCERT"] == "/opt/certificates/rds.pem"
+
+
+def test_the_site_s_choices_reach_the_functions(other_template: Template, other: Site) -> None:
+    collector = _variables(other_template, "collector")
+    assert collector["COLLECT_INTERVAL_SECONDS"] == "15"
+    assert collector["METRICS_RETENTION_DAYS"] == "30"
+    assert collector["CLUSTER_NAME"] == other.cluster_name
+    assert _variables(other_template, "retention")["AUDIT_RETENTION_DAYS"] == "1000"
+
+
+def test_only_functions_that_use_the_database_are_in_the_vpc(template: Template) -> None:
+    inside = {name for name, function in template.functions().items() if "VpcConfig" in function}
+    assert inside == WITH_DATABASE
+
+
+def test_they_run_on_arm64_with_the_layer_s_python(template: Template) -> None:
+    layer = template.one("Lambda::LayerVersion")
+    for function in template.functions().values():
+        assert function["Architectures"] == layer["CompatibleArchitectures"] == ["arm64"]
+        assert [function["Runtime"]] == layer["CompatibleRuntimes"] == ["python3.13"]
+        assert [template.referred(item) for item in function["Layers"]] == ["Layer/Version"]
+
+
+def test_a_request_is_given_up_before_the_gateway_does(template: Template) -> None:
+    for name in ("api", "events", "ingest", "metrics"):
+        assert template.functions()[name]["Timeout"] < 30
+    assert template.functions()["authorizer"]["Timeout"] <= 10
+
+
+def test_every_function_writes_to_a_log_group_that_forgets(
+    template: Template, other_template: Template
+) -> None:
+    for one, days in ((template, 30), (other_template, 90)):
+        groups = one.all("Logs::LogGroup")
+        assert {group["RetentionInDays"] for group in groups} == {days}
+        for name, function in one.functions().items():
+            group = one.referred(function["LoggingConfig"]["LogGroup"])
+            assert group.endswith(f"{name}/Logs")
+        assert "Migration/CallerLogs" in one.paths("Logs::LogGroup")
+
+
+def test_the_repository_holds_no_other_function(template: Template) -> None:
+    folders = {path.parent.name for path in (ROOT / "functions").glob("*/handler.py")}
+    assert folders <= template.functions().keys()

@@ -1,0 +1,110 @@
+"""The HTTP API: the contract's routes, each guarded as the contract says."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hpcobs.http.routes import DEFAULT_ROUTE, ROUTES
+
+if TYPE_CHECKING:
+    from tests.infra.template import Properties, Template
+
+OPEN = {"GET /v1/health", "GET /v1/docs", "GET /v1/openapi.json", DEFAULT_ROUTE}
+
+
+@pytest.fixture
+def routes(template: Template) -> dict[str, Properties]:
+    return {route["RouteKey"]: route for route in template.all("ApiGatewayV2::Route")}
+
+
+def test_the_routes_are_those_of_the_table(routes: dict[str, Properties]) -> None:
+    assert routes.keys() == {route.key for route in ROUTES} | {DEFAULT_ROUTE}
+
+
+def test_each_route_leads_to_its_function(
+    template: Template, routes: dict[str, Properties]
+) -> None:
+    expected = {route.key: route.function for route in ROUTES} | {DEFAULT_ROUTE: "api"}
+    for key, route in routes.items():
+        integration = template.resources[route["Target"]["Fn::Join"][1][1]["Ref"]]["Properties"]
+        function = template.referred(integration["IntegrationUri"])
+        assert function == f"Functions/{expected[key]}/Function"
+        assert integration["PayloadFormatVersion"] == "2.0"
+
+
+def test_every_route_is_authorised_but_those_that_the_contract_opens(
+    routes: dict[str, Properties],
+) -> None:
+    unguarded = {key for key, route in routes.items() if route["AuthorizationType"] == "NONE"}
+    assert unguarded == OPEN
+    for key in routes.keys() - OPEN:
+        assert routes[key]["AuthorizationType"] == "CUSTOM"
+        assert "AuthorizerId" in routes[key]
+
+
+def test_the_authorizer_s_answer_is_kept_for_a_minute_by_token(template: Template) -> None:
+    authorizer = template.one("ApiGatewayV2::Authorizer")
+    assert authorizer["IdentitySource"] == ["$request.header.Authorization"]
+    assert authorizer["AuthorizerResultTtlInSeconds"] == 60
+    assert authorizer["AuthorizerPayloadFormatVersion"] == "2.0"
+    assert authorizer["EnableSimpleResponses"] is True
+
+
+def test_the_gateway_may_call_the_functions_of_its_routes_only(template: Template) -> None:
+    called = {
+        template.referred(permission["FunctionName"])
+        for permission in template.all("Lambda::Permission")
+    }
+    functions = {route.function for route in ROUTES} | {"authorizer"}
+    assert called == {f"Functions/{name}/Function" for name in functions}
+    for permission in template.all("Lambda::Permission"):
+        assert {"Ref": _api(template)} in permission["SourceArn"]["Fn::Join"][1]
+
+
+def _api(template: Template) -> str:
+    (name,) = [
+        name
+        for name, resource in template.resources.items()
+        if resource["Type"] == "AWS::ApiGatewayV2::Api"
+    ]
+    return name
+
+
+def test_the_stage_limits_all_requests_and_open_routes_more(
+    template: Template, other_template: Template
+) -> None:
+    stage = other_template.one("ApiGatewayV2::Stage")
+    assert stage["DefaultRouteSettings"] == {
+        "ThrottlingRateLimit": 1000,
+        "ThrottlingBurstLimit": 2000,
+    }
+    stage = template.one("ApiGatewayV2::Stage")
+    assert stage["RouteSettings"].keys() == OPEN
+    for settings in stage["RouteSettings"].values():
+        assert (
+            settings["ThrottlingRateLimit"] < stage["DefaultRouteSettings"]["ThrottlingRateLimit"]
+        )
+
+
+def test_the_stage_waits_for_the_routes_that_it_limits(template: Template) -> None:
+    stage = template.resource("ApiGatewayV2::Stage")
+    waits_for = {name.removeprefix("Gateway/") for name in template.depends_on(stage)}
+    assert {key.replace("/", "--") for key in OPEN} <= waits_for
+
+
+def test_the_access_log_tells_who_and_what_but_no_token(template: Template) -> None:
+    settings = template.one("ApiGatewayV2::Stage")["AccessLogSettings"]
+    assert template.referred(settings["DestinationArn"]) == "Gateway/AccessLog"
+    written = set(re.findall(r"\$context\.([\w.]+)", settings["Format"]))
+    assert {"authorizer.subject", "routeKey", "status", "identity.sourceIp"} <= written
+    assert json.loads(settings["Format"]).keys() >= {"request_id", "latency_ms"}
+    assert not [name for name in written if "header" in name.lower() or "query" in name.lower()]
+
+
+def test_the_url_and_what_to_do_next_are_told(template: Template) -> None:
+    assert template.outputs["Url"]["Value"]["Fn::GetAtt"][1] == "ApiEndpoint"
+    assert "hpcobs token --scope" in json.dumps(template.outputs["NodeToken"]["Value"])

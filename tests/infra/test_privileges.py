@@ -1,0 +1,119 @@
+"""Each function may do exactly what its code does."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from infra.function import INTERFACE_ACTIONS
+from infra.functions import SIZES
+from tests.infra.needs import actions_of
+from tests.infra.template import listed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.infra.template import Template
+
+FUNCTIONS = (*SIZES, "migrate")
+LOG_ACTIONS = {"logs:CreateLogStream", "logs:PutLogEvents"}
+
+
+def _allowed(template: Template, function: str) -> Iterator[tuple[str, str]]:
+    """Every action with the path, or the text, of what it is allowed on."""
+    for statement in template.statements(function):
+        if statement["Effect"] == "Allow":
+            for action in listed(statement["Action"]):
+                for resource in listed(statement["Resource"]):
+                    yield action, _named(template, resource)
+
+
+def _named(template: Template, resource: object) -> str:
+    if isinstance(resource, dict) and resource.keys() & {"Ref", "Fn::GetAtt"}:
+        return template.referred(resource)
+    return resource if isinstance(resource, str) else json.dumps(resource)
+
+
+@pytest.mark.parametrize("function", SIZES)
+def test_a_function_s_actions_are_those_of_its_code(template: Template, function: str) -> None:
+    actions = {action for action, _ in _allowed(template, function)}
+    assert actions - LOG_ACTIONS - set(INTERFACE_ACTIONS) == actions_of(function)
+
+
+def test_queues_are_used_as_the_code_uses_them(template: Template) -> None:
+    used = {
+        (function, action.removeprefix("sqs:"), on)
+        for function in FUNCTIONS
+        for action, on in _allowed(template, function)
+        if action.startswith("sqs:")
+    }
+    samples, dead_letters = "Samples/Samples", "Samples/DeadLetters"
+    assert used == {
+        ("ingest", "SendMessage", samples),
+        ("collector", "ReceiveMessage", samples),
+        ("collector", "DeleteMessage", samples),
+        ("collector", "SendMessage", dead_letters),
+        ("api", "GetQueueAttributes", samples),
+        ("api", "GetQueueAttributes", dead_letters),
+        ("metrics", "GetQueueAttributes", samples),
+        ("metrics", "GetQueueAttributes", dead_letters),
+    }
+
+
+def test_only_migrate_may_log_in_as_the_administrator(template: Template) -> None:
+    administrator = template.one("RDS::DBInstance")["MasterUsername"]
+    for function in FUNCTIONS:
+        users = {
+            json.loads(on)["Fn::Join"][1][-1]
+            for action, on in _allowed(template, function)
+            if action == "rds-db:connect"
+        }
+        if function == "migrate":
+            assert users == {f"/{administrator}", "/hpcobs"}
+        else:
+            assert users <= {"/hpcobs"}
+
+
+def test_only_the_authorizer_reads_the_signing_key(template: Template) -> None:
+    readers = {
+        (function, on)
+        for function in FUNCTIONS
+        for action, on in _allowed(template, function)
+        if action.startswith("secretsmanager:")
+    }
+    assert readers == {("authorizer", "Signing/Key")}
+
+
+def test_each_function_writes_to_its_own_log_group(template: Template) -> None:
+    for function in FUNCTIONS:
+        logs = {on for action, on in _allowed(template, function) if action in LOG_ACTIONS}
+        assert {log.removesuffix("/Logs").rpartition("/")[2] for log in logs} == {function}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_all_resources_stand_only_where_lambda_asks_for_it(
+    template: Template, function: str
+) -> None:
+    on_all = {action for action, on in _allowed(template, function) if on == "*"}
+    in_vpc = "VpcConfig" in template.functions()[function]
+    assert on_all == (set(INTERFACE_ACTIONS) if in_vpc else set())
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_s_own_code_cannot_touch_network_interfaces(
+    template: Template, function: str
+) -> None:
+    if "VpcConfig" not in template.functions()[function]:
+        return
+    (denial,) = [one for one in template.statements(function) if one["Effect"] == "Deny"]
+    assert denial["Action"] == INTERFACE_ACTIONS
+    own = denial["Condition"]["ArnEquals"]["lambda:SourceFunctionArn"]
+    assert own.endswith(f":function:{template.functions()[function]['FunctionName']}")
+
+
+def test_nobody_is_allowed_every_action(template: Template) -> None:
+    for policy in template.all("IAM::Policy"):
+        for statement in policy["PolicyDocument"]["Statement"]:
+            assert not [action for action in listed(statement["Action"]) if "*" in action]

@@ -1,0 +1,110 @@
+"""A site's file: what is right is taken, what is wrong is told in one line each."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from infra.paths import SITES
+from infra.site import Site, SiteError, load_site
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NEEDED = 'account = "111122223333"\nregion = "eu-central-1"\ncluster_name = "lab"\n'
+
+LOG_DAYS = (
+    "1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, "
+    "3288 or 3653"
+)
+EMAIL = r"'^[^@\s]+@[^@\s]+\.[^@\s]+$'"
+
+
+def _load(folder: Path, text: str) -> Site:
+    (folder / "lab.toml").write_text(text)
+    return load_site("lab", folder=folder)
+
+
+def test_the_example_says_what_is_taken_when_a_setting_is_left_out(tmp_path: Path) -> None:
+    example = load_site("example").model_dump(exclude={"name"})
+    assert _load(tmp_path, NEEDED).model_dump(exclude={"name"}) == example
+
+
+def test_the_example_shows_every_setting() -> None:
+    shown = set(re.findall(r"^(\w+) =", (SITES / "example.toml").read_text(), re.MULTILINE))
+    fields = {name for name, field in Site.model_fields.items() if name != "name"}
+    options = {
+        option
+        for name in fields
+        if hasattr(section := Site.model_fields[name].default, "model_dump")
+        for option in section.model_dump()
+    }
+    sections = {"network", "database", "retention", "collector", "gateway", "alarms"}
+    assert shown == (fields - sections) | options
+
+
+def test_the_stack_is_named_after_the_file(tmp_path: Path) -> None:
+    assert _load(tmp_path, NEEDED).stack_name == "hpcobs-lab"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("account = ", "lab.toml: Invalid value (at end of document)"),
+        ('region = "eu-central-1"\ncluster_name = "lab"', "lab.toml: account: field required"),
+        (
+            NEEDED + '[database]\nstorage_gb = "20"',
+            "lab.toml: database.storage_gb: input should be a valid integer",
+        ),
+        (
+            NEEDED + "[database]\nstorage_gb = 100",
+            "lab.toml: database: max_storage_gb must be at least 10 % more than storage_gb",
+        ),
+        (
+            NEEDED + "[database]\nmulti_zone = true",
+            "lab.toml: database.multi_zone: extra inputs are not permitted",
+        ),
+        (
+            NEEDED + "[retention]\nlogs_days = 31",
+            f"lab.toml: retention.logs_days: input should be {LOG_DAYS}",
+        ),
+        (
+            NEEDED + '[alarms]\nemails = ["admins"]',
+            f"lab.toml: alarms.emails.0: string should match pattern {EMAIL}",
+        ),
+        (
+            NEEDED.replace("eu-central-1", "mars-north-1"),
+            "lab.toml: region: RDS's certificates for 'mars-north-1' are not in rds.pem",
+        ),
+    ],
+)
+def test_a_mistake_is_told_in_one_line_that_names_the_field(
+    tmp_path: Path, text: str, line: str
+) -> None:
+    with pytest.raises(SiteError) as caught:
+        _load(tmp_path, text)
+    assert str(caught.value) == line
+
+
+def test_several_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(SiteError) as caught:
+        _load(tmp_path, "")
+    assert str(caught.value).splitlines() == [
+        "lab.toml: account: field required",
+        "lab.toml: region: field required",
+        "lab.toml: cluster_name: field required",
+    ]
+
+
+def test_a_site_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
+    _load(tmp_path, NEEDED)
+    with pytest.raises(SiteError, match=r"^there is no mine\.toml in .*\(there is: lab\)$"):
+        load_site("mine", folder=tmp_path)
+
+
+def test_a_file_that_cannot_name_a_stack_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "My Lab.toml").write_text(NEEDED)
+    with pytest.raises(SiteError, match=r"^My Lab\.toml: name: string should match"):
+        load_site("My Lab", folder=tmp_path)

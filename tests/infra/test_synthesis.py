@@ -1,0 +1,123 @@
+"""Synthesis: offline, the same each time, and with no finding that is not explained."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from infra.paths import ROOT
+from infra.synth import AS_THE_COMMAND_LINE_DOES, WITHOUT_BUILDING, synthesize
+
+if TYPE_CHECKING:
+    from constructs import IConstruct
+
+    from infra.site import Site
+    from tests.infra.template import Template
+
+# The CDK always names a role's policy beside the role, though the one implies the other.
+IGNORED = "W3005"
+
+
+def _run(program: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a program of this Python's, with no account and no configuration to be found."""
+    kept = {name: os.environ[name] for name in ("HOME", "LAYER_PYTHON") if name in os.environ}
+    return subprocess.run(
+        [Path(sys.executable).with_name(program), *arguments],
+        cwd=ROOT,
+        env={**kept, "PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+
+
+def test_two_syntheses_give_the_same_template(template: Template, tmp_path: Path) -> None:
+    command = ("-m", "infra.synth", "--site", "example", "--template-only", "--out", str(tmp_path))
+    done = _run("python", *command, PYTHONHASHSEED="4711")
+    assert done.returncode == 0, done.stderr
+    path = tmp_path / template.path.name
+    assert done.stdout.startswith(f"{path} (")
+    assert path.read_text() == template.text
+
+
+def test_a_site_that_cannot_be_used_is_told_in_one_line() -> None:
+    done = _run("python", "-m", "infra.synth", "--site", "nowhere")
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == ["there is no nowhere.toml in sites/ (there is: example)"]
+
+
+def test_the_app_asks_for_a_site() -> None:
+    done = _run("python", "app.py")
+    assert done.returncode == 1
+    assert done.stderr.startswith("which site? cdk deploy -c site=NAME")
+
+
+def test_the_app_makes_the_same_template(template: Template, tmp_path: Path) -> None:
+    context = json.loads((ROOT / "cdk.json").read_text())["context"]
+    context |= AS_THE_COMMAND_LINE_DOES | WITHOUT_BUILDING | {"site": "example"}
+    done = _run("python", "app.py", CDK_CONTEXT_JSON=json.dumps(context), CDK_OUTDIR=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / template.path.name).read_text() == template.text
+
+
+def test_nothing_is_to_be_looked_up_in_an_account(template: Template) -> None:
+    manifest = json.loads((template.path.parent / "manifest.json").read_text())
+    assert "missing" not in manifest
+
+
+def test_cloudformation_s_linter_has_nothing_to_say(
+    template: Template, other_template: Template
+) -> None:
+    for one, region in ((template, "eu-central-1"), (other_template, "us-west-2")):
+        arguments = ("--regions", region, "--ignore-checks", IGNORED, "--template", str(one.path))
+        done = _run("cfn-lint", *arguments)
+        assert done.stdout == ""
+        assert done.returncode == 0, done.stderr
+
+
+def test_what_is_accepted_is_found_and_lies_within_the_stack(
+    example: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accepted = _accepted_while(monkeypatch, example, tmp_path)
+    found = _found(tmp_path)
+    assert {rule for _, rule, _ in accepted} == {rule for _, rule in found}
+    for path, rule, because in accepted:
+        assert path.count("/") >= 2, "accepted on its construct, not on the stack"
+        assert [where for where, what in found if what == rule and where.startswith(path)], (
+            f"nothing to accept: {rule} at {path}"
+        )
+        assert len(because.split()) > 4
+
+
+def _accepted_while(
+    monkeypatch: pytest.MonkeyPatch, site: Site, out: Path
+) -> list[tuple[str, str, str]]:
+    """Synthesize with every acknowledgement noted down instead of made."""
+    noted: list[tuple[str, str, str]] = []
+
+    def note(construct: IConstruct, rule: str, *, because: str) -> None:
+        noted.append((construct.node.path, rule, because))
+
+    for name, module in list(sys.modules.items()):
+        if name.startswith("infra.") and hasattr(module, "accept"):
+            monkeypatch.setattr(module, "accept", note)
+    with pytest.raises(RuntimeError, match="ValidationFailed"):
+        synthesize(site, out=out, build=False)
+    return noted
+
+
+def _found(out: Path) -> set[tuple[str, str]]:
+    """The path and the rule of every finding in the CDK's report."""
+    (report,) = json.loads((out / "validation-report.json").read_text())["pluginReports"]
+    return {
+        (construct["constructPath"], violation["ruleName"].removeprefix("AwsSolutions-"))
+        for violation in report["violations"]
+        for construct in violation["violatingConstructs"]
+    }
