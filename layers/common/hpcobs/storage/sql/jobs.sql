@@ -22,13 +22,12 @@ WITH created AS (
         statistics_since, ended_by, unmatched_end, scheduler_seen_at
     FROM jsonb_populate_record(NULL::jobs, %(job)s)
     ON CONFLICT (id) DO NOTHING
-    RETURNING *
+    RETURNING id, start_time
 ), noted AS (
     INSERT INTO job_audit_events (
         job_id, change_type, changed_by, source, correlation_id, job_snapshot
     )
-    SELECT id, %(change_type)s, %(changed_by)s, %(source)s, %(correlation_id)s,
-           jsonb_strip_nulls(to_jsonb(created))
+    SELECT id, %(change_type)s, %(changed_by)s, %(source)s, %(correlation_id)s, %(job)s
     FROM created
 ), placed AS (
     INSERT INTO job_nodes (job_id, node, start_time)
