@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from contextlib import suppress
 from functools import cache
@@ -21,6 +23,7 @@ from typing import TYPE_CHECKING, Self
 import psycopg
 
 from hpcobs_local import unprivileged
+from hpcobs_local.folder import PRIVATE, write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +32,7 @@ START_SECONDS = 30.0
 STOP_SECONDS = 3.0
 USER = "hpcobs"
 DATABASE = "hpcobs"
+UNFINISHED = "unfinished-"
 
 
 class PostgresError(RuntimeError):
@@ -105,12 +109,20 @@ class EmbeddedPostgres:
         self.stop()
 
     def _make(self) -> None:
+        """Make the data beside its place and move it there: a start may end in the middle of it."""
         self._folder.mkdir(parents=True, exist_ok=True)
         unprivileged.give(self._folder, self._data)
-        if not self._password.exists():
-            _write_secret(self._password, secrets.token_urlsafe(24))
-            unprivileged.give(self._password, self._data)
-        command = [str(binary("initdb")), f"--pgdata={self._data}", f"--username={USER}"]
+        for unfinished in self._folder.glob(f"{UNFINISHED}*"):
+            shutil.rmtree(unfinished, ignore_errors=True)
+        write(self._password, secrets.token_urlsafe(24), mode=PRIVATE)
+        unprivileged.give(self._password, self._data)
+        data = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=self._folder))
+        unprivileged.give(data, self._data)
+        self._initdb(data)
+        data.replace(self._data)
+
+    def _initdb(self, data: Path) -> None:
+        command = [str(binary("initdb")), f"--pgdata={data}", f"--username={USER}"]
         command += ["--auth=scram-sha-256", f"--pwfile={self._password}"]
         command += ["--encoding=UTF8", "--locale=C", "--no-instructions"]
         made = subprocess.run(
@@ -241,12 +253,6 @@ def _free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
-
-
-def _write_secret(path: Path, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
 
 
 def _last_line(text: str) -> str:

@@ -124,7 +124,7 @@ class Service:
         """Wait for what must come to pass."""
         deadline = time.monotonic() + seconds
         while not condition():
-            assert time.monotonic() < deadline, "it did not come to pass"
+            assert time.monotonic() < deadline, f"it did not come to pass: {self.output()}"
             time.sleep(0.05)
 
     def stop(self, number: int = signal.SIGINT) -> float:
