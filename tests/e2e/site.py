@@ -29,6 +29,17 @@ RUNNING = "1000"
 RUNS_SINCE = timedelta(seconds=60)
 
 
+def token_of(service: Service, node: str | None) -> str:
+    """A node's token, or the controller's, for the service's own secret."""
+    return tokens.issue(
+        (service.folder / "secret").read_text().strip(),
+        subject=f"node-{node}" if node else "controller",
+        scopes=("events:write", "samples:write") if node else ("events:write",),
+        expires_at=datetime.now(UTC) + timedelta(hours=1),
+        node=node,
+    )
+
+
 class Sent(NamedTuple):
     """A sample that was sent, as far as statistics go."""
 
@@ -102,23 +113,13 @@ class Site:
             ]
             yield hook.job_id, hook.node, hook.at, min(ends, default=datetime.now(UTC))
 
-    def token(self, node: str | None) -> str:
-        """A node's token, or the controller's."""
-        return tokens.issue(
-            (self.service.folder / "secret").read_text().strip(),
-            subject=f"node-{node}" if node else "controller",
-            scopes=("events:write", "samples:write") if node else ("events:write",),
-            expires_at=datetime.now(UTC) + timedelta(hours=1),
-            node=node,
-        )
-
     def post(self, path: str, body: Any, *, node: str | None = None, packed: bool = False) -> Any:
         """Post as a node or as the controller; the answer, which must be a success."""
         content = json.dumps(body).encode()
         headers = {"content-type": "application/json"}
         if packed:
             content, headers["content-encoding"] = gzip.compress(content), "gzip"
-        with self.service.client(self.token(node)) as client:
+        with self.service.client(token_of(self.service, node)) as client:
             response = client.post(path, content=content, headers=headers)
         assert response.is_success, response.text
         self.answers.append(response)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from tests.e2e.site import RUNNING, Sent, Site
+from tests.e2e.site import RUNNING, Sent, Site, token_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -226,7 +226,7 @@ def test_all_of_it_again_changes_nothing(replayed: Site) -> None:
 
 def test_a_node_speaks_for_itself_only(replayed: Site) -> None:
     hook = next(hook for hook in replayed.hooks if hook.node == "n2")
-    with replayed.service.client(replayed.token("n1")) as client:
+    with replayed.service.client(token_of(replayed.service, "n1")) as client:
         assert client.post(hook.path, json=hook.event).status_code == httpx.codes.FORBIDDEN
         batch = {"node": "n2", "batch_id": "5b0bd0f4-1f1c-4b11-9d3c-b2a3a2d1c001", "samples": []}
         assert client.post("/v1/samples", json=batch).status_code == httpx.codes.FORBIDDEN

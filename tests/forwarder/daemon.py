@@ -88,8 +88,10 @@ def environment() -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "PYTHONPATH": str(SOURCE)}
 
 
-def eventually(condition: Callable[[], object], seconds: float = 15) -> None:
+def eventually(
+    condition: Callable[[], object], seconds: float = 15, *, every: float = 0.02
+) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
+        time.sleep(every)

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from hpcobs_forwarder.clock import rfc3339
 from hpcobs_forwarder.controller.backfill import Backfill
 from hpcobs_forwarder.controller.commands import Commands, Sacct, run
 from hpcobs_forwarder.controller.slurm_token import SlurmToken
 from hpcobs_forwarder.controller.slurmrestd import Slurmrestd
-from hpcobs_forwarder.controller.source import SourceError
+from hpcobs_forwarder.controller.source import NoHistoryError, SourceError
 from hpcobs_forwarder.controller.sync import JOBS_AT_ONCE, ControllerWork
 from hpcobs_forwarder.sending.gateway import Gateway
 from tests.forwarder.fake_site import Reply, Site
@@ -40,11 +41,13 @@ class FakeSlurm:
     name = "fake"
 
     def __init__(self) -> None:
+        self.cluster_name: str | None = None
         self.now: list[dict[str, Any]] = []
         self.there: list[dict[str, Any]] = []
         self.past: list[dict[str, Any]] = []
         self.down = False
         self.no_accounting = False
+        self.accounting_down = False
         self.asked_since: list[float] = []
         self.asked_ids: list[str] = []
 
@@ -66,14 +69,17 @@ class FakeSlurm:
         return self.past
 
     def _check_accounting(self) -> None:
+        if self.accounting_down:
+            raise SourceError("slurmdbd is down")
         if self.no_accounting:
-            raise SourceError("Slurm accounting storage is disabled")
+            raise NoHistoryError("Slurm accounting storage is disabled")
 
 
 class Controller:
     def __init__(self, spool: Spool, health: Health, clock: FakeClock) -> None:
         self.slurm = FakeSlurm()
         self.spool, self.health, self.clock = spool, health, clock
+        self.configured_cluster: str | None = "lab"
         self.restart()
 
     def restart(self) -> None:
@@ -81,7 +87,8 @@ class Controller:
             self.slurm,
             Backfill(self.slurm, f"{self.spool.folder}/synchronised.json"),
             spool=self.spool,
-            cluster_name="lab",
+            cluster_name=self.configured_cluster,
+            fallback_cluster_name="from slurm.conf",
             health=self.health,
             clock=self.clock,
         )
@@ -99,7 +106,11 @@ class Controller:
 
     def told(self) -> dict[str, str]:
         """The states told in one pass, by job."""
-        return {one["job_id"]: one["state"] for body in self.tick() for one in body["jobs"]}
+        return {one["job_id"]: one["state"] for body in self.tick() for one in body.get("jobs", ())}
+
+    def lost(self, passes: int) -> list[dict[str, Any]]:
+        """The ends told in some passes, of jobs that are gone."""
+        return [body for _ in range(passes) for body in self.tick() if "final_state" in body]
 
 
 @pytest.fixture
@@ -190,6 +201,99 @@ def test_a_job_that_nobody_remembers_is_not_looked_up_for_ever(controller: Contr
         controller.tick()
 
     assert len(controller.slurm.asked_ids) == 20
+
+
+def test_a_job_that_nobody_remembers_ends_by_the_weakest_word(
+    controller: Controller, health: Health
+) -> None:
+    controller.slurm.now = [job(1, restart_count=2), job(2, "PENDING"), job(3)]
+    controller.tick()
+    seen_at = rfc3339(controller.clock.wall())
+    controller.tick()
+    controller.slurm.now = [job(3)]
+    assert controller.lost(19) == [], "accounting may be late, and so may the hooks' own word"
+
+    ended = {body.pop("job_id"): body for body in controller.lost(20)}
+
+    common = {"timestamp": seen_at, "cluster_name": "lab", "source": "epilog"}
+    assert ended == {
+        "1": {"final_state": "failed", "restart_count": 2, **common},
+        "2": {"final_state": "cancelled", **common},
+    }
+    assert health.value("jobs_lost_total") == 2
+
+
+def test_without_accounting_a_lost_job_ends_within_minutes(controller: Controller) -> None:
+    controller.slurm.no_accounting = True
+    controller.slurm.now = [job(1)]
+    controller.tick()
+    controller.slurm.now = []
+
+    assert [body["job_id"] for body in controller.lost(4)] == ["1"]
+
+
+def test_while_the_accounting_database_is_down_no_job_is_given_up(controller: Controller) -> None:
+    controller.slurm.now = [job(1)]
+    controller.tick()
+    controller.slurm.now, controller.slurm.accounting_down = [], True
+    assert controller.lost(100) == []
+    controller.slurm.accounting_down, controller.slurm.past = False, [job(1, "NODE_FAIL")]
+
+    assert controller.told() == {"1": "NODE_FAIL"}
+
+
+def test_a_job_that_was_lost_while_nobody_looked_is_missed_after_a_restart(
+    controller: Controller,
+) -> None:
+    controller.slurm.no_accounting = True
+    controller.slurm.now = [job(1), job(2, "PENDING")]
+    controller.tick()
+    controller.slurm.now = []
+    assert controller.lost(2) == []
+    controller.restart()
+
+    assert [body["job_id"] for body in controller.lost(2)] == ["1", "2"]
+    controller.restart()
+    assert controller.lost(10) == []
+
+
+def test_a_job_that_comes_back_is_not_lost(controller: Controller) -> None:
+    controller.slurm.now = [job(1)]
+    controller.tick()
+    controller.slurm.now = []
+    controller.lost(10)
+    controller.slurm.now = [job(1)]
+    controller.tick()
+    controller.slurm.now = []
+
+    assert controller.lost(15) == []
+
+
+@pytest.mark.parametrize(
+    "kept", ["", "{}", '{"observed": 1, "open": {"1": [1]}}', "[]", '{"observed": 1, "open": 3}']
+)
+def test_a_damaged_memory_of_the_last_pass_stops_nothing(
+    controller: Controller, spool: Spool, kept: str
+) -> None:
+    Path(f"{spool.folder}/synchronised.json").write_text(kept)
+    controller.slurm.now = [job(1)]
+    controller.restart()
+
+    assert controller.told() == {"1": "RUNNING"}
+
+
+@pytest.mark.parametrize(
+    ("configured", "slurms", "told"),
+    [("lab", "other", "lab"), (None, "other", "other"), (None, None, "from slurm.conf")],
+)
+def test_the_cluster_is_called_as_the_hooks_call_it(
+    controller: Controller, configured: str | None, slurms: str | None, told: str
+) -> None:
+    controller.configured_cluster, controller.slurm.cluster_name = configured, slurms
+    controller.restart()
+    controller.slurm.now = [job(1)]
+
+    assert [body["cluster_name"] for body in controller.tick()] == [told]
 
 
 def test_jobs_that_ended_while_nobody_looked_are_filled_in(controller: Controller) -> None:

@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 
     from hpcobs_forwarder.doctor.finding import Finding
 
+FINISHED = "/v1/events/job-finished"
 HEALTHY = Reply(200, '{"status": "healthy"}')
+
+
+def not_found(job_id: str) -> Reply:
+    return Reply(404, json.dumps({"error": "not_found", "details": {"job_id": job_id}}))
 
 
 def token(**claims: Any) -> str:
@@ -34,6 +39,7 @@ def token(**claims: Any) -> str:
 def config(tmp_path: Path, site: Site) -> Config:
     host(tmp_path)
     site.usual = HEALTHY
+    site.by_path[FINISHED] = not_found("0")
     (tmp_path / "spool").mkdir()
     config = Config(
         role="node",
@@ -43,6 +49,7 @@ def config(tmp_path: Path, site: Site) -> Config:
         node="n1",
         root=str(tmp_path),
         spool_max_mb=1,
+        cluster_name="lab",
     )
     give_token(config)
     return config
@@ -60,12 +67,12 @@ def bad(config: Config) -> list[Finding]:
     return [finding for finding in examine(config) if finding.level != "ok"]
 
 
-def record(config: Config, job_id: str) -> None:
+def record(config: Config, job_id: str, **fields: str) -> None:
     from pathlib import Path
 
     folder = Path(config.spool_dir, "jobs")
     folder.mkdir(exist_ok=True)
-    (folder / f"{job_id}.json").write_text(json.dumps({"job_id": job_id}))
+    (folder / f"{job_id}.json").write_text(json.dumps({"job_id": job_id, **fields}))
 
 
 def test_a_node_where_all_is_well_has_nothing_to_mend(
@@ -190,3 +197,50 @@ def test_gpus_that_cannot_be_read_are_noticed(config: Config) -> None:
 @pytest.mark.parametrize("text", ["", "opaque", "a.b", "a.!!.c", "e30.W10.c2ln"])
 def test_a_token_that_is_no_jwt_has_no_claims(text: str) -> None:
     assert claims_of(text) is None
+
+
+def test_a_cluster_that_is_not_the_sites_own_is_noticed(
+    tmp_path: Path, config: Config, site: Site
+) -> None:
+    V2Job(tmp_path, "job_7")
+    record(config, "7")
+    site.by_path[FINISHED] = not_found("lab.0")
+
+    (finding,) = bad(config)
+
+    assert "its jobs are called lab.<id>" in finding.text
+    assert "CLUSTER_NAME=lab" in finding.mend
+
+
+def test_a_cluster_without_a_name_is_noticed(tmp_path: Path, config: Config, site: Site) -> None:
+    V2Job(tmp_path, "job_7")
+    record(config, "7")
+
+    (finding,) = bad(config._replace(cluster_name=None))
+
+    assert "nothing here says what the cluster is called" in finding.text
+    assert "cluster_name" not in site.bodies(FINISHED)[0]
+
+
+def test_the_cluster_is_called_as_the_prolog_or_slurm_conf_say(
+    tmp_path: Path, config: Config, site: Site
+) -> None:
+    (tmp_path / "etc/slurm").mkdir(parents=True)
+    (tmp_path / "etc/slurm/slurm.conf").write_text("# ClusterName=no\n clustername = Frost # x\n")
+    bad(config._replace(cluster_name=None))
+    record(config, "7", cluster_name="summer")
+    bad(config._replace(cluster_name=None))
+
+    assert [body["cluster_name"] for body in site.bodies(FINISHED)] == ["frost", "summer"]
+
+
+def test_a_token_that_the_site_refuses_is_noticed(
+    tmp_path: Path, config: Config, site: Site
+) -> None:
+    V2Job(tmp_path, "job_7")
+    record(config, "7")
+    site.by_path[FINISHED] = Reply(401, '{"error": "unauthorized"}')
+
+    (finding,) = bad(config)
+
+    assert "refuses the token" in finding.text

@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from hpcobs_forwarder.clock import Clock, SystemClock
+from hpcobs_forwarder.cluster import name_in_slurm_conf
 from hpcobs_forwarder.config import NODE
 from hpcobs_forwarder.gpus.detection import gpu_readers
 from hpcobs_forwarder.health import Health
@@ -91,6 +92,7 @@ class Parts:
             BatchWriter(self.spool, self.config.node, self.clock),
             records=where.records,
             cluster_name=self.config.cluster_name,
+            fallback_cluster_name=name_in_slurm_conf(self.config.root),
             push_seconds=self.config.push_seconds,
             clock=self.clock,
         )

@@ -30,6 +30,7 @@ METRICS = {
     "last_pass_timestamp_seconds": Metric("gauge", "When the last pass ended."),
     "jobs": Metric("gauge", "Jobs seen in the last pass."),
     "reader_errors_total": Metric("counter", "Readings that failed.", "reader"),
+    "jobs_lost_total": Metric("counter", "Jobs gone from slurmctld whose end nobody knows."),
     "samples_read_total": Metric("counter", "Samples taken."),
     "samples_sent_total": Metric("counter", "Samples the site has accepted."),
     "samples_rejected_total": Metric("counter", "Samples the site has set aside."),

@@ -25,6 +25,7 @@ class NodeWork:
         *,
         records: Records,
         cluster_name: str | None,
+        fallback_cluster_name: str | None,
         push_seconds: float,
         clock: Clock,
     ) -> None:
@@ -33,6 +34,7 @@ class NodeWork:
         self._writer = writer
         self._records = records
         self._cluster_name = cluster_name
+        self._fallback_cluster_name = fallback_cluster_name
         self._push_seconds = push_seconds
         self._clock = clock
         self._push_at = clock.uptime() + random.uniform(0, push_seconds)  # noqa: S311 - no secret
@@ -51,8 +53,8 @@ class NodeWork:
         self._writer.seal(self.cluster_name())
 
     def cluster_name(self) -> str | None:
-        """The cluster as configured, else as the Prolog was told."""
+        """The cluster as configured, else as the Prolog was told, else as slurm.conf has it."""
         if self._cluster_name:
             return self._cluster_name
         names = (record.cluster_name for record in self._records.all())
-        return next(filter(None, names), None)
+        return next(filter(None, names), self._fallback_cluster_name)

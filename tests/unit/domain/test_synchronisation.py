@@ -37,6 +37,17 @@ def test_nothing_changes_what_the_controller_said_of_an_end() -> None:
     assert sync(ended, view("RUNNING", 80, start_time=at(0))).status is Status.SKIPPED
 
 
+def test_the_controllers_later_word_on_an_end_replaces_its_earlier() -> None:
+    too_soon = view("CANCELLED", 70, start_time=at(0), end_time=at(60), exit_code=0, signal=0)
+    told = view("CANCELLED", 71, start_time=at(0), end_time=at(60), exit_code=9, signal=0)
+    after = sync(too_soon, told)
+    assert after.change is ChangeType.CORRECTION
+    assert verdict(after.job) == (JobState.CANCELLED, 9, 0)
+    assert sync(after.job, too_soon).status is Status.SKIPPED
+    silent = view("CANCELLED", 99, start_time=at(0), end_time=at(60))
+    assert sync(after.job, silent).status is Status.SKIPPED
+
+
 def test_a_job_that_still_completes_is_not_opened_again() -> None:
     ended = finish(running_job(), finished(60)).job
     assert sync(ended, view("COMPLETING", 61, start_time=at(0))).status is Status.SKIPPED

@@ -10,13 +10,19 @@ from typing import TYPE_CHECKING, Any
 from hpcobs_forwarder.controller import history
 from hpcobs_forwarder.controller.jobs import job_of
 from hpcobs_forwarder.controller.nodes import node_of
-from hpcobs_forwarder.controller.source import SourceError, listed
+from hpcobs_forwarder.controller.source import (
+    NoHistoryError,
+    SourceError,
+    cluster_of,
+    listed,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _TIME_LIMIT_SECONDS = 60
 _IDS_AT_ONCE = 500
+_NO_HISTORY = ("accounting storage is disabled", "No such file or directory: 'sacct'")
 
 
 def run(command: list[str]) -> bytes:
@@ -53,6 +59,7 @@ class Commands:
         """``run`` runs a command."""
         self._run = run
         self._older = False
+        self.cluster_name: str | None = None
 
     def jobs(self) -> list[dict[str, Any]]:
         """All jobs in slurmctld's memory."""
@@ -61,6 +68,7 @@ class Commands:
             ["squeue", "--all", "--states=all", "--json"],
             "jobs",
         )
+        self.cluster_name = cluster_of(raw) or self.cluster_name
         return [job for job in map(job_of, raw) if job is not None]
 
     def nodes(self) -> list[dict[str, Any]]:
@@ -80,7 +88,7 @@ class Commands:
 
 
 class Sacct:
-    """The accounting database by ``sacct``."""
+    """The accounting database by ``sacct``; NoHistoryError where there is none."""
 
     def __init__(self, run: Callable[[list[str]], bytes] = run) -> None:
         """``run`` runs a command."""
@@ -99,5 +107,10 @@ class Sacct:
         return found
 
     def _ask(self, options: list[str]) -> list[dict[str, Any]]:
-        raw = _asked(["sacct", "--json", *options], "jobs", self._run)
+        try:
+            raw = _asked(["sacct", "--json", *options], "jobs", self._run)
+        except SourceError as error:
+            if any(words in str(error) for words in _NO_HISTORY):
+                raise NoHistoryError(str(error)) from error
+            raise
         return [job for job in map(history.job_of, raw) if job is not None]

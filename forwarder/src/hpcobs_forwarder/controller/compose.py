@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hpcobs_forwarder.cluster import name_in_slurm_conf
 from hpcobs_forwarder.controller.backfill import Backfill
 from hpcobs_forwarder.controller.commands import Commands, Sacct, run
 from hpcobs_forwarder.controller.slurm_token import SlurmToken
@@ -44,6 +45,7 @@ def controller_work(config: Config, spool: Spool, health: Health, clock: Clock) 
         Backfill(Sacct(), f"{spool.folder}/synchronised.json"),
         spool=spool,
         cluster_name=config.cluster_name,
+        fallback_cluster_name=name_in_slurm_conf(config.root),
         health=health,
         clock=clock,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpcobs_forwarder.controller.jobs import job_of
 from hpcobs_forwarder.controller.nodes import node_of
-from hpcobs_forwarder.controller.source import SourceError, listed
+from hpcobs_forwarder.controller.source import SourceError, cluster_of, listed
 from hpcobs_forwarder.sending.gateway import Answer, Gateway, GatewayError
 
 if TYPE_CHECKING:
@@ -33,10 +33,13 @@ class Slurmrestd:
         self._user = user
         self._fixed = version
         self._version = version
+        self.cluster_name: str | None = None
 
     def jobs(self) -> list[dict[str, Any]]:
         """All jobs in slurmctld's memory."""
-        return [job for job in map(job_of, self._list("jobs")) if job is not None]
+        raw = self._list("jobs")
+        self.cluster_name = cluster_of(raw) or self.cluster_name
+        return [job for job in map(job_of, raw) if job is not None]
 
     def nodes(self) -> list[dict[str, Any]]:
         """All nodes."""

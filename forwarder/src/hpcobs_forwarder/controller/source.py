@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from hpcobs_forwarder.controller.values import text
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -12,10 +14,16 @@ class SourceError(Exception):
     """Slurm did not answer, or not in a way that can be understood."""
 
 
+class NoHistoryError(SourceError):
+    """There is no accounting database."""
+
+
 class Source(Protocol):
     """What slurmctld knows now."""
 
     name: str
+    cluster_name: str | None
+    """What Slurm calls the cluster; None until it has told of a job."""
 
     def jobs(self) -> list[dict[str, Any]]:
         """All jobs in its memory, in the contract's words; SourceError."""
@@ -36,6 +44,11 @@ class History(Protocol):
     def jobs(self, ids: Sequence[str]) -> list[dict[str, Any]]:
         """The jobs with these ids; SourceError."""
         ...
+
+
+def cluster_of(raw_jobs: list[dict[str, Any]]) -> str | None:
+    """The cluster that Slurm's jobs say they are of."""
+    return next((text(job["cluster"]) for job in raw_jobs if text(job.get("cluster"))), None)
 
 
 def listed(answer: Any, key: str) -> list[dict[str, Any]]:

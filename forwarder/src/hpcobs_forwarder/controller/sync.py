@@ -39,6 +39,7 @@ class ControllerWork:
         *,
         spool: Spool,
         cluster_name: str | None,
+        fallback_cluster_name: str | None,
         health: Health,
         clock: Clock,
     ) -> None:
@@ -47,6 +48,7 @@ class ControllerWork:
         self._backfill = backfill
         self._spool = spool
         self._cluster_name = cluster_name
+        self._fallback_cluster_name = fallback_cluster_name
         self._health = health
         self._clock = clock
         self._changes = Changes()
@@ -64,6 +66,7 @@ class ControllerWork:
         changed_jobs = [*self._ended(jobs, observed), *self._changes.jobs(jobs)]
         try:
             self._write(changed_jobs, self._changes.nodes(nodes), observed)
+            self._write_lost(observed)
             self._backfill.passed(observed)
         except OSError as error:  # nothing counts as told: the next pass tries again
             self._failed("spool", error)
@@ -93,14 +96,38 @@ class ControllerWork:
         self, jobs: list[dict[str, Any]], nodes: list[dict[str, Any]], observed_at: str
     ) -> Iterator[dict[str, Any]]:
         """What is posted: the nodes with the first jobs."""
-        cluster = {"cluster_name": self._cluster_name} if self._cluster_name else {}
         for start in range(0, max(len(jobs), 1 if nodes else 0), JOBS_AT_ONCE):
             body = {
                 "observed_at": observed_at,
-                **cluster,
+                **self._cluster(),
                 "jobs": jobs[start : start + JOBS_AT_ONCE],
             }
             yield {**body, "nodes": nodes} if nodes and not start else body
+
+    def _write_lost(self, observed: float) -> None:
+        """Ends the jobs that left unseen, of which no one knows more, by the weakest word there is.
+
+        What a hook or slurmctld said or will say of the same job is believed before this.
+        """
+        for job_id, job in self._backfill.given_up().items():
+            _log.warning("job %s is gone from slurmctld, and nobody knows how it ended", job_id)
+            body: dict[str, Any] = {
+                "job_id": job_id,
+                "final_state": "cancelled" if job.pending else "failed",
+                "timestamp": rfc3339(job.seen_at),
+                **self._cluster(),
+                "source": "epilog",
+            }
+            if job.restart_count is not None:
+                body["restart_count"] = job.restart_count
+            path = f"{self._spool.events}/{int(observed * 1000):013d}-lost-{job_id}.finished.json"
+            write_whole(path, encode(body), sync=self._spool.sync)
+            self._health.add("jobs_lost_total")
+
+    def _cluster(self) -> dict[str, str]:
+        """The cluster as configured, else as Slurm calls it."""
+        name = self._cluster_name or self._source.cluster_name or self._fallback_cluster_name
+        return {"cluster_name": name} if name else {}
 
     def _failed(self, reader: str, error: Exception) -> None:
         """Counts every failure; says each kind once."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hpcobs_forwarder import __version__
 from hpcobs_forwarder.config import NODE
-from hpcobs_forwarder.doctor import node, site, slurm, spool
+from hpcobs_forwarder.doctor import cluster, node, site, slurm, spool
 from hpcobs_forwarder.doctor.finding import FAILURE, Finding
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def examine(config: Config) -> Iterator[Finding]:
         yield from slurm.examine(config)
     yield from spool.examine(config)
     yield from site.examine(config)
+    yield from cluster.examine(config)
 
 
 def _lines(finding: Finding) -> str:

@@ -56,9 +56,11 @@ def _next_run(job: Job, seen: Job) -> Outcome:
 
 
 def _after_end(job: Job, seen: Job) -> Outcome:
-    if not seen.state.is_terminal or job.ended_by is Authority.CONTROLLER_SYNC:
+    if not seen.state.is_terminal:
         return skipped(job, f"job has already ended ({job.state})")
     after = _believed(job, seen)
+    if job.ended_by is Authority.CONTROLLER_SYNC and not _said_otherwise(job, after):
+        return skipped(job, f"job has already ended ({job.state})")
     moved = after.statistics_since != job.statistics_since
     if verdict(after) == verdict(job):
         return updated(after, "end confirmed", recompute=moved)
@@ -68,6 +70,15 @@ def _after_end(job: Job, seen: Job) -> Outcome:
         change=ChangeType.CORRECTION,
         recompute=moved,
     )
+
+
+def _said_otherwise(job: Job, after: Job) -> bool:
+    """Whether the controller now tells another end: a cancelled job's exit code may come late."""
+    before, now = job.scheduler_seen_at, after.scheduler_seen_at
+    _, exit_code, _ = verdict(after)
+    if exit_code is None or before is None or now is None:
+        return False
+    return now > before and verdict(after) != verdict(job)
 
 
 def _believed(job: Job, seen: Job) -> Job:

@@ -1,0 +1,25 @@
+"""Tests on a real Slurm, where one is installed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.slurm.lab import missing
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slurm's jobs take their time, mostly asleep: they begin before all other tests."""
+    items.sort(key=lambda item: HERE not in item.path.parents)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where a test's service keeps its data."""
+    reason = missing()
+    if reason:
+        pytest.skip(f"no real Slurm: {reason}")
+    return tmp_path_factory.mktemp("slurm") / "data"

@@ -1,0 +1,241 @@
+"""hpcobs as a cluster installs it: the hooks, a forwarder on each node and beside slurmctld."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.e2e.site import token_of
+from tests.forwarder.trees import V2Job, host
+from tests.local.services import Service
+from tests.slurm.lab import CLUSTER, NODES, Slurm, free_ports, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ENVIRON = {"CLUSTER_NAME": CLUSTER, "COLLECT_INTERVAL_SECONDS": "1"}
+FORWARDER = Path(__file__).parents[2] / "forwarder"
+HOOKS = {
+    "Prolog": ("prolog", "node-$SLURMD_NODENAME"),
+    "Epilog": ("epilog", "node-$SLURMD_NODENAME"),
+    "PrologSlurmctld": ("prolog_slurmctld", "controller"),
+    "EpilogSlurmctld": ("epilog_slurmctld", "controller"),
+}
+WRAPPER = """\
+#!/bin/sh
+# Slurm gives its hooks no variables of ours, and both nodes are on one host.
+HPCOBS_CONFIG={etc}/{config}.conf
+export HPCOBS_CONFIG
+began=$(/bin/date +%s%N)
+{libexec}/{hook}
+status=$?
+echo "{hook} $SLURM_JOB_ID $status $(($(/bin/date +%s%N) - began))" >>{log}
+exit $status
+"""
+
+
+def public_python() -> str:
+    """An interpreter for all users: the virtual environment's may be in a closed folder."""
+    for path in (getattr(sys, "_base_executable", sys.executable), "/usr/bin/python3"):
+        try:
+            subprocess.run([path, "-c", ""], user="slurm", check=True, cwd="/")
+        except OSError:
+            continue
+        return str(path)
+    raise AssertionError("no Python that slurm may run")
+
+
+class Site:
+    """The parts of hpcobs on a cluster; all know the service by the same address."""
+
+    def __init__(self, slurm: Slurm, service: Service, *, url: str) -> None:
+        self.slurm = slurm
+        self.service = service
+        self.forwarders: dict[str, subprocess.Popen[bytes]] = {}
+        self._etc = slurm.folder / "etc"
+        self._url = url
+
+    def install(self) -> dict[str, Path]:
+        """Hooks, forwarder, spools; the hooks by their names in ``slurm.conf``."""
+        libexec = self.slurm.folder / "libexec"
+        shutil.copytree(FORWARDER / "slurm", libexec)
+        self._python = public_python()
+        self._program = libexec / "hpcobs-forwarder"
+        builder = [sys.executable, str(FORWARDER / "build_zipapp.py")]
+        subprocess.run(
+            [*builder, "--output", str(self._program)], check=True, stdout=subprocess.DEVNULL
+        )
+        self.calls = self.slurm.folder / "log/hooks"
+        self.calls.touch(0o666)
+        self.calls.chmod(0o666)
+        for node in NODES:
+            self.spool(f"node-{node}").mkdir()
+            host(self.root(node))
+        self.spool("controller").mkdir()
+        shutil.chown(self.spool("controller"), "slurm")
+        return {name: self._hook(hook, config) for name, (hook, config) in HOOKS.items()}
+
+    def _hook(self, hook: str, config: str) -> Path:
+        path = self.slurm.folder / "hooks" / hook
+        libexec = self.slurm.folder / "libexec"
+        path.write_text(
+            WRAPPER.format(etc=self._etc, config=config, libexec=libexec, hook=hook, log=self.calls)
+        )
+        path.chmod(0o755)
+        return path
+
+    def spool(self, name: str) -> Path:
+        """Where hooks and forwarder keep what waits."""
+        return self.slurm.folder / "spool" / name
+
+    def root(self, node: str) -> Path:
+        """What the node's forwarder takes for /: Slurm puts no cgroups on this machine."""
+        return self.slurm.folder / "roots" / node
+
+    def cgroup(self, node: str, job_id: str) -> V2Job:
+        """A cgroup such as Slurm would make for the job on this node."""
+        return V2Job(self.root(node), f"job_{job_id}", f"{node}_slurmstepd.scope")
+
+    def configure(self) -> None:
+        """Tokens and configuration for all; n2's hooks leave all sending to the forwarder."""
+        for node in NODES:
+            post = "yes" if node == NODES[0] else "no"
+            self._configure(f"node-{node}", node, HPCOBS_NODE=node, HPCOBS_HOOK_POST=post)
+        self.configure_controller()
+
+    def configure_controller(self, *, by_commands: bool = False) -> None:
+        """The controller's part: slurmctld is asked by slurmrestd, or by commands."""
+        rest = {
+            "SLURM_BASE_URL": self.slurm.rest_url,
+            "SLURM_AUTH_TOKEN_COMMAND": "/usr/bin/scontrol token lifespan=60",
+        }
+        self._configure("controller", None, owner="slurm", **({} if by_commands else rest))
+
+    def _configure(
+        self, name: str, node: str | None, *, owner: str = "root", **settings: str
+    ) -> None:
+        token = self._etc / f"{name}.token"
+        token.write_text(token_of(self.service, node) + "\n")
+        token.chmod(0o600)
+        shutil.chown(token, owner)
+        common = {
+            "HPCOBS_URL": self._url,
+            "HPCOBS_TOKEN_FILE": str(token),
+            "HPCOBS_SPOOL_DIR": str(self.spool(name)),
+            "HPCOBS_INTERVAL_SECONDS": "1",
+            "HPCOBS_PUSH_SECONDS": "1",
+        }
+        lines = [f"{key}={value}\n" for key, value in {**common, **settings}.items()]
+        (self._etc / f"{name}.conf").write_text("".join(lines))
+
+    def start_node_forwarders(self) -> None:
+        """One for each node, as root."""
+        for node in NODES:
+            self.start(f"node-{node}", "--sysfs-root", str(self.root(node)))
+
+    def start_controller(self) -> None:
+        """The controller role, as slurm."""
+        self.start("controller", "--role", "controller", user="slurm")
+
+    def command(self, name: str, *arguments: str) -> list[str]:
+        """The forwarder's command line with a configuration."""
+        config = str(self._etc / f"{name}.conf")
+        return [self._python, str(self._program), *arguments, "--config", config]
+
+    def environ(self) -> dict[str, str]:
+        """What a service manager would give: no more than where Slurm is."""
+        return {"PATH": os.environ["PATH"], "SLURM_CONF": str(self.slurm.conf)}
+
+    def start(self, name: str, *arguments: str, user: str = "root") -> None:
+        """Start a forwarder."""
+        with (self.slurm.folder / f"log/{name}.log").open("ab") as log:
+            self.forwarders[name] = subprocess.Popen(
+                self.command(name, *arguments),
+                env=self.environ(),
+                user=user,
+                group=user,
+                extra_groups=[],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+            )
+
+    def stop(self, name: str) -> None:
+        """End a forwarder as a service manager does."""
+        process = self.forwarders.pop(name)
+        process.terminate()
+        assert process.wait(10) == 0
+
+    def stop_all(self) -> None:
+        """End all forwarders, whatever state they are in."""
+        for process in self.forwarders.values():
+            process.kill()
+            process.wait(10)
+        self.forwarders.clear()
+
+    def doctor(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """What the doctor says."""
+        return subprocess.run(
+            self.command(name, "doctor", *arguments),
+            env=self.environ(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            cwd="/",
+        )
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        """The job as hpcobs knows it; empty if it does not."""
+        with self.service.client() as client:
+            response = client.get(f"/v1/jobs/{job_id}")
+        body: dict[str, Any] = response.json()
+        return body if response.is_success else {}
+
+    def state(self, job_id: str) -> str | None:
+        """The job's state in hpcobs."""
+        return self.job(job_id).get("state")
+
+    def wait_for(self, job_id: str, state: str, seconds: float = 60.0) -> dict[str, Any]:
+        """Wait until hpcobs has the job in ``state``; the job."""
+        until(lambda: self.state(job_id) == state, seconds)
+        return self.job(job_id)
+
+    def audit(self, job_id: str) -> list[dict[str, Any]]:
+        """The job's changes, oldest first."""
+        events: list[dict[str, Any]] = self.service.get(f"/v1/jobs/{job_id}/audit")["events"]
+        return sorted(events, key=lambda event: event["id"])
+
+    def waiting_events(self) -> int:
+        """How many events wait in all spools."""
+        return len(list(self.slurm.folder.glob("spool/*/events/*.json")))
+
+    def hook_calls(self) -> list[tuple[str, str, int, float]]:
+        """Each call of a hook: its name, the job, its exit status, its milliseconds."""
+        rows = [line.split() for line in self.calls.read_text().splitlines()]
+        return [(hook, job, int(status), int(ns) / 1e6) for hook, job, status, ns in rows]
+
+
+@contextmanager
+def installed(folder: Path, *, forgets_after_seconds: int = 60) -> Iterator[Site]:
+    """Slurm with a service, hooks and nodes' forwarders; the controller role is not started."""
+    (port,) = free_ports(1)
+    service = Service(folder, "--no-simulate", "--port", str(port), environ=ENVIRON)
+    slurm = Slurm(forgets_after_seconds=forgets_after_seconds)
+    site = Site(slurm, service, url=f"http://127.0.0.1:{port}")
+    try:
+        with service:
+            slurm.configure(site.install())
+            site.configure()
+            slurm.start()
+            site.start_node_forwarders()
+            yield site
+    finally:
+        site.stop_all()
+        slurm.stop()

@@ -1,0 +1,124 @@
+"""A real Slurm while hpcobs, or a part of it, is away: no job is harmed, and nothing is lost."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.slurm.lab import NODES, until
+from tests.slurm.site import Site, installed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.timeout(240)
+
+FORGETS_AFTER_SECONDS = 3
+ENDS = {
+    "true": ("COMPLETED", "completed", 0),
+    "exit 3": ("FAILED", "failed", 3),
+    "exec sleep 300": ("CANCELLED", "cancelled", 0),
+}
+
+
+@pytest.fixture(scope="module")
+def site(folder: Path) -> Iterator[Site]:
+    """A controller that soon forgets, and is asked by Slurm's commands."""
+    with installed(folder, forgets_after_seconds=FORGETS_AFTER_SECONDS) as site:
+        site.configure_controller(by_commands=True)
+        site.start_controller()
+        yield site
+
+
+@pytest.fixture(scope="module")
+def waiting(site: Site) -> str:
+    """A job that waits for ever."""
+    job_id = site.slurm.submit("true", "--hold")
+    site.wait_for(job_id, "pending")
+    return job_id
+
+
+@pytest.fixture(scope="module")
+def running(site: Site) -> str:
+    """A job that runs for ever, on both nodes."""
+    job_id = site.slurm.submit("exec sleep 600", "-N2")
+    site.wait_for(job_id, "running")
+    return job_id
+
+
+@pytest.fixture(scope="module")
+def unseen(
+    site: Site,
+    waiting: str,  # noqa: ARG001 - they begin before
+    running: str,  # noqa: ARG001
+) -> dict[str, str]:
+    """Jobs that began and ended while the service was away; their ids by their scripts."""
+    site.service.stop()
+    slurm = site.slurm
+    ids = {script: slurm.submit(script) for script in ENDS}
+    slurm.wait_for(ids["exec sleep 300"], "RUNNING")
+    slurm.cancel(ids["exec sleep 300"])
+    for script, (raw_state, _, _) in ENDS.items():
+        slurm.wait_for(ids[script], raw_state, "")
+    for job_id in ids.values():
+        until(partial(_epilogs_have_run, site, job_id))
+    return ids
+
+
+def _epilogs_have_run(site: Site, job_id: str) -> bool:
+    run = {hook for hook, of_job, *_ in site.hook_calls() if of_job == job_id}
+    return {"epilog", "epilog_slurmctld"} <= run
+
+
+def test_no_hook_fails_and_no_node_drains_while_the_service_is_away(
+    site: Site, unseen: dict[str, str]
+) -> None:
+    assert {status for _, _, status, _ in site.hook_calls()} == {0}
+    assert "DRAIN" not in site.slurm.control("show", "nodes")
+    assert site.waiting_events() >= 4 * len(unseen)
+
+
+def test_what_happened_meanwhile_is_filled_in_as_it_truly_was(
+    site: Site, unseen: dict[str, str]
+) -> None:
+    site.service.start()
+    for script, (raw_state, state, exit_code) in ENDS.items():
+        site.wait_for(unseen[script], state)
+        until(partial(_slurm_has_said, site, unseen[script], raw_state))
+        assert site.job(unseen[script])["scheduler"]["exit_code"] == exit_code
+    until(lambda: not site.waiting_events())
+
+
+def _slurm_has_said(site: Site, job_id: str, raw_state: str) -> bool:
+    return bool(site.job(job_id)["scheduler"].get("raw_state") == raw_state)
+
+
+@pytest.mark.usefixtures("unseen")
+def test_a_job_that_slurmctld_forgot_while_nobody_looked_does_not_wait_for_ever(
+    site: Site, waiting: str, running: str
+) -> None:
+    site.stop("controller")
+    site.slurm.cancel(waiting)
+    until(lambda: not site.slurm.job(waiting))
+    site.start_controller()
+
+    job = site.wait_for(waiting, "cancelled")
+
+    assert "raw_state" not in job["scheduler"], "Slurm never said so"
+    assert site.state(running) == "running"
+
+
+@pytest.mark.usefixtures("unseen")
+def test_jobs_of_a_controller_that_lost_its_memory_do_not_run_for_ever(
+    site: Site, running: str
+) -> None:
+    site.slurm.lose_all_jobs()
+
+    until(lambda: site.state(running) != "running", 60)
+
+    assert "end_time" in site.job(running)
+    assert {status for _, _, status, _ in site.hook_calls()} == {0}
+    until(lambda: site.slurm.idle_nodes() == len(NODES))
