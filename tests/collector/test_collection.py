@@ -45,6 +45,33 @@ def test_batches_in_any_order_and_three_times_count_once(site: Site, chance: ran
     assert site.queue.depth().visible == 0
 
 
+def test_a_sample_that_comes_twice_in_one_drain_counts_once(
+    site: Site, chance: random.Random
+) -> None:
+    site.start_jobs("1")
+    now = utc_now()
+    entries = [sample("1", now - timedelta(seconds=30 - n), chance) for n in range(20)]
+    site.post(site.sent.batch("n1", entries[:15]), site.sent.batch("n1", entries[5:]))
+    site.collect()
+    site.check("1")
+    assert site.counter("collector_duplicates") == 10
+
+
+def test_statistics_that_know_less_than_is_stored_cost_no_sample(
+    site: Site, chance: random.Random
+) -> None:
+    site.start_jobs("1")
+    now = utc_now()
+    entries = [sample("1", now - timedelta(seconds=30 - n), chance) for n in range(20)]
+    site.post(site.sent.batch("n1", entries[:15]))
+    site.collect()
+    site.query("UPDATE job_nodes SET last_sample_at = %s RETURNING 1", now - timedelta(hours=1))
+    site.post(site.sent.batch("n1", entries[5:]))
+    site.collect()
+    site.check("1")
+    assert site.queue.depth().dead == 0
+
+
 def test_two_collectors_at_the_same_time_count_everything_once(
     site: Site, chance: random.Random
 ) -> None:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
 
@@ -20,25 +21,6 @@ class Sample(NamedTuple):
     since the job's start on that node; None is "not read", never zero.
     """
 
-    job_id: str
-    timestamp: datetime
-    node: str
-    cpu_usage: float
-    memory_usage_mb: int
-    gpu_usage: float | None = None
-    memory_peak_mb: int | None = None
-    oom_kills: int | None = None
-    cpu_seconds_total: float | None = None
-    cpu_throttled_seconds_total: float | None = None
-    io_read_bytes_total: int | None = None
-    io_write_bytes_total: int | None = None
-
-
-class QueuedSample(NamedTuple):
-    """A sample as it came off the queue: its batch, its place there, then its fields."""
-
-    batch_id: str
-    position: int
     job_id: str
     timestamp: datetime
     node: str
@@ -66,6 +48,26 @@ class GpuSample(NamedTuple):
     memory_total_mb: int | None = None
     power_watts: float | None = None
     temperature_celsius: float | None = None
+
+
+class QueuedSample(NamedTuple):
+    """A sample as it came off the queue: its fields, its place in its batch, its GPUs."""
+
+    job_id: str
+    timestamp: datetime
+    cpu_usage: float
+    memory_usage_mb: int
+    gpu_usage: float | None
+    memory_peak_mb: int | None
+    oom_kills: int | None
+    cpu_seconds_total: float | None
+    cpu_throttled_seconds_total: float | None
+    io_read_bytes_total: int | None
+    io_write_bytes_total: int | None
+    node: str
+    batch_id: str = ""
+    position: int = 0
+    gpus: Sequence[GpuSample] = ()
 
 
 class HostReading(NamedTuple):

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from hpcobs.domain.queries import SeriesQuery
     from hpcobs.domain.samples import (
         GpuPoint,
-        GpuSample,
         HostReading,
         QueuedSample,
         RejectedSample,
@@ -43,7 +42,6 @@ class Drain:
     """Everything taken from the queue in one go, on its way into the database."""
 
     samples: list[QueuedSample]
-    gpus: list[GpuSample]
     hosts: list[HostReading]
     rejected: list[RejectedSample]
 

@@ -6,8 +6,10 @@ between comes again, and counts once because a sample's key is unique.
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -19,7 +21,7 @@ from hpcobs.service.drains import drain_of
 from hpcobs.wire.messages import MessageError, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from hpcobs.ports.clock import Clock
     from hpcobs.ports.queue import Message, SampleQueue
@@ -79,7 +81,8 @@ class Collection:
         report = CollectionReport()
         while True:
             began = self._clock()
-            self._pass(remaining_seconds, report)
+            with _no_search_for_cycles():
+                self._pass(remaining_seconds, report)
             took = (self._clock() - began).total_seconds()
             pause = max(0.0, self._rules.interval_seconds - took)
             if remaining_seconds() < pause + RESERVE_SECONDS:
@@ -150,3 +153,16 @@ class Collection:
                 self._write([one], report)
             return
         self._queue.delete(messages)
+
+
+@contextmanager
+def _no_search_for_cycles() -> Iterator[None]:
+    """Leave garbage to reference counts: rows by the thousand hold no cycles.
+
+    Looking for cycles among them again and again takes a fifth of the collector's time.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

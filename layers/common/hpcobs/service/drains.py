@@ -25,7 +25,7 @@ def drain_of(
     received: Iterable[tuple[Message, DecodedBatch]], window: SampleWindow, *, home_cluster: str
 ) -> Drain:
     """Everything that was received, sorted into what is stored and what is set aside."""
-    drain = Drain(samples=[], gpus=[], hosts=[], rejected=[])
+    drain = Drain(samples=[], hosts=[], rejected=[])
     hosts: dict[str, HostReading] = {}
     for message, batch in sorted(received, key=lambda pair: pair[0].sent_at):
         hosts[batch.node] = _host(batch, message.sent_at, hosts.get(batch.node))
@@ -51,18 +51,27 @@ def _host(batch: DecodedBatch, seen_at: datetime, before: HostReading | None) ->
 
 
 def _add_samples(drain: Drain, batch: DecodedBatch, window: SampleWindow, home: str) -> None:
-    """The hot path: an entry's fields go over as they are, in the order of the tables."""
-    batch_id, node, cluster = batch.batch_id, batch.node, batch.cluster_name
+    """The hot path: an entry's fields go over as they are."""
+    oldest, newest = window.oldest, window.newest
+    node, batch_id, cluster = batch.node, batch.batch_id, batch.cluster_name
+    at_home = scoped_id("", cluster=cluster, home_cluster=home) == ""
+    add, make = drain.samples.append, QueuedSample._make
     for position, entry in zip(batch.positions, batch.entries, strict=True):
-        at = entry.timestamp
-        if not window.oldest <= at <= window.newest:
+        if not oldest <= entry.timestamp <= newest:
             drain.rejected.append(_out_of_time(batch, position, entry, window))
             continue
-        job_id = scoped_id(entry.job_id, cluster=cluster, home_cluster=home)
-        _, _, *readings, gpus = astuple(entry)
-        drain.samples.append(QueuedSample(batch_id, position, job_id, at, node, *readings))
-        for gpu in gpus:
-            drain.gpus.append(GpuSample(job_id, at, node, *astuple(gpu)))
+        if not at_home:
+            entry.job_id = scoped_id(entry.job_id, cluster=cluster, home_cluster=home)
+        fields = astuple(entry)
+        gpus = _gpus(entry, node) if entry.gpus else ()
+        add(make((*fields[:-1], node, batch_id, position, gpus)))
+
+
+def _gpus(entry: SampleEntry, node: str) -> list[GpuSample]:
+    """A GPU counts once, even where its reading stands in a sample twice."""
+    job_id, at = entry.job_id, entry.timestamp
+    readings = {gpu.gpu_id: gpu for gpu in reversed(entry.gpus)}
+    return [GpuSample(job_id, at, node, *astuple(gpu)) for gpu in readings.values()]
 
 
 def _out_of_time(

@@ -1,39 +1,39 @@
 """The collector's way into the database: a whole drain in one transaction.
 
-Rows are copied into staging tables of the session; set-based statements then store what is new and
-add it, and nothing else, to the statistics. Jobs are locked in the order of their ids, so that two
-collectors never wait for each other in a circle.
+Samples that are certainly new are copied straight in (``fresh``). All others are staged, and
+set-based statements store what is new of them (``staging``). Only what is really stored is added to
+statistics. Jobs are locked in the order of their ids, so that two collectors never wait for each
+other in a circle.
 """
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
-from hpcobs.domain.samples import GpuSample, QueuedSample, RejectedSample, Stored
+from psycopg.errors import UniqueViolation
+
+from hpcobs.domain.samples import QueuedSample, Stored
+from hpcobs.storage.fresh import Routed, days_of, hold, route, store_fresh
 from hpcobs.storage.queries import load
 from hpcobs.storage.session import Session
+from hpcobs.storage.staging import merge, stage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
+    from collections.abc import Iterable, Sequence
+    from datetime import date, datetime
 
-    from hpcobs.domain.samples import HostReading, Sample
+    from hpcobs.domain.samples import HostReading, RejectedSample, Sample
     from hpcobs.ports.samples import Drain
     from hpcobs.storage.connections import Connection, Connections
     from hpcobs.storage.timings import OperationTimings
+
+logger = logging.getLogger(__name__)
 
 _SINK = load("sink")
 _REFRESH_JOBS = load("statistics")["refresh_jobs"]
 
 WAITING_BATCH = 5000
-
-_SAMPLE_TYPES = (
-    *("text", "int4", "text", "timestamptz", "text", "float8", "int8", "float8", "int8", "int8"),
-    *("float8", "float8", "int8", "int8"),
-)
-_GPU_TYPES = (
-    *("text", "timestamptz", "text", "text", "text", "float8", "int8", "int8", "float8", "float8"),
-)
 
 
 class PostgresSink:
@@ -44,9 +44,18 @@ class PostgresSink:
 
     def store(self, drain: Drain) -> Stored:
         """Write a drain in one transaction: each sample once, statistics from what is new."""
+        try:
+            return self._write(drain)
+        except UniqueViolation:
+            # A job's statistics told of an earlier latest sample than is stored.
+            logger.exception("samples taken for new ones were not; they are looked up")
+            return self._write(drain, look_up=True)
+
+    def _write(self, drain: Drain, *, look_up: bool = False) -> Stored:
         with self._session.operation("samples_store") as connection, connection.transaction():
-            _stage(connection, drain.samples, drain.gpus)
-            stored = _merge(connection) if drain.samples else Stored()
+            stored = Stored()
+            if drain.samples:
+                stored = _store(connection, drain.samples, look_up=look_up)
             _see_hosts(connection, drain.hosts)
             stored += Stored(rejected=_reject(connection, drain.rejected))
             _count(connection, stored)
@@ -57,7 +66,7 @@ class PostgresSink:
         with self._session.operation("samples_settle") as connection, connection.transaction():
             connection.execute(_SINK["stage"], prepare=False)
             taken = connection.execute(_SINK["take_waiting"], {"limit": WAITING_BATCH}).rowcount
-            stored = _merge(connection) if taken else Stored()
+            stored = _merge_staged(connection) if taken else Stored()
             late = {"before": give_up_before, "limit": WAITING_BATCH}
             stored += Stored(rejected=_number(connection, _SINK["give_up"], late))
             _count(connection, stored)
@@ -74,42 +83,44 @@ class PostgresSink:
 
 def add_one(connection: Connection, sample: Sample) -> bool:
     """Store a single sample of a job that the caller has locked; False if it was there."""
-    _stage(connection, [QueuedSample("", 0, *sample)], ())
-    stored = _merge(connection)
-    connection.execute(_SINK["clear"])
+    connection.execute(_SINK["stage"], prepare=False)
+    stage(connection, [QueuedSample(**sample._asdict())])
+    stored = _merge_staged(connection)
     _count(connection, stored)
     return stored.stored == 1
 
 
-def _stage(
-    connection: Connection, samples: Sequence[QueuedSample], gpus: Sequence[GpuSample]
-) -> None:
+def _store(connection: Connection, samples: Sequence[QueuedSample], *, look_up: bool) -> Stored:
     connection.execute(_SINK["stage"], prepare=False)
-    _copy(connection, _SINK["copy_samples"], _SAMPLE_TYPES, samples)
-    _copy(connection, _SINK["copy_gpus"], _GPU_TYPES, gpus)
+    jobs = hold(connection, {sample.job_id for sample in samples})
+    routed = Routed(others=list(samples)) if look_up else route(connection, samples, jobs)
+    # After the jobs' locks, as everywhere: making a partition locks others out as well.
+    _ensure_days(connection, days_of(routed))
+    stored = Stored(stored=len(samples) - len(routed.others))
+    changed = {job_id for job_id, _ in routed.fresh}
+    if routed.fresh:
+        store_fresh(connection, routed.fresh, jobs)
+    if routed.others:
+        stage(connection, routed.others)
+        merged, changed_by_merge = merge(connection, jobs)
+        stored += merged
+        changed |= changed_by_merge
+    connection.execute(_REFRESH_JOBS, {"ids": list(changed)})
+    return stored
 
 
-def _copy(
-    connection: Connection, statement: bytes, types: Sequence[str], rows: Sequence[Any]
-) -> None:
-    if not rows:
-        return
-    with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        copy.set_types(types)
-        for row in rows:
-            copy.write_row(row)
+def _merge_staged(connection: Connection) -> Stored:
+    """Store samples that are staged already."""
+    job_ids, days = connection.execute(_SINK["staged"]).fetchone() or ([], [])
+    jobs = hold(connection, job_ids)
+    _ensure_days(connection, days)
+    stored, changed = merge(connection, jobs)
+    connection.execute(_REFRESH_JOBS, {"ids": list(changed)})
+    return stored
 
 
-def _merge(connection: Connection) -> Stored:
-    """Bring what is staged into its tables."""
-    connection.execute(_SINK["ensure_days"])
-    connection.execute(_SINK["lock_jobs"])
-    waiting = _number(connection, _SINK["wait"])
-    row = connection.execute(_SINK["merge"]).fetchone()
-    inserted, known, job_ids = row or (0, 0, [])
-    connection.execute(_REFRESH_JOBS, {"ids": job_ids})
-    connection.execute(_SINK["merge_gpus"])
-    return Stored(stored=inserted, duplicates=known - inserted, waiting=waiting)
+def _ensure_days(connection: Connection, days: Iterable[date]) -> None:
+    connection.execute(_SINK["ensure_days"], {"days": list(days)})
 
 
 def _see_hosts(connection: Connection, hosts: Sequence[HostReading]) -> None:

@@ -1,10 +1,7 @@
 -- stage: make the session's staging tables; they are empty at the start of every transaction
 CREATE TEMPORARY TABLE IF NOT EXISTS staged_samples (
-    batch_id                     text,
-    position                     integer,
     job_id                       text COLLATE "C" NOT NULL,
     "timestamp"                  timestamptz NOT NULL,
-    node                         text COLLATE "C" NOT NULL,
     cpu_usage                    double precision NOT NULL,
     memory_usage_mb              bigint NOT NULL,
     gpu_usage                    double precision,
@@ -13,7 +10,10 @@ CREATE TEMPORARY TABLE IF NOT EXISTS staged_samples (
     cpu_seconds_total            double precision,
     cpu_throttled_seconds_total  double precision,
     io_read_bytes_total          bigint,
-    io_write_bytes_total         bigint
+    io_write_bytes_total         bigint,
+    node                         text COLLATE "C" NOT NULL,
+    batch_id                     text,
+    position                     integer
 ) ON COMMIT DELETE ROWS;
 CREATE TEMPORARY TABLE IF NOT EXISTS staged_gpus (
     job_id               text COLLATE "C" NOT NULL,
@@ -27,35 +27,78 @@ CREATE TEMPORARY TABLE IF NOT EXISTS staged_gpus (
     power_watts          double precision,
     temperature_celsius  double precision
 ) ON COMMIT DELETE ROWS;
+CREATE TEMPORARY TABLE IF NOT EXISTS staged_sums (
+    job_id               text COLLATE "C" NOT NULL,
+    node                 text COLLATE "C" NOT NULL,
+    start_time           timestamptz NOT NULL,
+    last_sample_at       timestamptz NOT NULL,
+    cpu_usage            double precision NOT NULL,
+    memory_usage_mb      bigint NOT NULL,
+    gpu_usage            double precision,
+    sample_count         bigint NOT NULL,
+    cpu_usage_sum        double precision NOT NULL,
+    cpu_usage_max        double precision NOT NULL,
+    memory_usage_mb_max  bigint NOT NULL,
+    gpu_sample_count     bigint NOT NULL,
+    gpu_usage_sum        double precision NOT NULL,
+    gpu_usage_max        double precision
+) ON COMMIT DELETE ROWS;
 CREATE TEMPORARY TABLE IF NOT EXISTS staged_jobs (
     id     text COLLATE "C" PRIMARY KEY,
     since  timestamptz NOT NULL
 ) ON COMMIT DELETE ROWS
 
 -- clear: empty the staging tables within a transaction that stages more than once
-TRUNCATE staged_samples, staged_gpus, staged_jobs
+TRUNCATE staged_samples, staged_gpus, staged_sums, staged_jobs
 
--- copy_samples: fill the staging table of samples
-COPY staged_samples FROM STDIN (FORMAT binary)
-
--- copy_gpus: fill the staging table of GPU readings
-COPY staged_gpus FROM STDIN (FORMAT binary)
-
--- ensure_days: make the partitions that the staged samples need
-SELECT ensure_day_partition(parent, day)
-FROM (SELECT DISTINCT ("timestamp" AT TIME ZONE 'UTC')::date AS day FROM staged_samples) AS days,
-     unnest(ARRAY['metric_samples', 'gpu_samples']) AS parent
-ORDER BY parent, day
-
--- lock_jobs: hold the jobs that the staged samples are of, always in the same order
-INSERT INTO staged_jobs (id, since)
-SELECT id, coalesce(statistics_since, '-infinity')
+-- lock_jobs: hold jobs, always in the same order; when they started, and where their run's statistics begin
+SELECT id, start_time, statistics_since
 FROM jobs
-WHERE id IN (SELECT job_id FROM staged_samples)
+WHERE id = ANY (%(ids)s::text[])
 ORDER BY id
 FOR NO KEY UPDATE
 
--- wait: put samples of unknown jobs aside until their job is known
+-- latest: the latest sample of each node of some jobs, within the current run
+SELECT job_id, node, last_sample_at
+FROM job_nodes
+WHERE job_id = ANY (%(ids)s::text[]) AND last_sample_at IS NOT NULL
+
+-- ensure_days: make the partitions of some days
+SELECT ensure_day_partition(parent, day)
+FROM unnest(%(days)s::date[]) AS day,
+     unnest(ARRAY['metric_samples', 'gpu_samples']) AS parent
+ORDER BY parent, day
+
+-- store_samples: store samples that are known to be new
+COPY metric_samples (
+    job_id, "timestamp", cpu_usage, memory_usage_mb, gpu_usage, memory_peak_mb, oom_kills,
+    cpu_seconds_total, cpu_throttled_seconds_total, io_read_bytes_total, io_write_bytes_total, node
+) FROM STDIN (FORMAT binary)
+
+-- store_gpus: store GPU readings that are known to be new
+COPY gpu_samples (
+    job_id, "timestamp", node, gpu_id, gpu_vendor, utilization_percent, memory_used_mb,
+    memory_total_mb, power_watts, temperature_celsius
+) FROM STDIN (FORMAT binary)
+
+-- copy_samples: stage samples that may be known already
+COPY staged_samples FROM STDIN (FORMAT binary)
+
+-- copy_gpus: stage GPU readings
+COPY staged_gpus FROM STDIN (FORMAT binary)
+
+-- copy_sums: stage what is to be added to the statistics of jobs' nodes
+COPY staged_sums FROM STDIN (FORMAT binary)
+
+-- staged: the jobs and the days of the staged samples
+SELECT ARRAY(SELECT DISTINCT job_id FROM staged_samples),
+       ARRAY(SELECT DISTINCT ("timestamp" AT TIME ZONE 'UTC')::date FROM staged_samples)
+
+-- know_jobs: note which jobs are known, for the statements that follow
+INSERT INTO staged_jobs (id, since)
+SELECT id, coalesce(statistics_since, '-infinity') FROM jobs WHERE id = ANY (%(ids)s::text[])
+
+-- wait: put samples of unknown jobs aside until their job is known; how many, of how many
 WITH gpus AS (
     SELECT job_id, "timestamp", node, jsonb_agg(to_jsonb(staged_gpus)) AS gpus
     FROM staged_gpus
@@ -72,9 +115,10 @@ WITH gpus AS (
     ON CONFLICT (job_id, "timestamp", node) DO NOTHING
     RETURNING 1
 )
-SELECT count(*) FROM waiting
+SELECT (SELECT count(*) FROM waiting),
+       (SELECT count(*) FROM staged_samples WHERE job_id NOT IN (SELECT id FROM staged_jobs))
 
--- merge: store what is new, and add it to the statistics of the jobs' nodes
+-- merge: store what is new of the staged samples, and stage its sums; how many of how many
 WITH inserted AS (
     INSERT INTO metric_samples (
         job_id, "timestamp", node, cpu_usage, memory_usage_mb, gpu_usage, memory_peak_mb, oom_kills,
@@ -102,51 +146,50 @@ WITH inserted AS (
     FROM of_run
     ORDER BY job_id, node, "timestamp" DESC
 ), added AS (
-    INSERT INTO job_nodes AS known (
-        job_id, node, start_time, last_sample_at, cpu_usage, memory_usage_mb, gpu_usage,
-        sample_count, cpu_usage_sum, cpu_usage_max, memory_usage_mb_max,
-        gpu_sample_count, gpu_usage_sum, gpu_usage_max
-    )
+    INSERT INTO staged_sums
     SELECT job_id, node, jobs.start_time, latest."timestamp", latest.cpu_usage,
            latest.memory_usage_mb, latest.gpu_usage, samples, cpu_sum, summed.cpu_max, memory_max,
            gpu_samples, gpu_sum, summed.gpu_max
     FROM summed JOIN latest USING (job_id, node) JOIN jobs ON jobs.id = job_id
-    ORDER BY job_id, node
-    ON CONFLICT (job_id, node) DO UPDATE
-    SET last_sample_at = greatest(known.last_sample_at, excluded.last_sample_at),
-        cpu_usage = CASE WHEN excluded.last_sample_at < known.last_sample_at
-                         THEN known.cpu_usage ELSE excluded.cpu_usage END,
-        memory_usage_mb = CASE WHEN excluded.last_sample_at < known.last_sample_at
-                               THEN known.memory_usage_mb ELSE excluded.memory_usage_mb END,
-        gpu_usage = CASE WHEN excluded.last_sample_at < known.last_sample_at
-                         THEN known.gpu_usage ELSE excluded.gpu_usage END,
-        sample_count = known.sample_count + excluded.sample_count,
-        cpu_usage_sum = known.cpu_usage_sum + excluded.cpu_usage_sum,
-        cpu_usage_max = greatest(known.cpu_usage_max, excluded.cpu_usage_max),
-        memory_usage_mb_max = greatest(known.memory_usage_mb_max, excluded.memory_usage_mb_max),
-        gpu_sample_count = known.gpu_sample_count + excluded.gpu_sample_count,
-        gpu_usage_sum = known.gpu_usage_sum + excluded.gpu_usage_sum,
-        gpu_usage_max = greatest(known.gpu_usage_max, excluded.gpu_usage_max)
-    RETURNING job_id
 )
 SELECT (SELECT count(*) FROM inserted),
-       (SELECT count(*) FROM staged_samples JOIN staged_jobs ON staged_jobs.id = job_id),
-       ARRAY(SELECT DISTINCT job_id FROM added)
+       (SELECT count(*) FROM staged_samples JOIN staged_jobs ON staged_jobs.id = job_id)
 
--- merge_gpus: store the GPU readings that are new, and keep the latest of each GPU
-WITH known AS (
-    SELECT staged_gpus.*, staged_jobs.since
-    FROM staged_gpus JOIN staged_jobs ON staged_jobs.id = job_id
-), inserted AS (
-    INSERT INTO gpu_samples (
-        job_id, "timestamp", node, gpu_id, gpu_vendor, utilization_percent, memory_used_mb,
-        memory_total_mb, power_watts, temperature_celsius
-    )
-    SELECT job_id, "timestamp", node, gpu_id, gpu_vendor, utilization_percent, memory_used_mb,
-           memory_total_mb, power_watts, temperature_celsius
-    FROM known
-    ON CONFLICT (job_id, "timestamp", node, gpu_id) DO NOTHING
+-- add_sums: add what is staged to the statistics of the jobs' nodes
+INSERT INTO job_nodes AS known (
+    job_id, node, start_time, last_sample_at, cpu_usage, memory_usage_mb, gpu_usage,
+    sample_count, cpu_usage_sum, cpu_usage_max, memory_usage_mb_max,
+    gpu_sample_count, gpu_usage_sum, gpu_usage_max
 )
+SELECT * FROM staged_sums ORDER BY job_id, node
+ON CONFLICT (job_id, node) DO UPDATE
+SET last_sample_at = greatest(known.last_sample_at, excluded.last_sample_at),
+    cpu_usage = CASE WHEN excluded.last_sample_at < known.last_sample_at
+                     THEN known.cpu_usage ELSE excluded.cpu_usage END,
+    memory_usage_mb = CASE WHEN excluded.last_sample_at < known.last_sample_at
+                           THEN known.memory_usage_mb ELSE excluded.memory_usage_mb END,
+    gpu_usage = CASE WHEN excluded.last_sample_at < known.last_sample_at
+                     THEN known.gpu_usage ELSE excluded.gpu_usage END,
+    sample_count = known.sample_count + excluded.sample_count,
+    cpu_usage_sum = known.cpu_usage_sum + excluded.cpu_usage_sum,
+    cpu_usage_max = greatest(known.cpu_usage_max, excluded.cpu_usage_max),
+    memory_usage_mb_max = greatest(known.memory_usage_mb_max, excluded.memory_usage_mb_max),
+    gpu_sample_count = known.gpu_sample_count + excluded.gpu_sample_count,
+    gpu_usage_sum = known.gpu_usage_sum + excluded.gpu_usage_sum,
+    gpu_usage_max = greatest(known.gpu_usage_max, excluded.gpu_usage_max)
+
+-- added_jobs: whose statistics were added to
+SELECT DISTINCT job_id FROM staged_sums
+
+-- merge_gpus: store the staged GPU readings that are new
+INSERT INTO gpu_samples (
+    job_id, "timestamp", node, gpu_id, gpu_vendor, utilization_percent, memory_used_mb,
+    memory_total_mb, power_watts, temperature_celsius
+)
+SELECT staged_gpus.* FROM staged_gpus JOIN staged_jobs ON staged_jobs.id = job_id
+ON CONFLICT (job_id, "timestamp", node, gpu_id) DO NOTHING
+
+-- see_gpus: keep the latest of the staged readings of each GPU
 INSERT INTO job_gpus AS latest (
     job_id, node, gpu_id, gpu_vendor, sampled_at, utilization_percent, memory_used_mb,
     memory_total_mb, power_watts, temperature_celsius
@@ -154,8 +197,7 @@ INSERT INTO job_gpus AS latest (
 SELECT DISTINCT ON (job_id, node, gpu_id)
        job_id, node, gpu_id, gpu_vendor, "timestamp", utilization_percent, memory_used_mb,
        memory_total_mb, power_watts, temperature_celsius
-FROM known
-WHERE "timestamp" >= since
+FROM staged_gpus JOIN staged_jobs ON staged_jobs.id = job_id AND "timestamp" >= since
 ORDER BY job_id, node, gpu_id, "timestamp" DESC
 ON CONFLICT (job_id, node, gpu_id) DO UPDATE
 SET gpu_vendor = excluded.gpu_vendor, sampled_at = excluded.sampled_at,
