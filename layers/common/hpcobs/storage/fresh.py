@@ -1,8 +1,8 @@
 """Samples that are known to be new go straight into their table; nearly all of them are.
 
 A sample that is later than all that is stored of its job on its node cannot be stored already.
-Nobody else adds samples to a job while the collector holds its lock, so such samples are copied with
-no look at what is there, and are added up here.
+While the collector holds a job's lock nobody else adds samples to it, so such samples are copied
+with no look at what is there, and are added up here.
 """
 
 from __future__ import annotations
