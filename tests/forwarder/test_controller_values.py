@@ -214,7 +214,7 @@ def test_a_nodes_flags_stand_behind_its_state() -> None:
         (4294967294, None),
         (4294967295, None),
         (18446744073709551614, None),
-        (65534, None),
+        (65534, 65534),
         (None, None),
         ("7", None),
         (True, None),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from hpcobs.domain.errors import JobNotFoundError
 from hpcobs.domain.events import FinishSource, JobFinished, JobStarted, StartSource
 from hpcobs.domain.jobs import GpuVendor
 from hpcobs.domain.states import JobState
@@ -46,7 +47,7 @@ def test_the_same_seed_gives_the_same_life_however_often_one_looks() -> None:
     calls = lived(often, 600, step=1)
     assert calls == lived(seldom, 600, step=60)
     assert calls != lived(other, 600)
-    assert often.jobs() == seldom.jobs()
+    assert often.list_jobs() == seldom.list_jobs()
 
 
 def test_every_kind_of_life_comes_up_within_minutes() -> None:
@@ -55,7 +56,7 @@ def test_every_kind_of_life_comes_up_within_minutes() -> None:
     restarts = 0
     for second in range(0, 900, 5):
         model.advance(at(second))
-        for job in model.jobs():
+        for job in model.list_jobs():
             raw_states[job.name or ""].add(job.raw_state)
             restarts = max(restarts, job.restart_count or 0)
     assert set(raw_states) == {recipe.name for recipe in RECIPES}
@@ -68,7 +69,7 @@ def test_every_kind_of_life_comes_up_within_minutes() -> None:
 def test_as_many_jobs_run_as_were_asked_for_and_some_wait() -> None:
     model = cluster()
     lived(model, 60)
-    states = Counter(job.state for job in model.jobs())
+    states = Counter(job.state for job in model.list_jobs())
     assert states[JobState.RUNNING] == 12
     assert states[JobState.PENDING] >= 1
 
@@ -83,8 +84,21 @@ def test_small_and_large_clusters_live_too(nodes: int, jobs: int) -> None:
 
 def test_it_is_a_source_of_jobs_like_a_real_controller() -> None:
     source: JobSource = cluster()
-    assert len(source.nodes()) == 8
-    assert source.jobs() == []
+    assert len(source.list_nodes()) == 8
+    assert source.list_jobs() == []
+    with pytest.raises(JobNotFoundError):
+        source.get_job("1")
+
+
+def test_a_job_is_told_alone_as_among_all_and_measured_on_each_of_its_nodes() -> None:
+    model = cluster(jobs=20)
+    lived(model, 60)
+    for job in model.list_jobs():
+        assert model.get_job(job.job_id) == job
+        samples = model.get_job_metrics(job.job_id)
+        runs = job.raw_state == "RUNNING"
+        assert {sample.node for sample in samples} == (set(job.nodes) if runs else set())
+        assert {sample.job_id for sample in samples} <= {job.job_id}
 
 
 def test_some_nodes_have_gpus_of_either_vendor() -> None:
@@ -129,7 +143,7 @@ def test_epilogs_take_a_cancellation_for_a_success_as_real_ones_do() -> None:
         for call in model.advance(at(second)):
             if isinstance(call, JobFinished) and call.source is FinishSource.EPILOG_SLURMCTLD:
                 told[call.job_id] = call
-        verdicts.update({job.job_id: job.raw_state for job in model.jobs()})
+        verdicts.update({job.job_id: job.raw_state for job in model.list_jobs()})
     for job_id, raw_state in verdicts.items():
         if raw_state in ("CANCELLED", "TIMEOUT"):
             assert told[job_id].final_state is JobState.COMPLETED
@@ -140,7 +154,7 @@ def test_epilogs_take_a_cancellation_for_a_success_as_real_ones_do() -> None:
 def test_array_tasks_share_an_array_whose_id_the_last_one_has() -> None:
     model = cluster()
     lived(model, 60)
-    tasks = [job for job in model.jobs() if job.array_job_id is not None]
+    tasks = [job for job in model.list_jobs() if job.array_job_id is not None]
     by_array: dict[str, dict[str, str]] = defaultdict(dict)
     for job in tasks:
         by_array[job.array_job_id or ""][job.array_task_id or ""] = job.job_id
@@ -162,7 +176,7 @@ def test_readings_stay_within_their_bounds_and_counters_only_grow() -> None:
     model = cluster()
     counters: dict[tuple[str, str], float] = {}
     for nodes in readings(model, 300):
-        restarted = {job.job_id for job in model.jobs() if job.restart_count}
+        restarted = {job.job_id for job in model.list_jobs() if job.restart_count}
         for reading in nodes:
             assert reading.host.memory_used_mb is not None
             assert reading.host.memory_used_mb <= (reading.host.memory_total_mb or 0)
@@ -181,7 +195,7 @@ def test_patterns_can_be_recognised() -> None:
     series: dict[str, list[tuple[float, int, float | None]]] = defaultdict(list)
     names: dict[str, str] = {}
     for nodes in readings(model, 400):
-        names.update({job.job_id: job.name or "" for job in model.jobs()})
+        names.update({job.job_id: job.name or "" for job in model.list_jobs()})
         for reading in nodes:
             for sample in reading.samples:
                 values = (sample.cpu_usage, sample.memory_usage_mb, sample.gpu_usage)
@@ -210,7 +224,7 @@ def test_a_gpu_reading_belongs_to_a_device_that_its_job_was_given() -> None:
 def test_the_controller_tells_of_nodes_by_what_is_given_on_them() -> None:
     model = cluster(jobs=0)
     model.advance(at(1))
-    assert {node.state for node in model.nodes()} == {"idle"}
+    assert {node.state for node in model.list_nodes()} == {"idle"}
     busy = cluster()
     lived(busy, 60)
-    assert {node.state for node in busy.nodes()} >= {"mixed"}
+    assert {node.state for node in busy.list_nodes()} >= {"mixed"}

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hpcobs.domain.first_heard import Origin
     from hpcobs.ports.queue import SampleQueue
     from hpcobs.service.collection import Collection
+    from hpcobs.service.following import Following
     from hpcobs.service.health import Health
     from hpcobs.service.ingestion import Ingestion
     from hpcobs.service.jobs import Jobs
@@ -144,7 +145,24 @@ def collection() -> Collection:
         interval_seconds=settings().collect_interval_seconds,
         retention_days=settings().metrics_retention_days,
     )
-    return Collection(queue(), PostgresSink(worker_connections(), timings()), rules)
+    sink = PostgresSink(worker_connections(), timings())
+    return Collection(queue(), sink, rules, following=following())
+
+
+@cache
+def following() -> Following | None:
+    """Slurm's controller, where it can be asked from here."""
+    base_url = settings().slurm_base_url
+    if base_url is None:
+        return None
+    from hpcobs.scheduler.slurm.client import SlurmrestdClient
+    from hpcobs.scheduler.slurm.source import SlurmJobSource
+    from hpcobs.service.following import Following
+
+    client = SlurmrestdClient(
+        base_url, token=settings().slurm_auth_token, version=settings().slurm_api_version
+    )
+    return Following(SlurmJobSource(client), job_events(), scheduler=settings().scheduler_backend)
 
 
 @cache
@@ -228,6 +246,7 @@ _FACTORIES = (
     jobs,
     ingestion,
     collection,
+    following,
     retention,
     scrape,
     deployment,

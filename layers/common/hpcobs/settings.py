@@ -41,6 +41,9 @@ class Settings(msgspec.Struct, frozen=True, rename="upper", kw_only=True):
     rollup_retention_days: Annotated[int, msgspec.Meta(ge=1, le=36500)] = 400
     audit_retention_days: Annotated[int, msgspec.Meta(ge=1, le=36500)] = 400
     scheduler_backend: Literal["slurm", "mock"] = "slurm"
+    slurm_base_url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^/\s]+")] | None = None
+    slurm_api_version: Annotated[str, msgspec.Meta(pattern=r"^v0\.0\.\d{2,3}$")] | None = None
+    slurm_auth_token: str | None = None
     cluster_name: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] = "cluster"
     auth_secret: Annotated[str, msgspec.Meta(min_length=32)] | None = None
     auth_secret_arn: str | None = None

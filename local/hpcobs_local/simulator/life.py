@@ -52,8 +52,8 @@ class Site:
     def sync(self, now: datetime) -> None:
         """Post the controller's view."""
         view = messages.syncs(
-            self._cluster.jobs(),
-            self._cluster.nodes(),
+            self._cluster.list_jobs(),
+            self._cluster.list_nodes(),
             observed_at=now,
             cluster_name=self._name,
         )

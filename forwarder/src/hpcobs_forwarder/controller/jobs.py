@@ -6,6 +6,7 @@ from typing import Any
 
 from hpcobs_forwarder.controller.values import (
     exit_of,
+    gres_gpus,
     number,
     positive,
     resources,
@@ -62,13 +63,19 @@ def job_of(raw: dict[str, Any]) -> dict[str, Any] | None:
             "signal": signal,
             "state_reason": text(raw.get("state_reason")),
             "time_limit_minutes": number(raw.get("time_limit")),
-            **allocation(resources(raw.get("tres_req_str")), resources(raw.get("tres_alloc_str"))),
+            **allocation(resources(raw.get("tres_req_str")), _given(raw)),
             "array_job_id": None if array_job_id is None else str(array_job_id),
             "array_task_id": _text_of(number(raw.get("array_task_id")) if array_job_id else None),
             "restart_count": number(raw.get("restart_cnt")),
             "extra": extra(positive(raw.get("het_job_id"))),
         }
     )
+
+
+def _given(raw: dict[str, Any]) -> dict[str, int]:
+    """What the job has. ``gres_detail`` tells of its GPUs where Slurm does not account for them."""
+    gpus = gres_gpus(raw.get("gres_detail"))
+    return {**({"gpus": gpus} if gpus else {}), **resources(raw.get("tres_alloc_str"))}
 
 
 def allocation(requested: dict[str, int], allocated: dict[str, int]) -> dict[str, int]:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from hpcobs_forwarder.controller.jobs import present
-from hpcobs_forwarder.controller.values import number, positive, resources, state, text
-
-_GPUS = re.compile(r"\bgpu(?::[^:,(]+)?:(\d+)")
-"""``gpu:2`` and ``gpu:a100:4(S:0-1)``."""
+from hpcobs_forwarder.controller.values import gres_gpus, number, positive, resources, state, text
 
 
 def node_of(raw: dict[str, Any]) -> dict[str, Any] | None:
@@ -33,5 +29,4 @@ def node_of(raw: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _gpus(raw: dict[str, Any]) -> int | None:
-    counted = sum(int(count) for count in _GPUS.findall(text(raw.get("gres"), None) or ""))
-    return counted or resources(raw.get("tres")).get("gpus")
+    return gres_gpus(raw.get("gres")) or resources(raw.get("tres")).get("gpus")

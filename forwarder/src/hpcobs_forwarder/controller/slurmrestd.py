@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 OLDEST, NEWEST = 36, 60
 """The versions looked for; those above today's newest cost a few requests at the start."""
 
-_OK, _UNAUTHORISED, _NOT_FOUND = 200, 401, 404
+_UNAUTHORISED, _NOT_FOUND = 401, 404
 
 
 class Slurmrestd:
@@ -66,7 +66,8 @@ class Slurmrestd:
 
     def _newest(self) -> str:
         for number in range(NEWEST, OLDEST - 1, -1):
-            if self._get(f"/slurm/v0.0.{number}/ping").status == _OK:
+            # A token that slurmctld refuses makes a 500 here, not a 404.
+            if self._get(f"/slurm/v0.0.{number}/ping").status != _NOT_FOUND:
                 return f"v0.0.{number}"
         raise SourceError(f"slurmrestd offers no API from v0.0.{OLDEST} to v0.0.{NEWEST}")
 

@@ -7,11 +7,12 @@ from typing import Any
 
 from hpcobs_forwarder.clock import rfc3339
 
-_NONE = frozenset({0xFFFFFFFE, 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFE, 0xFFFFFFFFFFFFFFFF, 0xFFFE, 0xFFFF})
-"""NO_VAL and INFINITE in 16, 32 and 64 bits (slurm.h)."""
+_NONE = frozenset({0xFFFFFFFE, 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFE, 0xFFFFFFFFFFFFFFFF})
+"""NO_VAL and INFINITE in 32 and 64 bits (slurm.h); what is read here is no narrower."""
 
 _BLANK = frozenset({"", "(null)", "None assigned", "Unknown", "N/A"})
 _SIZE = re.compile(r"([\d.]+)([KMGTP]?)")
+_GPUS = re.compile(r"\bgpu(?::[^:,(]+)?:(\d+)")
 _MEBIBYTES = {"K": 1 / 1024, "": 1.0, "M": 1.0, "G": 1024.0, "T": 1024.0**2, "P": 1024.0**3}
 
 
@@ -61,6 +62,12 @@ def exit_of(value: Any) -> tuple[int | None, int | None]:
         ) or 0
     status = number(value)
     return (None, None) if status is None else (status >> 8 & 0xFF, status & 0x7F)
+
+
+def gres_gpus(gres: Any) -> int:
+    """The GPUs in ``gpu:2`` and ``gpu:a100:4(S:0-1)``, or in a list of such texts."""
+    texts = gres if isinstance(gres, list) else [gres]
+    return sum(int(count) for one in texts for count in _GPUS.findall(text(one, None) or ""))
 
 
 def resources(tres: Any) -> dict[str, int]:

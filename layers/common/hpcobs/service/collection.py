@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hpcobs.ports.clock import Clock
     from hpcobs.ports.queue import Message, SampleQueue
     from hpcobs.ports.samples import SampleSink
+    from hpcobs.service.following import Following
     from hpcobs.wire.decoding import DecodedBatch
 
     Received = list[tuple[Message, DecodedBatch]]
@@ -56,6 +57,7 @@ class CollectionReport:
     buried: int = 0
     samples: Stored = field(default_factory=Stored)
     lag_seconds: float = 0.0
+    jobs_changed: int = 0
 
 
 class Collection:
@@ -67,12 +69,14 @@ class Collection:
         sink: SampleSink,
         rules: CollectionRules,
         *,
+        following: Following | None = None,
         clock: Clock = utc_now,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._queue = queue
         self._sink = sink
         self._rules = rules
+        self._following = following
         self._clock = clock
         self._sleep = sleep
 
@@ -91,6 +95,11 @@ class Collection:
 
     def _pass(self, remaining_seconds: Callable[[], float], report: CollectionReport) -> None:
         report.passes += 1
+        if self._following is not None:
+            # Before the samples: they may be of jobs that are only now heard of.
+            report.jobs_changed += self._following.run(
+                remaining_seconds, reserve_seconds=RESERVE_SECONDS * 2
+            )
         report.lag_seconds = 0.0
         while remaining_seconds() > RESERVE_SECONDS:
             received = self._receive(report)

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from hpcobs.domain.errors import InvalidInputError
-from hpcobs.http.models.hostlists import MAX_NODES, expanded
+from hpcobs.scheduler.hostlists import MAX_NODES, expanded
 
 MAX_TEXT = 255
 INT4_MAX = 2**31 - 1

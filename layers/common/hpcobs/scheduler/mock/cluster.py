@@ -15,15 +15,19 @@ from math import ceil
 from random import Random
 from typing import TYPE_CHECKING
 
+from hpcobs.domain.errors import JobNotFoundError
 from hpcobs.domain.events import JobFinished, JobStarted, SchedulerJob
 from hpcobs.domain.nodes import NodeReport
 from hpcobs.scheduler.mock.allocation import Allocations, suits
 from hpcobs.scheduler.mock.hardware import Machine, machines
 from hpcobs.scheduler.mock.jobs import MockJob, finishes, seen, starts
+from hpcobs.scheduler.mock.readings import Meters
 from hpcobs.scheduler.mock.workloads import RECIPES, REQUEUED, TIMEOUT, USERS, Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from hpcobs.domain.samples import Sample
 
 HookCall = JobStarted | JobFinished
 Action = Callable[[datetime], Iterable[HookCall]]
@@ -88,11 +92,26 @@ class MockCluster:
         """The jobs that run now, in order of submission."""
         return [job for job in self._jobs.values() if job.raw_state == "RUNNING"]
 
-    def jobs(self) -> Sequence[SchedulerJob]:
+    def list_jobs(self) -> Sequence[SchedulerJob]:
         """What waits, runs, or has ended a short while ago."""
         return [seen(job, self._now) for job in self._jobs.values()]
 
-    def nodes(self) -> Sequence[NodeReport]:
+    def get_job(self, job_id: str) -> SchedulerJob:
+        """One job; JobNotFoundError once it is forgotten, or never was."""
+        job = self._jobs.get(int(job_id)) if job_id.isdecimal() else None
+        if job is None:
+            raise JobNotFoundError(job_id)
+        return seen(job, self._now)
+
+    def get_job_metrics(self, job_id: str) -> Sequence[Sample]:
+        """What the job's nodes would measure of it now; nothing unless it runs."""
+        self.get_job(job_id)
+        readings = Meters(self).read(self._now)
+        return [
+            sample for reading in readings for sample in reading.samples if sample.job_id == job_id
+        ]
+
+    def list_nodes(self) -> Sequence[NodeReport]:
         """The nodes as the controller sees them."""
         return [self._report(machine) for machine in self.machines]
 

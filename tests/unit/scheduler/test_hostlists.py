@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hpcobs.domain.errors import InvalidInputError
-from hpcobs.http.models.hostlists import MAX_NODES, expanded
+from hpcobs.scheduler.hostlists import MAX_NODES, expanded
 
 
 @pytest.mark.parametrize(

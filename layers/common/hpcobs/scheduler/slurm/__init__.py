@@ -1,0 +1,1 @@
+"""Slurm's controller, asked through slurmrestd."""

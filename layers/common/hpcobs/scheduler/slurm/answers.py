@@ -1,0 +1,176 @@
+"""slurmrestd's answers as jobs and nodes. What cannot be understood costs no other its place."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct, field
+
+from hpcobs.domain.errors import DomainError, UnavailableError
+from hpcobs.domain.events import SchedulerJob
+from hpcobs.domain.nodes import NodeReport
+from hpcobs.domain.states import JobState, from_slurm
+from hpcobs.scheduler.hostlists import expanded
+from hpcobs.scheduler.slurm.values import (
+    ExitCode,
+    Number,
+    exit_of,
+    gpus_of_node,
+    number,
+    resources,
+    state,
+    text,
+    time,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+logger = logging.getLogger(__name__)
+
+
+class Problem(Struct):
+    """Why slurmrestd could not answer."""
+
+    error_number: Number = None
+    error: str | None = None
+    description: str | None = None
+
+
+class Answer(Struct):
+    """What every answer has; the things themselves are read one by one."""
+
+    errors: list[Problem] = field(default_factory=list)
+    jobs: list[msgspec.Raw] | None = None
+    nodes: list[msgspec.Raw] | None = None
+
+
+class RawJob(Struct, kw_only=True):
+    """A job in Slurm's words; see slurmrestd's ``job_info``."""
+
+    job_id: Number
+    job_state: str | list[str]
+    user_name: str | None = None
+    user_id: int | None = None
+    cluster: str | None = None
+    nodes: str | None = None
+    submit_time: Number = None
+    start_time: Number = None
+    end_time: Number = None
+    name: str | None = None
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    priority: Number = None
+    exit_code: int | ExitCode | None = None
+    state_reason: str | None = None
+    time_limit: Number = None
+    tres_req_str: str | None = None
+    tres_alloc_str: str | None = None
+    gres_detail: list[str] | None = None
+    array_job_id: Number = None
+    array_task_id: Number = None
+    restart_cnt: Number = None
+    het_job_id: Number = None
+
+
+class RawNode(Struct, kw_only=True):
+    """A node in Slurm's words; see slurmrestd's ``node``."""
+
+    name: str
+    state: str | list[str]
+    state_flags: list[str] = field(default_factory=list)
+    cluster_name: str | None = None
+    cpus: Number = None
+    real_memory: Number = None
+    cpu_load: Number = None
+    gres: str | None = None
+    tres: str | None = None
+
+
+def read(body: bytes) -> Answer:
+    """The answer; UnavailableError if it is none, or holds errors alone."""
+    try:
+        answer = msgspec.json.decode(body, type=Answer)
+    except msgspec.DecodeError as error:
+        raise UnavailableError(f"slurmrestd's answer cannot be read: {error}") from error
+    if answer.errors and not (answer.jobs or answer.nodes):
+        first = answer.errors[0]
+        raise UnavailableError(
+            f"slurmrestd: {first.description or 'an error'}: {first.error or 'unknown'}; "
+            "is slurmctld there, and SLURM_AUTH_TOKEN valid?"
+        )
+    return answer
+
+
+def jobs(raws: Iterable[msgspec.Raw], observed_at: datetime) -> list[SchedulerJob]:
+    """The jobs that can be understood; the others are logged."""
+    found = []
+    for raw in raws:
+        try:
+            found.append(_job(msgspec.json.decode(raw, type=RawJob), observed_at))
+        except (msgspec.DecodeError, DomainError) as error:
+            logger.warning("a job of slurmrestd's is passed over: %s", error)
+    return found
+
+
+def nodes(raws: Iterable[msgspec.Raw], cluster_name: str | None) -> list[NodeReport]:
+    """The nodes that can be understood; the others are logged."""
+    found = []
+    for raw in raws:
+        try:
+            found.append(_node(msgspec.json.decode(raw, type=RawNode), cluster_name))
+        except msgspec.DecodeError as error:
+            logger.warning("a node of slurmrestd's is passed over: %s", error)
+    return found
+
+
+def _job(raw: RawJob, observed_at: datetime) -> SchedulerJob:
+    """Planned times are left out: the end of what has not ended, the start of what waits."""
+    raw_state = state(raw.job_state)
+    normal = from_slurm(raw_state)
+    exit_code, signal = exit_of(raw.exit_code) if normal.is_terminal else (None, None)
+    array_job_id = number(raw.array_job_id) or None
+    het_job_id = number(raw.het_job_id)
+    return SchedulerJob(
+        job_id=str(number(raw.job_id)),
+        user=text(raw.user_name) or text(raw.user_id) or "unknown",
+        state=normal,
+        raw_state=raw_state,
+        observed_at=observed_at,
+        nodes=expanded(raw.nodes if raw.nodes and text(raw.nodes) else ""),
+        submit_time=time(raw.submit_time),
+        start_time=None if normal is JobState.PENDING else time(raw.start_time),
+        end_time=time(raw.end_time) if normal.is_terminal else None,
+        name=text(raw.name),
+        partition=text(raw.partition),
+        account=text(raw.account),
+        qos=text(raw.qos),
+        priority=number(raw.priority),
+        exit_code=exit_code,
+        signal=signal,
+        state_reason=text(raw.state_reason),
+        time_limit_minutes=number(raw.time_limit),
+        cluster_name=text(raw.cluster),
+        array_job_id=text(array_job_id),
+        array_task_id=text(number(raw.array_task_id)) if array_job_id else None,
+        restart_count=number(raw.restart_cnt),
+        resources=resources(raw.tres_req_str, raw.tres_alloc_str, raw.gres_detail),
+        extra={"het_job_id": str(het_job_id)} if het_job_id else None,
+    )
+
+
+def _node(raw: RawNode, cluster_name: str | None) -> NodeReport:
+    load = number(raw.cpu_load)
+    return NodeReport(
+        node=raw.name,
+        state="+".join([state(raw.state), *raw.state_flags]).lower(),
+        cluster_name=text(raw.cluster_name) or cluster_name,
+        cpus=number(raw.cpus) or None,
+        memory_total_mb=number(raw.real_memory) or None,
+        gpus=gpus_of_node(raw.gres, raw.tres),
+        cpu_load=None if load is None else load / 100,
+    )

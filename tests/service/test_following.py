@@ -1,0 +1,124 @@
+"""Following a scheduler that can be asked: what changed is taken over, and nothing fails for it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hpcobs import bootstrap
+from hpcobs.domain.errors import JobNotFoundError, UnavailableError
+from hpcobs.domain.nodes import NodeReport
+from hpcobs.service import following
+from hpcobs.service.following import Following
+from hpcobs.service.lifecycle import JobEvents
+from tests.builders import ORIGIN, seen
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hpcobs.domain.events import SchedulerJob
+    from hpcobs.domain.samples import Sample
+    from hpcobs.storage.store import PostgresStore
+    from tests.stores import Query
+
+
+class Controller:
+    """A controller whose memory a test writes."""
+
+    def __init__(self, *jobs: SchedulerJob) -> None:
+        self.jobs = list(jobs)
+        self.down = False
+
+    def list_jobs(self) -> Sequence[SchedulerJob]:
+        if self.down:
+            raise UnavailableError("slurmrestd does not answer")
+        return self.jobs
+
+    def get_job(self, job_id: str) -> SchedulerJob:
+        raise JobNotFoundError(job_id)
+
+    def get_job_metrics(self, job_id: str) -> Sequence[Sample]:
+        raise JobNotFoundError(job_id)
+
+    def list_nodes(self) -> Sequence[NodeReport]:
+        return [NodeReport(node="n1", state="idle", cluster_name="lab")]
+
+
+def look(followed: Following, seconds: float = 60.0) -> int:
+    return followed.run(lambda: seconds, reserve_seconds=10.0)
+
+
+def test_jobs_and_nodes_become_what_the_controller_says(store: PostgresStore, query: Query) -> None:
+    controller = Controller(seen("RUNNING", 10), seen("PENDING", 10, job_id="2", nodes=()))
+    followed = Following(controller, JobEvents(store, ORIGIN), scheduler="slurm")
+    assert look(followed) == 2
+    controller.jobs[0] = seen("CANCELLED", 20, exit_code=0, signal=15)
+
+    assert look(followed) == 1
+
+    assert query("SELECT id, state FROM jobs ORDER BY id") == [("1", "cancelled"), ("2", "pending")]
+    assert query("SELECT DISTINCT changed_by, source FROM job_audit_events") == [
+        ("collector", "slurm")
+    ]
+    assert query("SELECT state FROM nodes WHERE name = 'n1'") == [("idle",)]
+
+
+def test_what_has_not_changed_is_not_told_again(store: PostgresStore) -> None:
+    controller = Controller(
+        seen("PENDING", 10, nodes=(), priority=1), seen("RUNNING", 10, job_id="2")
+    )
+    followed = Following(controller, JobEvents(store, ORIGIN), scheduler="slurm")
+    look(followed)
+    controller.jobs = [replace(job, priority=9) for job in controller.jobs[:1]] + [
+        seen("RUNNING", 40, job_id="2")
+    ]
+
+    assert look(followed) == 0
+
+
+def test_a_job_that_was_not_taken_is_told_again(store: PostgresStore) -> None:
+    controller = Controller(seen("RUNNING", 10, user="a\0b"), seen("RUNNING", 10, job_id="2"))
+    followed = Following(controller, JobEvents(store, ORIGIN), scheduler="slurm")
+    look(followed)
+    controller.jobs[0] = seen("RUNNING", 10)
+
+    assert look(followed) == 1
+    assert look(followed) == 0
+
+
+def test_a_silent_controller_costs_nothing_and_ends_no_job(
+    store: PostgresStore, query: Query
+) -> None:
+    controller = Controller(seen("RUNNING", 10))
+    followed = Following(controller, JobEvents(store, ORIGIN), scheduler="slurm")
+    look(followed)
+    controller.down = True
+
+    assert look(followed) == 0
+    assert query("SELECT state FROM jobs") == [("running",)]
+
+
+def test_what_does_not_fit_into_the_time_comes_with_the_next_look(
+    store: PostgresStore, query: Query, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "AT_ONCE", 2)
+    controller = Controller(*(seen("RUNNING", 10, job_id=str(number)) for number in range(1, 6)))
+    followed = Following(controller, JobEvents(store, ORIGIN), scheduler="slurm")
+    left = iter([60.0, 5.0])
+
+    assert followed.run(lambda: next(left), reserve_seconds=10.0) == 2
+    assert look(followed) == 3
+    assert query("SELECT count(*) FROM jobs") == [(5,)]
+
+
+def test_the_collector_follows_where_there_is_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    bootstrap.reset()
+    assert bootstrap.following() is None
+    bootstrap.reset()
+    monkeypatch.setenv("SLURM_BASE_URL", "http://127.0.0.1:6820")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://127.0.0.1:1/none")
+    monkeypatch.setenv("DB_MAX_CONNS", "1")
+    assert isinstance(bootstrap.following(), Following)
+    bootstrap.reset()

@@ -1,0 +1,191 @@
+"""Slurm's controller as a job source, on recorded answers over real HTTP."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import jwt
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hpcobs.domain.errors import JobNotFoundError, UnavailableError
+from hpcobs.domain.nodes import NodeReport
+from hpcobs.http.models.sync import SeenJob
+from hpcobs.scheduler.slurm import answers
+from hpcobs.scheduler.slurm.client import SlurmrestdClient
+from hpcobs.scheduler.slurm.source import SlurmJobSource
+from hpcobs.scheduler.slurm.values import ExitCode, Number, SetNumber, exit_of, number, resources
+from hpcobs_forwarder.controller.jobs import job_of
+from tests.forwarder.fake_site import Reply, Site
+from tests.forwarder.test_controller_values import FIXTURES, RECORDED, as_newer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+JOBS = (FIXTURES / "slurmrestd-v0.0.38-jobs.json").read_text()
+NODES = (FIXTURES / "slurmrestd-v0.0.38-nodes.json").read_text()
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+TOKEN = jwt.encode({"sun": "observer"}, "k" * 32)
+UNKNOWN = {"errors": [{"error_number": 2017, "error": "Invalid job id specified"}], "jobs": []}
+
+
+@pytest.fixture
+def slurmrestd() -> Iterator[Site]:
+    """A slurmrestd that knows v0.0.38 alone."""
+    site = Site()
+    site.usual = Reply(404, "Unable find requested URL")
+    offer(site, "v0.0.38")
+    yield site
+    site.close()
+
+
+def offer(site: Site, version: str) -> None:
+    alone = json.dumps({"jobs": [RECORDED[0]], "errors": []})
+    site.by_path = {
+        f"/slurm/{version}/ping": Reply(200, "{}"),
+        f"/slurm/{version}/jobs": Reply(200, JOBS),
+        f"/slurm/{version}/nodes": Reply(200, NODES),
+        f"/slurm/{version}/job/1": Reply(200, alone),
+        f"/slurm/{version}/job/99": Reply(500, json.dumps(UNKNOWN)),
+    }
+
+
+def source(site: Site, version: str | None = "v0.0.38") -> SlurmJobSource:
+    return SlurmJobSource(SlurmrestdClient(site.url, token=TOKEN, version=version), lambda: NOW)
+
+
+def read(raw: dict[str, Any]) -> Any:
+    return answers.jobs([msgspec.Raw(msgspec.json.encode(raw))], NOW)
+
+
+@pytest.mark.parametrize("raw", RECORDED, ids=lambda raw: str(raw["job_id"]))
+def test_a_job_is_understood_as_the_forwarder_understands_it(raw: dict[str, Any]) -> None:
+    told = SeenJob.model_validate(job_of(raw), strict=False)
+    expected = told.to_event(observed_at=NOW, cluster_name="lab")
+    assert read(raw) == [expected]
+
+
+@pytest.mark.parametrize("raw", RECORDED, ids=lambda raw: str(raw["job_id"]))
+def test_old_and_new_versions_tell_the_same_job(raw: dict[str, Any]) -> None:
+    assert read(as_newer(raw)) == read(raw)
+
+
+def test_jobs_and_nodes_are_those_of_the_controller(slurmrestd: Site) -> None:
+    asked = source(slurmrestd)
+    states = {job.job_id: job.raw_state for job in asked.list_jobs()}
+    assert len(states) == 23
+    assert (states["3"], states["8"], states["23"]) == ("TIMEOUT", "CANCELLED", "RUNNING")
+    assert asked.list_nodes() == [
+        NodeReport(
+            node=name, state=state, cluster_name="lab", cpus=2, memory_total_mb=2000, gpus=2,
+            cpu_load=load,
+        )
+        for name, state, load in (("n1", "mixed", 2.38), ("n2", "idle", 2.28))
+    ]  # fmt: skip
+    headers = slurmrestd.received[-1].headers
+    assert headers["X-SLURM-USER-NAME"] == "observer"
+    assert headers["X-SLURM-USER-TOKEN"] == TOKEN
+
+
+def test_one_job_is_asked_for_by_its_id(slurmrestd: Site) -> None:
+    assert source(slurmrestd).get_job("1") == read(RECORDED[0])[0]
+    assert source(slurmrestd).get_job_metrics("1") == ()
+
+
+@pytest.mark.parametrize("job_id", ["99", "1/../2", "", "lab.1"])
+def test_an_unknown_job_is_not_found(slurmrestd: Site, job_id: str) -> None:
+    with pytest.raises(JobNotFoundError):
+        source(slurmrestd).get_job(job_id)
+    with pytest.raises(JobNotFoundError):
+        source(slurmrestd).get_job_metrics(job_id)
+
+
+def test_the_newest_version_is_found_and_looked_for_again_after_an_upgrade(
+    slurmrestd: Site,
+) -> None:
+    asked = source(slurmrestd, version=None)
+    assert len(asked.list_jobs()) == 23
+    offer(slurmrestd, "v0.0.41")
+    with pytest.raises(UnavailableError):
+        asked.list_jobs()
+    assert len(asked.list_jobs()) == 23
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(401, "Authentication failure"),
+        Reply(500, '{"errors": [{"error": "Unable to contact slurm controller"}], "jobs": []}'),
+        Reply(200, '{"errors": []}'),
+        Reply(200, "<html>"),
+        Reply(302, "", (("Location", "http://127.0.0.1:9/"),)),
+        Reply(404, "{}"),
+    ],
+)
+def test_what_is_no_answer_is_no_empty_cluster(slurmrestd: Site, reply: Reply) -> None:
+    slurmrestd.by_path = {}
+    slurmrestd.usual = reply
+    with pytest.raises(UnavailableError) as caught:
+        source(slurmrestd).list_jobs()
+    with pytest.raises(UnavailableError):
+        source(slurmrestd).list_nodes()
+    assert TOKEN not in str(caught.value)
+
+
+def test_a_slurmrestd_that_is_not_there_is_unavailable(slurmrestd: Site) -> None:
+    asked = source(slurmrestd, version=None)
+    slurmrestd.planned = [Reply(404)] * 100
+    with pytest.raises(UnavailableError, match=r"offers no API from v0\.0\.36"):
+        asked.list_jobs()
+    with pytest.raises(UnavailableError, match="does not answer"):
+        SlurmJobSource(SlurmrestdClient("http://127.0.0.1:9", token=None)).list_jobs()
+
+
+def test_a_job_that_makes_no_sense_costs_no_other(slurmrestd: Site) -> None:
+    odd = [{"job_id": []}, {**RECORDED[1], "job_state": "PERPLEXED"}, 7, RECORDED[0]]
+    slurmrestd.by_path["/slurm/v0.0.38/jobs"] = Reply(200, json.dumps({"jobs": odd}))
+    assert [job.job_id for job in source(slurmrestd).list_jobs()] == ["1"]
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(sorted(RECORDED[0])),
+        st.none() | st.integers(-1, 2**64 - 1) | st.text(max_size=4) | st.lists(st.text()),
+    )
+)
+def test_no_answer_however_odd_stops_the_reading(changed: dict[str, Any]) -> None:
+    assert len(read({**RECORDED[0], **changed})) <= 1
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (7, 7),
+        (65534, 65534),
+        (2**32 - 2, None),
+        (2**64 - 1, None),
+        (-1, None),
+        (SetNumber(set=True, number=3), 3),
+        (SetNumber(set=True, infinite=True, number=3), None),
+        (SetNumber(), None),
+    ],
+)
+def test_slurms_ways_to_say_no_number_are_known(value: Number, told: int | None) -> None:
+    assert number(value) == told
+
+
+def test_an_exit_code_is_read_however_it_is_wrapped() -> None:
+    assert exit_of(3 << 8) == (3, 0)
+    assert exit_of(ExitCode(set=True, number=15)) == (0, 15)
+    assert exit_of(ExitCode(return_code=9)) == (9, 0)
+    assert exit_of(None) == (None, None)
+
+
+def test_resources_are_read_from_slurms_text() -> None:
+    read = resources("cpu=4,mem=1.50G,gres/gpu:a100=1,gres/gpu:v100=2", "cpu=8,mem=512K,gres/gpu=3")
+    assert (read.requested_cpus, read.requested_memory_mb, read.requested_gpus) == (4, 1536, 3)
+    assert (read.allocated_cpus, read.allocated_memory_mb, read.allocated_gpus) == (8, 0, 3)
