@@ -14,6 +14,7 @@ started() { # started SOURCE ROLE
     text node "$SLURMD_NODENAME"
     count_cpus "$SLURM_JOB_CPUS_PER_NODE"
     number cpu_allocation "$cpus"
+    cpus_per_node
     list_gpus
     text partition "$SLURM_JOB_PARTITION"
     text account "$SLURM_JOB_ACCOUNT"
@@ -79,6 +80,12 @@ read_clock() { # sets `timestamp` (RFC 3339, UTC) and `milliseconds` since the e
         *) fraction=000 ;; # this date has no %N
     esac
     timestamp=$2.${fraction}Z milliseconds=$1$fraction
+}
+
+cpus_per_node() { # adds the CPUs of each node in Slurm's own words, however many nodes there are
+    [ -n "$cpus" ] || return 0
+    json_quote "$SLURM_JOB_CPUS_PER_NODE"
+    body=$body,\"cpus_per_node\":$quoted
 }
 
 text() { # text NAME VALUE: adds a string of at most 255 bytes, unless there is none

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hpcobs.domain.errors import ForbiddenError, InvalidInputError
+from hpcobs.domain.jobs import Resources
 from hpcobs.ports.clock import utc_now
 from hpcobs.service.collection import WAIT_FOR_JOB, CollectionReport
 from hpcobs.service.ingestion import Ingestion, messages
@@ -43,6 +44,35 @@ def test_batches_in_any_order_and_three_times_count_once(site: Site, chance: ran
     assert site.counter("collector_samples") == 300
     assert site.counter("collector_duplicates") == 600
     assert site.queue.depth().visible == 0
+
+
+def test_nodes_weigh_as_many_times_as_the_job_has_cpus_and_gpus_there(site: Site) -> None:
+    gpus = [{"gpu_id": str(number), "gpu_vendor": "nvidia"} for number in range(3)]
+    site.start_jobs("1", nodes=("n1", "n2"), resources=Resources(cpus_per_node=(6, 2)))
+    at = utc_now().isoformat()
+    large = {"job_id": "1", "timestamp": at, "cpu_usage": 40, "memory_usage_mb": 100}
+    small = {"job_id": "1", "timestamp": at, "cpu_usage": 80, "memory_usage_mb": 10}
+    site.post(
+        body("n1", [large | {"gpu_usage": 10, "gpus": gpus[:1]}]),
+        body("n2", [small | {"gpu_usage": 50, "gpus": gpus}]),
+    )
+    site.collect()
+    found = site.statistics("1")
+    assert (found["cpu_usage"], found["avg_cpu_usage"], found["max_cpu_usage"]) == (50, 50, 80)
+    assert (found["memory_usage_mb"], found["avg_gpu_usage"]) == (110, 40)
+
+
+def test_a_weight_that_is_told_late_counts_for_all_samples(site: Site) -> None:
+    site.start_jobs("1", nodes=("n1", "n2"))
+    at = utc_now().isoformat()
+    for node, cpu in (("n1", 40), ("n2", 80)):
+        site.post(
+            body(node, [{"job_id": "1", "timestamp": at, "cpu_usage": cpu, "memory_usage_mb": 1}])
+        )
+    site.collect()
+    assert site.statistics("1")["avg_cpu_usage"] == 60
+    site.start_jobs("1", nodes=("n1", "n2"), resources=Resources(cpus_per_node=(6, 2)))
+    assert site.statistics("1")["avg_cpu_usage"] == 50
 
 
 def test_a_sample_that_comes_twice_in_one_drain_counts_once(

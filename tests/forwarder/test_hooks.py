@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 STARTED = {
-    "job_id", "user", "node_list", "timestamp", "node", "cpu_allocation", "memory_allocation_mb",
+    "job_id", "user", "node_list", "timestamp", "node", "cpu_allocation", "cpus_per_node",
+    "memory_allocation_mb",
     "gpu_allocation", "gpu_vendor", "gpu_devices", "cgroup_path", "partition", "account",
     "cluster_name", "name", "array_job_id", "array_task_id", "restart_count", "source",
 }  # fmt: skip
@@ -66,6 +67,7 @@ def test_a_prolog_tells_what_the_node_knows(cluster: Cluster) -> None:
         "node_list": "n[1-2]",
         "node": "n1",
         "cpu_allocation": 2,
+        "cpus_per_node": "1(x2)",
         "partition": "main",
         "cluster_name": "lab",
         "restart_count": 0,
@@ -150,7 +152,9 @@ def test_the_cpus_of_all_nodes_are_summed(
 ) -> None:
     cluster.run("Prolog", {**recorded("Prolog", "1"), "SLURM_JOB_CPUS_PER_NODE": per_node})
 
-    assert cluster.event().get("cpu_allocation") == cpus
+    event = cluster.event()
+    assert event.get("cpu_allocation") == cpus
+    assert event.get("cpus_per_node") == (per_node if cpus else None)
 
 
 def test_the_forwarder_understands_the_prologs_record_and_the_epilog_removes_it(

@@ -105,7 +105,7 @@ def test_a_new_job_keeps_all_that_was_told() -> None:
         **GPUS,
         **ARRAY,
     )
-    assert unset(job.resources) == set()
+    assert unset(job.resources) == {"cpus_per_node"}
     assert job.scheduler is not None
     assert unset(job.scheduler) == {"exit_code", "signal"}
     assert job.start_time == T0 - timedelta(minutes=30)
@@ -124,6 +124,7 @@ def test_a_start_keeps_all_that_was_told() -> None:
         node="n1",
         source="prolog_slurmctld",
         cpu_allocation=4,
+        cpus_per_node="4",
         memory_allocation_mb=1024,
         gpu_allocation=2,
         partition="main",
@@ -141,6 +142,7 @@ def test_a_start_keeps_all_that_was_told() -> None:
         allocated_gpus=2,
         gpu_vendor=GpuVendor.NVIDIA,
         gpu_devices=("0", "1"),
+        cpus_per_node=(4,),
         cgroup_path="/slurm/job_1",
     )
 
@@ -178,7 +180,12 @@ def test_the_controllers_view_keeps_all_that_was_told() -> None:
         **ARRAY,
     )
     assert unset(event) == {"cluster_name", "exit_code", "signal"}
-    assert unset(event.resources) == {"gpu_vendor", "gpu_devices", "cgroup_path"}
+    assert unset(event.resources) == {
+        "gpu_vendor",
+        "gpu_devices",
+        "cpus_per_node",
+        "cgroup_path",
+    }
     assert (event.state, event.raw_state) == (JobState.CANCELLED, "CANCELLED by 1000")
 
 

@@ -40,7 +40,10 @@ class Authority(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """What a job asked for and what it was given, over all its nodes; None where not known."""
+    """What a job asked for and what it was given, over all its nodes; None where not known.
+
+    ``cpus_per_node`` is in the order of the job's nodes, or empty.
+    """
 
     requested_cpus: int | None = None
     allocated_cpus: int | None = None
@@ -50,6 +53,7 @@ class Resources:
     allocated_gpus: int | None = None
     gpu_vendor: GpuVendor | None = None
     gpu_devices: tuple[str, ...] = ()
+    cpus_per_node: tuple[int, ...] = ()
     cgroup_path: str | None = None
 
 
@@ -58,8 +62,9 @@ class Usage:
     """What a job uses now, and the statistics of its current run; None before the first sample.
 
     CPU and GPU are percent (0 to 100) of the allocation; a job of several nodes shows the mean
-    over its nodes, and the sum of their memory. Averages are over all stored samples of the run,
-    maxima of CPU and GPU the highest sample, that of memory the sum of each node's highest.
+    over its nodes, each weighing as many times as it has CPUs, or GPUs, for the job (once each
+    where that is not known), and the sum of their memory. Averages are over all stored samples of
+    the run; maxima of CPU and GPU are the highest sample, that of memory the sum of each node's.
     """
 
     cpu_usage: float | None = None

@@ -45,7 +45,8 @@ def start(job: Job, heard: Job) -> Outcome:
     if joined == job:
         return skipped(job, "start already known")
     moved = joined.statistics_since != job.statistics_since
-    return updated(joined, "start joined", recompute=moved)
+    weighed = joined.resources.cpus_per_node != job.resources.cpus_per_node
+    return updated(joined, "start joined", recompute=moved or weighed)
 
 
 def _next_run(job: Job, heard: Job) -> Outcome:

@@ -17,6 +17,7 @@ from hpcobs.http.models.types import (
     Int4,
     JobId,
     MemoryMb,
+    NodeCpus,
     NodeList,
     NodeListOrEmpty,
     NodeName,
@@ -36,6 +37,7 @@ class StartedEvent(Body):
     timestamp: Time
     node: NodeName | None = None
     cpu_allocation: Count | None = None
+    cpus_per_node: NodeCpus | None = None
     memory_allocation_mb: MemoryMb | None = None
     gpu_allocation: Count | None = None
     gpu_vendor: Annotated[GpuVendor, Field(strict=False)] | None = None
@@ -65,6 +67,7 @@ class StartedEvent(Body):
                 allocated_gpus=self.gpu_allocation,
                 gpu_vendor=self.gpu_vendor,
                 gpu_devices=self.gpu_devices or (),
+                cpus_per_node=self.cpus_per_node or (),
                 cgroup_path=self.cgroup_path,
             ),
             partition=self.partition,

@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from hpcobs.domain.errors import InvalidInputError
 from hpcobs.scheduler.hostlists import MAX_NODES, expanded
+from hpcobs.scheduler.node_cpus import node_cpus
 
 MAX_TEXT = 255
 INT4_MAX = 2**31 - 1
@@ -98,6 +99,10 @@ def _as_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+def _node_cpus(value: Any) -> Any:
+    return node_cpus(value) if isinstance(value, str) else _as_tuple(value)
+
+
 def _each_once(nodes: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(nodes))
 
@@ -134,6 +139,13 @@ NodeListOrEmpty = Annotated[
     AfterValidator(_each_once),
 ]
 """As NodeList; a job that waits has no nodes yet."""
+
+NodeCpus = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=999_999_999)], ...],
+    Field(max_length=MAX_NODES),
+    BeforeValidator(_node_cpus),
+]
+"""CPUs in the order of the nodes: a list, or Slurm's compressed text."""
 
 Percent = Annotated[float, Field(ge=0, le=100)]
 MemoryMb = Annotated[int, Field(ge=0, le=MEMORY_MB_MAX)]

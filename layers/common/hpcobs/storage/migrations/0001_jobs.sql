@@ -44,6 +44,7 @@ CREATE TABLE jobs (
     allocated_gpus       bigint,
     gpu_vendor           text,
     gpu_devices          text[] NOT NULL DEFAULT '{}',
+    cpus_per_node        integer[] NOT NULL DEFAULT '{}',   -- in the order of nodes, if it is known
     cgroup_path          text,
     cluster_name         text,
     scheduler_instance   text,
@@ -84,6 +85,7 @@ CREATE TABLE job_nodes (
     job_id               text COLLATE "C" NOT NULL,
     node                 text COLLATE "C" NOT NULL,
     start_time           timestamptz NOT NULL,
+    allocated_cpus       integer,                    -- the node's weight among the job's nodes
     ended_at             timestamptz,
     end_state            text,
     end_exit_code        integer,

@@ -6,7 +6,7 @@ WITH created AS (
         partition, account, qos, priority, submit_time, exit_code, signal, state_reason,
         time_limit_minutes, extra, requested_cpus, allocated_cpus, requested_memory_mb,
         allocated_memory_mb, requested_gpus, allocated_gpus, gpu_vendor, gpu_devices,
-        cgroup_path, cluster_name, scheduler_instance, ingest_version, name, array_job_id,
+        cpus_per_node, cgroup_path, cluster_name, scheduler_instance, ingest_version, name, array_job_id,
         array_task_id, restart_count, last_sample_at, sample_count, avg_cpu_usage,
         max_cpu_usage, max_memory_usage_mb, avg_gpu_usage, max_gpu_usage, start_estimated,
         statistics_since, ended_by, unmatched_end, scheduler_seen_at
@@ -16,7 +16,7 @@ WITH created AS (
         partition, account, qos, priority, submit_time, exit_code, signal, state_reason,
         time_limit_minutes, extra, requested_cpus, allocated_cpus, requested_memory_mb,
         allocated_memory_mb, requested_gpus, allocated_gpus, gpu_vendor, gpu_devices,
-        cgroup_path, cluster_name, scheduler_instance, ingest_version, name, array_job_id,
+        cpus_per_node, cgroup_path, cluster_name, scheduler_instance, ingest_version, name, array_job_id,
         array_task_id, restart_count, last_sample_at, sample_count, avg_cpu_usage,
         max_cpu_usage, max_memory_usage_mb, avg_gpu_usage, max_gpu_usage, start_estimated,
         statistics_since, ended_by, unmatched_end, scheduler_seen_at
@@ -30,9 +30,9 @@ WITH created AS (
     SELECT id, %(change_type)s, %(changed_by)s, %(source)s, %(correlation_id)s, %(job)s
     FROM created
 ), placed AS (
-    INSERT INTO job_nodes (job_id, node, start_time)
-    SELECT created.id, node, created.start_time
-    FROM created, unnest(%(node_list)s::text[]) AS node
+    INSERT INTO job_nodes (job_id, node, start_time, allocated_cpus)
+    SELECT created.id, node, created.start_time, cpus
+    FROM created, unnest(%(node_list)s::text[], %(node_cpus)s::integer[]) AS its (node, cpus)
     ON CONFLICT DO NOTHING
 )
 SELECT count(*) FROM created
@@ -51,7 +51,7 @@ WITH saved AS (
         account, qos, priority, submit_time, exit_code, signal, state_reason,
         time_limit_minutes, extra, requested_cpus, allocated_cpus, requested_memory_mb,
         allocated_memory_mb, requested_gpus, allocated_gpus, gpu_vendor, gpu_devices,
-        cgroup_path, cluster_name, scheduler_instance, ingest_version, name, array_job_id,
+        cpus_per_node, cgroup_path, cluster_name, scheduler_instance, ingest_version, name, array_job_id,
         array_task_id, restart_count, last_sample_at, sample_count, avg_cpu_usage,
         max_cpu_usage, max_memory_usage_mb, avg_gpu_usage, max_gpu_usage, start_estimated,
         statistics_since, ended_by, unmatched_end, scheduler_seen_at, updated_at
@@ -61,7 +61,7 @@ WITH saved AS (
         account, qos, priority, submit_time, exit_code, signal, state_reason,
         time_limit_minutes, extra, requested_cpus, allocated_cpus, requested_memory_mb,
         allocated_memory_mb, requested_gpus, allocated_gpus, gpu_vendor, gpu_devices,
-        cgroup_path, cluster_name, scheduler_instance, ingest_version, name, array_job_id,
+        cpus_per_node, cgroup_path, cluster_name, scheduler_instance, ingest_version, name, array_job_id,
         array_task_id, restart_count, last_sample_at, sample_count, avg_cpu_usage,
         max_cpu_usage, max_memory_usage_mb, avg_gpu_usage, max_gpu_usage, start_estimated,
         statistics_since, ended_by, unmatched_end, scheduler_seen_at, now()
@@ -76,12 +76,13 @@ WITH saved AS (
            jsonb_strip_nulls(to_jsonb(saved))
     FROM saved
 )
-INSERT INTO job_nodes AS placed (job_id, node, start_time)
-SELECT saved.id, node, saved.start_time
-FROM saved, unnest(%(node_list)s::text[]) AS node
+INSERT INTO job_nodes AS placed (job_id, node, start_time, allocated_cpus)
+SELECT saved.id, node, saved.start_time, cpus
+FROM saved, unnest(%(node_list)s::text[], %(node_cpus)s::integer[]) AS its (node, cpus)
 ON CONFLICT (job_id, node) DO UPDATE
-SET start_time = excluded.start_time
-WHERE placed.start_time <> excluded.start_time
+SET start_time = excluded.start_time, allocated_cpus = excluded.allocated_cpus
+WHERE (placed.start_time, placed.allocated_cpus)
+      IS DISTINCT FROM (excluded.start_time, excluded.allocated_cpus)
 
 -- reset_nodes: forget what the job's nodes did before its current run began
 WITH run AS (

@@ -39,7 +39,7 @@ SET last_sample_at = excluded.last_sample_at, cpu_usage = excluded.cpu_usage,
     gpu_sample_count = excluded.gpu_sample_count, gpu_usage_sum = excluded.gpu_usage_sum,
     gpu_usage_max = excluded.gpu_usage_max
 
--- refresh_jobs: make jobs' usage anew from the statistics of their nodes
+-- refresh_jobs: make jobs' usage anew from the statistics of their nodes, which weigh as their CPUs and GPUs do
 UPDATE jobs
 SET cpu_usage = summed.cpu_usage, memory_usage_mb = summed.memory_usage_mb,
     gpu_usage = summed.gpu_usage, last_sample_at = summed.last_sample_at,
@@ -50,18 +50,34 @@ SET cpu_usage = summed.cpu_usage, memory_usage_mb = summed.memory_usage_mb,
     updated_at = now()
 FROM (
     SELECT job_id,
-           avg(cpu_usage) AS cpu_usage,
+           CASE WHEN min(cpus) = max(cpus) THEN avg(cpu_usage)
+                ELSE mean_of(sum(cpu_usage * cpus), sum(cpus) FILTER (WHERE cpu_usage IS NOT NULL))
+           END AS cpu_usage,
            sum(memory_usage_mb)::bigint AS memory_usage_mb,
-           avg(gpu_usage) AS gpu_usage,
+           CASE WHEN min(gpus) = max(gpus) THEN avg(gpu_usage)
+                ELSE mean_of(sum(gpu_usage * gpus), sum(gpus) FILTER (WHERE gpu_usage IS NOT NULL))
+           END AS gpu_usage,
            max(last_sample_at) AS last_sample_at,
            sum(sample_count)::bigint AS sample_count,
-           mean_of(sum(cpu_usage_sum), sum(sample_count)) AS avg_cpu_usage,
+           CASE WHEN min(cpus) = max(cpus) THEN mean_of(sum(cpu_usage_sum), sum(sample_count))
+                ELSE mean_of(sum(cpu_usage_sum * cpus), sum(sample_count * cpus))
+           END AS avg_cpu_usage,
            max(cpu_usage_max) AS max_cpu_usage,
            sum(memory_usage_mb_max)::bigint AS max_memory_usage_mb,
-           mean_of(sum(gpu_usage_sum), sum(gpu_sample_count)) AS avg_gpu_usage,
+           CASE WHEN min(gpus) = max(gpus) THEN mean_of(sum(gpu_usage_sum), sum(gpu_sample_count))
+                ELSE mean_of(sum(gpu_usage_sum * gpus), sum(gpu_sample_count * gpus))
+           END AS avg_gpu_usage,
            max(gpu_usage_max) AS max_gpu_usage
-    FROM job_nodes
-    WHERE job_id = ANY (%(ids)s::text[])
+    FROM (
+        SELECT job_nodes.*, coalesce(allocated_cpus, 1) AS cpus, coalesce(devices, 1) AS gpus
+        FROM job_nodes
+        LEFT JOIN (
+            SELECT job_id, node, count(*) AS devices
+            FROM job_gpus WHERE job_id = ANY (%(ids)s::text[])
+            GROUP BY job_id, node
+        ) AS seen USING (job_id, node)
+        WHERE job_id = ANY (%(ids)s::text[])
+    ) AS weighted
     GROUP BY job_id
 ) AS summed
 WHERE jobs.id = summed.job_id
