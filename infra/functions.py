@@ -31,7 +31,16 @@ SIZES = {
     "collector": Size(memory_mb=1769, timeout_seconds=COLLECTOR_SECONDS),
     "retention": Size(memory_mb=512, timeout_seconds=300),
     "authorizer": Size(memory_mb=512, timeout_seconds=10),
+    "rotate": Size(memory_mb=256, timeout_seconds=60),
 }
+
+
+ROTATION_ACTIONS = [
+    "secretsmanager:DescribeSecret",
+    "secretsmanager:GetSecretValue",
+    "secretsmanager:PutSecretValue",
+    "secretsmanager:UpdateSecretVersionStage",
+]
 
 
 class Functions(Construct):
@@ -62,6 +71,7 @@ class Functions(Construct):
         self.collector = self._collector()
         self.retention = self._retention()
         self.authorizer = self._authorizer(secret)
+        self.rotate = self._rotate(secret)
 
     @property
     def all(self) -> dict[str, SiteFunction]:
@@ -100,8 +110,15 @@ class Functions(Construct):
         return self._with_database("retention", self._samples_kept | audit)
 
     def _authorizer(self, secret: SigningSecret) -> SiteFunction:
-        function = self._function("authorizer", {"AUTH_SECRET_ARN": secret.secret.secret_arn})
+        environment = _key(secret) | self._site.identity.environment
+        function = self._function("authorizer", environment)
         function.may(["secretsmanager:GetSecretValue"], [secret.secret.secret_arn])
+        return function
+
+    def _rotate(self, secret: SigningSecret) -> SiteFunction:
+        function = self._function("rotate", _key(secret))
+        function.may(ROTATION_ACTIONS, [secret.secret.secret_arn])
+        secret.rotate_by(function.function)
         return function
 
     @property
@@ -143,3 +160,7 @@ class Functions(Construct):
             environment=environment,
             network=network,
         )
+
+
+def _key(secret: SigningSecret) -> dict[str, str]:
+    return {"AUTH_SECRET_ARN": secret.secret.secret_arn}

@@ -11,6 +11,7 @@ from aws_cdk import aws_apigatewayv2_authorizers as authorizers
 from aws_cdk import aws_apigatewayv2_integrations as integrations
 from constructs import Construct
 
+from hpcobs.auth.principal import VERDICT_SECONDS
 from hpcobs.http.routes import DEFAULT_ROUTE, ROUTES
 from infra.findings import accept
 from infra.logs import log_group
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from infra.functions import Functions
     from infra.site import Site
 
-AUTHORIZER_CACHE_SECONDS = 60
 OPEN_REQUESTS_PER_SECOND = 20
 """For each route that asks for no token: enough for probes and readers."""
 OPEN_BURST = 40
@@ -67,7 +67,7 @@ class HttpApi(Construct):
             functions.authorizer.function,
             response_types=[authorizers.HttpLambdaResponseType.SIMPLE],
             identity_source=["$request.header.Authorization"],
-            results_cache_ttl=Duration.seconds(AUTHORIZER_CACHE_SECONDS),
+            results_cache_ttl=Duration.seconds(VERDICT_SECONDS),
         )
         open_routes = {}
         for route in ROUTES:

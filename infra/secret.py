@@ -1,15 +1,25 @@
-"""The key that signs the site's tokens."""
+"""The key that signs the site's tokens, and its rotation."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from aws_cdk import Stack
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from infra.findings import accept
+from hpcobs.auth.tokens import MAX_DAYS
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_iam as iam
+
+ROTATION_DAYS = MAX_DAYS
+"""A key is valid for two rotations, and a token for one at the most: a rotation cuts nobody off."""
 
 
 class SigningSecret(Construct):
-    """A random key that only the authorizer may read."""
+    """A random key that only the authorizer and the rotation may read."""
 
     def __init__(self, scope: Construct, name: str) -> None:
         super().__init__(scope, name)
@@ -21,9 +31,33 @@ class SigningSecret(Construct):
                 password_length=64, exclude_punctuation=True
             ),
         )
-        accept(
-            self.secret,
-            "SMG4",
-            because="one key is valid at a time, so a rotation by itself would cut every node off; "
-            "docs/deploy.md tells how it is done by hand",
+
+    def rotate_by(self, function: lambda_.Function) -> None:
+        """Have ``function`` make a new key now and then; not at once, when it is deployed."""
+        allowed = lambda_.CfnPermission(
+            self,
+            "MayRotate",
+            action="lambda:InvokeFunction",
+            function_name=function.function_arn,
+            principal="secretsmanager.amazonaws.com",
+            source_account=Stack.of(self).account,
+            source_arn=self.secret.secret_arn,
         )
+        schedule = secretsmanager.CfnRotationSchedule(
+            self,
+            "Rotation",
+            secret_id=self.secret.secret_arn,
+            rotation_lambda_arn=function.function_arn,
+            rotate_immediately_on_update=False,
+            rotation_rules=secretsmanager.CfnRotationSchedule.RotationRulesProperty(
+                automatically_after_days=ROTATION_DAYS
+            ),
+        )
+        schedule.node.add_dependency(allowed)
+        schedule.node.add_dependency(_policy_of(function))
+
+
+def _policy_of(function: lambda_.Function) -> iam.IRole:
+    """What the function may do; it is called as soon as the schedule is there."""
+    assert function.role is not None
+    return function.role

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from typing import TYPE_CHECKING, Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -16,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from hpcobs.auth.scopes import unknown_in
 from infra.paths import CERTIFICATES, SITES
 
 if TYPE_CHECKING:
@@ -31,6 +35,17 @@ LogDays = Literal[
 
 Days = Annotated[int, Field(ge=1, le=3650)]
 Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
+
+
+def _known_scopes(text: str) -> str:
+    problem = unknown_in(frozenset(text.split()))
+    if problem:
+        raise ValueError(problem)
+    return text
+
+
+Scopes = Annotated[str, AfterValidator(_known_scopes)]
+"""Scopes of tokens, parted by spaces."""
 
 
 class SiteError(ValueError):
@@ -86,6 +101,39 @@ class CollectorOptions(_Section):
     interval_seconds: Annotated[int, Field(ge=10, le=60)] = 30
 
 
+class IdentityOptions(_Section):
+    """The identity provider whose people may see their jobs; none without ``jwks_url``."""
+
+    jwks_url: str = ""
+    issuer: str = ""
+    audience: str = ""
+    user_claim: Annotated[str, StringConstraints(min_length=1)] = "preferred_username"
+    user_domain: str = ""
+    user_scopes: Scopes = "jobs:read"
+    groups_claim: Annotated[str, StringConstraints(min_length=1)] = "groups"
+    scopes_by_group: dict[str, Scopes] = {}
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if not self.jwks_url:
+            return self
+        if urlsplit(self.jwks_url).scheme != "https":
+            raise ValueError("jwks_url must begin with https://")
+        if not self.issuer or not self.audience:
+            raise ValueError("jwks_url needs issuer and audience")
+        return self
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the authorizer gets to know of it."""
+        if not self.jwks_url:
+            return {}
+        texts = {name: text for name, text in self.model_dump().items() if isinstance(text, str)}
+        given = {f"AUTH_{name.upper()}": text for name, text in texts.items() if text}
+        groups = json.dumps(self.scopes_by_group, sort_keys=True)
+        return {**given, "AUTH_SCOPES_BY_GROUP": groups}
+
+
 class GatewayOptions(_Section):
     """What the API takes in before it answers 429."""
 
@@ -114,6 +162,7 @@ class Site(_Section):
     retention: RetentionOptions = RetentionOptions()
     collector: CollectorOptions = CollectorOptions()
     gateway: GatewayOptions = GatewayOptions()
+    identity: IdentityOptions = IdentityOptions()
     alarms: AlarmOptions = AlarmOptions()
 
     @field_validator("region")

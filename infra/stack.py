@@ -97,17 +97,17 @@ class SiteStack(Stack):
     def _tell(self) -> None:
         url = self._http_api.api.api_endpoint
         secret = self._secret.secret.secret_arn
-        read_secret = (
-            f"aws secretsmanager get-secret-value --region {self.region} --secret-id {secret} "
-            "--query SecretString --output text"
-        )
         node_token = (
-            f'AUTH_SECRET="$({read_secret})" hpcobs token --scope events:write,samples:write '
-            "--node NODE"
+            f"AUTH_SECRET_ARN={secret} hpcobs token --scope events:write,samples:write --node NODE"
         )
         for name, value, description in (
             ("Url", url, "HPCOBS_URL for the forwarder, the hooks and the command line"),
             ("NodeToken", node_token, "Makes the token of one node"),
+            (
+                "SigningKey",
+                secret,
+                "AUTH_SECRET_ARN of the command line; docs tell how to change it",
+            ),
             ("AlarmTopic", self._topic.topic.topic_arn, "Alarms are told here"),
         ):
             CfnOutput(self, name, value=value, description=description)

@@ -1,10 +1,10 @@
-"""``hpcobs token``: issue a token for a node, a user, a scraper."""
+"""``hpcobs token``: issue tokens for nodes, a user, a scraper; or look into one."""
 
 from __future__ import annotations
 
-import os
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,86 +13,99 @@ from hpcobs_cli.errors import CommandError
 from hpcobs_cli.options import DATA_DIR, DataDir
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from hpcobs.settings import Settings
+    from hpcobs_cli.signing import Signer
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-MAX_DAYS = 3660
 
 Scope = Annotated[
     list[str], typer.Option(help="What it allows; repeat, or part several by commas.")
 ]
-Node = Annotated[str | None, typer.Option(help="Limit it to this node's events and samples.")]
+Node = Annotated[
+    str | None,
+    typer.Option(help="Limit it to this node's events and samples; n[01-40] with --directory."),
+]
 User = Annotated[str | None, typer.Option(help="Limit it to this user's jobs.")]
 Ttl = Annotated[str, typer.Option(help="How long it is valid: 90s, 15m, 12h, 365d.")]
 Subject = Annotated[str | None, typer.Option(help="Who it is for, as the audit trail names it.")]
+Directory = Annotated[
+    Path | None,
+    typer.Option(help="Write NODE.token for each node here, for its owner only to read."),
+]
+Inspect = Annotated[
+    Path | None, typer.Option(help="Issue none; tell what the token in this file says (-: stdin).")
+]
 
 
 def token(
     *,
-    scope: Scope,
+    scope: Scope = [],  # noqa: B006 - Typer's own way
     node: Node = None,
     user: User = None,
     ttl: Ttl = "365d",
     subject: Subject = None,
+    directory: Directory = None,
+    inspect: Inspect = None,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
-    """Print a token signed with AUTH_SECRET, or with the local service's secret."""
-    from hpcobs.auth import tokens
+    """Print a token signed by AUTH_SECRET, AUTH_SECRET_ARN or the local service's secret."""
+    from hpcobs_cli.inspection import described
+    from hpcobs_cli.signing import signer
 
-    settings = _settings(data_dir)
-    issued = tokens.issue(
-        settings.auth_secret or "",
-        subject=subject or _subject(node, user),
-        scopes=_scopes(scope),
-        expires_at=datetime.now(UTC) + _duration(ttl),
-        node=node,
-        user=user,
-        issuer=settings.auth_issuer,
-        audience=settings.auth_audience,
-    )
-    typer.echo(issued)
+    if inspect is not None:
+        typer.echo(described(inspect))
+        return
+    if not scope:
+        raise typer.BadParameter("missing", param_hint="--scope")
+    scopes, nodes, duration = _scopes(scope), _nodes(node), _duration(ttl)
+    if len(nodes) > 1 and (directory is None or subject is not None):
+        raise CommandError("tokens of several nodes need --directory, and take no --subject")
+    sign = signer(data_dir, scopes=scopes, user=user, lasting=duration)
+    if directory is None:
+        typer.echo(sign(node=nodes[0] if nodes else None, subject=subject))
+    elif nodes:
+        _write(directory, nodes, sign, subject)
+    else:
+        raise CommandError("--directory is for tokens of nodes: --node says which")
 
 
-def _settings(data_dir: Path) -> Settings:
-    from hpcobs.settings import SettingsError, read_settings
+def _write(directory: Path, nodes: tuple[str, ...], sign: Signer, subject: str | None) -> None:
+    from hpcobs_local.folder import write
 
-    secret = os.environ.get("AUTH_SECRET") or _local_secret(data_dir)
     try:
-        return read_settings({**os.environ, "AUTH_SECRET": secret})
-    except SettingsError as error:
-        raise CommandError(str(error)) from None
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for node in nodes:
+            text = sign(node=node, subject=subject)
+            write(directory / f"{node}.token", text, mode=0o600)
+    except OSError as error:
+        raise CommandError(f"{directory}: {error.strerror or error}") from None
+    typer.echo(f"{len(nodes)} tokens in {directory}")
 
 
-def _local_secret(data_dir: Path) -> str:
+def _nodes(text: str | None) -> tuple[str, ...]:
+    from hpcobs.domain.errors import InvalidInputError
+    from hpcobs.http.models.hostlists import expanded
+
     try:
-        return (data_dir / "secret").read_text().strip()
-    except OSError:
-        raise CommandError(
-            f"no secret to sign with: AUTH_SECRET is not set, and {data_dir / 'secret'} "
-            "cannot be read"
-        ) from None
-
-
-def _subject(node: str | None, user: str | None) -> str:
-    return f"node-{node}" if node else user or "cli"
+        return expanded(text or "")
+    except InvalidInputError as error:
+        raise CommandError(f"--node {error.details['reason']}") from None
 
 
 def _scopes(given: list[str]) -> list[str]:
-    from hpcobs.auth.principal import ADMIN
-    from hpcobs.http.routes import ROUTES
+    from hpcobs.auth.scopes import SCOPES, unknown_in
 
-    known = {route.scope for route in ROUTES if route.scope} | {ADMIN}
     wanted = [name for text in given for name in re.split(r"[\s,]+", text) if name]
-    unknown = sorted(set(wanted) - known)
-    if unknown or not wanted:
-        named = f"{', '.join(unknown)}: not a scope" if unknown else "no scope is named"
-        raise CommandError(f"{named}; there are {', '.join(sorted(known))}")
+    if not wanted:
+        raise CommandError(f"no scope is named; there are {', '.join(sorted(SCOPES))}")
+    problem = unknown_in(frozenset(wanted))
+    if problem:
+        raise CommandError(problem)
     return list(dict.fromkeys(wanted))
 
 
 def _duration(text: str) -> timedelta:
+    from hpcobs.auth.tokens import MAX_DAYS
+
     match = re.fullmatch(r"(\d{1,9})([smhd])", text)
     if match is None:
         raise CommandError(f"{text!r} is not a duration such as 90s, 15m, 12h or 365d")

@@ -9,14 +9,26 @@ from __future__ import annotations
 from typing import Any
 
 from hpcobs import bootstrap
-from hpcobs.domain.errors import UnauthorizedError
+from hpcobs.domain.errors import UnauthorizedError, UnavailableError
 
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001
     """The principal of a request's token, or what is wrong with it, for the functions to judge."""
-    authorization = (event.get("headers") or {}).get("authorization")
+    return {"isAuthorized": True, "context": _verdict(_asked_about(event))}
+
+
+def _asked_about(event: dict[str, Any]) -> str | None:
+    """The text for which the gateway keeps the verdict; nothing else may shape that."""
+    sources: list[str] | None = event.get("identitySource")
+    if sources is not None:
+        return sources[0] if sources else None
+    return (event.get("headers") or {}).get("authorization")
+
+
+def _verdict(authorization: str | None) -> dict[str, str | int]:
     try:
-        principal = bootstrap.authenticator().authenticate(authorization)
+        return bootstrap.authenticator().authenticate(authorization).as_context()
     except UnauthorizedError as error:
-        return {"isAuthorized": True, "context": {"error": error.message}}
-    return {"isAuthorized": True, "context": principal.as_context()}
+        return {"error": error.message}
+    except UnavailableError as error:
+        return {"unavailable": error.message}

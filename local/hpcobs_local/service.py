@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from hpcobs.auth import tokens
-from hpcobs.auth.principal import ADMIN
+from hpcobs.auth.authenticator import authenticator
+from hpcobs.auth.scopes import ADMIN
 from hpcobs.settings import read_settings
 from hpcobs.storage.migrations import migrate
 from hpcobs_local.children import Child
@@ -73,6 +74,7 @@ async def running(options: Options, say: Say) -> AsyncIterator[Running]:
         database_url = options.database_url or await _own_database(stack, folder, say)
         environ = environment(options, database_url=database_url, secret=secret)
         settings = read_settings(environ)
+        authenticator(settings)  # what it cannot use shall stop the start, not a request
         await _migrated(database_url, say)
         say("starting the functions")
         runtime = await _runtime(stack, environ, folder)

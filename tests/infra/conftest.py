@@ -43,6 +43,16 @@ def other() -> Site:
             "retention": {"samples_days": 30, "audit_days": 1000, "logs_days": 90},
             "collector": {"interval_seconds": 15},
             "gateway": {"requests_per_second": 1000, "burst": 2000},
+            "identity": {
+                "jwks_url": "https://login.example.org/keys",
+                "issuer": "https://login.example.org",
+                "audience": "hpcobs",
+                "user_claim": "email",
+                "user_domain": "example.org",
+                "user_scopes": "jobs:read jobs:write",
+                "groups_claim": "realm_access.roles",
+                "scopes_by_group": {"hpc-admins": "admin", "staff": "jobs:read metrics:read"},
+            },
             "alarms": {
                 "emails": ["a@example.org", "b@example.org"],
                 "queue_age_minutes": 5,

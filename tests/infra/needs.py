@@ -26,6 +26,13 @@ QUEUE_ACTIONS = {
 }
 """IAM knows no batches."""
 
+SECRET_ACTIONS = {
+    "describe_secret": "secretsmanager:DescribeSecret",
+    "get_secret_value": "secretsmanager:GetSecretValue",
+    "put_secret_value": "secretsmanager:PutSecretValue",
+    "update_secret_version_stage": "secretsmanager:UpdateSecretVersionStage",
+}
+
 
 def settings_of(function: str) -> set[str]:
     """The settings that the function's code may read."""
@@ -47,8 +54,15 @@ def actions_of(function: str) -> set[str]:
     if "_connections" in factories:
         actions.add("rds-db:connect")
     if "authenticator" in factories:
-        actions.add("secretsmanager:GetSecretValue")
+        actions |= _secret_actions("hpcobs.auth.secrets")
+    if "rotation" in factories:
+        actions |= _secret_actions("hpcobs.auth.rotation")
     return actions
+
+
+def _secret_actions(module: str) -> set[str]:
+    calls = _methods_called(module, "manager") & SECRET_ACTIONS.keys()
+    return {SECRET_ACTIONS[call] for call in calls}
 
 
 def services_used() -> set[str]:
@@ -125,11 +139,19 @@ def _settings_read(factory: str) -> set[str]:
 
 
 def _settings_in_module(module: str) -> set[str]:
-    return {
+    """What a module reads of ``settings``, and what those read whom it hands them over to."""
+    tree = _module(module)
+    read = {
         node.attr
-        for node in ast.walk(_module(module))
+        for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "settings"
     }
+    imported = _imports(tree)
+    for call in _calls(tree):
+        name, _, function = ast.unparse(call.func).partition(".")
+        if name in imported and "settings" in [ast.unparse(argument) for argument in call.args]:
+            read |= _settings_in_module(f"{imported[name]}.{name}" if function else imported[name])
+    return read
 
 
 def _queue_methods(factory: str) -> set[str]:

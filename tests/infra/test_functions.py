@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hpcobs.auth import identity
+from hpcobs.settings import read_settings
 from infra.functions import SIZES
 from infra.paths import ROOT
 from tests.infra.needs import settings_of
@@ -18,6 +20,16 @@ if TYPE_CHECKING:
 FUNCTIONS = (*SIZES, "migrate")
 WITH_DATABASE = {"api", "events", "collector", "metrics", "retention", "migrate"}
 
+IDENTITY = {
+    "AUTH_JWKS_URL",
+    "AUTH_ISSUER",
+    "AUTH_AUDIENCE",
+    "AUTH_USER_CLAIM",
+    "AUTH_USER_DOMAIN",
+    "AUTH_USER_SCOPES",
+    "AUTH_GROUPS_CLAIM",
+    "AUTH_SCOPES_BY_GROUP",
+}
 LEFT_AT_ITS_DEFAULT = {
     "DATABASE_URL": "its parts are set",
     "DB_MAX_CONNS": "one connection in a Lambda, whatever is set",
@@ -29,8 +41,8 @@ LEFT_AT_ITS_DEFAULT = {
     "SLURM_API_VERSION": "likewise",
     "SLURM_AUTH_TOKEN": "likewise",
     "AUTH_SECRET": "AUTH_SECRET_ARN is set",
-    "AUTH_ISSUER": "tokens of the site's own need none",
-    "AUTH_AUDIENCE": "likewise",
+    "AUTH_SECRET_PREVIOUS": "likewise",
+    **dict.fromkeys(IDENTITY, "the example names no identity provider"),
 }
 NOT_USED = {"ingest": {"SAMPLES_DEAD_LETTER_QUEUE_URL"}}
 """``ingest`` only sends."""
@@ -84,6 +96,28 @@ def test_the_site_s_choices_reach_the_functions(other_template: Template, other:
     assert collector["METRICS_RETENTION_DAYS"] == "30"
     assert collector["CLUSTER_NAME"] == other.cluster_name
     assert _variables(other_template, "retention")["AUDIT_RETENTION_DAYS"] == "1000"
+
+
+def test_the_authorizer_gets_to_know_the_site_s_identity_provider(
+    other_template: Template,
+) -> None:
+    variables = _variables(other_template, "authorizer")
+    assert variables.keys() == IDENTITY | {"AUTH_SECRET_ARN"}
+    given = {name: variables[name] for name in IDENTITY}
+    known = identity.options(read_settings({**given, "AUTH_SECRET": "x" * 32}))
+    assert known == identity.IdentityOptions(
+        jwks_url="https://login.example.org/keys",
+        issuer="https://login.example.org",
+        audience="hpcobs",
+        user_claim="email",
+        user_domain="example.org",
+        user_scopes=frozenset({"jobs:read", "jobs:write"}),
+        groups_claim="realm_access.roles",
+        scopes_by_group={
+            "hpc-admins": frozenset({"admin"}),
+            "staff": frozenset({"jobs:read", "metrics:read"}),
+        },
+    )
 
 
 def test_only_functions_that_use_the_database_are_in_the_vpc(template: Template) -> None:

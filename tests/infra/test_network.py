@@ -90,7 +90,8 @@ def test_the_api_is_the_only_thing_that_the_public_can_call(template: Template) 
     assert template.all("Lambda::Url") == []
     assert template.all("S3::Bucket") == []
     assert {one["Principal"] for one in template.all("Lambda::Permission")} == {
-        "apigateway.amazonaws.com"
+        "apigateway.amazonaws.com",
+        "secretsmanager.amazonaws.com",
     }
 
 

@@ -76,14 +76,20 @@ def test_only_migrate_may_log_in_as_the_administrator(template: Template) -> Non
             assert users <= {"/hpcobs"}
 
 
-def test_only_the_authorizer_reads_the_signing_key(template: Template) -> None:
+def test_only_the_authorizer_and_the_rotation_reach_the_signing_key(template: Template) -> None:
     readers = {
-        (function, on)
+        (function, action.partition(":")[2], on)
         for function in FUNCTIONS
         for action, on in _allowed(template, function)
         if action.startswith("secretsmanager:")
     }
-    assert readers == {("authorizer", "Signing/Key")}
+    assert readers == {
+        ("authorizer", "GetSecretValue", "Signing/Key"),
+        ("rotate", "DescribeSecret", "Signing/Key"),
+        ("rotate", "GetSecretValue", "Signing/Key"),
+        ("rotate", "PutSecretValue", "Signing/Key"),
+        ("rotate", "UpdateSecretVersionStage", "Signing/Key"),
+    }
 
 
 def test_each_function_writes_to_its_own_log_group(template: Template) -> None:

@@ -19,6 +19,7 @@ LOG_DAYS = (
     "1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, "
     "3288 or 3653"
 )
+SCOPES = "admin, events:write, jobs:read, jobs:write, metrics:read, samples:write"
 EMAIL = r"'^[^@\s]+@[^@\s]+\.[^@\s]+$'"
 
 
@@ -41,7 +42,7 @@ def test_the_example_shows_every_setting() -> None:
         if hasattr(section := Site.model_fields[name].default, "model_dump")
         for option in section.model_dump()
     }
-    sections = {"network", "database", "retention", "collector", "gateway", "alarms"}
+    sections = {"network", "database", "retention", "collector", "gateway", "identity", "alarms"}
     assert shown == (fields - sections) | options
 
 
@@ -69,6 +70,18 @@ def test_the_stack_is_named_after_the_file(tmp_path: Path) -> None:
         (
             NEEDED + "[retention]\nlogs_days = 31",
             f"lab.toml: retention.logs_days: input should be {LOG_DAYS}",
+        ),
+        (
+            NEEDED + '[identity]\njwks_url = "http://login.example.org/keys"',
+            "lab.toml: identity: jwks_url must begin with https://",
+        ),
+        (
+            NEEDED + '[identity]\njwks_url = "https://login.example.org/keys"\nissuer = "x"',
+            "lab.toml: identity: jwks_url needs issuer and audience",
+        ),
+        (
+            NEEDED + '[identity.scopes_by_group]\nstaff = "jobs:raed"',
+            f"lab.toml: identity.scopes_by_group.staff: jobs:raed: not a scope; there are {SCOPES}",
         ),
         (
             NEEDED + '[alarms]\nemails = ["admins"]',

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from hpcobs import __version__
-from hpcobs.settings import Settings, read_settings
+from hpcobs.settings import Settings, SettingsError, read_settings
 
 if TYPE_CHECKING:
     from hpcobs.auth.authenticator import Authenticator
+    from hpcobs.auth.rotation import Rotation
     from hpcobs.domain.first_heard import Origin
     from hpcobs.ports.queue import SampleQueue
     from hpcobs.service.collection import Collection
@@ -216,13 +217,21 @@ def health() -> Health:
 
 @cache
 def authenticator() -> Authenticator:
-    """Checks tokens by the site's secret."""
-    from hpcobs.auth.authenticator import Authenticator
-    from hpcobs.auth.secrets import secret
+    """Checks tokens by the site's keys, and by its identity provider's."""
+    from hpcobs.auth.authenticator import authenticator
 
-    return Authenticator(
-        secret(settings()), issuer=settings().auth_issuer, audience=settings().auth_audience
-    )
+    return authenticator(settings())
+
+
+@cache
+def rotation() -> Rotation:
+    """Makes a new signing key."""
+    from hpcobs.auth.rotation import Rotation
+
+    arn = settings().auth_secret_arn
+    if arn is None:
+        raise SettingsError("AUTH_SECRET_ARN: required")
+    return Rotation(arn)
 
 
 def reset() -> None:
@@ -252,4 +261,5 @@ _FACTORIES = (
     deployment,
     health,
     authenticator,
+    rotation,
 )

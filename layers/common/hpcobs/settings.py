@@ -46,9 +46,16 @@ class Settings(msgspec.Struct, frozen=True, rename="upper", kw_only=True):
     slurm_auth_token: str | None = None
     cluster_name: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] = "cluster"
     auth_secret: Annotated[str, msgspec.Meta(min_length=32)] | None = None
+    auth_secret_previous: Annotated[str, msgspec.Meta(min_length=32)] | None = None
     auth_secret_arn: str | None = None
+    auth_jwks_url: str | None = None
     auth_issuer: str | None = None
     auth_audience: str | None = None
+    auth_user_claim: str = "preferred_username"
+    auth_user_domain: str | None = None
+    auth_user_scopes: str = "jobs:read"
+    auth_groups_claim: str = "groups"
+    auth_scopes_by_group: dict[str, str] = {}
     host: str = "127.0.0.1"
     port: Port = 8080
     seed_demo: bool = False
@@ -67,13 +74,29 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """
     given = {name: text for name, text in (environ or os.environ).items() if text}
     known = {name: given[name] for name in _NAMES if name in given}
+    values = {**_lambda_limits(known), **_objects(known)}
     try:
-        return msgspec.convert(_lambda_limits(known), Settings, strict=False)
+        return msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise SettingsError(_one_line(str(error))) from None
 
 
 _NAMES = tuple(field.encode_name for field in msgspec.structs.fields(Settings))
+
+
+_OBJECTS = ("AUTH_SCOPES_BY_GROUP",)
+
+
+def _objects(known: dict[str, str]) -> dict[str, object]:
+    """The variables whose text is JSON."""
+    return {name: _json(name, known[name]) for name in _OBJECTS if name in known}
+
+
+def _json(name: str, text: str) -> object:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        raise SettingsError(f"{name}: is not JSON") from None
 
 
 def _lambda_limits(known: dict[str, str]) -> dict[str, str]:

@@ -6,6 +6,7 @@ import hashlib
 import time
 from typing import TYPE_CHECKING, Any
 
+from hpcobs.auth.principal import VERDICT_SECONDS
 from hpcobs_local.gateway.events import authorizer_event
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from hpcobs_local.gateway.matching import Match
     from hpcobs_local.gateway.requests import Request
 
-CACHE_SECONDS = 60.0
+CACHE_SECONDS = float(VERDICT_SECONDS)
 CACHE_ENTRIES = 1000
 AUTHORIZER = "authorizer"
 

@@ -13,7 +13,7 @@ import httpx
 import msgspec
 
 from hpcobs.auth import tokens
-from hpcobs.http.routes import EVENTS_WRITE, JOBS_READ, SAMPLES_WRITE
+from hpcobs.auth.scopes import EVENTS_WRITE, JOBS_READ, SAMPLES_WRITE
 
 if TYPE_CHECKING:
     from hpcobs.settings import Settings

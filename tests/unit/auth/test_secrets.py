@@ -1,22 +1,28 @@
-"""The signing secret: from the environment, or from Secrets Manager, rotations included."""
+"""The signing keys: from the environment, or from Secrets Manager, rotations included."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import boto3
 import pytest
 from moto import mock_aws
 
-from hpcobs.auth.secrets import CachedSecret, SecretsManager, secret
-from hpcobs.domain.errors import UnavailableError
+from hpcobs.auth import tokens
+from hpcobs.auth.cached import Cached
+from hpcobs.auth.keys import KeyRing, Keys, key_id
+from hpcobs.auth.secrets import SecretsManager, key_ring
+from hpcobs.domain.errors import UnauthorizedError, UnavailableError
 from hpcobs.settings import Settings, SettingsError
+from tests.unit.auth.clocks import Source, Time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SECRET = "a secret of the site, long enough for it"
-ROTATED = "the next secret of the site, long enough"
+KEY = "a secret of the site, long enough for it"
+NEXT = "the next secret of the site, long enough"
+OTHER = "a secret of another site, long enough too"
 
 
 @pytest.fixture
@@ -31,47 +37,35 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-def stored(text: str) -> str:
+def stored(*texts: str) -> str:
+    """The ARN of a secret that had these values, one after the other."""
     client = boto3.client("secretsmanager")
-    return str(client.create_secret(Name="hpcobs/auth", SecretString=text)["ARN"])
+    arn = client.create_secret(Name="hpcobs/auth", SecretString=texts[0])["ARN"]
+    for text in texts[1:]:
+        client.put_secret_value(SecretId=arn, SecretString=text)
+    return str(arn)
 
 
-class Source:
-    """A secret that can be changed and taken away."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.there = True
-        self.asked = 0
-
-    def __call__(self) -> str:
-        self.asked += 1
-        if not self.there:
-            raise UnavailableError("gone")
-        return self.text
+def test_the_environments_key_is_taken_and_the_one_before_it() -> None:
+    assert key_ring(Settings(auth_secret=KEY)).candidates(None) == (KEY,)
+    both = key_ring(Settings(auth_secret=NEXT, auth_secret_previous=KEY))
+    assert both.candidates(None) == (NEXT, KEY)
 
 
-class Time:
-    """A clock that the test moves."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def test_the_environments_secret_is_taken() -> None:
-    assert secret(Settings(auth_secret=SECRET))() == SECRET
-
-
-def test_without_a_secret_the_variable_is_named() -> None:
+def test_without_a_key_the_variable_is_named() -> None:
     with pytest.raises(SettingsError, match="AUTH_SECRET"):
-        secret(Settings())
+        key_ring(Settings())
 
 
 @pytest.mark.usefixtures("aws")
-def test_the_secret_comes_from_secrets_manager() -> None:
-    assert secret(Settings(auth_secret_arn=stored(SECRET)))() == SECRET
+def test_the_key_comes_from_secrets_manager() -> None:
+    ring = key_ring(Settings(auth_secret_arn=stored(KEY)))
+    assert ring.candidates(None) == (KEY,)
+
+
+@pytest.mark.usefixtures("aws")
+def test_the_key_before_the_last_rotation_is_valid_and_older_ones_are_not() -> None:
+    assert SecretsManager(stored(OTHER, KEY, NEXT))() == (NEXT, KEY)
 
 
 @pytest.mark.usefixtures("aws")
@@ -81,36 +75,62 @@ def test_a_secret_that_is_not_there_is_unavailable() -> None:
 
 
 @pytest.mark.usefixtures("aws")
-def test_a_short_secret_signs_nothing() -> None:
+def test_a_short_key_signs_nothing() -> None:
     with pytest.raises(UnavailableError, match="32"):
         SecretsManager(stored("short"))()
+    assert SecretsManager(stored_again("short", KEY))() == (KEY,)
 
 
-def test_a_rotation_is_picked_up_after_some_minutes() -> None:
-    source, time = Source(SECRET), Time()
-    secret = CachedSecret(source, seconds=300, clock=time)
-    assert secret() == SECRET
-    source.text = ROTATED
-    time.now = 299
-    assert secret() == SECRET
-    time.now = 301
-    assert secret() == ROTATED
-    assert source.asked == 2
+def stored_again(*texts: str) -> str:
+    client = boto3.client("secretsmanager")
+    for text in texts:
+        client.put_secret_value(SecretId="hpcobs/auth", SecretString=text)
+    return "hpcobs/auth"
 
 
-def test_the_known_secret_serves_on_while_its_source_is_away() -> None:
-    source, time = Source(SECRET), Time()
-    secret = CachedSecret(source, seconds=300, clock=time)
-    secret()
-    source.there = False
-    time.now = 1000
-    assert secret() == SECRET
-    assert secret() == SECRET
-    assert source.asked == 2
+def ring_of(source: Source[Keys], time: Time) -> KeyRing:
+    return KeyRing(Cached(source, what="the key", clock=time))
 
 
-def test_a_secret_that_was_never_had_is_unavailable() -> None:
-    source = Source(SECRET)
-    source.there = False
-    with pytest.raises(UnavailableError):
-        CachedSecret(source)()
+def test_a_token_names_its_key_and_is_checked_with_that_one() -> None:
+    ring = ring_of(Source((NEXT, KEY)), Time())
+    assert ring.candidates(key_id(KEY)) == (KEY,)
+    assert ring.candidates(key_id(NEXT)) == (NEXT,)
+    assert ring.candidates(None) == (NEXT, KEY)
+
+
+def test_a_token_of_a_new_key_makes_the_authorizer_look_for_it_at_once() -> None:
+    source: Source[Keys] = Source((KEY,))
+    time = Time()
+    ring = ring_of(source, time)
+    ring.candidates(None)
+    source.value = (NEXT, KEY)
+    time.now = 61
+    assert ring.candidates(key_id(NEXT)) == (NEXT,)
+
+
+def test_invented_names_of_keys_do_not_make_it_look_more_than_once_a_minute() -> None:
+    source: Source[Keys] = Source((KEY,))
+    ring = ring_of(source, Time())
+    for number in range(1000):
+        assert ring.candidates(f"key {number}") == (KEY,)
+    assert source.asked == 1
+
+
+def test_while_a_key_is_changed_tokens_of_both_are_believed() -> None:
+    end = datetime.now(UTC) + timedelta(hours=1)
+    ring = key_ring(Settings(auth_secret=NEXT, auth_secret_previous=KEY))
+    for key, believed in ((KEY, True), (NEXT, True), (OTHER, False)):
+        token = tokens.issue(key, subject="n1", scopes=["admin"], expires_at=end)
+        keys = ring.candidates(key_id(key))
+        if believed:
+            assert tokens.verify(token, *keys).subject == "n1"
+        else:
+            with pytest.raises(UnauthorizedError):
+                tokens.verify(token, *keys)
+
+
+def test_a_keys_name_tells_nothing_of_it_and_is_always_the_same() -> None:
+    assert key_id(KEY) == key_id(KEY) != key_id(NEXT)
+    assert len(key_id(KEY)) == 12
+    assert key_id(KEY) not in KEY

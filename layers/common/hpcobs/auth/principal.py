@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hpcobs.auth.scopes import ADMIN
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ADMIN = "admin"
-"""The scope that implies all others."""
+VERDICT_SECONDS = 60
+"""How long a gateway keeps what the authorizer said of an Authorization header."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,11 +7,16 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hpcobs.auth.principal import ANONYMOUS, Principal
+from hpcobs.auth.principal import ANONYMOUS, VERDICT_SECONDS, Principal
+from hpcobs.auth.scopes import EVENTS_WRITE, JOBS_READ, JOBS_WRITE, SAMPLES_WRITE
 from hpcobs.domain.audit import AuditInfo
-from hpcobs.domain.errors import ForbiddenError, InvalidInputError, UnauthorizedError
+from hpcobs.domain.errors import (
+    ForbiddenError,
+    InvalidInputError,
+    UnauthorizedError,
+    UnavailableError,
+)
 from hpcobs.http.bodies import read_body
-from hpcobs.http.routes import EVENTS_WRITE, JOBS_READ, JOBS_WRITE, SAMPLES_WRITE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,6 +87,8 @@ def _authenticated(event: Event) -> Principal:
     """The principal that the authorizer found. Its verdict may be cached, so the end is checked."""
     authorizer = event["requestContext"].get("authorizer") or {}
     context = authorizer.get("lambda") or {}
+    if context.get("unavailable"):
+        raise UnavailableError(str(context["unavailable"]), retry_after_seconds=VERDICT_SECONDS)
     if context.get("error") or not context.get("subject"):
         raise UnauthorizedError(str(context.get("error") or "a token is needed"))
     principal = Principal.from_context(context)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-JOBS_READ = "jobs:read"
-JOBS_WRITE = "jobs:write"
-EVENTS_WRITE = "events:write"
-SAMPLES_WRITE = "samples:write"
-METRICS_READ = "metrics:read"
+from hpcobs.auth.scopes import (
+    EVENTS_WRITE,
+    JOBS_READ,
+    JOBS_WRITE,
+    METRICS_READ,
+    SAMPLES_WRITE,
+)
 
 
 @dataclass(frozen=True, slots=True)

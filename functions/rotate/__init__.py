@@ -1,0 +1,1 @@
+"""A new signing key when it is time for one."""
