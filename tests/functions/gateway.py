@@ -92,7 +92,9 @@ class Gateway:
         if parameters:
             event["pathParameters"] = parameters
         if route and route.scope is not None and "authorization" in event["headers"]:
-            verdict = handler("authorizer")({**event, "type": "REQUEST"}, CONTEXT)
+            source = [event["headers"]["authorization"]]
+            asked = {**event, "type": "REQUEST", "identitySource": source}
+            verdict = handler("authorizer")(asked, CONTEXT)
             assert verdict["isAuthorized"] is True
             event["requestContext"]["authorizer"] = {"lambda": verdict["context"]}
         answer = _received(handler(route.function if route else "api")(event, CONTEXT))

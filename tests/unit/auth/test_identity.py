@@ -165,7 +165,9 @@ def test_a_mail_address_that_is_not_verified_names_nobody(provider: Provider) ->
         assert "not verified" in refusal(known, token)
 
 
-@pytest.mark.parametrize("name", ["", "a\0da", "a\nda", "x" * 256, 7, ["ada"], {"a": 1}])
+@pytest.mark.parametrize(
+    "name", ["", "a\0da", "a\nda", "x" * 256, "root (x)", 7, ["ada"], {"a": 1}]
+)
 def test_a_user_that_cannot_be_read_is_refused(provider: Provider, name: object) -> None:
     assert "preferred_username" in refusal(site(provider), signed(RSA, preferred_username=name))
 

@@ -6,6 +6,7 @@ those hold for the whole site.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from hpcobs.settings import Settings
 
 ALGORITHMS = ("RS256", "ES256")
+# In the audit trail, what stands in brackets behind a name is the client's own word.
+_LOGIN = re.compile(r"[^\s()]+")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -146,6 +149,8 @@ def _user(claims: dict[str, Any], options: IdentityOptions) -> str | None:
     if value is None:
         return None
     user = short_text(value, options.user_claim)
+    if not _LOGIN.fullmatch(user):
+        raise UnauthorizedError(f"the token's claim {options.user_claim} is not a login name")
     if options.user_claim == "email" and claims.get("email_verified") is not True:
         raise UnauthorizedError("the token's email is not verified")
     if options.user_domain is None:

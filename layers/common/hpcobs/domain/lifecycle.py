@@ -21,6 +21,7 @@ from hpcobs.domain.runs import (
     corrected,
     end_after,
     ended,
+    taken_over,
     verdict,
     without_verdict,
     worst,
@@ -41,12 +42,19 @@ def start(job: Job, heard: Job) -> Outcome:
         return skipped(job, "start of an earlier run")
     if heard.restart_count > job.restart_count and heard.start_time > job.start_time:
         return _next_run(job, heard)
+    if _only_claimed(job) and heard.user != job.user:
+        return updated(taken_over(job, heard), "start of another user's job", recompute=True)
     joined = _joined(job, heard)
     if joined == job:
         return skipped(job, "start already known")
     moved = joined.statistics_since != job.statistics_since
     weighed = joined.resources.cpus_per_node != job.resources.cpus_per_node
     return updated(joined, "start joined", recompute=moved or weighed)
+
+
+def _only_claimed(job: Job) -> bool:
+    """Whether nobody but a client, or an end, has told whose job it is: ids can be guessed."""
+    return job.start_estimated and job.scheduler_seen_at is None
 
 
 def _next_run(job: Job, heard: Job) -> Outcome:

@@ -35,6 +35,11 @@ def begun_again(
     )
 
 
+def taken_over(job: Job, heard: Job) -> Job:
+    """The job as its start tells it, in place of what a client had said of it under that id."""
+    return replace(heard, usage=job.usage, statistics_since=heard.start_time)
+
+
 def ended(job: Job, end: RunEnd) -> Job:
     """The job at its end. One that never was seen running has its start estimated to be there."""
     never_ran = job.state is JobState.PENDING

@@ -31,8 +31,8 @@ class JobRepository(Protocol):
     ) -> None:
         """Write a locked job; ``recompute`` rebuilds its statistics from the stored samples."""
 
-    def delete(self, job_id: str, audit: AuditInfo) -> bool:
-        """Remove the job and its samples; its trail stays. False if there is no such job."""
+    def delete(self, job_id: str, audit: AuditInfo, *, user: str | None = None) -> bool:
+        """Remove the job and its samples; its trail stays. False if ``user`` has no such job."""
 
     def page(
         self, query: JobFilter, *, limit: int, offset: int = 0, after: Position | None = None

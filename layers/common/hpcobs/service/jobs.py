@@ -107,8 +107,7 @@ class Jobs:
 
     def delete(self, job_id: str, audit: AuditInfo, *, viewer: str | None = None) -> None:
         """Remove the job and its samples; its audit trail stays."""
-        _visible(self._store, job_id, viewer)
-        if not self._store.jobs.delete(job_id, audit):
+        if not self._store.jobs.delete(job_id, audit, user=viewer):
             raise JobNotFoundError(job_id)
 
     def add_sample(self, sample: Sample, *, viewer: str | None = None) -> bool:
@@ -144,12 +143,15 @@ class Jobs:
         return self._store.samples.gpu_series(job_id, query)
 
     def audit(self, job_id: str, *, viewer: str | None = None) -> Sequence[AuditEvent]:
-        """The job's changes oldest first; those of a deleted job too."""
+        """The job's changes oldest first; those of a deleted job too.
+
+        An id may be used again: a viewer gets what happened while the job was theirs.
+        """
         events = self._store.audit.of_job(job_id)
-        owner = events[-1].snapshot.user if events else None
-        if not events or viewer not in (None, owner):
+        seen = [event for event in events if viewer in (None, event.snapshot.user)]
+        if not seen:
             raise JobNotFoundError(job_id)
-        return events
+        return seen
 
 
 def _visible(store: Repositories, job_id: str, viewer: str | None) -> Job:

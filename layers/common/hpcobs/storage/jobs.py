@@ -84,9 +84,9 @@ class PostgresJobs:
                 connection.execute(_STATISTICS["rebuild_nodes"], {"id": job.id})
                 connection.execute(_STATISTICS["refresh_jobs"], {"ids": [job.id]})
 
-    def delete(self, job_id: str, audit: AuditInfo) -> bool:
-        """Remove the job and its samples; its trail stays. False if there is no such job."""
-        parameters = {"id": job_id} | _audit_parameters(audit, ChangeType.DELETE)
+    def delete(self, job_id: str, audit: AuditInfo, *, user: str | None = None) -> bool:
+        """Remove the job and its samples; its trail stays. False if ``user`` has no such job."""
+        parameters = {"id": job_id, "user": user} | _audit_parameters(audit, ChangeType.DELETE)
         with self._session.operation("job_delete") as connection, connection.transaction():
             # Locked first: the deletion then sees what a collector has just committed.
             connection.execute(_JOBS["lock"], {"id": job_id})

@@ -84,6 +84,7 @@ class NewJob(Body):
             nodes=self.nodes,
             state=JobState.RUNNING,
             start_time=self.start_time or now,
+            start_estimated=True,
             name=self.name,
             cluster_name=self.cluster_name or origin.home_cluster,
             scheduler_instance=self.scheduler_instance or origin.scheduler_instance,

@@ -97,9 +97,11 @@ SET ended_at = NULL, end_state = NULL, end_exit_code = NULL, end_signal = NULL
 FROM run
 WHERE job_id = run.id AND node = ANY (run.nodes) AND ended_at < run.statistics_since
 
--- delete: remove a locked job with all that was sampled of it, and note that in its trail
+-- delete: remove a locked job, if it is the user's, with its samples, and note that in its trail
 WITH gone AS (
-    DELETE FROM jobs WHERE id = %(id)s RETURNING *
+    DELETE FROM jobs
+    WHERE id = %(id)s AND (%(user)s::text IS NULL OR user_name = %(user)s)
+    RETURNING *
 ), noted AS (
     INSERT INTO job_audit_events (
         job_id, change_type, changed_by, source, correlation_id, job_snapshot
