@@ -83,7 +83,7 @@ def _write(directory: Path, nodes: tuple[str, ...], sign: Signer, subject: str |
 
 def _nodes(text: str | None) -> tuple[str, ...]:
     from hpcobs.domain.errors import InvalidInputError
-    from hpcobs.http.models.hostlists import expanded
+    from hpcobs.scheduler.hostlists import expanded
 
     try:
         return expanded(text or "")
