@@ -101,7 +101,8 @@ class Functions(Construct):
         interval = {"COLLECT_INTERVAL_SECONDS": str(self._site.collector.interval_seconds)}
         environment = self._cluster | self._queues | self._samples_kept | interval
         function = self._with_database("collector", environment)
-        function.may(["sqs:ReceiveMessage", "sqs:DeleteMessage"], [self._samples.queue.queue_arn])
+        received = ["ReceiveMessage", "ChangeMessageVisibility", "DeleteMessage"]
+        function.may([f"sqs:{action}" for action in received], [self._samples.queue.queue_arn])
         function.may(["sqs:SendMessage"], [self._samples.dead_letters.queue_arn])
         return function
 

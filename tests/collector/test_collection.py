@@ -14,13 +14,24 @@ import pytest
 from hpcobs.domain.errors import ForbiddenError, InvalidInputError
 from hpcobs.domain.jobs import Resources
 from hpcobs.ports.clock import utc_now
-from hpcobs.service.collection import WAIT_FOR_JOB, CollectionReport
+from hpcobs.queue.postgres import PostgresQueue
+from hpcobs.service.collection import (
+    WAIT_FOR_JOB,
+    Collection,
+    CollectionReport,
+    CollectionRules,
+)
 from hpcobs.service.ingestion import Ingestion, messages
+from hpcobs.storage.sink import PostgresSink
+from hpcobs.storage.timings import OperationTimings
 from hpcobs.wire.messages import pack, unpack
 from tests.builders import AUDIT, started
 from tests.collector.batches import body, many, sample
+from tests.collector.conftest import RULES
 
 if TYPE_CHECKING:
+    from hpcobs.domain.samples import Stored
+    from hpcobs.ports.samples import Drain, SampleSink
     from tests.collector.conftest import Site
 
 
@@ -197,6 +208,43 @@ def test_an_unreadable_message_becomes_a_dead_letter(site: Site, chance: random.
     assert site.queue.depth().dead == 3
 
 
+class Squeamish:
+    """A database that refuses whatever holds a certain value."""
+
+    def __init__(self, sink: SampleSink, refused: int) -> None:
+        self._sink = sink
+        self._refused = refused
+        self.asked: list[int] = []
+
+    def store(self, drain: Drain) -> Stored:
+        self.asked.append(len(drain.samples))
+        if any(sample.memory_usage_mb == self._refused for sample in drain.samples):
+            raise InvalidInputError("body", "a value is out of the database's range")
+        return self._sink.store(drain)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sink, name)
+
+
+def test_what_the_database_refuses_is_found_among_5000_samples_and_alone_set_aside(
+    site: Site, chance: random.Random
+) -> None:
+    site.start_jobs("1", cluster_name="other")
+    now = utc_now()
+    entries = [sample("1", now - timedelta(seconds=n), chance) for n in range(5000)]
+    batches = [entries[first : first + 50] for first in range(0, 5000, 50)]
+    poison = sample("1", now, chance, memory_usage_mb=666_666)
+    good = [body("n1", batch, cluster_name="other") for batch in batches]
+    site.post(*good[:70], body("n2", [poison], cluster_name="other"), *good[70:])
+    connection = site.connect()
+    sink = Squeamish(PostgresSink(connection, OperationTimings()), 666_666)
+    report = Collection(PostgresQueue(connection), sink, RULES).run(lambda: 60.0)
+    assert (report.samples.stored, report.buried) == (5000, 1)
+    assert len(sink.asked) < 20
+    assert site.statistics("other.1")["sample_count"] == 5000
+    assert (site.queue.depth().visible, site.queue.depth().dead) == (0, 1)
+
+
 def test_samples_wait_for_their_jobs_start(site: Site, chance: random.Random) -> None:
     now = utc_now()
     waiting = [sample("1", now - timedelta(seconds=n), chance) for n in range(20)]
@@ -279,12 +327,6 @@ def test_a_run_stops_in_time_and_leaves_the_rest_for_the_next(
     site.start_jobs("1")
     site.post(site.sent.batch("n1", [sample("1", utc_now(), chance)]))
     connection = site.connect()
-    from hpcobs.queue.postgres import PostgresQueue
-    from hpcobs.service.collection import Collection
-    from hpcobs.storage.sink import PostgresSink
-    from hpcobs.storage.timings import OperationTimings
-    from tests.collector.conftest import RULES
-
     sink = PostgresSink(connection, OperationTimings())
     hurried = Collection(PostgresQueue(connection), sink, RULES).run(lambda: 5.0)
     assert hurried.messages == 0
@@ -293,11 +335,6 @@ def test_a_run_stops_in_time_and_leaves_the_rest_for_the_next(
 
 
 def test_passes_are_an_interval_apart(site: Site) -> None:
-    from hpcobs.queue.postgres import PostgresQueue
-    from hpcobs.service.collection import Collection, CollectionRules
-    from hpcobs.storage.sink import PostgresSink
-    from hpcobs.storage.timings import OperationTimings
-
     left = [58.0]
     slept: list[float] = []
 

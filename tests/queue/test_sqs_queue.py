@@ -31,6 +31,15 @@ def test_a_message_that_somebody_else_wrote_is_handed_over_as_it_is(
     assert message.body == b"not base64!"
 
 
+def test_many_messages_are_taken_by_requests_side_by_side_each_once(
+    sqs_urls: tuple[str, str],
+) -> None:
+    queue = SqsQueue(sqs_urls[0])
+    queue.send([b"%d" % number for number in range(95)])
+    taken = [*queue.receive(limit=60), *queue.receive(limit=60)]
+    assert sorted(int(message.body) for message in taken) == list(range(95))
+
+
 def test_entries_that_sqs_failed_on_are_tried_again(sqs_urls: tuple[str, str]) -> None:
     queue = SqsQueue(sqs_urls[0])
     asked: list[list[str]] = []

@@ -7,6 +7,7 @@ is moved there by SQS itself (its redrive policy).
 from __future__ import annotations
 
 import base64
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 MAX_MESSAGE_BYTES = 1024 * 1024
 """SQS: a message, and a batch of messages, may have 1 MiB."""
 MAX_BATCH = 10
+PARALLEL_REQUESTS = 8
+LONG_POLL_SECONDS = 1
 ATTEMPTS = 3
 DEPTH_ATTRIBUTES: list[Any] = [
     "ApproximateNumberOfMessages",
@@ -59,21 +62,31 @@ class SqsQueue:
                 self._client.send_message(QueueUrl=self._url, MessageBody=_text(body))
 
     def receive(self, *, limit: int, wait_seconds: int = 0) -> Sequence[Message]:
-        """Take up to ``limit`` messages, in requests of ten; only the first one waits."""
-        messages: list[Message] = []
-        while len(messages) < limit:
-            with _translated():
-                answer = self._client.receive_message(
-                    QueueUrl=self._url,
-                    MaxNumberOfMessages=min(MAX_BATCH, limit - len(messages)),
-                    WaitTimeSeconds=0 if messages else wait_seconds,
-                    MessageSystemAttributeNames=["SentTimestamp", "ApproximateReceiveCount"],
-                )
-            received = answer.get("Messages", [])
-            messages += [_message(item) for item in received]
-            if not received:
+        """Take up to ``limit`` messages: one request that waits, then several at a time."""
+        # Without any waiting SQS asks only some of its servers, and may miss what is there.
+        messages = self._receive(min(MAX_BATCH, limit), max(LONG_POLL_SECONDS, wait_seconds))
+        while messages and len(messages) < limit:
+            more = self._receive_several(limit - len(messages))
+            messages += more
+            if not more:
                 break
         return messages
+
+    def _receive_several(self, limit: int) -> list[Message]:
+        sizes = [min(MAX_BATCH, limit - first) for first in range(0, limit, MAX_BATCH)]
+        with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
+            answers = pool.map(self._receive, sizes[:PARALLEL_REQUESTS])
+            return [message for messages in answers for message in messages]
+
+    def _receive(self, limit: int, wait_seconds: int = 0) -> list[Message]:
+        with _translated():
+            answer = self._client.receive_message(
+                QueueUrl=self._url,
+                MaxNumberOfMessages=limit,
+                WaitTimeSeconds=wait_seconds,
+                MessageSystemAttributeNames=["SentTimestamp", "ApproximateReceiveCount"],
+            )
+        return [_message(item) for item in answer.get("Messages", [])]
 
     def delete(self, messages: Sequence[Message]) -> None:
         """Remove what was dealt with; an expired delivery is left to its next receiver."""

@@ -36,6 +36,8 @@ logger = logging.getLogger(__name__)
 RECEIVE_LIMIT = 100
 DRAIN_SAMPLES = 10_000
 RESERVE_SECONDS = 10.0
+HIDDEN_SECONDS = 120
+"""How long a search for what the database refuses keeps its messages from others."""
 WAIT_FOR_JOB = timedelta(minutes=10)
 
 
@@ -144,7 +146,7 @@ class Collection:
         report.buried += 1
 
     def _write(self, received: Received, report: CollectionReport) -> None:
-        """Store all of it at once; if the database refuses, one by one, to find what it refuses."""
+        """Store all of it at once; if the database refuses, by halves, to find what it refuses."""
         if not received:
             return
         messages = [message for message, _ in received]
@@ -158,8 +160,10 @@ class Collection:
             if len(received) == 1:
                 self._bury(messages[0], str(error), report)
                 return
-            for one in received:
-                self._write([one], report)
+            self._queue.extend(messages, seconds=HIDDEN_SECONDS)
+            middle = len(received) // 2
+            self._write(received[:middle], report)
+            self._write(received[middle:], report)
             return
         self._queue.delete(messages)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hpcobs.domain.samples import SampleWindow
     from hpcobs.ports.queue import Message
     from hpcobs.wire.decoding import DecodedBatch
-    from hpcobs.wire.samples import SampleEntry
+    from hpcobs.wire.samples import GpuEntry, SampleEntry
 
 
 def drain_of(
@@ -60,17 +60,17 @@ def _add_samples(drain: Drain, batch: DecodedBatch, window: SampleWindow, home: 
         if not oldest <= entry.timestamp <= newest:
             drain.rejected.append(_out_of_time(batch, position, entry, window))
             continue
+        job_id = entry.job_id
         if not at_home:
-            entry.job_id = scoped_id(entry.job_id, cluster=cluster, home_cluster=home)
-        fields = astuple(entry)
-        gpus = _gpus(entry, node) if entry.gpus else ()
-        add(make((*fields[:-1], node, batch_id, position, gpus)))
+            job_id = scoped_id(job_id, cluster=cluster, home_cluster=home)
+        _, *fields, gpus = astuple(entry)
+        devices = _gpus(job_id, entry.timestamp, node, gpus) if gpus else ()
+        add(make((job_id, *fields, node, batch_id, position, devices)))
 
 
-def _gpus(entry: SampleEntry, node: str) -> list[GpuSample]:
-    """A GPU counts once, even where its reading stands in a sample twice."""
-    job_id, at = entry.job_id, entry.timestamp
-    readings = {gpu.gpu_id: gpu for gpu in reversed(entry.gpus)}
+def _gpus(job_id: str, at: datetime, node: str, gpus: list[GpuEntry]) -> list[GpuSample]:
+    """A GPU counts once, even where a sample has two readings of it."""
+    readings = {gpu.gpu_id: gpu for gpu in reversed(gpus)}
     return [GpuSample(job_id, at, node, *astuple(gpu)) for gpu in readings.values()]
 
 
