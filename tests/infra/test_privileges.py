@@ -53,6 +53,7 @@ def test_queues_are_used_as_the_code_uses_them(template: Template) -> None:
     assert used == {
         ("ingest", "SendMessage", samples),
         ("collector", "ReceiveMessage", samples),
+        ("collector", "ChangeMessageVisibility", samples),
         ("collector", "DeleteMessage", samples),
         ("collector", "SendMessage", dead_letters),
         ("api", "GetQueueAttributes", samples),
