@@ -107,8 +107,11 @@ class Functions(Construct):
         return function
 
     def _retention(self) -> SiteFunction:
-        audit = {"AUDIT_RETENTION_DAYS": str(self._site.retention.audit_days)}
-        return self._with_database("retention", self._samples_kept | audit)
+        kept = {
+            "ROLLUP_RETENTION_DAYS": str(self._site.retention.rollup_days),
+            "AUDIT_RETENTION_DAYS": str(self._site.retention.audit_days),
+        }
+        return self._with_database("retention", self._samples_kept | kept)
 
     def _authorizer(self, secret: SigningSecret) -> SiteFunction:
         environment = _key(secret) | self._site.identity.environment

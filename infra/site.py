@@ -91,6 +91,7 @@ class RetentionOptions(_Section):
     """How long things are kept."""
 
     samples_days: Days = 7
+    rollup_days: Days = 400
     audit_days: Days = 400
     logs_days: LogDays = 30
 

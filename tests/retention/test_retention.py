@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -11,6 +11,7 @@ import pytest
 from hpcobs.service.retention import BATCH, Retention, RetentionLimits
 from hpcobs.storage.queries import load
 from hpcobs.storage.retention import PostgresExpiry
+from hpcobs.storage.rollups import PostgresRollups
 from hpcobs.storage.timings import OperationTimings
 from tests.builders import T0
 from tests.retention.writer import Writer
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from tests.stores import Query
 
 TODAY = T0.date()
-LIMITS = RetentionLimits(samples_days=7, audit_days=400)
+LIMITS = RetentionLimits(samples_days=7, rollup_days=60, audit_days=400)
 
 
 def plenty() -> float:
@@ -31,12 +32,13 @@ def plenty() -> float:
 
 @pytest.fixture
 def expiry(connect: Callable[[], SingleConnection]) -> PostgresExpiry:
-    return PostgresExpiry(connect(), OperationTimings())
+    return PostgresExpiry(connect(), OperationTimings(), sleep=lambda _: None)
 
 
 @pytest.fixture
-def retention(expiry: PostgresExpiry) -> Retention:
-    return Retention(expiry, LIMITS, clock=lambda: T0)
+def retention(expiry: PostgresExpiry, connect: Callable[[], SingleConnection]) -> Retention:
+    rollups = PostgresRollups(connect(), OperationTimings())
+    return Retention(expiry, rollups, LIMITS, clock=lambda: T0)
 
 
 def days(*offsets: int) -> list[date]:
@@ -45,7 +47,8 @@ def days(*offsets: int) -> list[date]:
 
 def test_the_coming_days_are_made_ahead_once(retention: Retention, expiry: PostgresExpiry) -> None:
     first = retention.run(plenty)
-    assert len(first.made) == 8
+    assert len(first.made) == 10
+    assert expiry.partitions("metric_rollups") == [date(2026, 11, 1)]
     assert expiry.partitions("metric_samples") == days(0, 1, 2, 3)
     assert expiry.partitions("gpu_samples") == days(0, 1, 2, 3)
     assert retention.run(plenty).made == []
@@ -59,6 +62,25 @@ def test_a_day_is_dropped_when_all_of_it_is_too_old(
     report = retention.run(plenty)
     assert report.dropped == [f"metric_samples {day}" for day in days(-9, -8)]
     assert expiry.partitions("metric_samples") == days(-7, -6, 0, 1, 2, 3)
+
+
+def test_a_month_of_roll_ups_is_dropped_when_all_of_it_is_too_old(
+    retention: Retention, expiry: PostgresExpiry
+) -> None:
+    for month in (7, 8, 9, 10):
+        expiry.ensure_partition("gpu_rollups", date(2026, month, 15))
+    assert retention.run(plenty).dropped == ["gpu_rollups 2026-07-01", "gpu_rollups 2026-08-01"]
+    kept = [date(2026, month, 1) for month in (9, 10, 11)]
+    assert expiry.partitions("gpu_rollups") == kept
+
+
+def test_the_next_month_is_made_before_it_begins(
+    expiry: PostgresExpiry, connect: Callable[[], SingleConnection]
+) -> None:
+    rollups = PostgresRollups(connect(), OperationTimings())
+    last_days = datetime(2026, 11, 28, tzinfo=UTC)
+    Retention(expiry, rollups, LIMITS, clock=lambda: last_days).run(plenty)
+    assert expiry.partitions("gpu_rollups") == [date(2026, 11, 1), date(2026, 12, 1)]
 
 
 def test_a_dry_run_tells_what_would_go_and_changes_nothing(
@@ -116,7 +138,6 @@ def test_nobody_waits_for_a_day_to_go(
         expiry.ensure_partition("metric_samples", day)
     with Writer(database_url) as writer:
         report = retention.run(plenty)
-    assert len(report.dropped) + len(report.busy) == 3
     assert report.dropped
     assert writer.written > 0
     assert writer.longest_seconds < 1

@@ -171,12 +171,15 @@ def retention() -> Retention:
     """The use case of the retention schedule."""
     from hpcobs.service.retention import Retention, RetentionLimits
     from hpcobs.storage.retention import PostgresExpiry
+    from hpcobs.storage.rollups import PostgresRollups
 
     limits = RetentionLimits(
         samples_days=settings().metrics_retention_days,
+        rollup_days=settings().rollup_retention_days,
         audit_days=settings().audit_retention_days,
     )
-    return Retention(PostgresExpiry(worker_connections(), timings()), limits)
+    expiry = PostgresExpiry(worker_connections(), timings())
+    return Retention(expiry, PostgresRollups(worker_connections(), timings()), limits)
 
 
 @cache

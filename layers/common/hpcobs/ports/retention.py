@@ -1,27 +1,45 @@
-"""What retention needs: day partitions to make and to drop, and old rows to delete."""
+"""What retention needs: partitions to make and to drop, and old rows to delete."""
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date, datetime
 
-SAMPLE_TABLES = ("metric_samples", "gpu_samples")
+
+class Span(Enum):
+    """What a table's partitions hold: a day, or the month that begins with their first day."""
+
+    DAYS = "days"
+    MONTHS = "months"
+
+
+TABLES = {
+    "metric_samples": Span.DAYS,
+    "gpu_samples": Span.DAYS,
+    "metric_rollups": Span.MONTHS,
+    "gpu_rollups": Span.MONTHS,
+}
+"""The partitioned tables."""
 
 
 class Expiry(Protocol):
-    """The parts of the store that grow old."""
+    """The parts of the store that grow old. A partition is named by the day that it begins with."""
 
-    def ensure_partition(self, table: str, day: date) -> bool:
-        """Make a day's partition; False if it was there."""
+    def ensure_partition(self, table: str, first: date) -> bool:
+        """Make a partition; False if it was there."""
 
     def partitions(self, table: str) -> Sequence[date]:
-        """The days that a table has partitions for, oldest first."""
+        """The partitions of a table, oldest first."""
 
-    def drop_partition(self, table: str, day: date) -> bool:
-        """Drop a day with all its samples; False if the table was too busy to do so at once."""
+    def drop_partition(self, table: str, first: date) -> bool:
+        """Drop a partition with all that is in it.
+
+        False if the table was too busy to do so at once, or its samples are not rolled up.
+        """
 
     def count_older(self, what: str, before: datetime) -> int:
         """How many rows of ``what`` are from before a time."""

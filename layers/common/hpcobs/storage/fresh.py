@@ -8,9 +8,10 @@ with no look at what is there, and are added up here.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hpcobs.domain.rollups import hour_of
 from hpcobs.storage.copying import GPU_TYPES, SAMPLE_TYPES, copy
 from hpcobs.storage.queries import load
 
@@ -75,18 +76,18 @@ def route(connection: Connection, samples: Iterable[QueuedSample], jobs: dict[st
     return routed
 
 
-def days_of(routed: Routed) -> set[date]:
-    """The days (UTC) on which the samples fall."""
+def hours_of(routed: Routed) -> set[datetime]:
+    """The hours in which the samples fall, and those between a place's first and last."""
     spans = [(group[0].timestamp, group[-1].timestamp) for group in routed.fresh.values()]
     spans += [(sample.timestamp, sample.timestamp) for sample in routed.others]
-    return {day for first, last in spans for day in _days(first, last)}
+    return {hour for first, last in spans for hour in _hours(first, last)}
 
 
-def _days(first: datetime, last: datetime) -> Iterator[date]:
-    day = first.astimezone(UTC).date()
-    while day <= last.astimezone(UTC).date():
-        yield day
-        day += timedelta(days=1)
+def _hours(first: datetime, last: datetime) -> Iterator[datetime]:
+    hour = hour_of(first)
+    while hour <= last:
+        yield hour
+        hour += timedelta(hours=1)
 
 
 def _beginning(job: Held | None) -> datetime | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from hpcobs.domain.rollups import interval_seconds
 from hpcobs.domain.samples import GpuPoint, SamplePoint
 from hpcobs.storage.queries import load
 from hpcobs.storage.sink import add_one
@@ -69,4 +70,5 @@ def _parameters(job_id: str, query: SeriesQuery) -> dict[str, Any]:
         "node": query.node,
         "limit": query.limit,
         "resolution": query.resolution_seconds,
+        "interval": interval_seconds(query.resolution_seconds),
     }

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 from psycopg.errors import UniqueViolation
 
 from hpcobs.domain.samples import QueuedSample, Stored
-from hpcobs.storage.fresh import Routed, days_of, hold, route, store_fresh
+from hpcobs.storage.fresh import Routed, hold, hours_of, route, store_fresh
 from hpcobs.storage.queries import load
 from hpcobs.storage.session import Session
 from hpcobs.storage.staging import merge, stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from datetime import date, datetime
+    from datetime import datetime
 
     from hpcobs.domain.samples import HostReading, RejectedSample, Sample
     from hpcobs.ports.samples import Drain
@@ -95,7 +95,7 @@ def _store(connection: Connection, samples: Sequence[QueuedSample], *, look_up: 
     jobs = hold(connection, {sample.job_id for sample in samples})
     routed = Routed(others=list(samples)) if look_up else route(connection, samples, jobs)
     # After the jobs' locks, as everywhere: making a partition locks others out as well.
-    _ensure_days(connection, days_of(routed))
+    _open_hours(connection, hours_of(routed))
     stored = Stored(stored=len(samples) - len(routed.others))
     changed = {job_id for job_id, _ in routed.fresh}
     if routed.fresh:
@@ -111,16 +111,16 @@ def _store(connection: Connection, samples: Sequence[QueuedSample], *, look_up: 
 
 def _merge_staged(connection: Connection) -> Stored:
     """Store samples that are staged already."""
-    job_ids, days = connection.execute(_SINK["staged"]).fetchone() or ([], [])
+    job_ids, hours = connection.execute(_SINK["staged"]).fetchone() or ([], [])
     jobs = hold(connection, job_ids)
-    _ensure_days(connection, days)
+    _open_hours(connection, hours)
     stored, changed = merge(connection, jobs)
     connection.execute(_REFRESH_JOBS, {"ids": list(changed)})
     return stored
 
 
-def _ensure_days(connection: Connection, days: Iterable[date]) -> None:
-    connection.execute(_SINK["ensure_days"], {"days": list(days)})
+def _open_hours(connection: Connection, hours: Iterable[datetime]) -> None:
+    connection.execute(_SINK["open_hours"], {"hours": list(hours)})
 
 
 def _see_hosts(connection: Connection, hosts: Sequence[HostReading]) -> None:

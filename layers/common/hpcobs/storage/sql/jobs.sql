@@ -114,9 +114,17 @@ WITH gone AS (
 ), latest_gone AS (
     DELETE FROM job_gpus USING gone WHERE job_id = gone.id
 ), samples_gone AS (
-    DELETE FROM metric_samples USING gone WHERE job_id = gone.id
+    DELETE FROM metric_samples USING gone WHERE job_id = gone.id RETURNING "timestamp"
 ), gpu_samples_gone AS (
     DELETE FROM gpu_samples USING gone WHERE job_id = gone.id
+), rollups_gone AS (
+    DELETE FROM metric_rollups USING gone WHERE job_id = gone.id
+), gpu_rollups_gone AS (
+    DELETE FROM gpu_rollups USING gone WHERE job_id = gone.id
+), rolling_gone AS (
+    -- What is being rolled up at this moment is not seen here; see migration 0004.
+    INSERT INTO unrolled_hours (hour, removed_job_id)
+    SELECT DISTINCT date_bin('1 hour', "timestamp", 'epoch'), %(id)s FROM samples_gone
 ), waiting_gone AS (
     DELETE FROM waiting_samples USING gone WHERE job_id = gone.id
 )

@@ -1,14 +1,20 @@
--- ensure: make a day's partition of a table; false if it is there
-SELECT ensure_day_partition(%(table)s, %(day)s)
+-- ensure_days: make a day's partition of a table; false if it is there
+SELECT ensure_day_partition(%(table)s, %(first)s)
 
--- partitions: the days that a table has partitions for, oldest first
+-- ensure_months: make a month's partition of a table; false if it is there
+SELECT ensure_month_partition(%(table)s, %(first)s)
+
+-- partitions: the days with which a table's partitions begin, oldest first
 SELECT to_date(right(relname, 8), 'YYYYMMDD')
 FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
 WHERE inhparent = %(table)s::regclass AND relname ~ '_[0-9]{8}$'
 ORDER BY 1
 
--- drop: drop a day's partition of a table
-SELECT drop_day_partition(%(table)s, %(day)s)
+-- drop_days: drop a day of samples whose roll-ups stand, and seal these; false if they do not stand
+SELECT drop_sample_day(%(table)s, %(first)s)
+
+-- drop_months: drop a month of roll-ups
+SELECT drop_partition(%(table)s, %(first)s)
 
 -- impatient: give up soon rather than make others wait behind us
 SELECT set_config('lock_timeout', '250ms', true)

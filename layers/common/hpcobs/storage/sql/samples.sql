@@ -15,19 +15,51 @@ SELECT counted.total, page.* FROM counted LEFT JOIN page ON true
 ORDER BY page."timestamp", page.node
 
 -- buckets: a job's samples by interval: means over all samples, of memory the sum of the nodes' means; maxima likewise
-WITH by_node AS (
+WITH sources AS MATERIALIZED (
+    SELECT * FROM series_sources(
+        'metric_samples', coalesce(%(start)s::timestamptz, '-infinity'),
+        coalesce(%(end)s::timestamptz, 'infinity'), %(resolution)s, %(interval)s
+    )
+), parts AS (
     SELECT date_bin(make_interval(secs => %(resolution)s), "timestamp", 'epoch') AS bucket,
            node,
-           count(*) AS samples,
-           sum(cpu_usage) AS cpu_sum, max(cpu_usage) AS cpu_max,
-           avg(memory_usage_mb)::float8 AS memory, max(memory_usage_mb)::float8 AS memory_max,
+           count(*) AS samples, sum(cpu_usage) AS cpu_sum, max(cpu_usage) AS cpu_max,
+           sum(memory_usage_mb) AS memory_sum, max(memory_usage_mb) AS memory_max,
            count(gpu_usage) AS gpu_samples, sum(gpu_usage) AS gpu_sum, max(gpu_usage) AS gpu_max
-    FROM metric_samples
-    WHERE job_id = %(job_id)s
-      AND "timestamp" >= coalesce(%(start)s::timestamptz, '-infinity')
-      AND "timestamp" < coalesce(%(end)s::timestamptz, 'infinity')
-      AND (%(node)s::text IS NULL OR node = %(node)s)
+    FROM sources
+    CROSS JOIN unnest(raw) AS part
+    CROSS JOIN LATERAL (
+        SELECT "timestamp", node, cpu_usage, memory_usage_mb, gpu_usage
+        FROM metric_samples
+        WHERE job_id = %(job_id)s
+          AND "timestamp" >= coalesce(%(start)s::timestamptz, '-infinity')
+          AND "timestamp" < coalesce(%(end)s::timestamptz, 'infinity')
+          AND "timestamp" >= lower(part) AND "timestamp" < upper(part)
+          AND (%(node)s::text IS NULL OR node = %(node)s)
+    ) AS sampled
     GROUP BY bucket, node
+    UNION ALL
+    SELECT date_bin(make_interval(secs => %(resolution)s), "timestamp", 'epoch'), node,
+           sample_count, cpu_usage_sum, cpu_usage_max, memory_usage_mb_sum, memory_usage_mb_max,
+           gpu_sample_count, gpu_usage_sum, gpu_usage_max
+    FROM sources
+    CROSS JOIN unnest(rolled) AS part
+    CROSS JOIN LATERAL (
+        SELECT *
+        FROM metric_rollups
+        WHERE job_id = %(job_id)s AND seconds = %(interval)s
+          AND "timestamp" > coalesce(%(start)s::timestamptz, '-infinity') - interval '1 hour'
+          AND "timestamp" < coalesce(%(end)s::timestamptz, 'infinity')
+          AND "timestamp" >= lower(part) AND "timestamp" < upper(part)
+          AND (%(node)s::text IS NULL OR node = %(node)s)
+    ) AS rollup
+), by_node AS (
+    SELECT bucket, node,
+           sum(samples) AS samples, sum(cpu_sum) AS cpu_sum, max(cpu_max) AS cpu_max,
+           (sum(memory_sum) / sum(samples))::float8 AS memory,
+           max(memory_max)::float8 AS memory_max,
+           sum(gpu_samples) AS gpu_samples, sum(gpu_sum) AS gpu_sum, max(gpu_max) AS gpu_max
+    FROM parts GROUP BY bucket, node
 ), matching AS (
     SELECT bucket,
            mean_of(sum(cpu_sum), sum(samples)) AS cpu,
@@ -64,23 +96,63 @@ SELECT counted.total, page.* FROM counted LEFT JOIN page ON true
 ORDER BY page."timestamp", page.node, page.gpu_id
 
 -- gpu_buckets: the readings of each of a job's GPUs by interval: means and maxima
-WITH matching AS (
+WITH sources AS MATERIALIZED (
+    SELECT * FROM series_sources(
+        'gpu_samples', coalesce(%(start)s::timestamptz, '-infinity'),
+        coalesce(%(end)s::timestamptz, 'infinity'), %(resolution)s, %(interval)s
+    )
+), parts AS (
     SELECT date_bin(make_interval(secs => %(resolution)s), "timestamp", 'epoch') AS bucket,
            node, gpu_id, gpu_vendor,
-           avg(utilization_percent) AS utilization, avg(memory_used_mb)::float8 AS memory_used,
-           max(memory_total_mb)::float8 AS memory_total, avg(power_watts) AS power,
-           avg(temperature_celsius) AS temperature, max(utilization_percent) AS utilization_max,
-           max(memory_used_mb)::float8 AS memory_used_max, count(*) AS samples
-    FROM gpu_samples
-    WHERE job_id = %(job_id)s
-      AND "timestamp" >= coalesce(%(start)s::timestamptz, '-infinity')
-      AND "timestamp" < coalesce(%(end)s::timestamptz, 'infinity')
-      AND (%(node)s::text IS NULL OR node = %(node)s)
+           count(utilization_percent) AS utilizations, sum(utilization_percent) AS utilization_sum,
+           max(utilization_percent) AS utilization_max,
+           count(memory_used_mb) AS memories, sum(memory_used_mb) AS memory_used_sum,
+           max(memory_used_mb) AS memory_used_max, max(memory_total_mb) AS memory_total_max,
+           count(power_watts) AS powers, sum(power_watts) AS power_sum,
+           count(temperature_celsius) AS temperatures, sum(temperature_celsius) AS temperature_sum,
+           count(*) AS samples
+    FROM sources
+    CROSS JOIN unnest(raw) AS part
+    CROSS JOIN LATERAL (
+        SELECT *
+        FROM gpu_samples
+        WHERE job_id = %(job_id)s
+          AND "timestamp" >= coalesce(%(start)s::timestamptz, '-infinity')
+          AND "timestamp" < coalesce(%(end)s::timestamptz, 'infinity')
+          AND "timestamp" >= lower(part) AND "timestamp" < upper(part)
+          AND (%(node)s::text IS NULL OR node = %(node)s)
+    ) AS sampled
     GROUP BY bucket, node, gpu_id, gpu_vendor
+    UNION ALL
+    SELECT date_bin(make_interval(secs => %(resolution)s), "timestamp", 'epoch'), node, gpu_id,
+           gpu_vendor, utilization_count, utilization_percent_sum, utilization_percent_max,
+           memory_used_count, memory_used_mb_sum, memory_used_mb_max, memory_total_mb_max,
+           power_count, power_watts_sum, temperature_count, temperature_celsius_sum, sample_count
+    FROM sources
+    CROSS JOIN unnest(rolled) AS part
+    CROSS JOIN LATERAL (
+        SELECT *
+        FROM gpu_rollups
+        WHERE job_id = %(job_id)s AND seconds = %(interval)s
+          AND "timestamp" > coalesce(%(start)s::timestamptz, '-infinity') - interval '1 hour'
+          AND "timestamp" < coalesce(%(end)s::timestamptz, 'infinity')
+          AND "timestamp" >= lower(part) AND "timestamp" < upper(part)
+          AND (%(node)s::text IS NULL OR node = %(node)s)
+    ) AS rollup
+), matching AS (
+    SELECT bucket, node, gpu_id, gpu_vendor,
+           mean_of(sum(utilization_sum), sum(utilizations)) AS utilization,
+           (sum(memory_used_sum) / nullif(sum(memories), 0))::float8 AS memory_used,
+           max(memory_total_max)::float8 AS memory_total,
+           mean_of(sum(power_sum), sum(powers)) AS power,
+           mean_of(sum(temperature_sum), sum(temperatures)) AS temperature,
+           max(utilization_max) AS utilization_max, max(memory_used_max)::float8 AS memory_used_max,
+           sum(samples)::bigint AS samples
+    FROM parts GROUP BY bucket, node, gpu_id, gpu_vendor
 ), counted AS (
     SELECT count(*) AS total FROM matching
 ), page AS (
-    SELECT * FROM matching ORDER BY bucket, node, gpu_id LIMIT %(limit)s
+    SELECT * FROM matching ORDER BY bucket, node, gpu_id, gpu_vendor LIMIT %(limit)s
 )
 SELECT counted.total, page.* FROM counted LEFT JOIN page ON true
-ORDER BY page.bucket, page.node, page.gpu_id
+ORDER BY page.bucket, page.node, page.gpu_id, page.gpu_vendor

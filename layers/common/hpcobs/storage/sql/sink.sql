@@ -63,10 +63,15 @@ SELECT job_id, node, last_sample_at
 FROM job_nodes
 WHERE job_id = ANY (%(ids)s::text[]) AND last_sample_at IS NOT NULL
 
--- ensure_days: make the partitions of some days
+-- open_hours: note that the roll-ups of some hours lack samples (ADR 0009); make their days' partitions
+WITH noted AS (
+    INSERT INTO unrolled_hours (hour) SELECT unnest(%(hours)s::timestamptz[])
+), days AS (
+    SELECT DISTINCT (hour AT TIME ZONE 'UTC')::date AS day
+    FROM unnest(%(hours)s::timestamptz[]) AS hour
+)
 SELECT ensure_day_partition(parent, day)
-FROM unnest(%(days)s::date[]) AS day,
-     unnest(ARRAY['metric_samples', 'gpu_samples']) AS parent
+FROM days, unnest(ARRAY['metric_samples', 'gpu_samples']) AS parent
 ORDER BY parent, day
 
 -- store_samples: store samples that are known to be new
@@ -90,9 +95,9 @@ COPY staged_gpus FROM STDIN (FORMAT binary)
 -- copy_sums: stage what is to be added to the statistics of jobs' nodes
 COPY staged_sums FROM STDIN (FORMAT binary)
 
--- staged: the jobs and the days of the staged samples
+-- staged: the jobs and the hours of the staged samples
 SELECT ARRAY(SELECT DISTINCT job_id FROM staged_samples),
-       ARRAY(SELECT DISTINCT ("timestamp" AT TIME ZONE 'UTC')::date FROM staged_samples)
+       ARRAY(SELECT DISTINCT date_bin('1 hour', "timestamp", 'epoch') FROM staged_samples)
 
 -- know_jobs: note which jobs are known, for the statements that follow
 INSERT INTO staged_jobs (id, since)

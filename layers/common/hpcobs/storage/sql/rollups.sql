@@ -1,0 +1,110 @@
+-- due: tell up to when hours are closed; the closed hours whose roll-ups lack something, oldest first
+WITH told AS (
+    UPDATE rollup_states SET rolled_before = greatest(rolled_before, %(before)s)
+)
+SELECT DISTINCT hour FROM unrolled_hours WHERE hour < %(before)s ORDER BY hour
+
+-- count_due: how many closed hours have roll-ups that lack something
+SELECT count(DISTINCT hour) FROM unrolled_hours WHERE hour < %(before)s
+
+-- begin: keep other roll-ups away until the transaction ends, if none is under way; take time and memory
+SELECT pg_try_advisory_xact_lock(hashtext('hpcobs roll-ups')),
+       set_config('work_mem', '64MB', true), set_config('statement_timeout', '200s', true)
+
+-- take: take an hour's notes; whether it lacks samples, and which jobs were removed
+WITH taken AS (
+    DELETE FROM unrolled_hours WHERE hour = %(hour)s RETURNING removed_job_id
+)
+SELECT coalesce(bool_or(removed_job_id IS NULL), false),
+       coalesce(array_agg(DISTINCT removed_job_id) FILTER (WHERE removed_job_id IS NOT NULL), '{}')
+FROM taken
+
+-- forget: delete what an hour's roll-ups say of jobs
+WITH metrics AS (
+    DELETE FROM metric_rollups
+    WHERE job_id = ANY (%(job_ids)s::text[])
+      AND "timestamp" >= %(hour)s AND "timestamp" < %(hour)s + interval '1 hour'
+)
+DELETE FROM gpu_rollups
+WHERE job_id = ANY (%(job_ids)s::text[])
+  AND "timestamp" >= %(hour)s AND "timestamp" < %(hour)s + interval '1 hour'
+
+-- ensure_months: make the partitions that an hour's roll-ups need
+SELECT ensure_month_partition(parent, (%(hour)s AT TIME ZONE 'UTC')::date)
+FROM unnest(ARRAY['gpu_rollups', 'metric_rollups']) AS parent
+
+-- roll_metrics: make an hour's roll-ups equal to its samples; what is equal already is not written
+WITH fine AS MATERIALIZED (
+    SELECT date_bin('5 minutes', "timestamp", 'epoch') AS beginning, job_id, node,
+           sum(cpu_usage) AS cpu_sum, max(cpu_usage) AS cpu_max,
+           sum(memory_usage_mb)::bigint AS memory_sum, max(memory_usage_mb) AS memory_max,
+           sum(gpu_usage) AS gpu_sum, max(gpu_usage) AS gpu_max,
+           count(*) AS samples, count(gpu_usage) AS gpu_samples
+    FROM metric_samples
+    WHERE "timestamp" >= %(hour)s AND "timestamp" < %(hour)s + interval '1 hour'
+      AND %(hour)s >= (SELECT sealed_before FROM rollup_states WHERE samples = 'metric_samples')
+    GROUP BY beginning, job_id, node
+), rolled AS (
+    SELECT 300 AS seconds, * FROM fine
+    UNION ALL
+    SELECT 3600, %(hour)s, job_id, node, sum(cpu_sum), max(cpu_max), sum(memory_sum)::bigint,
+           max(memory_max), sum(gpu_sum), max(gpu_max), sum(samples), sum(gpu_samples)
+    FROM fine GROUP BY job_id, node
+)
+INSERT INTO metric_rollups AS known (
+    seconds, "timestamp", job_id, node, cpu_usage_sum, cpu_usage_max, memory_usage_mb_sum,
+    memory_usage_mb_max, gpu_usage_sum, gpu_usage_max, sample_count, gpu_sample_count
+)
+SELECT * FROM rolled ORDER BY job_id, seconds, beginning, node
+ON CONFLICT (job_id, seconds, "timestamp", node) DO UPDATE
+SET cpu_usage_sum = excluded.cpu_usage_sum, cpu_usage_max = excluded.cpu_usage_max,
+    memory_usage_mb_sum = excluded.memory_usage_mb_sum,
+    memory_usage_mb_max = excluded.memory_usage_mb_max,
+    gpu_usage_sum = excluded.gpu_usage_sum, gpu_usage_max = excluded.gpu_usage_max,
+    sample_count = excluded.sample_count, gpu_sample_count = excluded.gpu_sample_count
+WHERE (known.sample_count, known.gpu_sample_count)
+      <> (excluded.sample_count, excluded.gpu_sample_count)
+
+-- roll_gpus: make an hour's roll-ups of GPUs equal to its samples; what is equal already is not written
+WITH fine AS MATERIALIZED (
+    SELECT date_bin('5 minutes', "timestamp", 'epoch') AS beginning, job_id, node, gpu_id,
+           gpu_vendor,
+           sum(utilization_percent) AS utilization_sum, max(utilization_percent) AS utilization_max,
+           sum(memory_used_mb)::bigint AS memory_used_sum, max(memory_used_mb) AS memory_used_max,
+           max(memory_total_mb) AS memory_total_max,
+           sum(power_watts) AS power_sum, sum(temperature_celsius) AS temperature_sum,
+           count(*) AS samples, count(utilization_percent) AS utilizations,
+           count(memory_used_mb) AS memories, count(power_watts) AS powers,
+           count(temperature_celsius) AS temperatures
+    FROM gpu_samples
+    WHERE "timestamp" >= %(hour)s AND "timestamp" < %(hour)s + interval '1 hour'
+      AND %(hour)s >= (SELECT sealed_before FROM rollup_states WHERE samples = 'gpu_samples')
+    GROUP BY beginning, job_id, node, gpu_id, gpu_vendor
+), rolled AS (
+    SELECT 300 AS seconds, * FROM fine
+    UNION ALL
+    SELECT 3600, %(hour)s, job_id, node, gpu_id, gpu_vendor, sum(utilization_sum),
+           max(utilization_max), sum(memory_used_sum)::bigint, max(memory_used_max),
+           max(memory_total_max), sum(power_sum), sum(temperature_sum), sum(samples),
+           sum(utilizations), sum(memories), sum(powers), sum(temperatures)
+    FROM fine GROUP BY job_id, node, gpu_id, gpu_vendor
+)
+INSERT INTO gpu_rollups AS known (
+    seconds, "timestamp", job_id, node, gpu_id, gpu_vendor, utilization_percent_sum,
+    utilization_percent_max, memory_used_mb_sum, memory_used_mb_max, memory_total_mb_max,
+    power_watts_sum, temperature_celsius_sum, sample_count, utilization_count, memory_used_count,
+    power_count, temperature_count
+)
+SELECT * FROM rolled ORDER BY job_id, seconds, beginning, node, gpu_id, gpu_vendor
+ON CONFLICT (job_id, seconds, "timestamp", node, gpu_id, gpu_vendor) DO UPDATE
+SET utilization_percent_sum = excluded.utilization_percent_sum,
+    utilization_percent_max = excluded.utilization_percent_max,
+    memory_used_mb_sum = excluded.memory_used_mb_sum,
+    memory_used_mb_max = excluded.memory_used_mb_max,
+    memory_total_mb_max = excluded.memory_total_mb_max,
+    power_watts_sum = excluded.power_watts_sum,
+    temperature_celsius_sum = excluded.temperature_celsius_sum,
+    sample_count = excluded.sample_count, utilization_count = excluded.utilization_count,
+    memory_used_count = excluded.memory_used_count, power_count = excluded.power_count,
+    temperature_count = excluded.temperature_count
+WHERE known.sample_count <> excluded.sample_count

@@ -1,0 +1,231 @@
+"""Roll-ups stand before samples go, and stay equal to them under repeats, lateness and removal."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from threading import Thread
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from hpcobs.domain.queries import SeriesQuery
+from hpcobs.domain.rollups import closed_before
+from hpcobs.domain.samples import Sample
+from hpcobs.service.retention import Retention, RetentionLimits, RetentionReport
+from hpcobs.storage.retention import PostgresExpiry
+from hpcobs.storage.rollups import PostgresRollups
+from hpcobs.storage.sink import PostgresSink
+from hpcobs.storage.timings import OperationTimings
+from tests.builders import AUDIT, T0, at, running_job
+from tests.forwarder.daemon import eventually
+from tests.retention.rolling import drain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from hpcobs.storage.connections import SingleConnection
+    from hpcobs.storage.store import PostgresStore
+    from tests.stores import Query
+
+LIMITS = RetentionLimits(samples_days=7, rollup_days=400, audit_days=400)
+HOURLY = SeriesQuery(resolution_seconds=3600)
+LATER = T0 + timedelta(days=9)
+ROWS = "SELECT ctid::text, tableoid, * FROM metric_rollups ORDER BY tableoid, ctid"
+
+
+@pytest.fixture
+def rollups(connect: Callable[[], SingleConnection]) -> PostgresRollups:
+    return PostgresRollups(connect(), OperationTimings())
+
+
+@pytest.fixture
+def sink(connect: Callable[[], SingleConnection], store: PostgresStore) -> PostgresSink:
+    store.jobs.create(running_job(), AUDIT)
+    return PostgresSink(connect(), OperationTimings())
+
+
+def sample(seconds: float, cpu: float, job_id: str = "1") -> Sample:
+    return Sample(job_id, at(seconds), "n1", cpu, 100, gpu_usage=cpu)
+
+
+@pytest.fixture
+def retain(
+    rollups: PostgresRollups, connect: Callable[[], SingleConnection]
+) -> Callable[..., RetentionReport]:
+    expiry = PostgresExpiry(connect(), OperationTimings(), sleep=lambda _: None)
+
+    def run(now: datetime, *, seconds: float = 60.0, dry_run: bool = False) -> RetentionReport:
+        return Retention(expiry, rollups, LIMITS, clock=lambda: now).run(
+            lambda: seconds, dry_run=dry_run
+        )
+
+    return run
+
+
+def averages(store: PostgresStore) -> list[tuple[float, int | None]]:
+    points, _ = store.samples.series("1", HOURLY)
+    return [(point.cpu_usage, point.count) for point in points]
+
+
+@pytest.mark.parametrize(("minute", "hour"), [(14, 8), (15, 9), (59, 9)])
+def test_an_hour_is_complete_a_quarter_of_an_hour_after_its_end(minute: int, hour: int) -> None:
+    assert closed_before(T0.replace(hour=9, minute=minute)) == T0.replace(hour=hour)
+
+
+def test_samples_go_once_their_roll_ups_stand(
+    store: PostgresStore, sink: PostgresSink, retain: Callable[..., RetentionReport], query: Query
+) -> None:
+    sink.store(drain([sample(0, 10), sample(10, 30), sample(3600, 50)]))
+    told = retain(LATER, dry_run=True)
+    assert (told.rolled_hours, len(told.dropped)) == (2, 2)
+    assert query("SELECT count(*) FROM metric_rollups") == [(0,)]
+    done = retain(LATER)
+    assert (done.rolled_hours, done.dropped) == (told.rolled_hours, told.dropped)
+    assert query("SELECT count(*) FROM metric_samples") == [(0,)]
+    assert averages(store) == [(20, 2), (50, 1)]
+    (first, _), total = store.samples.gpu_series("1", HOURLY)
+    assert (first.utilization_percent, first.utilization_percent_max, total) == (20, 30, 2)
+    assert store.samples.series("1", SeriesQuery()) == ([], 0)
+
+
+def test_an_hour_that_is_not_complete_is_not_rolled_up(
+    sink: PostgresSink, retain: Callable[..., RetentionReport]
+) -> None:
+    sink.store(drain([sample(0, 10)]))
+    assert retain(at(3600)).rolled_hours == 0
+    assert retain(at(3600 + 15 * 60)).rolled_hours == 1
+
+
+def test_without_time_to_roll_up_the_samples_stay(
+    sink: PostgresSink, retain: Callable[..., RetentionReport], query: Query
+) -> None:
+    sink.store(drain([sample(0, 10)]))
+    report = retain(LATER, seconds=6)
+    assert not report.finished
+    assert report.dropped == []
+    assert len(report.busy) == 2
+    assert query("SELECT count(*) FROM metric_samples") == [(1,)]
+
+
+def test_rolling_up_again_writes_nothing(
+    sink: PostgresSink, rollups: PostgresRollups, query: Query
+) -> None:
+    batch = drain([sample(0, 10), sample(400, 30)])
+    sink.store(batch)
+    assert rollups.roll(T0)
+    rows = query(ROWS)
+    assert len(rows) == 3
+    sink.store(batch)
+    assert rollups.due(LATER) == [T0]
+    assert rollups.roll(T0)
+    assert rollups.due(LATER) == []
+    assert query(ROWS) == rows
+
+
+def test_a_late_sample_is_seen_at_once_and_rolled_up_the_next_time(
+    store: PostgresStore, sink: PostgresSink, retain: Callable[..., RetentionReport], query: Query
+) -> None:
+    sink.store(drain([sample(0, 10), sample(10, 30)]))
+    retain(at(7200))
+    sink.store(drain([sample(20, 80)]))
+    assert averages(store) == [(40, 3)]
+    assert retain(at(7300)).rolled_hours == 1
+    query("DELETE FROM metric_samples")
+    assert averages(store) == [(40, 3)]
+
+
+def test_a_sample_stored_while_its_hour_is_rolled_up_is_not_forgotten(
+    store: PostgresStore, sink: PostgresSink, rollups: PostgresRollups, database_url: str
+) -> None:
+    sink.store(drain([sample(0, 10)]))
+    with psycopg.connect(database_url) as storing:
+        storing.execute(
+            "INSERT INTO metric_samples (job_id, timestamp, node, cpu_usage, memory_usage_mb)"
+            " VALUES ('1', %s, 'n1', 30, 100)",
+            [at(5)],
+        )
+        storing.execute("INSERT INTO unrolled_hours VALUES (%s)", [T0])
+        assert rollups.due(LATER) == [T0]
+        assert rollups.roll(T0)
+        assert averages(store) == [(10, 1)]
+        storing.commit()
+    assert averages(store) == [(20, 2)]
+    assert rollups.due(LATER) == [T0]
+    assert rollups.roll(T0)
+    assert averages(store) == [(20, 2)]
+
+
+def test_a_sealed_hour_is_not_overwritten_by_a_straggler(
+    store: PostgresStore, sink: PostgresSink, retain: Callable[..., RetentionReport]
+) -> None:
+    sink.store(drain([sample(0, 10), sample(10, 30)]))
+    retain(LATER)
+    sink.store(drain([sample(20, 99)]))
+    assert retain(LATER).rolled_hours == 1
+    assert averages(store) == [(20, 2)]
+
+
+def test_two_roll_ups_at_once_do_not_meet(
+    sink: PostgresSink, rollups: PostgresRollups, database_url: str
+) -> None:
+    sink.store(drain([sample(0, 10)]))
+    with psycopg.connect(database_url) as other:
+        other.execute("SELECT pg_advisory_xact_lock(hashtext('hpcobs roll-ups'))")
+        assert not rollups.roll(T0)
+        assert rollups.due(LATER) == [T0]
+    assert rollups.roll(T0)
+
+
+def test_a_deleted_jobs_roll_ups_go_with_it(
+    store: PostgresStore, sink: PostgresSink, rollups: PostgresRollups, query: Query
+) -> None:
+    store.jobs.create(running_job(job_id="2"), AUDIT)
+    sink.store(drain([sample(0, 10), sample(0, 10, job_id="2")]))
+    assert rollups.roll(T0)
+    store.jobs.delete("1", AUDIT)
+    for table in ("metric_rollups", "gpu_rollups"):
+        assert query(f"SELECT DISTINCT job_id FROM {table}") == [("2",)]
+
+
+def test_a_job_deleted_while_it_is_rolled_up_leaves_nothing(
+    store: PostgresStore,
+    sink: PostgresSink,
+    rollups: PostgresRollups,
+    query: Query,
+    database_url: str,
+) -> None:
+    sink.store(drain([sample(0, 10)]))
+    query("SELECT ensure_month_partition('gpu_rollups', %s)", T0.date())
+    with psycopg.connect(database_url) as blocking:
+        # The very row that the roll-up will want to write: it waits here, all aggregated.
+        blocking.execute(
+            "INSERT INTO gpu_rollups (timestamp, seconds, sample_count, utilization_count,"
+            " memory_used_count, power_count, temperature_count, job_id, node, gpu_id, gpu_vendor)"
+            " VALUES (%s, 300, 1, 1, 1, 0, 0, '1', 'n1', '0', 'nvidia')",
+            [T0],
+        )
+        rolling = Thread(target=rollups.roll, args=[T0])
+        rolling.start()
+        waiting = "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'transactionid'"
+        eventually(lambda: query(waiting) == [(True,)])
+        assert store.jobs.delete("1", AUDIT)
+        blocking.rollback()
+    rolling.join(10)
+    assert query("SELECT count(*) FROM metric_rollups") == [(2,)]
+    assert rollups.due(LATER) == [T0]
+    assert rollups.roll(T0)
+    assert query("SELECT count(*) FROM metric_rollups") == [(0,)]
+    assert query("SELECT count(*) FROM gpu_rollups") == [(0,)]
+
+
+def test_where_samples_are_gone_any_resolution_is_answered_by_whole_intervals(
+    store: PostgresStore, sink: PostgresSink, retain: Callable[..., RetentionReport]
+) -> None:
+    sink.store(drain([sample(0, 10), sample(299, 30), sample(300, 50)]))
+    retain(LATER)
+    asked = SeriesQuery(start=at(100), end=at(310), resolution_seconds=60)
+    points, total = store.samples.series("1", asked)
+    assert [(p.timestamp, p.cpu_usage, p.count) for p in points] == [(T0, 20, 2), (at(300), 50, 1)]
+    assert total == 2
