@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from hpcobs_cli.client import Client
 
+FIVE_MINUTES = 300
 POINTS = 60
 MAX_NODES = 4
 
@@ -52,10 +53,16 @@ def _points(client: Client, path: str, job: dict[str, Any], node: str) -> Points
         f"{path}/metrics",
         node=node,
         start_time=job["start_time"],
-        resolution=max(1, round(job["runtime_seconds"] / POINTS)),
+        resolution=_resolution(job["runtime_seconds"]),
         limit=2 * POINTS,
     )
     return list(answer["samples"])
+
+
+def _resolution(runtime_seconds: float) -> int:
+    """Seconds of a bucket; long ones are multiples of five minutes, which roll-ups answer."""
+    wanted = max(1, round(runtime_seconds / POINTS))
+    return wanted if wanted < FIVE_MINUTES else -(-wanted // FIVE_MINUTES) * FIVE_MINUTES
 
 
 def _show(job: dict[str, Any], series: dict[str, Points]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple
+from dataclasses import astuple, dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
 from operator import attrgetter
@@ -47,6 +47,20 @@ bounds = st.none() | offsets | st.integers(0, SPAN // 300).map(lambda number: nu
 resolutions = st.sampled_from([300, 600, 900, 1800, 3600, 7200, 60, 420])
 
 
+@dataclass(frozen=True)
+class Known:
+    """What was stored first counts, of samples as of GPUs' readings."""
+
+    samples: dict[tuple[object, ...], Sample] = field(default_factory=dict)
+    readings: dict[tuple[object, ...], Sample] = field(default_factory=dict)
+
+    def add(self, samples: Sequence[Sample]) -> None:
+        for sample in samples:
+            self.samples.setdefault(sample[:3], sample)
+            if sample.gpu_usage is not None:
+                self.readings.setdefault(sample[:3], sample)
+
+
 class Site:
     """The parts of the store; each test's job lives on a day of its own, later than the last."""
 
@@ -59,10 +73,9 @@ class Site:
         self.expiry = PostgresExpiry(self.connection, timings)
         self.days = (DAY + timedelta(days=number) for number in count())
 
-    def add(self, samples: Sequence[Sample], known: dict[tuple[object, ...], Sample]) -> None:
+    def add(self, samples: Sequence[Sample], known: Known) -> None:
         self.sink.store(drain(samples))
-        for sample in samples:
-            known.setdefault(sample[:3], sample)
+        known.add(samples)
 
     def roll(self, before: datetime) -> None:
         for hour in self.rollups.due(before):
@@ -81,14 +94,14 @@ def site(module_database_url: str) -> Iterator[Site]:
     site.connection.close()
 
 
-def check(site: Site, job_id: str, samples: Sequence[Sample], query: SeriesQuery) -> None:
+def check(site: Site, job_id: str, known: Known, query: SeriesQuery) -> None:
     points, total = site.store.samples.series(job_id, query)
-    wanted = expected(samples, query)
+    wanted = expected(known.samples.values(), query)
     assert figures(points, astuple) == figures(wanted, astuple)
     assert total == len(wanted)
     gpus, _ = site.store.samples.gpu_series(job_id, query)
     for node in ("n1", "n2"):
-        read = [one for one in samples if one.node == node and one.gpu_usage is not None]
+        read = [reading for reading in known.readings.values() if reading.node == node]
         found = figures([gpu for gpu in gpus if gpu.node == node], OF_GPU)
         assert found == figures(expected(read, query), AS_GPU)
 
@@ -132,14 +145,15 @@ def test_any_series_is_the_same_from_samples_roll_ups_or_both(
         node=node,
         limit=10_000,
     )
-    known: dict[tuple[object, ...], Sample] = {}
+    known = Known()
     for batch, hours in steps:
-        site.add([Sample(job_id, day + timedelta(seconds=one[0]), *one[1:]) for one in batch], known)
+        samples = [Sample(job_id, day + timedelta(seconds=one[0]), *one[1:]) for one in batch]
+        site.add(samples, known)
         site.roll(day + timedelta(hours=hours))
-        check(site, job_id, list(known.values()), query)
+        check(site, job_id, known, query)
     site.roll(day + timedelta(days=1))
-    check(site, job_id, list(known.values()), query)
+    check(site, job_id, known, query)
     site.drop(day)
     whole = SeriesQuery(resolution_seconds=max(300, resolution - resolution % 300), limit=10_000)
-    check(site, job_id, list(known.values()), whole)
+    check(site, job_id, known, whole)
     assert site.store.samples.series(job_id, SeriesQuery()) == ([], 0)
