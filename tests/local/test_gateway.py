@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from hpcobs_local.environments import EnvironmentDiedError, HandlerError, TimedOutError
-from hpcobs_local.gateway import bodies
+from hpcobs_local.gateway import bodies, protocol
 from hpcobs_local.gateway.authorization import CACHE_ENTRIES, CACHE_SECONDS, Authorization
 from hpcobs_local.gateway.matching import RouteTable
 from hpcobs_local.gateway.requests import Request
@@ -151,6 +151,14 @@ def test_an_answer_without_content_has_none() -> None:
     assert "content-length" not in response.headers
 
 
+def test_headers_over_the_limit_reach_no_function() -> None:
+    functions = Functions()
+    response = ask(functions, "GET", "/v1/jobs", headers={"x-big": "x" * 10_240})
+    assert (response.status_code, response.json()["error"]) == (431, "invalid_request")
+    assert functions.events == []
+    assert ask(functions, "GET", "/v1/jobs", headers={"x-big": "x" * 9000}).status_code == 200
+
+
 def test_a_body_over_the_limit_is_a_413_whether_its_length_is_told_or_not() -> None:
     async def chunks() -> Any:
         for _ in range(11):
@@ -190,6 +198,46 @@ def test_a_slow_body_is_given_up_and_holds_up_nobody(monkeypatch: pytest.MonkeyP
 
     asyncio.run(run())
     assert functions.of("ingest") == []
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET /v1/health HTTP/1.1\r\nHost: h\r\nX-Slow: "])
+def test_a_head_that_does_not_come_is_given_up(
+    begun: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.2)
+
+    async def run() -> None:
+        async with serving(Functions(), lambda _: None) as url:
+            address = urlsplit(url)
+            reader, writer = await asyncio.open_connection(address.hostname, address.port)
+            writer.write(begun)
+            for _ in range(100):
+                if reader.at_eof():
+                    break
+                await asyncio.sleep(0.02)
+                writer.write(b"x" if begun else b"")
+            assert await asyncio.wait_for(reader.read(), 5) == b""
+            writer.close()
+
+    asyncio.run(run())
+
+
+def test_requests_in_good_time_are_answered_one_after_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.2)
+
+    async def run() -> None:
+        async with (
+            serving(Functions(), lambda _: None) as url,
+            httpx.AsyncClient(base_url=url) as client,
+        ):
+            for _ in range(2):
+                assert (await client.get("/v1/health")).status_code == 200
+                await asyncio.sleep(0.3)
+            assert len(client._transport._pool.connections) == 1  # type: ignore[attr-defined]
+
+    asyncio.run(run())
 
 
 def test_a_client_that_leaves_amid_its_body_reaches_no_function() -> None:

@@ -80,6 +80,12 @@ def too_large(limit_bytes: int) -> Answer:
     return refusal(413, "payload_too_large", message, close=True)
 
 
+def head_too_large(limit_bytes: int) -> Answer:
+    """The request line and the headers are beyond the limit."""
+    message = f"a request line and its headers may have {limit_bytes} bytes at the most"
+    return refusal(431, "invalid_request", message, close=True)
+
+
 def too_slow(seconds: float) -> Answer:
     """The body did not come in time."""
     message = f"the body did not come within {seconds:g} s"

@@ -37,8 +37,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SEND_SECONDS = 60.0
+MAX_HEAD_BYTES = 10_240
+"""API Gateway's own limit of a request line and its headers together."""
+
+
+class HeadTooLargeError(Exception):
+    """The request line and the headers are larger than MAX_HEAD_BYTES."""
+
 
 REFUSALS: dict[type[Exception], Callable[[], Answer]] = {
+    HeadTooLargeError: lambda: answers.head_too_large(MAX_HEAD_BYTES),
     NoTokenError: answers.unauthorized,
     DeniedError: answers.forbidden,
     BodyTooLargeError: lambda: answers.too_large(MAX_BODY_BYTES),
@@ -85,6 +93,8 @@ class Gateway:
 
     async def _answer(self, request: Request, match: Match, receive: Receive) -> Answer:
         try:
+            if request.head_bytes > MAX_HEAD_BYTES:
+                raise HeadTooLargeError
             context = await self._authorization.context(request, match)
             body = await read_body(request, receive)
             event = proxy_event(request, match, body, context)

@@ -28,6 +28,13 @@ class Request:
     received_at: float = field(default_factory=time.time)
 
     @property
+    def head_bytes(self) -> int:
+        """What the request line and the headers have, roughly."""
+        line = len(self.method) + len(self.raw_path) + len(self.query)
+        fields = sum(len(name) + len(value) for name, value in self.headers.items())
+        return line + fields + sum(map(len, self.cookies))
+
+    @property
     def content_length(self) -> int:
         """What the client says that its body has; 0 if it does not say."""
         text = self.headers.get("content-length", "")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from hpcobs_local.gateway.protocol import PromptProtocol
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
@@ -27,6 +29,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 gateway,
+                http=PromptProtocol,
                 lifespan="off",
                 ws="none",
                 log_config=None,
