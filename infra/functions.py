@@ -79,7 +79,7 @@ class Functions(Construct):
         return {name: getattr(self, name) for name in SIZES}
 
     def _api(self) -> SiteFunction:
-        environment = self._cluster | self._queues | self._samples_kept
+        environment = self._cluster | self._queues | self._samples_kept | self._stale
         function = self._with_database("api", environment)
         self._may_see_depth(function)
         return function
@@ -93,7 +93,7 @@ class Functions(Construct):
         return function
 
     def _metrics(self) -> SiteFunction:
-        function = self._with_database("metrics", self._queues)
+        function = self._with_database("metrics", self._queues | self._stale)
         self._may_see_depth(function)
         return function
 
@@ -141,6 +141,10 @@ class Functions(Construct):
     @property
     def _samples_kept(self) -> dict[str, str]:
         return {"METRICS_RETENTION_DAYS": str(self._site.retention.samples_days)}
+
+    @property
+    def _stale(self) -> dict[str, str]:
+        return {"STALE_JOB_MINUTES": str(self._site.alarms.stale_job_minutes)}
 
     def _may_see_depth(self, function: SiteFunction) -> None:
         queues = (self._samples.queue, self._samples.dead_letters)

@@ -147,6 +147,7 @@ class AlarmOptions(_Section):
 
     emails: list[Email] = []
     queue_age_minutes: Annotated[int, Field(ge=2, le=1440)] = 10
+    stale_job_minutes: Annotated[int, Field(ge=1, le=100_000)] = 30
     refusals: Annotated[int, Field(ge=1)] = 100
     monthly_budget_usd: Annotated[int, Field(ge=1)] = 100
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hpcobs import bootstrap
 from hpcobs.domain.errors import ForbiddenError
@@ -16,9 +16,16 @@ from hpcobs.http.validation import parse_body, parse_query
 if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler import Response
 
+    from hpcobs.domain.jobs import Job
+    from hpcobs.service.jobs import Jobs
+
 SOURCE = "api"
 
 router = new_router()
+
+
+def _view(job: Job, jobs: Jobs) -> dict[str, Any]:
+    return views.job(job, now=jobs.now(), stale_after=jobs.stale_after)
 
 
 @router.get("/v1/jobs")
@@ -27,14 +34,21 @@ def list_jobs() -> Response[str]:
     request = current(router)
     query = parse_query(JobsQuery, request.query)
     jobs = bootstrap.jobs()
-    page = jobs.page(
+    found = jobs.page(
         query.to_filter(),
         limit=query.limit,
         offset=query.offset,
         after=query.position(),
         viewer=request.principal.user,
     )
-    return json_reply(views.page(page, limit=query.limit, offset=query.offset, now=jobs.now()))
+    page = views.page(
+        found,
+        limit=query.limit,
+        offset=query.offset,
+        now=jobs.now(),
+        stale_after=jobs.stale_after,
+    )
+    return json_reply(page)
 
 
 @router.post("/v1/jobs")
@@ -47,7 +61,7 @@ def create_job() -> Response[str]:
     jobs = bootstrap.jobs()
     job = body.to_job(bootstrap.origin(), now=jobs.now())
     created = jobs.create(job, request.audit(default_source=SOURCE))
-    return json_reply(views.job(created, now=jobs.now()), status=201)
+    return json_reply(_view(created, jobs), status=201)
 
 
 @router.get("/v1/jobs/<job_id>")
@@ -55,7 +69,7 @@ def get_job(job_id: str) -> Response[str]:
     """One job."""
     jobs = bootstrap.jobs()
     job = jobs.get(job_id, viewer=current(router).principal.user)
-    return json_reply(views.job(job, now=jobs.now()))
+    return json_reply(_view(job, jobs))
 
 
 @router.patch("/v1/jobs/<job_id>")
@@ -66,7 +80,7 @@ def patch_job(job_id: str) -> Response[str]:
     audit = request.audit(default_source=SOURCE)
     jobs = bootstrap.jobs()
     job = jobs.patch(job_id, patch, audit, viewer=request.principal.user)
-    return json_reply(views.job(job, now=jobs.now()))
+    return json_reply(_view(job, jobs))
 
 
 @router.delete("/v1/jobs/<job_id>")

@@ -147,6 +147,20 @@ def test_only_what_has_changed_is_told_again(controller: Controller) -> None:
     assert (body["jobs"], body["nodes"]) == ([], slurm.there)
 
 
+def test_a_running_job_is_told_again_once_in_a_while_and_a_waiting_one_is_not(
+    controller: Controller,
+) -> None:
+    slurm = controller.slurm
+    slurm.now = [job(1), job(2, "PENDING")]
+    controller.tick()
+    for _ in range(10):
+        assert controller.told() == {}
+    slurm.now.append(job(3))
+    assert [controller.told() for _ in range(29)] == [
+        {"3": "RUNNING"}, *[{}] * 8, {"1": "RUNNING"}, *[{}] * 10, {"3": "RUNNING"}, *[{}] * 8,
+    ]  # fmt: skip
+
+
 def test_a_waiting_jobs_growing_priority_is_no_change(controller: Controller) -> None:
     controller.slurm.now = [job(1, "PENDING", priority=1)]
     controller.tick()

@@ -46,6 +46,18 @@ def test_a_created_job_runs_and_is_found(site: Gateway) -> None:
     assert found.items() <= created.json.items()
 
 
+def test_a_job_that_nobody_tells_of_is_stale_until_it_is_heard_of(site: Gateway) -> None:
+    now = datetime.now(UTC)
+    site.post("/v1/jobs", job(start_time=(now - timedelta(minutes=29)).isoformat()))
+    site.post("/v1/jobs", job("2", start_time=(now - timedelta(minutes=31)).isoformat()))
+    assert "stale" not in site.get("/v1/jobs/1").json
+    assert site.get("/v1/jobs/2").json["stale"] is True
+    assert [one.get("stale") for one in site.get("/v1/jobs").json["jobs"]] == [None, True]
+    sample = {"timestamp": now.isoformat(), "cpu_usage": 1, "memory_usage_mb": 1}
+    assert site.post("/v1/jobs/2/metrics", sample).status == 201
+    assert "stale" not in site.get("/v1/jobs/2").json
+
+
 def test_a_taken_id_is_a_conflict(site: Gateway) -> None:
     site.post("/v1/jobs", job())
     again = site.post("/v1/jobs", job(user="bob"))

@@ -60,6 +60,9 @@ hpc_job_state_total{state="running"} 2
 hpc_job_state_total{state="completed"} 0
 hpc_job_state_total{state="failed"} 0
 hpc_job_state_total{state="cancelled"} 0
+# HELP hpc_jobs_stale Running jobs of which neither nodes nor scheduler told lately.
+# TYPE hpc_jobs_stale gauge
+hpc_jobs_stale 0
 # HELP hpc_job_total Jobs ever created.
 # TYPE hpc_job_total counter
 hpc_job_total 7

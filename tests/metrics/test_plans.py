@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -46,12 +47,18 @@ def indexes(node: Plan) -> set[str]:
 
 @pytest.mark.parametrize(
     ("name", "table"),
-    [("job_nodes", "job_nodes"), ("jobs", None), ("gpus", "job_gpus"), ("nodes", "job_nodes")],
+    [
+        ("job_nodes", "job_nodes"),
+        ("jobs", None),
+        ("stale", None),
+        ("gpus", "job_gpus"),
+        ("nodes", "job_nodes"),
+    ],
 )
 def test_rows_of_finished_jobs_are_not_read(
     busy: psycopg.Connection, name: str, table: str | None
 ) -> None:
-    top = plan(busy, load("scrape")[name], {})
+    top = plan(busy, load("scrape")[name], {"stale_after": timedelta(minutes=30)})
     assert not {"Seq Scan jobs", f"Seq Scan {table}"} & set(steps(top))
     assert indexes(top) - {"nodes_pkey"} == {"jobs_running"} | (
         {f"{table}_pkey"} if table else set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -92,6 +93,21 @@ def test_a_running_job_has_a_series_per_node_and_a_finished_one_has_none(
     assert found[one("hpc_job_state_total", state="completed")] == 1
     assert found[one("hpc_job_total")] == 2
     assert not [name for name, _ in found if name == "hpc_job_cpu_usage_percent"]
+
+
+def test_running_jobs_that_nobody_tells_of_are_counted(
+    connect: Callable[[], SingleConnection], store: PostgresStore, query: Query
+) -> None:
+    events = JobEvents(store, ORIGIN)
+    for number in range(4):
+        events.job_started(started(job_id=str(number)), AUDIT)
+    query("UPDATE jobs SET start_time = now() - interval '21 minutes'")
+    query("UPDATE jobs SET last_sample_at = now() - interval '19 minutes' WHERE id = '1'")
+    query("UPDATE jobs SET scheduler_seen_at = now() - interval '19 minutes' WHERE id = '2'")
+    events.job_finished(finished(job_id="3"), AUDIT)
+    source = PostgresScrape(connect(), OperationTimings(), stale_after=timedelta(minutes=20))
+    found = series(Scrape(source, KnownQueue(None), write).render())  # type: ignore[arg-type]
+    assert found[one("hpc_jobs_stale")] == 1
 
 
 def test_a_latest_sample_is_shown_and_nodes_add_up_what_runs_on_them(

@@ -50,6 +50,15 @@ def tell(events: JobEvents, message: Message) -> str:
     return events.job_started(message, AUDIT).status
 
 
+def test_the_controller_is_heard_of_a_job_that_runs_unchanged_without_a_trail(
+    events: JobEvents, store: PostgresStore
+) -> None:
+    for observed in (0, 600):
+        events.sync([seen("RUNNING", observed, start_time=at(0))], [], AUDIT)
+    assert the_job(store).scheduler_seen_at == at(600)
+    assert trail(store) == ["upsert"]
+
+
 def test_a_job_lives_from_start_to_end_with_one_audit_row_a_change(
     events: JobEvents, store: PostgresStore
 ) -> None:

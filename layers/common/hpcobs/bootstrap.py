@@ -6,6 +6,7 @@ cold start does no work that it may not need.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -124,7 +125,11 @@ def jobs() -> Jobs:
     """The use cases of the jobs routes."""
     from hpcobs.service.jobs import Jobs
 
-    return Jobs(store(), kept_days=settings().metrics_retention_days)
+    return Jobs(
+        store(),
+        kept_days=settings().metrics_retention_days,
+        stale_after=timedelta(minutes=settings().stale_job_minutes),
+    )
 
 
 @cache
@@ -189,7 +194,9 @@ def scrape() -> Scrape:
     from hpcobs.service.scrape import Scrape
     from hpcobs.storage.scrape import PostgresScrape
 
-    return Scrape(PostgresScrape(connections(), timings()), queue(), write)
+    stale_after = timedelta(minutes=settings().stale_job_minutes)
+    source = PostgresScrape(connections(), timings(), stale_after=stale_after)
+    return Scrape(source, queue(), write)
 
 
 @cache

@@ -40,6 +40,7 @@ class Settings(msgspec.Struct, frozen=True, rename="upper", kw_only=True):
     metrics_retention_days: Annotated[int, msgspec.Meta(ge=1, le=3650)] = 7
     rollup_retention_days: Annotated[int, msgspec.Meta(ge=1, le=36500)] = 400
     audit_retention_days: Annotated[int, msgspec.Meta(ge=1, le=36500)] = 400
+    stale_job_minutes: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 30
     scheduler_backend: Literal["slurm", "mock"] = "slurm"
     slurm_base_url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^/\s]+")] | None = None
     slurm_api_version: Annotated[str, msgspec.Meta(pattern=r"^v0\.0\.\d{2,3}$")] | None = None

@@ -31,6 +31,14 @@ def test_the_same_view_twice_changes_nothing() -> None:
     assert sync(ended, again).status is Status.SKIPPED
 
 
+def test_a_job_that_runs_unchanged_is_noted_as_seen_now_and_then() -> None:
+    job = view("RUNNING", 60, start_time=at(0))
+    soon = sync(job, view("RUNNING", 60 + 299, start_time=at(0)))
+    later = sync(job, view("RUNNING", 60 + 300, start_time=at(0)))
+    assert (soon.job, soon.change) == (job, None)
+    assert (later.job.scheduler_seen_at, later.change) == (at(360), None)
+
+
 def test_nothing_changes_what_the_controller_said_of_an_end() -> None:
     ended = view("TIMEOUT", 70, start_time=at(0), end_time=at(60), exit_code=0, signal=15)
     assert finish(ended, finished(60)).status is Status.SKIPPED

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from hpcobs.domain.states import JobState
 
@@ -145,6 +145,12 @@ class Job:
     def node_count(self) -> int:
         """How many nodes the job has."""
         return len(self.nodes)
+
+    def is_stale(self, now: datetime, *, after: timedelta) -> bool:
+        """Whether it runs as far as is known, but neither nodes nor scheduler told of it lately."""
+        told = (self.start_time, self.usage.last_sample_at, self.scheduler_seen_at)
+        latest = max(moment for moment in told if moment is not None)
+        return self.state == "running" and now - latest > after
 
     def runtime_seconds(self, now: datetime) -> float:
         """Seconds from start to end, or to ``now`` while running; 0 while pending."""

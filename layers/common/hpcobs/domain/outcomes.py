@@ -25,6 +25,8 @@ class Status(StrEnum):
 class Outcome:
     """What to write: ``job`` if ``change`` is not None, ``node_end`` if one node of several ended.
 
+    Without a change, all that may be new of ``job`` is when the scheduler last saw it.
+
     ``recompute`` asks for the run's statistics to be rebuilt from the stored samples.
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from hpcobs.domain.audit import ChangeType
@@ -14,6 +15,8 @@ from hpcobs.domain.states import JobState
 
 if TYPE_CHECKING:
     from hpcobs.domain.jobs import Job
+
+NOTE_AFTER = timedelta(minutes=5)
 
 
 def sync(job: Job, seen: Job, *, restart_known: bool = True) -> Outcome:
@@ -32,7 +35,7 @@ def sync(job: Job, seen: Job, *, restart_known: bool = True) -> Outcome:
         return _after_end(job, seen)
     after = _believed(job, seen)
     if _same(job, after):
-        return skipped(job, "unchanged")
+        return skipped(after if _heard_again(job, after) else job, "unchanged")
     moved = after.statistics_since != job.statistics_since
     return updated(after, f"job {after.state}", recompute=moved)
 
@@ -104,6 +107,12 @@ def _believed(job: Job, seen: Job) -> Job:
         ended_by=seen.ended_by,
         scheduler_seen_at=seen.scheduler_seen_at,
     )
+
+
+def _heard_again(before: Job, after: Job) -> bool:
+    """Whether it is worth a note that the controller still sees the job."""
+    known, now = before.scheduler_seen_at, after.scheduler_seen_at
+    return now is not None and (known is None or now - known >= NOTE_AFTER)
 
 
 def _same(before: Job, after: Job) -> bool:

@@ -71,6 +71,10 @@ FAMILIES: tuple[Family, ...] = (
         "hpc_job_state_total", "Jobs in each state.",
         ("state",), "jobs", "jobs", "state", 'hpc_job_state_total{state="running"}',
     ),
+    _gauge(
+        "hpc_jobs_stale", "Running jobs of which neither nodes nor scheduler told lately.",
+        (), "jobs", "jobs", "site", "hpc_jobs_stale > 0",
+    ),
     Family(
         "hpc_job_total", "counter", "Jobs ever created.",
         (), "jobs", "jobs", "site", "rate(hpc_job_total[1h])",

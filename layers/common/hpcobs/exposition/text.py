@@ -139,6 +139,7 @@ def _add_jobs(pieces: Pieces, snapshot: Snapshot) -> None:
     for state in JobState:
         count = max(0, snapshot.counters.get(f"jobs_in_state:{state}", 0))
         _add(pieces, "hpc_job_state_total", count, state)
+    _add(pieces, "hpc_jobs_stale", snapshot.stale_jobs)
     _add(pieces, "hpc_job_total", snapshot.counters.get("jobs_created", 0))
 
 

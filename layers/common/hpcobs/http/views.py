@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from hpcobs.http import cursors
@@ -30,8 +30,8 @@ def _plain(value: Any) -> Any:
     return value.astimezone(UTC) if isinstance(value, datetime) else value
 
 
-def job(job: Job, *, now: datetime) -> View:
-    """A job, with its runtime as of ``now`` while it runs."""
+def job(job: Job, *, now: datetime, stale_after: timedelta | None = None) -> View:
+    """A job, with its runtime as of ``now`` while it runs; ``stale`` only if it is asked for."""
     resources, usage = job.resources, job.usage
     return known(
         {
@@ -40,6 +40,7 @@ def job(job: Job, *, now: datetime) -> View:
             "nodes": job.nodes,
             "node_count": job.node_count,
             "state": job.state.value,
+            "stale": stale_after and (job.is_stale(now, after=stale_after) or None),
             "start_time": job.start_time,
             "end_time": job.end_time,
             "runtime_seconds": job.runtime_seconds(now),
@@ -74,11 +75,11 @@ def job(job: Job, *, now: datetime) -> View:
     )
 
 
-def page(page: JobPage, *, limit: int, offset: int, now: datetime) -> View:
+def page(page: JobPage, *, limit: int, offset: int, now: datetime, stale_after: timedelta) -> View:
     """A page of jobs; ``next_cursor`` only where there is a next page."""
     return known(
         {
-            "jobs": [job(item, now=now) for item in page.jobs],
+            "jobs": [job(item, now=now, stale_after=stale_after) for item in page.jobs],
             "total": page.total,
             "limit": limit,
             "offset": offset,

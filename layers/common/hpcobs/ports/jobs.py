@@ -31,6 +31,9 @@ class JobRepository(Protocol):
     ) -> None:
         """Write a locked job; ``recompute`` rebuilds its statistics from the stored samples."""
 
+    def record_seen(self, job: Job) -> None:
+        """Keep when the scheduler last saw a locked job: no change of the job, and not audited."""
+
     def delete(self, job_id: str, audit: AuditInfo, *, user: str | None = None) -> bool:
         """Remove the job and its samples; its trail stays. False if ``user`` has no such job."""
 

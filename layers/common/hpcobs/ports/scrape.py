@@ -47,6 +47,7 @@ class Snapshot:
     jobs: Iterable[Row] = ()
     gpus: Iterable[Row] = ()
     nodes: Iterable[Row] = ()
+    stale_jobs: int = 0
     counters: Mapping[str, float] = field(default_factory=dict)
     gauges: Mapping[str, float] = field(default_factory=dict)
     operations: Sequence[OperationTotals] = ()

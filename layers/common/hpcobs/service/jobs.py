@@ -19,7 +19,7 @@ from hpcobs.ports.clock import utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from hpcobs.domain.audit import AuditEvent, AuditInfo
     from hpcobs.domain.jobs import Job
@@ -54,10 +54,13 @@ class Jobs:
     """The use cases of the jobs routes.
 
     ``viewer`` is the one user whose jobs the caller may see; to such a caller the jobs of others do
-    not exist (JobNotFoundError).
+    not exist (JobNotFoundError). ``stale_after`` is how long nobody tells of a stale job.
     """
 
-    def __init__(self, store: Store, *, kept_days: int, clock: Clock = utc_now) -> None:
+    def __init__(
+        self, store: Store, *, kept_days: int, stale_after: timedelta, clock: Clock = utc_now
+    ) -> None:
+        self.stale_after = stale_after
         self._store = store
         self._kept_days = kept_days
         self._clock = clock

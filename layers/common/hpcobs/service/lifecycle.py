@@ -111,6 +111,8 @@ class JobEvents:
                 work.jobs.record_node_end(job_id, outcome.node_end)
             if outcome.change is not None:
                 work.jobs.save(outcome.job, outcome.change, audit, recompute=outcome.recompute)
+            elif outcome.job.scheduler_seen_at != job.scheduler_seen_at:
+                work.jobs.record_seen(outcome.job)
             work.commit()
             return _result(outcome)
 

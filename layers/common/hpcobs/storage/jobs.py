@@ -84,6 +84,12 @@ class PostgresJobs:
                 connection.execute(_STATISTICS["rebuild_nodes"], {"id": job.id})
                 connection.execute(_STATISTICS["refresh_jobs"], {"ids": [job.id]})
 
+    def record_seen(self, job: Job) -> None:
+        """Keep when the scheduler last saw a locked job."""
+        parameters = {"id": job.id, "seen_at": job.scheduler_seen_at}
+        with self._session.operation("job_seen") as connection:
+            connection.execute(_JOBS["record_seen"], parameters)
+
     def delete(self, job_id: str, audit: AuditInfo, *, user: str | None = None) -> bool:
         """Remove the job and its samples; its trail stays. False if ``user`` has no such job."""
         parameters = {"id": job_id, "user": user} | _audit_parameters(audit, ChangeType.DELETE)

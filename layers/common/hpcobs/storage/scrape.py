@@ -8,6 +8,7 @@ nothing.
 from __future__ import annotations
 
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -34,26 +35,33 @@ _ROWS_AT_ONCE = 1000 if psycopg.capabilities.has_stream_chunked() else 1
 class PostgresScrape:
     """See ``hpcobs.ports.scrape.ScrapeSource``."""
 
-    def __init__(self, connections: Connections, timings: OperationTimings) -> None:
+    def __init__(
+        self,
+        connections: Connections,
+        timings: OperationTimings,
+        *,
+        stale_after: timedelta = timedelta(minutes=30),
+    ) -> None:
         self._session = Session(connections.connection, timings)
+        self._stale_after = stale_after
 
     @contextmanager
     def snapshot(self, groups: frozenset[str]) -> Iterator[Snapshot]:
         """The rows of the groups, all from the same moment, to be read within the context."""
         with self._session.operation("scrape") as connection, connection.transaction():
             connection.execute(_SCRAPE["begin"], prepare=False)
-            yield _snapshot(connection, groups)
+            yield _snapshot(connection, groups, self._stale_after)
         self._session.flush_timings()
 
 
-def _snapshot(connection: Connection, groups: frozenset[str]) -> Snapshot:
+def _snapshot(connection: Connection, groups: frozenset[str], stale_after: timedelta) -> Snapshot:
     def streamed(name: str, group: str) -> Iterable[Row]:
         if group not in groups:
             return ()
         return connection.cursor().stream(_SCRAPE[name], size=_ROWS_AT_ONCE)
 
-    def fetched(name: str) -> list[Any]:
-        return connection.execute(_SCRAPE[name]).fetchall()
+    def fetched(name: str, **parameters: Any) -> list[Any]:
+        return connection.execute(_SCRAPE[name], parameters or None).fetchall()
 
     service = "service" in groups
     return Snapshot(
@@ -63,6 +71,7 @@ def _snapshot(connection: Connection, groups: frozenset[str]) -> Snapshot:
         gpus=streamed("gpus", "gpus"),
         nodes=streamed("nodes", "nodes"),
         counters=dict(fetched("counters")),
+        stale_jobs=fetched("stale", stale_after=stale_after)[0][0] if "jobs" in groups else 0,
         gauges=dict(fetched("gauges")) if service else {},
         operations=[
             OperationTotals(operation=operation, observations=observations, seconds=seconds)

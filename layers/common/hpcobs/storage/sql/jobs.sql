@@ -97,6 +97,9 @@ SET ended_at = NULL, end_state = NULL, end_exit_code = NULL, end_signal = NULL
 FROM run
 WHERE job_id = run.id AND node = ANY (run.nodes) AND ended_at < run.statistics_since
 
+-- record_seen: keep when the scheduler last saw a job
+UPDATE jobs SET scheduler_seen_at = %(seen_at)s WHERE id = %(id)s
+
 -- delete: remove a locked job, if it is the user's, with its samples, and note that in its trail
 WITH gone AS (
     DELETE FROM jobs

@@ -28,6 +28,12 @@ FROM jobs
 WHERE state = 'running'
 ORDER BY id
 
+-- stale: how many running jobs neither nodes nor scheduler told of lately
+SELECT count(*)
+FROM jobs
+WHERE state = 'running'
+  AND greatest(start_time, last_sample_at, scheduler_seen_at) < now() - %(stale_after)s
+
 -- gpus: each GPU of each running job, with its latest reading
 SELECT gpu.job_id, gpu.node, gpu.gpu_vendor, gpu.gpu_id,
        gpu.utilization_percent::text,
