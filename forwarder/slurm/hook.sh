@@ -1,5 +1,7 @@
-# What the four hooks share: they write one event to the spool, by rename, and try to post it in
-# the background. Whatever fails, the forwarder finds the event in the spool and sends it later.
+# What the four hooks share: they write one event to the spool; in the background it is put in place
+# by rename, and posted. Whatever fails, the forwarder finds the event in the spool and sends it later.
+# On a busy node each program that is waited for costs a turn of the scheduler: there are two, `date`
+# (none where sh is bash 5) and `setsid`.
 # POSIX sh; knows only what Slurm gives a hook (SLURM_*, no PATH) and calls no Slurm command.
 
 PATH=/usr/bin:/bin:/usr/sbin:/sbin LC_ALL=C
@@ -23,7 +25,7 @@ started() { # started SOURCE ROLE
     text array_task_id "$SLURM_ARRAY_TASK_ID"
     number restart_count "$SLURM_JOB_RESTART_COUNT"
     text source "$1"
-    [ "$1" = prolog ] && record
+    [ "$1" = prolog ] && write_record
     submit started
 }
 
@@ -37,9 +39,9 @@ finished() { # finished SOURCE ROLE
     text node "$SLURMD_NODENAME"
     number restart_count "$SLURM_JOB_RESTART_COUNT"
     text source "$1"
-    submit finished
     [ "$1" = epilog ] && [ -e "$spool/jobs/$SLURM_JOB_ID.json" ] &&
-        rm -f "$spool/jobs/$SLURM_JOB_ID.json"
+        record=$spool/jobs/$SLURM_JOB_ID.json
+    submit finished
 }
 
 begin() { # begin ROLE: the configuration, and the fields that every event has
@@ -48,7 +50,7 @@ begin() { # begin ROLE: the configuration, and the fields that every event has
     spool=${HPCOBS_SPOOL_DIR:-/var/lib/hpcobs/$1}
     token_file=${HPCOBS_TOKEN_FILE:-/etc/hpcobs/$1.token}
     read_clock || return 1
-    body=
+    body= record=
     text job_id "$SLURM_JOB_ID"
     text user "${SLURM_JOB_USER:-$SLURM_JOB_UID}"
     text timestamp "$timestamp"
@@ -73,6 +75,13 @@ configure() { # reads KEY=VALUE lines; what the environment says goes first
 }
 
 read_clock() { # sets `timestamp` (RFC 3339, UTC) and `milliseconds` since the epoch
+    if [ -n "$BASH_VERSION" ] && [ -n "$EPOCHREALTIME" ]; then
+        now=$EPOCHREALTIME
+        fraction=${now#*.} now=${now%.*} fraction=${fraction%???}
+        TZ=UTC0 printf -v timestamp '%(%Y-%m-%dT%H:%M:%S)T' "$now"
+        timestamp=$timestamp.${fraction}Z milliseconds=$now$fraction
+        return
+    fi
     set -- $(date -u '+%s %Y-%m-%dT%H:%M:%S %N' 2>/dev/null)
     [ -n "$2" ] || return 1
     case $3 in
@@ -157,7 +166,7 @@ outcome() { # sets `final_state`, `exit_code` and `signal` as far as an epilog c
     esac
 }
 
-record() { # tells the forwarder what the kernel cannot: this job's CPUs and GPUs, and since when
+write_record() { # tells the forwarder what the kernel cannot: this job's CPUs and GPUs, and since when
     event=$body body=
     read -r uptime rest </proc/uptime
     read -r boot_id </proc/sys/kernel/random/boot_id
@@ -170,26 +179,29 @@ record() { # tells the forwarder what the kernel cannot: this job's CPUs and GPU
     text gpus "$devices"
     text uptime_seconds "$uptime"
     text boot_id "$boot_id"
-    write jobs "$SLURM_JOB_ID.json"
+    record=$spool/jobs/$SLURM_JOB_ID.json
+    write "$record" || record=
     body=$event
 }
 
-submit() { # submit KIND: to the spool, and to the gateway in the background
+submit() { # submit KIND: writes the event, and leaves the rest to `post`
     file=$spool/events/$milliseconds-$SLURM_JOB_ID-$$.$1.json
-    write events "${file##*/}" || file=
-    [ "${HPCOBS_HOOK_POST:-yes}" = yes ] && [ -n "$HPCOBS_URL" ] || return 0
+    write "$file" || file=
+    [ "${HPCOBS_HOOK_POST:-yes}" = yes ] || HPCOBS_URL=
+    [ -n "$file$record$HPCOBS_URL" ] || return 0
     # slurmd kills the hook's process group when the hook returns: hence a session of its own,
     # which is made before this returns; then `post` goes to the background.
     HPCOBS_EVENT={$body}
     export HPCOBS_URL HPCOBS_CA_FILE HPCOBS_PROXY HPCOBS_EVENT
-    setsid /bin/sh "$hooks/post" "job-$1" "$token_file" "$file" </dev/null >/dev/null 2>&1
+    set -- "$hooks/post" "job-$1" "$token_file" "$$" "$file" "$record"
+    setsid /bin/sh "$@" </dev/null >/dev/null 2>&1 || /bin/sh "$@" </dev/null >/dev/null 2>&1
 }
 
-write() { # write FOLDER NAME: `body` as a JSON object, whole or not at all
+write() { # write PATH: `body` as a JSON object beside PATH, for `post` to put in place
     {
-        [ -d "$spool/$1" ] || mkdir -p "$spool/$1"
-        printf '{%s}\n' "$body" >"$spool/$1/.$2.$$" && mv -f "$spool/$1/.$2.$$" "$spool/$1/$2"
+        [ -d "${1%/*}" ] || mkdir -p "${1%/*}"
+        printf '{%s}\n' "$body" >"${1%/*}/.${1##*/}.$$"
     } 2>/dev/null && return 0
-    rm -f "$spool/$1/.$2.$$" 2>/dev/null
+    rm -f "${1%/*}/.${1##*/}.$$" 2>/dev/null
     return 1
 }

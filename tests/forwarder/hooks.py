@@ -9,6 +9,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from tests.forwarder.daemon import eventually
+
 FOLDER = Path(__file__).parents[2] / "forwarder" / "slurm"
 FILES = {
     "Prolog": "prolog",
@@ -65,8 +67,13 @@ class Cluster:
             **options,
         )
 
+    def settle(self) -> None:
+        """Wait until what the hooks wrote is in its place; it is all written when they return."""
+        eventually(lambda: not any(self.spool.glob("*/.*")))
+
     def events(self) -> list[dict[str, Any]]:
         """The events in the spool in the order of their names; each is one JSON object."""
+        self.settle()
         folder = self.spool / "events"
         files = sorted(folder.iterdir()) if folder.is_dir() else []
         return [json.loads(file.read_bytes().decode()) for file in files]

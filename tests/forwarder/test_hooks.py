@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import time
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -162,6 +163,7 @@ def test_the_forwarder_understands_the_prologs_record_and_the_epilog_removes_it(
 ) -> None:
     sluid = {"SLURM_JOB_SLUID": "s4YDWXGQK8ZT30", "SLURM_JOB_CPUS_PER_NODE": "4,2"}
     cluster.run("Prolog", {**recorded("Prolog", "10"), **sluid, "SLURM_JOB_GPUS": "0,1"})
+    cluster.settle()
     records = Records(str(cluster.spool / "jobs"))
     records.refresh()
 
@@ -174,8 +176,12 @@ def test_the_forwarder_understands_the_prologs_record_and_the_epilog_removes_it(
     assert record.boot_id
 
     cluster.run("Epilog", recorded("Epilog", "10"))
-    records.refresh()
-    assert records.all() == []
+
+    def gone() -> bool:
+        records.refresh()
+        return not records.all()
+
+    eventually(gone)
 
 
 def test_the_configuration_file_says_where_and_the_cluster_may_be_renamed(
@@ -315,14 +321,18 @@ def command_lines() -> list[bytes]:
     return lines
 
 
-def test_times_are_the_clocks(cluster: Cluster) -> None:
+@pytest.mark.parametrize("shell", SHELLS)
+def test_times_are_the_clocks(cluster: Cluster, shell: str) -> None:
     before = time.time()
-    cluster.run("Prolog", recorded("Prolog", "1"))
+    cluster.run("Prolog", recorded("Prolog", "1"), shell)
 
+    cluster.settle()
     (file,) = (cluster.spool / "events").iterdir()
     milliseconds = int(file.name.split("-")[0])
 
     assert int(before * 1000) <= milliseconds <= int(time.time() * 1000)
+    told = datetime.fromisoformat(cluster.event()["timestamp"].replace("Z", "+00:00"))
+    assert round(told.timestamp() * 1000) == milliseconds
 
 
 def test_every_file_parses_in_every_shell() -> None:

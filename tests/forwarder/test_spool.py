@@ -153,6 +153,22 @@ def test_what_a_hook_or_forwarder_left_half_written_goes_after_an_hour(
     assert os.listdir(spool.events) == [".b.json.13"]
 
 
+def test_what_a_hook_wrote_and_could_not_put_in_place_is_put_there(
+    spool: Spool, health: Health, clock: FakeClock
+) -> None:
+    whole = Path(spool.events, ".1-7-12.started.json.12")
+    half = Path(spool.events, ".1-8-13.started.json.13")
+    fresh = Path(spool.jobs, ".9.json.14")
+    for file, text, age in ((whole, "{}\n", 61), (half, "{", 61), (fresh, "{}\n", 59)):
+        file.write_text(text)
+        os.utime(file, (clock.now - age, clock.now - age))
+
+    upkeep(spool, health, clock).trim()
+
+    assert sorted(os.listdir(spool.events)) == [half.name, "1-7-12.started.json"]
+    assert os.listdir(spool.jobs) == [fresh.name]
+
+
 def test_records_of_an_earlier_boot_go(spool: Spool, health: Health, clock: FakeClock) -> None:
     Path(spool.jobs, "1.json").write_text('{"job_id": "1", "boot_id": "earlier"}')
     Path(spool.jobs, "2.json").write_text('{"job_id": "2", "boot_id": "this"}')

@@ -212,9 +212,9 @@ class Site:
         events: list[dict[str, Any]] = self.service.get(f"/v1/jobs/{job_id}/audit")["events"]
         return sorted(events, key=lambda event: event["id"])
 
-    def waiting_events(self) -> int:
-        """How many events wait in all spools."""
-        return len(list(self.slurm.folder.glob("spool/*/events/*.json")))
+    def waiting_events(self, spools: str = "*") -> int:
+        """How many events wait in the spools, written by a hook or already in their place."""
+        return len(list(self.slurm.folder.glob(f"spool/{spools}/events/*")))
 
     def hook_calls(self) -> list[tuple[str, str, int, float]]:
         """Each call of a hook: its name, the job, its exit status, its milliseconds."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(240)
 
+TRAP = "trap 'exit 9' TERM; sleep 300 & >ready; wait"
 ODD_NAME = 'a "b" \\ ü'
 
 
@@ -45,9 +46,7 @@ CASES = {
     "two nodes": Case("sleep 4; exit 5", "FAILED", "failed", (5, 0), ("-N2",), "failed", nodes=2),
     "GPU": Case("true", "COMPLETED", "completed", (0, 0), ("--gres=gpu:2",), "completed"),
     "cancelled": Case("exec sleep 300", "CANCELLED", "cancelled", (0, 15), (), "completed"),
-    "trapped": Case(
-        "trap 'exit 9' TERM; sleep 300 & wait", "CANCELLED", "cancelled", (9, 0), (), "completed"
-    ),
+    "trapped": Case(TRAP, "CANCELLED", "cancelled", (9, 0), (), "completed"),
     "never ran": Case("true", "CANCELLED", "cancelled", (0, 0), ("--hold",), None, nodes=0),
     "task 0": Case("exit 0", "COMPLETED", "completed", (0, 0), (), "completed"),
     "task 1": Case("exit 1", "FAILED", "failed", (1, 0), (), "failed"),
@@ -76,6 +75,7 @@ def ids(site: Site) -> dict[str, str]:
     ids |= {"task 0": str(int(array) + 1), "task 1": str(int(array) + 2), "task 2": array}
     for name in (*LONG, *CORRECTED, "two nodes"):
         slurm.wait_for(ids[name], "RUNNING")
+    until((slurm.folder / "jobs/ready").exists)
     for node in NODES:
         site.cgroup(node, ids["two nodes"])
     slurm.control("update", f"jobid={ids['time limit']}", "EndTime=now+1")
@@ -90,7 +90,7 @@ def heard(site: Site, ids: dict[str, str]) -> dict[str, dict[str, Any]]:
     """What hpcobs knows of the short cases by hooks alone."""
     for name in SHORT:
         site.wait_for(ids[name], CASES[name].by_hooks or "")
-    until(lambda: not site.waiting_events())
+    until(lambda: not site.waiting_events("node-*"))
     return {name: site.job(ids[name]) for name in SHORT}
 
 
@@ -123,14 +123,17 @@ def test_hooks_alone_tell_the_end_as_far_as_they_can_know_it(
     assert heard[name]["cluster_name"] == "lab"
 
 
-def test_hooks_tell_names_arrays_and_gpus(
-    ids: dict[str, str], heard: dict[str, dict[str, Any]]
-) -> None:
-    assert heard["success"]["name"] == ODD_NAME
-    assert heard["task 1"]["array_job_id"] == ids["task 2"]
-    assert heard["task 1"]["array_task_id"] == "1"
+def test_a_nodes_hook_tells_its_gpus(heard: dict[str, dict[str, Any]]) -> None:
     assert heard["GPU"]["allocated_gpus"] == 2
     assert heard["GPU"]["gpu_devices"] == ["0", "1"]
+
+
+def test_the_controller_tells_names_and_arrays(
+    ids: dict[str, str], told: dict[str, dict[str, Any]]
+) -> None:
+    assert told["success"]["name"] == ODD_NAME
+    assert told["task 1"]["array_job_id"] == ids["task 2"]
+    assert told["task 1"]["array_task_id"] == "1"
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from hpcobs_forwarder.records import read_record
@@ -22,7 +24,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _TRIM_SECONDS = 30.0
+_HELD_SECONDS = 60.0
+"""How long a hook's background work may take to put a file in its place."""
 _LEFTOVER_SECONDS = 3600.0
+_WRITTEN_BY_A_HOOK = re.compile(r"\.(.+\.json)\.\d+")
 _BELIEVED_AFTER_SECONDS = 3600.0
 """How long the clock must have called a file too old: a clock that jumps there and back costs
 nothing."""
@@ -53,8 +58,7 @@ class Upkeep:
     def recover(self) -> None:
         """Seals the batch that a killed forwarder left open; removes what it left half-written."""
         spool = self._spool
-        for folder in (spool.jobs, spool.events, spool.samples, spool.quarantined):
-            self._remove_leftovers(folder)
+        self._tidy()
         self._remove_old_records()
         path = f"{spool.samples}/{JOURNAL}"
         if not os.path.exists(path):
@@ -70,12 +74,25 @@ class Upkeep:
         os.rename(path, f"{spool.samples}/{name}")
         _log.info("found %d samples of an earlier run", batch.samples)
 
-    def _remove_leftovers(self, folder: str) -> None:
-        """Temporary files that nobody is writing any more."""
-        for name in os.listdir(folder):
-            path = f"{folder}/{name}"
-            if name.startswith(".") and self._clock.wall() - _mtime(path) > _LEFTOVER_SECONDS:
+    def _tidy(self) -> None:
+        """Puts in place what a hook wrote and could not; removes what nobody writes any more."""
+        spool = self._spool
+        for folder in (spool.jobs, spool.events, spool.samples, spool.quarantined):
+            for name in os.listdir(folder):
+                if name.startswith("."):
+                    self._tidy_one(folder, name)
+
+    def _tidy_one(self, folder: str, name: str) -> None:
+        path = f"{folder}/{name}"
+        age = self._clock.wall() - _mtime(path)
+        written = _WRITTEN_BY_A_HOOK.fullmatch(name)
+        try:
+            if written and age > _HELD_SECONDS and _is_whole(path):
+                os.rename(path, f"{folder}/{written[1]}")
+            elif age > _LEFTOVER_SECONDS:
                 os.unlink(path)
+        except FileNotFoundError:
+            return  # its hook was faster
 
     def _remove_old_records(self) -> None:
         """Records of jobs that a reboot has ended: no Epilog removes them."""
@@ -106,6 +123,7 @@ class Upkeep:
         oldest = min((entry.written_at for entry in waiting), default=0.0)
         health.set("spool_oldest_timestamp_seconds", oldest)
         self._trim_quarantine()
+        self._tidy()
 
     def _too_old(self, entries: list[Entry]) -> Iterator[Entry]:
         now, wall = self._clock.uptime(), self._clock.wall()
@@ -139,8 +157,16 @@ def _within(
     return []
 
 
+def _is_whole(path: str) -> bool:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return isinstance(json.load(file), dict)
+    except ValueError:
+        return False
+
+
 def _mtime(path: str) -> float:
     try:
         return os.stat(path).st_mtime
     except FileNotFoundError:
-        return float("inf")
+        return float("inf")  # it is in its place
