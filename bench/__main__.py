@@ -5,7 +5,10 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-BENCHMARKS = ("parse", "events", "collector", "scrape", "pages", "cold_start", "forwarder")
+BENCHMARKS = (
+    *("parse", "events", "collector", "scrape", "pages", "chart", "retention", "growth"),
+    *("cold_start", "forwarder"),
+)
 
 
 def main(names: list[str]) -> int:

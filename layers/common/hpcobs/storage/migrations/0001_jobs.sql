@@ -131,7 +131,6 @@ CREATE TABLE job_audit_events (
     job_snapshot    jsonb NOT NULL
 );
 CREATE INDEX job_audit_events_by_job ON job_audit_events (job_id, id);
-CREATE INDEX job_audit_events_by_time ON job_audit_events USING brin (changed_at);
 
 CREATE TABLE nodes (
     name             text COLLATE "C" PRIMARY KEY,

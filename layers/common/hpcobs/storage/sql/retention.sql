@@ -19,8 +19,10 @@ SELECT drop_partition(%(table)s, %(first)s)
 -- impatient: give up soon rather than make others wait behind us
 SELECT set_config('lock_timeout', '250ms', true)
 
--- count_audit: how many audit rows are from before a time
-SELECT count(*) FROM job_audit_events WHERE changed_at < %(before)s
+-- count_audit: how many audit rows are from before a time; ids ascend with time
+SELECT count(*) FROM job_audit_events
+WHERE id < coalesce((SELECT id FROM job_audit_events WHERE changed_at >= %(before)s
+                     ORDER BY id LIMIT 1), 9223372036854775807)
 
 -- delete_audit: delete the oldest audit rows from before a time; ids ascend with time
 DELETE FROM job_audit_events

@@ -1,0 +1,78 @@
+"""The end of a day of samples: dropped with its partition, beside DELETE and VACUUM."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from bench.database import migrated_database, single_connection
+from bench.measuring import Figure, show, timed
+from hpcobs.storage.retention import PostgresExpiry
+from hpcobs.storage.timings import OperationTimings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROWS = 2_000_000
+ROUNDS = 3
+DAY = date(2026, 11, 1)
+
+FILL = b"""
+INSERT INTO metric_samples (job_id, "timestamp", node, cpu_usage, memory_usage_mb)
+SELECT (n % 20000)::text, '2026-11-01Z'::timestamptz + n / 20000 * interval '10 seconds', 'n1', 1, 1
+FROM generate_series(0, %s - 1) AS n
+"""
+
+
+def run() -> None:
+    """Measure and print."""
+    floors, products, deleted_wal, dropped_wal = [], [], [], []
+    with migrated_database() as url, psycopg.connect(url, autocommit=True) as connection:
+        expiry = PostgresExpiry(single_connection(url), OperationTimings())
+        for _ in range(ROUNDS):
+            _fill(connection, expiry)
+            taken, written = _measured(connection, lambda: _delete(connection))
+            floors.append(taken)
+            deleted_wal.append(written)
+            connection.execute("TRUNCATE metric_samples")
+            _fill(connection, expiry)
+            taken, written = _measured(connection, lambda: _drop(expiry))
+            products.append(taken)
+            dropped_wal.append(written)
+    show(
+        f"The end of {ROWS:,} samples, {ROUNDS} rounds; written ahead (WAL): "
+        f"{max(deleted_wal) / 1e6:,.0f} MB by DELETE and VACUUM, {max(dropped_wal) / 1e6:.2f} MB "
+        "by retention",
+        Figure("DELETE and VACUUM", "ms", floors),
+        [Figure("retention", "ms", products)],
+        target="≤ 0.05 × DELETE and VACUUM",
+    )
+
+
+def _fill(connection: psycopg.Connection, expiry: PostgresExpiry) -> None:
+    expiry.ensure_partition("metric_samples", DAY)
+    connection.execute(FILL, [ROWS])
+    connection.execute("CHECKPOINT")
+
+
+def _delete(connection: psycopg.Connection) -> None:
+    connection.execute("DELETE FROM metric_samples WHERE \"timestamp\" < '2026-11-02Z'")
+    connection.execute("VACUUM metric_samples")
+
+
+def _drop(expiry: PostgresExpiry) -> None:
+    assert expiry.drop_partition("metric_samples", DAY)
+
+
+def _measured(connection: psycopg.Connection, work: Callable[[], None]) -> tuple[float, float]:
+    """Milliseconds, and bytes of WAL."""
+    before = _wal(connection)
+    taken = timed(work) * 1000
+    return taken, _wal(connection) - before
+
+
+def _wal(connection: psycopg.Connection) -> float:
+    row = connection.execute("SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::float8")
+    return float(row.fetchone()[0])  # type: ignore[index]
