@@ -21,7 +21,8 @@ DAY = date(2026, 11, 1)
 
 FILL = b"""
 INSERT INTO metric_samples (job_id, "timestamp", node, cpu_usage, memory_usage_mb)
-SELECT (n % 20000)::text, '2026-11-01Z'::timestamptz + n / 20000 * interval '10 seconds', 'n1', 1, 1
+SELECT (n %% 20000)::text, '2026-11-01Z'::timestamptz + n / 20000 * interval '10 seconds',
+       'n1', 1, 1
 FROM generate_series(0, %s - 1) AS n
 """
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from hpcobs_cli import job, jobs, migrate, token, up
+from hpcobs_cli import job, jobs, migrate, retention, token, up
 from hpcobs_cli.errors import CommandError
 
 FAILED = 1
@@ -35,6 +35,7 @@ app = CommandLine(
 )
 app.command("up")(up.up)
 app.command("migrate")(migrate.migrate)
+app.command("retention")(retention.retention)
 app.command("token")(token.token)
 app.command("jobs")(jobs.jobs)
 app.command("job")(job.job)

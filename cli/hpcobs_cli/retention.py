@@ -1,0 +1,61 @@
+"""``hpcobs retention``: roll up, make partitions, drop what is too old; or tell what would go."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hpcobs_cli.errors import CommandError
+from hpcobs_cli.migrate import DatabaseUrl  # noqa: TC001 - typer reads it at run time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hpcobs.service.retention import RetentionReport
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Tell what would go; change nothing.")]
+
+LIMIT_SECONDS = 3600.0
+
+
+def retention(*, dry_run: DryRun = False, database_url: DatabaseUrl = None) -> None:
+    """Do what the retention schedule does, by the limits that the environment sets."""
+    from hpcobs.domain.errors import UnavailableError
+    from hpcobs.settings import SettingsError
+
+    if not database_url:
+        raise CommandError("no database is named: use --database-url or DATABASE_URL")
+    try:
+        report = _run(database_url, dry_run=dry_run)
+    except (SettingsError, UnavailableError) as error:
+        raise CommandError(str(error)) from None
+    for line in _lines(report):
+        typer.echo(line)
+
+
+def _run(database_url: str, *, dry_run: bool) -> RetentionReport:
+    import time
+
+    from hpcobs import bootstrap
+
+    os.environ |= {"DATABASE_URL": database_url, "DB_MAX_CONNS": "1", "DB_MIN_CONNS": "0"}
+    bootstrap.reset()
+    end = time.monotonic() + LIMIT_SECONDS
+    try:
+        return bootstrap.retention().run(lambda: end - time.monotonic(), dry_run=dry_run)
+    finally:
+        bootstrap.reset()
+
+
+def _lines(report: RetentionReport) -> Iterator[str]:
+    would = "would be " if report.dry_run else ""
+    yield from (f"{would}made: {name}" for name in report.made)
+    yield f"{would}rolled up: {report.rolled_hours} hours of samples"
+    yield from (f"{would}dropped: {name}" for name in report.dropped)
+    yield from (f"in use or not rolled up, kept for now: {name}" for name in report.busy)
+    for what, count in report.deleted.items():
+        yield f"{would}deleted: {count} rows of {what}"
+    if not report.finished:
+        yield "not finished: run it again"
