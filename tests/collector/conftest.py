@@ -51,7 +51,10 @@ class Site:
         """One pass of a collector on a connection of its own."""
         connection = self.connect()
         sink = PostgresSink(connection, OperationTimings())
-        return Collection(PostgresQueue(connection), sink, RULES, **rules).run(lambda: 60.0)
+        try:
+            return Collection(PostgresQueue(connection), sink, RULES, **rules).run(lambda: 60.0)
+        finally:
+            connection.close()
 
     def statistics(self, job_id: str) -> dict[str, Any]:
         (row,) = self.query(f"SELECT {', '.join(STATISTICS)} FROM jobs WHERE id = %s", job_id)

@@ -57,6 +57,21 @@ def test_batches_in_any_order_and_three_times_count_once(site: Site, chance: ran
     assert site.queue.depth().visible == 0
 
 
+def test_clocks_that_differ_between_nodes_cost_no_sample(site: Site, chance: random.Random) -> None:
+    site.start_jobs("1", nodes=("n1", "n2", "n3"))
+    now = utc_now()
+    skews = {"n1": timedelta(), "n2": timedelta(minutes=9), "n3": -timedelta(days=2)}
+    batches = [
+        site.sent.batch(node, [sample("1", now + skew - timedelta(seconds=n), chance)])
+        for node, skew in skews.items()
+        for n in range(40)
+    ]
+    chance.shuffle(batches)
+    site.post(*batches)
+    site.collect()
+    site.check("1")
+
+
 def test_nodes_weigh_as_many_times_as_the_job_has_cpus_and_gpus_there(site: Site) -> None:
     gpus = [{"gpu_id": str(number), "gpu_vendor": "nvidia"} for number in range(3)]
     site.start_jobs("1", nodes=("n1", "n2"), resources=Resources(cpus_per_node=(6, 2)))

@@ -8,20 +8,24 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING
 
 import pytest
 
 from tests.collector.batches import many
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.collector.conftest import Site
 
-KILLS = 25
+KILLS = 100
 
-# The very handler, invoked again and again, as its schedule does.
-COLLECTOR = """
-import sys
+# The very handler, invoked again and again as its schedule does, in a process of its own for each
+# line. It is forked off, so that imports are made once.
+COLLECTORS = """
+import os, sys
 from functions.collector.handler import lambda_handler
 
 class Context:
@@ -29,9 +33,13 @@ class Context:
     def get_remaining_time_in_millis(self):
         return 15_000
 
-print("ready", flush=True)
-while True:
-    lambda_handler({}, Context())
+for line in sys.stdin:
+    pid = os.fork()
+    while pid == 0:
+        lambda_handler({}, Context())
+    print(pid, flush=True)
+    os.waitpid(pid, 0)
+    print("gone", flush=True)
 """
 
 
@@ -42,21 +50,25 @@ def test_a_collector_killed_at_many_points_loses_nothing_and_counts_nothing_twic
     chance = random.Random(7)
     jobs = [str(number) for number in range(1, 5)]
     site.start_jobs(*jobs, nodes=("n1", "n2"))
-    batches = many(site.sent, jobs=4, nodes=2, rounds=400, chance=chance, per_batch=4)
+    batches = many(site.sent, jobs=4, nodes=2, rounds=300, chance=chance, per_batch=2)
     chance.shuffle(batches)
-    share = len(batches) // KILLS + 1
-    for first in range(0, len(batches), share):
-        site.post(*batches[first : first + share])
-        _run_and_kill(database_url, after_seconds=chance.uniform(0, 0.12))
-        # What the killed one had taken is seen again at once, as if its time had run out.
-        site.query("UPDATE sample_queue SET visible_at = now(), receive_count = 0")
-    site.collect()
+    share = len(batches) // KILLS
+    with collectors(database_url) as (ask, hear):
+        for first in range(0, len(batches), share):
+            site.post(*batches[first : first + share])
+            _run_and_kill(ask, hear, after_seconds=chance.uniform(0, 0.25))
+            # What the killed one had taken is seen again at once, as if its time had run out.
+            site.query("UPDATE sample_queue SET visible_at = now(), receive_count = 0")
+    report = site.collect()
+    assert report.messages < len(batches), "no collector got to commit before it was killed"
     site.check(*jobs)
     assert site.queue.depth().visible == 0
     assert site.counter("collector_samples") == len(site.sent.samples)
 
 
-def _run_and_kill(database_url: str, *, after_seconds: float) -> None:
+@contextmanager
+def collectors(database_url: str) -> Iterator[tuple[IO[str], IO[str]]]:
+    """A line to the first makes a collector; the second tells its pid, and when it is gone."""
     environment = {
         **os.environ,
         "DATABASE_URL": database_url,
@@ -65,12 +77,20 @@ def _run_and_kill(database_url: str, *, after_seconds: float) -> None:
         "AWS_LAMBDA_FUNCTION_NAME": "collector",
         "POWERTOOLS_LOG_LEVEL": "ERROR",
     }
-    process = subprocess.Popen(
-        [sys.executable, "-c", COLLECTOR], env=environment, stdout=subprocess.PIPE
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"ready\n"
+    command = [sys.executable, "-c", COLLECTORS]
+    with subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        yield process.stdin, process.stdout
+        process.stdin.close()
+
+
+def _run_and_kill(ask: IO[str], hear: IO[str], *, after_seconds: float) -> None:
+    ask.write("\n")
+    ask.flush()
+    pid = int(hear.readline())
     time.sleep(after_seconds)
-    process.send_signal(signal.SIGKILL)
-    process.wait(10)
-    process.stdout.close()
+    os.kill(pid, signal.SIGKILL)
+    assert hear.readline() == "gone\n"
