@@ -27,6 +27,7 @@ KILLS = 100
 COLLECTORS = """
 import os, sys
 from functions.collector.handler import lambda_handler
+from hpcobs import bootstrap
 
 class Context:
     function_name = "collector"
@@ -35,9 +36,11 @@ class Context:
 
 for line in sys.stdin:
     pid = os.fork()
-    while pid == 0:
-        lambda_handler({}, Context())
-    print(pid, flush=True)
+    if pid == 0:
+        with bootstrap.worker_connections().connection():
+            print(os.getpid(), flush=True)
+        while True:
+            lambda_handler({}, Context())
     os.waitpid(pid, 0)
     print("gone", flush=True)
 """
@@ -56,7 +59,7 @@ def test_a_collector_killed_at_many_points_loses_nothing_and_counts_nothing_twic
     with collectors(database_url) as (ask, hear):
         for first in range(0, len(batches), share):
             site.post(*batches[first : first + share])
-            _run_and_kill(ask, hear, after_seconds=chance.uniform(0, 0.25))
+            _run_and_kill(ask, hear, after_seconds=chance.uniform(0, 0.15))
             # What the killed one had taken is seen again at once, as if its time had run out.
             site.query("UPDATE sample_queue SET visible_at = now(), receive_count = 0")
     report = site.collect()

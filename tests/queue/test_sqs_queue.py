@@ -34,6 +34,9 @@ def test_a_message_that_somebody_else_wrote_is_handed_over_as_it_is(
 def test_many_messages_are_taken_by_requests_side_by_side_each_once(
     sqs_urls: tuple[str, str],
 ) -> None:
+    boto3.client("sqs").set_queue_attributes(
+        QueueUrl=sqs_urls[0], Attributes={"VisibilityTimeout": "60"}
+    )
     queue = SqsQueue(sqs_urls[0])
     queue.send([b"%d" % number for number in range(95)])
     taken = [*queue.receive(limit=60), *queue.receive(limit=60)]
