@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
+from typing import TYPE_CHECKING
 
 import pytest
 
+from hpcobs import bootstrap
 from hpcobs.http.routes import ROUTES, Route
 from tests.functions.gateway import CONTEXT, Gateway, handler, token
+from tests.unit.auth.providers import AUDIENCE, ISSUER, rsa_key, signed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SCOPED = [route for route in ROUTES if route.scope is not None]
 
@@ -84,3 +90,35 @@ def test_an_unknown_path_is_not_found_and_a_wrong_method_not_allowed(shared_site
     wrong = shared_site.send("PUT", "/v1/jobs/1", authorization=None)
     assert (wrong.status, wrong.error) == (405, "method_not_allowed")
     assert wrong.headers["allow"] == "DELETE, GET, PATCH"
+
+
+def test_the_verdict_is_on_the_text_that_the_gateway_keeps_it_for() -> None:
+    weak, strong = f"Bearer {token('jobs:read')}", f"Bearer {token()}"
+    event = {"identitySource": [weak], "headers": {"authorization": strong}, "type": "REQUEST"}
+    verdict = handler("authorizer")(event, CONTEXT)
+    assert verdict["context"]["scopes"] == "jobs:read"
+
+
+@pytest.fixture
+def provider_is_away(shared_site: Gateway, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
+    """A site whose identity provider was never reached."""
+    monkeypatch.setenv("AUTH_JWKS_URL", "https://127.0.0.1:1/keys")
+    monkeypatch.setenv("AUTH_ISSUER", ISSUER)
+    monkeypatch.setenv("AUTH_AUDIENCE", AUDIENCE)
+    changed = (bootstrap.settings, bootstrap.authenticator)
+    for factory in changed:
+        factory.cache_clear()
+    yield shared_site
+    for factory in changed:
+        factory.cache_clear()
+
+
+def test_what_cannot_be_told_now_is_unavailable_and_not_unauthorized(
+    provider_is_away: Gateway,
+) -> None:
+    theirs = signed(rsa_key("site"))
+    answer = provider_is_away.get("/v1/jobs", authorization=f"Bearer {theirs}")
+    assert (answer.status, answer.error) == (503, "unavailable")
+    assert answer.json["message"] == "the identity provider's keys cannot be had now"
+    assert answer.headers["retry-after"] == "60"
+    assert provider_is_away.get("/v1/jobs").status == 200
