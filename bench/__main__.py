@@ -7,7 +7,7 @@ from importlib import import_module
 
 BENCHMARKS = (
     *("parse", "events", "collector", "scrape", "pages", "chart", "retention", "growth"),
-    *("cold_start", "forwarder"),
+    *("cold_start", "forwarder", "hooks"),
 )
 
 

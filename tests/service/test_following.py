@@ -13,7 +13,7 @@ from hpcobs.domain.nodes import NodeReport
 from hpcobs.service import following
 from hpcobs.service.following import Following
 from hpcobs.service.lifecycle import JobEvents
-from tests.builders import ORIGIN, seen
+from tests.builders import ORIGIN, at, seen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,6 +76,18 @@ def test_what_has_not_changed_is_not_told_again(store: PostgresStore) -> None:
     ]
 
     assert look(followed) == 0
+
+
+def test_a_job_that_runs_unchanged_is_told_every_ten_minutes(
+    store: PostgresStore, query: Query
+) -> None:
+    controller = Controller(seen("RUNNING", 10), seen("PENDING", 10, job_id="2", nodes=()))
+    followed = Following(controller, JobEvents(store, ORIGIN), scheduler="slurm")
+    look(followed)
+    controller.jobs = [seen("RUNNING", 610), seen("PENDING", 610, job_id="2", nodes=())]
+
+    assert look(followed) == 1
+    assert query("SELECT scheduler_seen_at FROM jobs WHERE id = '1'") == [(at(610),)]
 
 
 def test_a_job_that_was_not_taken_is_told_again(store: PostgresStore) -> None:

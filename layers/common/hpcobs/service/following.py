@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
+from zlib import crc32
 
 from hpcobs.domain.audit import AuditInfo
 from hpcobs.domain.errors import DomainError
@@ -24,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 AT_ONCE = 100
 """Jobs between two looks at the clock."""
+RETOLD_SECONDS = 600
+"""How often a job that runs unchanged is told again, so that it does not look forgotten."""
 _ANY_TIME = datetime.fromtimestamp(0, UTC)
 
 
@@ -34,7 +37,7 @@ class Following:
         self._source = source
         self._events = events
         self._scheduler = scheduler
-        self._told: dict[str, SchedulerJob] = {}
+        self._told: dict[str, tuple[SchedulerJob, int]] = {}
 
     def run(self, remaining_seconds: Callable[[], float], *, reserve_seconds: float) -> int:
         """One look; how many jobs had changed. Nothing that fails here costs the caller anything.
@@ -67,7 +70,13 @@ class Following:
         return len(changed)
 
 
-def _lasting(job: SchedulerJob) -> SchedulerJob:
-    """The job without what changes all the time and matters to nobody."""
+def _lasting(job: SchedulerJob) -> tuple[SchedulerJob, int]:
+    """The job without what changes all the time and matters to nobody, and its turn to be retold.
+
+    Jobs take turns, so that not all are told at once.
+    """
     priority = None if job.state is JobState.PENDING else job.priority
-    return replace(job, observed_at=_ANY_TIME, priority=priority)
+    turn = 0
+    if job.state is JobState.RUNNING:
+        turn = (int(job.observed_at.timestamp()) + crc32(job.job_id.encode())) // RETOLD_SECONDS
+    return replace(job, observed_at=_ANY_TIME, priority=priority), turn

@@ -1,0 +1,90 @@
+"""How long Slurm waits for each hook, beside a shell that runs the two programs hooks wait for.
+
+The gateway is away: nothing listens at the address, as when the site's network is down.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.measuring import Figure, show, timed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROUNDS = 41
+BETWEEN_SECONDS = 0.05
+"""What a hook leaves to the background is over by then."""
+
+HOOKS = Path(__file__).parents[1] / "forwarder" / "slurm"
+NAMES = ("prolog", "epilog", "prolog_slurmctld", "epilog_slurmctld")
+FLOOR = ("/bin/sh", "-c", ": $(date -u +%s); setsid /bin/sh -c 'exit 0'")
+JOB = {
+    "SLURM_CLUSTER_NAME": "bench",
+    "SLURM_JOB_ID": "4711",
+    "SLURM_JOB_USER": "ada",
+    "SLURM_JOB_NAME": "a job's name",
+    "SLURM_JOB_PARTITION": "main",
+    "SLURM_JOB_CPUS_PER_NODE": "4(x2)",
+    "SLURM_JOB_RESTART_COUNT": "0",
+    "SLURM_JOB_EXIT_CODE2": "0:0",
+    "SLURM_NODELIST": "n[1-2]",
+}
+
+
+def run() -> None:
+    """Measure and print: on an otherwise idle machine, and with every core busy."""
+    _measure("no load of its own")
+    with _busy(os.cpu_count() or 1):
+        _measure("every core busy")
+
+
+def _measure(load: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        environ = JOB | {
+            "HPCOBS_CONFIG": f"{folder}/none.conf",
+            "HPCOBS_SPOOL_DIR": f"{folder}/spool",
+            "HPCOBS_TOKEN_FILE": f"{folder}/token",
+            "HPCOBS_URL": "http://127.0.0.1:9",
+        }
+        Path(folder, "token").write_text("bench\n")
+        floor: list[float] = []
+        times: dict[str, list[float]] = {name: [] for name in NAMES}
+        for _ in range(ROUNDS):
+            floor.append(_milliseconds(FLOOR, {"PATH": "/usr/bin:/bin"}))
+            for name in NAMES:
+                on_node = {"SLURMD_NODENAME": "n1"} if "slurmctld" not in name else {}
+                times[name].append(_milliseconds((str(HOOKS / name),), environ | on_node))
+        time.sleep(1.0)
+    show(
+        f"One call of a hook, {load}, {ROUNDS} rounds",
+        Figure("sh, date and setsid", "ms", floor),
+        [Figure(name, "ms", values) for name, values in times.items()],
+        target="under 20 ms on an idle node, ≤ 1.5 × the floor anywhere",
+    )
+
+
+def _milliseconds(command: tuple[str, ...], environ: dict[str, str]) -> float:
+    seconds = timed(lambda: subprocess.run(command, env=environ, check=True))
+    time.sleep(BETWEEN_SECONDS)
+    return seconds * 1000
+
+
+@contextmanager
+def _busy(count: int) -> Iterator[None]:
+    """So many processes that never rest."""
+    never_rests = [sys.executable, "-c", "while True: pass"]
+    running = [subprocess.Popen(never_rests) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
