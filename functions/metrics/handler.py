@@ -10,6 +10,7 @@ from hpcobs.http.app import HttpApp
 from hpcobs.http.negotiation import prefers_openmetrics
 from hpcobs.http.replies import text_reply
 from hpcobs.http.routing import current, new_router
+from hpcobs.service.scrape import shard_of
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler import Response
@@ -24,11 +25,15 @@ router = new_router()
 
 @router.get("/metrics")
 def scrape() -> Response[str]:
-    """All metrics, or those of the groups named by ``collect[]``, as node_exporter does it."""
+    """All metrics, or those of the groups named by ``collect[]``, or of one ``shard``."""
     request = current(router)
     openmetrics = prefers_openmetrics(request.headers.get("accept"))
-    collect = frozenset(parse_qs(request.query, keep_blank_values=True).get("collect[]", ()))
-    text = bootstrap.scrape().render(openmetrics=openmetrics, collect=collect)
+    query = parse_qs(request.query, keep_blank_values=True)
+    text = bootstrap.scrape().render(
+        openmetrics=openmetrics,
+        collect=frozenset(query.get("collect[]", ())),
+        shard=shard_of(query.get("shard", ["0/1"])[-1]),
+    )
     return text_reply(text, content_type=OPENMETRICS_TEXT if openmetrics else PROMETHEUS_TEXT)
 
 

@@ -121,6 +121,9 @@ hpc_exporter_last_collect_timestamp_seconds 1790000000.5
 # HELP hpc_collector_queue_depth Batches on the queue, those being worked on included.
 # TYPE hpc_collector_queue_depth gauge
 hpc_collector_queue_depth 4
+# HELP hpc_collector_dead_letters Batches that could not be read, or were tried too often.
+# TYPE hpc_collector_dead_letters gauge
+hpc_collector_dead_letters 0
 # HELP hpc_collector_lag_seconds Age of the oldest batch in the collector's last run.
 # TYPE hpc_collector_lag_seconds gauge
 hpc_collector_lag_seconds 2

@@ -32,6 +32,9 @@ ANALYZE job_gpus;
 """
 
 
+PARAMETERS = {"stale_after": timedelta(minutes=30), "shard": 0, "shards": 1}
+
+
 @pytest.fixture(scope="module")
 def busy(module_database_url: str) -> Iterator[psycopg.Connection]:
     with psycopg.connect(module_database_url, autocommit=True) as connection:
@@ -58,7 +61,7 @@ def indexes(node: Plan) -> set[str]:
 def test_rows_of_finished_jobs_are_not_read(
     busy: psycopg.Connection, name: str, table: str | None
 ) -> None:
-    top = plan(busy, load("scrape")[name], {"stale_after": timedelta(minutes=30)})
+    top = plan(busy, load("scrape")[name], PARAMETERS)
     assert not {"Seq Scan jobs", f"Seq Scan {table}"} & set(steps(top))
     assert indexes(top) - {"nodes_pkey"} == {"jobs_running"} | (
         {f"{table}_pkey"} if table else set()

@@ -16,9 +16,9 @@ from hpcobs.domain.errors import InvalidInputError, UnavailableError
 from hpcobs.domain.jobs import Resources
 from hpcobs.exposition.text import write
 from hpcobs.ports.queue import QueueDepth
-from hpcobs.ports.scrape import GROUPS
+from hpcobs.ports.scrape import GROUPS, Shard
 from hpcobs.service.lifecycle import JobEvents
-from hpcobs.service.scrape import Scrape
+from hpcobs.service.scrape import Scrape, shard_of
 from hpcobs.settings import Settings
 from hpcobs.storage.connections import SingleConnection
 from hpcobs.storage.conninfo import connect_arguments
@@ -245,3 +245,23 @@ def test_hostile_names_come_out_as_they_went_in(scrape: Scrape, store: PostgresS
     families = parse_openmetrics(scrape.render(openmetrics=True))
     (runtime,) = [family for family in families if family.name == "hpc_job_runtime_seconds"]
     assert {sample.labels["user"] for sample in runtime.samples} == {name}
+
+
+def test_shards_make_up_the_whole_and_share_no_series(scrape: Scrape, store: PostgresStore) -> None:
+    events = JobEvents(store, ORIGIN)
+    for number in range(40):
+        event = started(job_id=str(number), nodes=(f"n{number}", f"n{number + 1}"))
+        events.job_started(event, AUDIT)
+    shards = [series(scrape.render(shard=Shard(index, 3))) for index in range(3)]
+    together = [key for shard in shards for key in shard]
+    assert len(together) == len(set(together))
+    assert set(together) == set(series(scrape.render()))
+    jobs = [len([key for key in shard if key[0] == "hpc_job_info"]) for shard in shards]
+    assert sum(jobs) == 40
+    assert min(jobs) > 3
+
+
+@pytest.mark.parametrize("text", ["", "1", "4/4", "-1/4", "0/0", "0/1001", "a/b", "0/4/1", "٠/٤"])
+def test_a_shard_that_there_cannot_be_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInputError, match="shard"):
+        shard_of(text)

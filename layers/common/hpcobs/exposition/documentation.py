@@ -30,12 +30,16 @@ scrape_configs:
     static_configs: [{targets: ["hpcobs.example.org"]}]
     scheme: https
     authorization: {credentials_file: /etc/prometheus/hpcobs.token}
-    # params: {"collect[]": [jobs]}   # a part at a time, for a very large site
 ```
+
+A site that is too large for one answer is scraped in parts, by jobs that differ in their
+`params`: `{"collect[]": [jobs]}`, or `{shard: ["0/4"]}` to `{shard: ["3/4"]}`. The parts make up
+the whole, and no series is in two of them.
+
 
 - The answer is Prometheus text 0.0.4, or OpenMetrics 1.0 for those who accept it; gzip likewise.
 - Without its database it is a 503, never half a page. A queue that does not answer costs only
-  `hpc_collector_queue_depth`.
+  `hpc_collector_queue_depth` and `hpc_collector_dead_letters`.
 - Only running jobs have series of their own, so that finished jobs cost nothing. A job on two nodes
   has two. What was not read has no series: nothing is ever zero for want of a reading.
 - `hpc_job_state_total` and `hpc_node_job_count` are gauges: `promtool check metrics` minds their

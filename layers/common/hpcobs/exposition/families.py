@@ -156,6 +156,10 @@ FAMILIES: tuple[Family, ...] = (
         (), "service", "batches", "site", "deriv(hpc_collector_queue_depth[10m]) > 0",
     ),
     _gauge(
+        "hpc_collector_dead_letters", "Batches that could not be read, or were tried too often.",
+        (), "service", "batches", "site", "hpc_collector_dead_letters > 0",
+    ),
+    _gauge(
         "hpc_collector_lag_seconds", "Age of the oldest batch in the collector's last run.",
         (), "service", "seconds", "site", "hpc_collector_lag_seconds > 120",
     ),

@@ -136,6 +136,8 @@ def _number(value: float) -> str:
 def _add_jobs(pieces: Pieces, snapshot: Snapshot) -> None:
     _add_rows(pieces, snapshot.job_nodes, _JOB_NODES)
     _add_rows(pieces, snapshot.jobs, _JOBS)
+    if snapshot.shard.index:
+        return
     for state in JobState:
         count = max(0, snapshot.counters.get(f"jobs_in_state:{state}", 0))
         _add(pieces, "hpc_job_state_total", count, state)
@@ -164,6 +166,7 @@ def _add_service(pieces: Pieces, snapshot: Snapshot) -> None:
     if snapshot.queue is not None:
         depth = snapshot.queue.visible + snapshot.queue.in_flight
         _add(pieces, "hpc_collector_queue_depth", depth)
+        _add(pieces, "hpc_collector_dead_letters", snapshot.queue.dead)
     for what in ("samples", "duplicates", "rejected"):
         value = snapshot.counters.get(f"collector_{what}", 0)
         _add(pieces, f"hpc_collector_{what}_total", value)

@@ -18,6 +18,17 @@ GROUPS = frozenset({"jobs", "gpus", "nodes", "service"})
 """What a scrape may ask for by ``collect[]``."""
 
 
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One part of ``count`` of the jobs and of the nodes; the first one has all that is neither."""
+
+    index: int = 0
+    count: int = 1
+
+
+WHOLE = Shard()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationTotals:
     """One storage operation over all functions: counts per bucket (not cumulative) and seconds.
@@ -54,13 +65,16 @@ class Snapshot:
     bucket_bounds: Sequence[float] = ()
     queue: QueueDepth | None = None
     groups: frozenset[str] = GROUPS
+    shard: Shard = WHOLE
 
 
 class ScrapeSource(Protocol):
     """Where a scrape's rows come from."""
 
-    def snapshot(self, groups: frozenset[str]) -> AbstractContextManager[Snapshot]:
-        """The rows of the groups, all from the same moment, to be read within the context.
+    def snapshot(
+        self, groups: frozenset[str], shard: Shard = WHOLE
+    ) -> AbstractContextManager[Snapshot]:
+        """The rows of the groups and the shard, all from one moment, to be read within the context.
 
         UnavailableError without a database, then or while they are read.
         """

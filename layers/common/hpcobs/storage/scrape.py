@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from hpcobs.ports.scrape import OperationTotals, Snapshot
+from hpcobs.ports.scrape import WHOLE, OperationTotals, Shard, Snapshot
 from hpcobs.storage.queries import load
 from hpcobs.storage.session import Session
 from hpcobs.storage.timings import BUCKETS_SECONDS
@@ -46,19 +46,23 @@ class PostgresScrape:
         self._stale_after = stale_after
 
     @contextmanager
-    def snapshot(self, groups: frozenset[str]) -> Iterator[Snapshot]:
-        """The rows of the groups, all from the same moment, to be read within the context."""
+    def snapshot(self, groups: frozenset[str], shard: Shard = WHOLE) -> Iterator[Snapshot]:
+        """The rows of the groups and the shard, all from one moment, read within the context."""
         with self._session.operation("scrape") as connection, connection.transaction():
             connection.execute(_SCRAPE["begin"], prepare=False)
-            yield _snapshot(connection, groups, self._stale_after)
+            yield _snapshot(connection, groups, shard, self._stale_after)
         self._session.flush_timings()
 
 
-def _snapshot(connection: Connection, groups: frozenset[str], stale_after: timedelta) -> Snapshot:
+def _snapshot(
+    connection: Connection, groups: frozenset[str], shard: Shard, stale_after: timedelta
+) -> Snapshot:
+    part = {"shard": shard.index, "shards": shard.count}
+
     def streamed(name: str, group: str) -> Iterable[Row]:
         if group not in groups:
             return ()
-        return connection.cursor().stream(_SCRAPE[name], size=_ROWS_AT_ONCE)
+        return connection.cursor().stream(_SCRAPE[name], part, size=_ROWS_AT_ONCE)
 
     def fetched(name: str, **parameters: Any) -> list[Any]:
         return connection.execute(_SCRAPE[name], parameters or None).fetchall()
@@ -66,6 +70,7 @@ def _snapshot(connection: Connection, groups: frozenset[str], stale_after: timed
     service = "service" in groups
     return Snapshot(
         groups=groups,
+        shard=shard,
         job_nodes=streamed("job_nodes", "jobs"),
         jobs=streamed("jobs", "jobs"),
         gpus=streamed("gpus", "gpus"),

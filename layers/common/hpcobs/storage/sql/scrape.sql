@@ -3,7 +3,7 @@ SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
 SET LOCAL lock_timeout = '1500ms';
 SET LOCAL jit = off
 
--- job_nodes: each running job on each of its nodes, with its latest sample
+-- job_nodes: each running job (of a shard) on each of its nodes, with its latest sample
 SELECT jobs.id, jobs.user_name, placed.node,
        greatest(date_part('epoch', now() - jobs.start_time), 0)::text,
        placed.cpu_usage::text,
@@ -16,9 +16,10 @@ CROSS JOIN LATERAL (
     SELECT * FROM job_nodes WHERE job_id = jobs.id ORDER BY node
 ) AS placed
 WHERE jobs.state = 'running'
+  AND (%(shards)s = 1 OR abs(hashtext(jobs.id)::bigint) %% %(shards)s = %(shard)s)
 ORDER BY jobs.id, placed.node
 
--- jobs: each running job
+-- jobs: each running job (of a shard)
 SELECT id, user_name, coalesce(account, ''), coalesce(partition, ''), coalesce(cluster_name, ''),
        coalesce(name, ''),
        '1',
@@ -26,6 +27,7 @@ SELECT id, user_name, coalesce(account, ''), coalesce(partition, ''), coalesce(c
        allocated_cpus::text
 FROM jobs
 WHERE state = 'running'
+  AND (%(shards)s = 1 OR abs(hashtext(jobs.id)::bigint) %% %(shards)s = %(shard)s)
 ORDER BY id
 
 -- stale: how many running jobs neither nodes nor scheduler told of lately
@@ -34,7 +36,7 @@ FROM jobs
 WHERE state = 'running'
   AND greatest(start_time, last_sample_at, scheduler_seen_at) < now() - %(stale_after)s
 
--- gpus: each GPU of each running job, with its latest reading
+-- gpus: each GPU of each running job (of a shard), with its latest reading
 SELECT gpu.job_id, gpu.node, gpu.gpu_vendor, gpu.gpu_id,
        gpu.utilization_percent::text,
        (gpu.memory_used_mb * 1048576)::text,
@@ -45,9 +47,10 @@ CROSS JOIN LATERAL (
     SELECT * FROM job_gpus WHERE job_id = jobs.id ORDER BY node, gpu_id
 ) AS gpu
 WHERE jobs.state = 'running'
+  AND (%(shards)s = 1 OR abs(hashtext(jobs.id)::bigint) %% %(shards)s = %(shard)s)
 ORDER BY jobs.id, gpu.node, gpu.gpu_id
 
--- nodes: each node with what runs on it and what it told of itself
+-- nodes: each node (of a shard) with what runs on it and what it told of itself
 WITH used AS (
     SELECT placed.node,
            avg(placed.cpu_usage) AS cpu_usage,
@@ -72,6 +75,8 @@ SELECT coalesce(used.node, nodes.name), coalesce(nodes.state, ''),
        nodes.cpu_load::text,
        date_part('epoch', nodes.last_seen)::text
 FROM used FULL JOIN nodes ON nodes.name = used.node
+WHERE %(shards)s = 1
+   OR abs(hashtext(coalesce(used.node, nodes.name))::bigint) %% %(shards)s = %(shard)s
 ORDER BY 1
 
 -- counters: jobs ever created and by state, samples, errors of storage operations
