@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -64,3 +68,27 @@ def test_threads_share_the_pool_within_its_limit(database_url: str, query: Query
     )
     assert 1 <= count <= 3
     pool.close()
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+def test_a_database_that_hangs_is_unavailable_before_long_and_found_again(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, *, pooled: bool
+) -> None:
+    monkeypatch.setattr(module, "CHECK_AFTER_IDLE_SECONDS", 0.0)
+    settings = Settings(database_url=database_url, db_max_conns=1, db_min_conns=1)
+    arguments = connect_arguments(settings)
+    connections = PooledConnections(arguments, settings) if pooled else SingleConnection(arguments)
+    store = PostgresStore(connections, OperationTimings())
+    with connections.connection() as connection:
+        backend = connection.info.backend_pid
+    os.kill(backend, signal.SIGSTOP)
+    began = time.monotonic()
+    try:
+        with suppress(UnavailableError):
+            store.ping()
+            assert pooled, "a single connection does not look for another one"
+        assert time.monotonic() - began < 3
+    finally:
+        os.kill(backend, signal.SIGCONT)
+    store.ping()
+    connections.close()

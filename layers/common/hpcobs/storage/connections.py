@@ -7,11 +7,16 @@ threads uses the pool.
 
 from __future__ import annotations
 
+import os
+import socket
+import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 import psycopg
+
+from hpcobs.storage.conninfo import CONNECT_TIMEOUT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +28,7 @@ Connection = psycopg.Connection[Any]
 ConnectArguments = dict[str, Any]
 
 CHECK_AFTER_IDLE_SECONDS = 5.0
+CHECK_SECONDS = 1.0
 
 
 class Connections(Protocol):
@@ -51,6 +57,31 @@ def configure(connection: Connection, *, statement_timeout_seconds: float) -> No
         " set_config('statement_timeout', %s, false)",
         [str(int(statement_timeout_seconds * 1000))],
     )
+
+
+class HungError(psycopg.OperationalError):
+    """The database does not answer, though it has not hung up."""
+
+
+def check(connection: Connection) -> None:
+    """Whether the connection still works; psycopg.OperationalError if not, within a second."""
+    hung = threading.Event()
+
+    def hang_up() -> None:
+        hung.set()
+        with socket.socket(fileno=os.dup(connection.fileno())) as duplicate:
+            duplicate.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(CHECK_SECONDS, hang_up)
+    timer.start()
+    try:
+        connection.execute("SELECT 1")
+    except psycopg.OperationalError as error:
+        if hung.is_set():
+            raise HungError("the database does not answer") from error
+        raise
+    finally:
+        timer.cancel()
 
 
 class SingleConnection:
@@ -82,7 +113,10 @@ class SingleConnection:
         if time.monotonic() - self._used_at < CHECK_AFTER_IDLE_SECONDS:
             return connection
         try:
-            connection.execute("SELECT 1")
+            check(connection)
+        except HungError:
+            self.close()
+            raise
         except psycopg.OperationalError:
             self.close()
             return None
@@ -123,8 +157,8 @@ class PooledConnections:
             max_lifetime=settings.db_max_conn_lifetime_seconds,
             max_idle=settings.db_max_conn_idle_seconds,
             configure=configured,
-            check=ConnectionPool.check_connection,
-            timeout=5,
+            check=check,
+            timeout=CONNECT_TIMEOUT_SECONDS,
             open=False,
         )
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from hpcobs.storage.connections import ConnectArguments
 
 CONNECT_TIMEOUT_SECONDS = 2
+VANISHED = {"tcp_user_timeout": 2000, "keepalives_idle": 10, "keepalives_interval": 5}
+"""A host that is gone without a word is given up after two seconds, also in the midst of a query."""
 
 
 def connect_arguments(settings: Settings) -> Callable[[], ConnectArguments]:
@@ -22,6 +24,7 @@ def connect_arguments(settings: Settings) -> Callable[[], ConnectArguments]:
     if settings.database_url:
         fixed: ConnectArguments = {
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+            **VANISHED,
             **conninfo_to_dict(settings.database_url),
         }
         return lambda: fixed
@@ -37,6 +40,7 @@ def _from_parts(settings: Settings) -> ConnectArguments:
         "dbname": settings.db_name,
         "user": settings.db_user,
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+        **VANISHED,
     }
     if settings.db_iam_auth:
         arguments |= {"password": _iam_token(settings), "sslmode": "verify-full"}

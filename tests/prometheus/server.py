@@ -1,0 +1,124 @@
+"""A real Prometheus on a free port, and its promtool."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+PROMETHEUS = shutil.which("prometheus")
+PROMTOOL = shutil.which("promtool")
+START_SECONDS = 30.0
+
+Labels = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Site:
+    """What is scraped: ``job`` is its scrape config's name."""
+
+    job: str
+    url: str
+    token_file: Path
+    parameters: Mapping[str, Sequence[str]] | None = None
+
+    @property
+    def scrape_config(self) -> dict[str, Any]:
+        """The site's part of ``scrape_configs``."""
+        return {
+            "job_name": self.job,
+            "scrape_interval": "1s",
+            "authorization": {"credentials_file": str(self.token_file)},
+            "params": {name: list(values) for name, values in (self.parameters or {}).items()},
+            "static_configs": [{"targets": [self.url.removeprefix("http://")]}],
+        }
+
+
+class Prometheus:
+    """Scrapes sites every second; gone at the end of the context."""
+
+    def __init__(self, folder: Path, *sites: Site, rule_files: Sequence[Path] = ()) -> None:
+        self._folder = folder
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            self.address = f"127.0.0.1:{listener.getsockname()[1]}"
+        config = {
+            "global": {"evaluation_interval": "1s"},
+            "rule_files": [str(file) for file in rule_files],
+            "scrape_configs": [site.scrape_config for site in sites],
+        }
+        # JSON is YAML.
+        (folder / "prometheus.yml").write_text(json.dumps(config))
+
+    def __enter__(self) -> Self:
+        command = [
+            str(PROMETHEUS),
+            f"--config.file={self._folder / 'prometheus.yml'}",
+            f"--storage.tsdb.path={self._folder / 'data'}",
+            f"--web.listen-address={self.address}",
+        ]
+        self._log = (self._folder / "prometheus.log").open("wb")
+        self._process = subprocess.Popen(command, stdout=self._log, stderr=self._log)
+        self._client = httpx.Client(base_url=f"http://{self.address}", timeout=10)
+        self.wait_until(self._ready, START_SECONDS)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+        self._process.terminate()
+        self._process.wait(20)
+        self._log.close()
+
+    def _ready(self) -> bool:
+        try:
+            return self._client.get("/-/ready").is_success
+        except httpx.TransportError:
+            return False
+
+    def wait_until(self, condition: Any, seconds: float = 20.0) -> None:
+        """Wait for what must come to pass."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            log = (self._folder / "prometheus.log").read_text()[-2000:]
+            assert time.monotonic() < deadline, f"it did not come to pass: {log}"
+            time.sleep(0.1)
+
+    def get(self, path: str, **parameters: str) -> Any:
+        """The data of an answer of Prometheus's API."""
+        answer = self._client.get(path, params=parameters).json()
+        assert answer["status"] == "success", answer
+        return answer["data"]
+
+    def query(self, expression: str) -> list[tuple[Labels, float]]:
+        """What an expression is now: labels, without the target's own, and value."""
+        found = self.get("/api/v1/query", query=expression)["result"]
+        return [(_without_target(one["metric"]), float(one["value"][1])) for one in found]
+
+    def value(self, expression: str) -> float:
+        """What an expression with a single answer is now."""
+        ((_, value),) = self.query(expression)
+        return value
+
+    def by(self, label: str, expression: str) -> dict[str, float]:
+        """What an expression is now, by one of its labels."""
+        return {labels[label]: value for labels, value in self.query(expression)}
+
+
+def _without_target(metric: Labels) -> Labels:
+    return {name: text for name, text in metric.items() if name not in ("instance", "job")}
+
+
+def promtool(*arguments: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Run promtool, with ``text`` on its standard input."""
+    command = [str(PROMTOOL), *arguments]
+    return subprocess.run(command, input=text, capture_output=True, text=True, check=False)

@@ -1,0 +1,123 @@
+"""What Prometheus answers is what the service holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.prometheus.conftest import HOSTILE, NODE
+
+if TYPE_CHECKING:
+    from tests.local.services import Service
+    from tests.prometheus.server import Prometheus
+
+STATES = ("pending", "running", "completed", "failed", "cancelled")
+
+
+def jobs(service: Service, **query: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = service.get("/v1/jobs", limit=1000, **query)["jobs"]
+    return found
+
+
+def test_every_scrape_succeeds(prometheus: Prometheus) -> None:
+    targets = prometheus.get("/api/v1/targets")["activeTargets"]
+    assert [(target["health"], target["lastError"]) for target in targets] == [("up", "")] * 4
+
+
+def test_states_are_counted_as_the_api_counts_them(still: Service, prometheus: Prometheus) -> None:
+    told = prometheus.by("state", 'hpc_job_state_total{job="still"}')
+    assert told == {state: service_total(still, state) for state in STATES}
+    assert prometheus.value('hpc_job_total{job="still"}') == 5
+
+
+def service_total(service: Service, state: str) -> int:
+    total: int = service.get("/v1/jobs", state=state)["total"]
+    return total
+
+
+@pytest.mark.parametrize(
+    ("field", "expression"),
+    [
+        ("cpu_usage", "avg by (job_id) (hpc_job_cpu_usage_percent{job='still'})"),
+        ("memory_usage_mb", "sum by (job_id) (hpc_job_memory_usage_bytes{job='still'}) / 1048576"),
+        ("gpu_usage", "avg by (job_id) (hpc_job_gpu_usage_percent{job='still'})"),
+        ("allocated_cpus", "hpc_job_cpus{job='still'}"),
+        ("allocated_memory_mb", "hpc_job_memory_limit_bytes{job='still'} / 1048576"),
+    ],
+)
+def test_usage_of_running_jobs_is_what_the_api_tells(
+    still: Service, prometheus: Prometheus, field: str, expression: str
+) -> None:
+    expected = {job["id"]: job[field] for job in jobs(still, state="running")}
+    assert len(expected) == 3
+    assert prometheus.by("job_id", expression) == pytest.approx(expected)
+
+
+def test_a_job_runs_for_as_long_as_the_api_tells(still: Service, prometheus: Prometheus) -> None:
+    told = prometheus.by("job_id", "max by (job_id) (hpc_job_runtime_seconds{job='still'})")
+    expected = {job["id"]: job["runtime_seconds"] for job in jobs(still, state="running")}
+    assert told == pytest.approx(expected, abs=10)
+
+
+def test_gpus_are_told_as_they_were_read(still: Service, prometheus: Prometheus) -> None:
+    (point,) = still.get("/v1/jobs/1/gpus")["samples"]
+    families = ("utilization_percent", "memory_used_bytes", "power_watts", "temperature_celsius")
+    found = [
+        prometheus.value(f"hpc_job_gpu_device_{family}{{job='still',job_id='1'}}")
+        for family in families
+    ]
+    assert found == [
+        point["utilization_percent"],
+        point["memory_used_mb"] * 1048576,
+        point["power_watts"],
+        point["temperature_celsius"],
+    ]
+
+
+def test_nodes_are_told_as_they_told_of_themselves(prometheus: Prometheus) -> None:
+    assert prometheus.by("node", "hpc_node_total_cpus{job='still'}") == {
+        "n1": 64,
+        "n2": 64,
+        NODE: 64,
+    }
+    assert prometheus.by("node", "hpc_node_job_count{job='still'}") == {"n1": 2, "n2": 1, NODE: 1}
+    silent = prometheus.by("node", "time() - hpc_node_last_seen_timestamp_seconds{job='still'}")
+    assert all(0 <= seconds < 300 for seconds in silent.values())
+
+
+def test_hostile_names_survive_the_way(still: Service, prometheus: Prometheus) -> None:
+    ((labels, _),) = prometheus.query("hpc_job_info{job='still',job_id='3'}")
+    told = still.get("/v1/jobs/3")
+    assert labels["user"] == told["user"] == HOSTILE
+    assert labels["name"] == told["name"] == HOSTILE
+    assert labels["account"] == told["scheduler"]["account"] == HOSTILE
+    ((labels, _),) = prometheus.query("hpc_job_cpu_usage_percent{job='still',job_id='3'}")
+    assert [labels["node"]] == told["nodes"] == [NODE]
+
+
+def test_shards_together_are_the_whole(prometheus: Prometheus) -> None:
+    whole = prometheus.query('{job="still",__name__=~"hpc_(job|node)_.*"}')
+    shards = prometheus.query('{job=~"shard.",__name__=~"hpc_(job|node)_.*"}')
+    key = {tuple(sorted(labels.items())) for labels, _ in shards}
+    assert len(shards) == len(key)
+    assert key == {tuple(sorted(labels.items())) for labels, _ in whole}
+
+
+def test_a_living_cluster_is_seen_living(living: Service, prometheus: Prometheus) -> None:
+    prometheus.wait_until(lambda: prometheus.value("hpc_job_total{job='living'}") > 16, 60)
+    prometheus.wait_until(
+        lambda: len(prometheus.query("hpc_job_cpu_usage_percent{job='living'}")) > 5
+    )
+    assert prometheus.value(
+        "sum(resets({job='living',__name__=~'.*_total|.*_bucket'}[5m]))"
+    ) == len([])
+    states = prometheus.by("state", "hpc_job_state_total{job='living'}")
+    assert set(states) == set(STATES)
+    assert sum(states.values()) <= service_jobs(living)
+    assert prometheus.query("storage_operation_duration_seconds_count{job='living'}")
+
+
+def service_jobs(service: Service) -> int:
+    total: int = service.get("/v1/jobs")["total"]
+    return total
