@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_SECONDS = 2
 VANISHED = {"tcp_user_timeout": 2000, "keepalives_idle": 10, "keepalives_interval": 5}
-"""A host that is gone without a word is given up after two seconds, also in the midst of a query."""
+"""A host that is gone without a word is given up after two seconds, in a query too."""
 
 
 def connect_arguments(settings: Settings) -> Callable[[], ConnectArguments]:
