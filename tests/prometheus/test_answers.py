@@ -114,7 +114,9 @@ def test_a_living_cluster_is_seen_living(living: Service, prometheus: Prometheus
     states = prometheus.by("state", "hpc_job_state_total{job='living'}")
     assert set(states) == set(STATES)
     assert sum(states.values()) <= service_jobs(living)
-    assert prometheus.query("storage_operation_duration_seconds_count{job='living'}")
+    # Functions write their timings down now and then.
+    operations = "storage_operation_duration_seconds_count{job='living'}"
+    prometheus.wait_until(lambda: prometheus.query(operations), 40)
 
 
 def service_jobs(service: Service) -> int:
