@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 DAYS = (1, 10, 30)
 SAMPLES_A_DAY = 200_000
-FINISHED = (10, 1_000_000)
+FINISHED = (10, 20_000, 1_000_000)
+"""A page counts jobs up to 10,001: it costs the same from there on."""
 RUNNING = 1000
 ROUNDS = 11
 
@@ -157,16 +158,18 @@ def _jobs(site: Site, connection: psycopg.Connection) -> None:
     }
     finished = 0
     for jobs in FINISHED:
+        connection.execute("ALTER TABLE jobs DISABLE TRIGGER USER")
         connection.execute(FINISH, {"first": finished + 1, "last": jobs})
+        connection.execute("ALTER TABLE jobs ENABLE TRIGGER USER")
         finished = jobs
-        for table in ("jobs", "job_nodes", "counter_deltas"):
+        for table in ("jobs", "job_nodes"):
             connection.execute(f"VACUUM ANALYZE {table}".encode())
         for name, what in work.items():
             figure = _figure(f"{name}, {jobs:,} finished jobs", what, connection)
             figures.setdefault(name, []).append(figure)
-    for name, (little, much) in figures.items():
+    for name, (little, *much) in figures.items():
         title = f"{name}, {RUNNING:,} running jobs, {ROUNDS} rounds"
-        show(title, little, [much], target="≤ 1.15 ×")
+        show(title, little, much, target="≤ 1.15 ×")
 
 
 def _figure(name: str, work: Callable[[], None], connection: psycopg.Connection) -> Figure:

@@ -15,7 +15,7 @@ from hpcobs.storage.timings import OperationTimings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ROWS = 2_000_000
+ROWS = 5_000_000
 ROUNDS = 3
 DAY = date(2026, 11, 1)
 

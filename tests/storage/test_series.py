@@ -81,6 +81,17 @@ def test_intervals_show_means_over_nodes_and_the_sum_of_their_memory(
     assert (second.timestamp, second.cpu_usage) == (at(30), 9.0)
 
 
+def test_in_intervals_nodes_weigh_as_they_do_in_the_job(
+    store: PostgresStore, job: str, query: Query
+) -> None:
+    query("UPDATE job_nodes SET allocated_cpus = CASE node WHEN 'n1' THEN 3 ELSE 1 END")
+    for gpu in ("0", "1"):
+        query("INSERT INTO job_gpus VALUES (%s, 'n2', %s, 'nvidia', now())", job, gpu)
+    (point, _), _ = store.samples.series(job, SeriesQuery(resolution_seconds=30, end=at(60)))
+    assert point.cpu_usage == (3 * (0 + 1 + 2) + (10 + 11 + 12)) / (3 * 3 + 3)
+    assert point.gpu_usage == ((0 + 1 + 2) + 2 * (10 + 11 + 12)) / (3 + 2 * 3)
+
+
 def test_a_job_without_samples_has_an_empty_series(store: PostgresStore) -> None:
     store.jobs.create(running_job(), AUDIT)
     assert store.samples.series("1", SeriesQuery()) == ([], 0)

@@ -25,8 +25,9 @@ class PostgresSamples:
     """See ``hpcobs.ports.samples.SampleRepository``.
 
     A bucket says what ``domain.jobs.Usage`` says of a whole run: averages of CPU and GPU are over
-    all its samples, that of memory is the sum of each node's; maxima are the highest sample, that
-    of memory the sum of each node's highest. Nodes without a sample in a bucket are no part of it.
+    all its samples, those of a node by its weight; that of memory is the sum of each node's. Maxima
+    are the highest sample, that of memory the sum of each node's highest. Nodes without a sample in
+    a bucket are no part of it.
     """
 
     def __init__(self, session: Session) -> None:

@@ -14,7 +14,7 @@ WITH matching AS NOT MATERIALIZED (
 SELECT counted.total, page.* FROM counted LEFT JOIN page ON true
 ORDER BY page."timestamp", page.node
 
--- buckets: a job's samples by interval: means over all samples, of memory the sum of the nodes' means; maxima likewise
+-- buckets: a job's samples by interval: means over its nodes by weight, of memory the sum of their means; maxima likewise
 WITH sources AS MATERIALIZED (
     SELECT * FROM series_sources(
         'metric_samples', coalesce(%(start)s::timestamptz, '-infinity'),
@@ -60,14 +60,21 @@ WITH sources AS MATERIALIZED (
            max(memory_max)::float8 AS memory_max,
            sum(gpu_samples) AS gpu_samples, sum(gpu_sum) AS gpu_sum, max(gpu_max) AS gpu_max
     FROM parts GROUP BY bucket, node
+), weights AS (
+    SELECT node, coalesce(allocated_cpus, 1) AS cpus, coalesce(devices, 1) AS gpus
+    FROM job_nodes
+    LEFT JOIN (
+        SELECT node, count(*) AS devices FROM job_gpus WHERE job_id = %(job_id)s GROUP BY node
+    ) AS seen USING (node)
+    WHERE job_id = %(job_id)s
 ), matching AS (
     SELECT bucket,
-           mean_of(sum(cpu_sum), sum(samples)) AS cpu,
+           mean_of(sum(cpu_sum * coalesce(cpus, 1)), sum(samples * coalesce(cpus, 1))) AS cpu,
            sum(memory) AS memory,
-           mean_of(sum(gpu_sum), sum(gpu_samples)) AS gpu,
+           mean_of(sum(gpu_sum * coalesce(gpus, 1)), sum(gpu_samples * coalesce(gpus, 1))) AS gpu,
            max(cpu_max) AS cpu_max, sum(memory_max) AS memory_max, max(gpu_max) AS gpu_max,
            sum(samples)::bigint AS samples
-    FROM by_node GROUP BY bucket
+    FROM by_node LEFT JOIN weights USING (node) GROUP BY bucket
 ), counted AS (
     SELECT count(*) AS total FROM matching
 ), page AS (
