@@ -13,8 +13,10 @@ from hpcobs.domain.queries import SeriesQuery
 from hpcobs.domain.rollups import closed_before
 from hpcobs.domain.samples import Sample
 from hpcobs.service.retention import Retention, RetentionLimits, RetentionReport
+from hpcobs.storage.queries import load
 from hpcobs.storage.retention import PostgresExpiry
 from hpcobs.storage.rollups import PostgresRollups
+from hpcobs.storage.samples import _parameters
 from hpcobs.storage.sink import PostgresSink
 from hpcobs.storage.timings import OperationTimings
 from tests.builders import AUDIT, T0, at, running_job
@@ -229,3 +231,27 @@ def test_where_samples_are_gone_any_resolution_is_answered_by_whole_intervals(
     points, total = store.samples.series("1", asked)
     assert [(p.timestamp, p.cpu_usage, p.count) for p in points] == [(T0, 20, 2), (at(300), 50, 1)]
     assert total == 2
+
+
+def test_a_chart_of_hours_that_are_rolled_up_reads_no_samples(
+    sink: PostgresSink, rollups: PostgresRollups, query: Query, database_url: str
+) -> None:
+    """Though reading all that is asked for once may look cheaper to PostgreSQL than by parts."""
+    sink.store(drain([sample(0, 10)]))
+    query(
+        "INSERT INTO metric_samples (job_id, timestamp, node, cpu_usage, memory_usage_mb)"
+        " SELECT job::text, %s + n * interval '7 seconds', 'n1', 1, 1"
+        " FROM generate_series(1, 7000) AS n, generate_series(1, 20) AS job",
+        T0,
+    )
+    query("ANALYZE metric_samples")
+    rollups.due(LATER)
+    assert rollups.roll(T0)
+    parameters = _parameters("1", SeriesQuery(start=T0, resolution_seconds=3600))
+    with psycopg.connect(database_url) as connection:
+        connection.execute("SET random_page_cost = 50")
+        statement = b"EXPLAIN (ANALYZE, COSTS OFF) " + load("samples")["buckets"]
+        lines = connection.execute(statement, parameters, prepare=False).fetchall()
+    of_samples = [line for (line,) in lines if "on metric_samples_" in line]
+    assert of_samples
+    assert all("never executed" in line or "rows=0.00" in line for line in of_samples)

@@ -28,6 +28,7 @@ WITH sources AS MATERIALIZED (
            count(gpu_usage) AS gpu_samples, sum(gpu_usage) AS gpu_sum, max(gpu_usage) AS gpu_max
     FROM sources
     CROSS JOIN unnest(raw) AS part
+    -- OFFSET 0 makes PostgreSQL read just these times, instead of all that is asked for; so it is below.
     CROSS JOIN LATERAL (
         SELECT "timestamp", node, cpu_usage, memory_usage_mb, gpu_usage
         FROM metric_samples
@@ -36,6 +37,7 @@ WITH sources AS MATERIALIZED (
           AND "timestamp" < coalesce(%(end)s::timestamptz, 'infinity')
           AND "timestamp" >= lower(part) AND "timestamp" < upper(part)
           AND (%(node)s::text IS NULL OR node = %(node)s)
+        OFFSET 0
     ) AS sampled
     GROUP BY bucket, node
     UNION ALL
@@ -52,6 +54,7 @@ WITH sources AS MATERIALIZED (
           AND "timestamp" < coalesce(%(end)s::timestamptz, 'infinity')
           AND "timestamp" >= lower(part) AND "timestamp" < upper(part)
           AND (%(node)s::text IS NULL OR node = %(node)s)
+        OFFSET 0
     ) AS rollup
 ), by_node AS (
     SELECT bucket, node,
@@ -128,6 +131,7 @@ WITH sources AS MATERIALIZED (
           AND "timestamp" < coalesce(%(end)s::timestamptz, 'infinity')
           AND "timestamp" >= lower(part) AND "timestamp" < upper(part)
           AND (%(node)s::text IS NULL OR node = %(node)s)
+        OFFSET 0
     ) AS sampled
     GROUP BY bucket, node, gpu_id, gpu_vendor
     UNION ALL
@@ -145,6 +149,7 @@ WITH sources AS MATERIALIZED (
           AND "timestamp" < coalesce(%(end)s::timestamptz, 'infinity')
           AND "timestamp" >= lower(part) AND "timestamp" < upper(part)
           AND (%(node)s::text IS NULL OR node = %(node)s)
+        OFFSET 0
     ) AS rollup
 ), matching AS (
     SELECT bucket, node, gpu_id, gpu_vendor,
