@@ -68,6 +68,8 @@ PARAMETERS = JOBS | TIMES | {
     "user": None,
     "limit": 1000,
     "stale_after": timedelta(minutes=30),
+    "shard": 0,
+    "shards": 1,
     "seen_at": T0,
     "ended_at": T0,
     "state": "completed",
