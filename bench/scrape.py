@@ -64,11 +64,11 @@ WHERE state = 'running' ORDER BY id
 """
 
 
-def run() -> None:
-    """Measure and print."""
+def run(all_finished: Sequence[int] = FINISHED) -> None:
+    """Measure and print, with each of these numbers of finished jobs beside the running ones."""
     with migrated_database() as url, psycopg.connect(url, autocommit=True) as connection:
         connection.execute(FILL.encode())
-        for finished in FINISHED:
+        for finished in all_finished:
             connection.execute(FINISH.encode(), {"count": finished})
             connection.execute("VACUUM ANALYZE jobs")
             connection.execute("VACUUM ANALYZE job_nodes")

@@ -1,0 +1,27 @@
+"""Write the dashboards' JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from dashboards import gpus, job, jobs, nodes, service
+from dashboards.model import Dashboard, to_json
+
+DASHBOARDS = (jobs.DASHBOARD, job.DASHBOARD, nodes.DASHBOARD, gpus.DASHBOARD, service.DASHBOARD)
+FOLDER = Path(__file__).parent / "grafana"
+
+
+def text_of(dashboard: Dashboard) -> str:
+    """The dashboard's file."""
+    return json.dumps(to_json(dashboard), indent=1, ensure_ascii=False) + "\n"
+
+
+def path_of(dashboard: Dashboard) -> Path:
+    """Where the dashboard's file is."""
+    return FOLDER / f"{dashboard.uid}.json"
+
+
+if __name__ == "__main__":
+    for each in DASHBOARDS:
+        path_of(each).write_text(text_of(each))

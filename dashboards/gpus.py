@@ -1,0 +1,76 @@
+"""The GPUs that jobs hold, and those that they leave idle."""
+
+from __future__ import annotations
+
+from dashboards.model import Dashboard, Panel, Query, Variable
+
+GPU = '{node=~"$node",gpu_vendor=~"$gpu_vendor"}'
+BUSY = f"hpc_job_gpu_device_utilization_percent{GPU}"
+
+DASHBOARD = Dashboard(
+    uid="hpcobs-gpus",
+    title="hpcobs / GPUs",
+    description="The GPUs that jobs hold, and those that they leave idle.",
+    variables=(
+        Variable(
+            name="gpu_vendor",
+            metric="hpc_job_gpu_device_utilization_percent",
+            label="gpu_vendor",
+        ),
+        Variable(name="node", metric="hpc_job_gpu_device_utilization_percent", label="node"),
+    ),
+    panels=(
+        Panel(
+            title="GPUs held by jobs", kind="stat", width=6, height=4,
+            queries=(Query(f"count({BUSY})"),),
+        ),
+        Panel(
+            title="Idle now", kind="stat", width=6, height=4, thresholds=((1, "orange"),),
+            description="Held by a job, and busy for less than 5 % of the time.",
+            queries=(Query(f"count({BUSY} < 5) or vector(0)"),),
+        ),
+        Panel(
+            title="Mean use", kind="stat", width=6, height=4, unit="percent", maximum=100,
+            queries=(Query(f"avg({BUSY})"),),
+        ),
+        Panel(
+            title="Power", kind="stat", width=6, height=4, unit="watt",
+            queries=(Query(f"sum(hpc_job_gpu_device_power_watts{GPU})"),),
+        ),
+        Panel(
+            title="Use, from least to most", unit="percent", maximum=100,
+            queries=(
+                Query(f"quantile(0.1, {BUSY})", "10 % of the GPUs are below"),
+                Query(f"quantile(0.5, {BUSY})", "half are below"),
+                Query(f"quantile(0.9, {BUSY})", "90 % are below"),
+            ),
+        ),
+        Panel(
+            title="Idle GPUs by user",
+            queries=(
+                Query(
+                    f"count by (user) (({BUSY} < 5) * on (job_id) group_left (user)"
+                    " hpc_job_info)",
+                    "{{user}}",
+                ),
+            ),
+        ),
+        Panel(
+            title="Power by node", unit="watt",
+            queries=(
+                Query(f"sum by (node) (hpc_job_gpu_device_power_watts{GPU})", "{{node}}"),
+            ),
+        ),
+        Panel(
+            title="Hottest GPU by node", unit="celsius", thresholds=((85, "red"),),
+            queries=(
+                Query(f"max by (node) (hpc_job_gpu_device_temperature_celsius{GPU})", "{{node}}"),
+            ),
+        ),
+        Panel(
+            title="Jobs whose GPUs are least busy", kind="table", unit="percent", width=24,
+            queries=(Query(f"bottomk(20, avg by (job_id) ({BUSY}))", "GPU use"),),
+            links=(("Job", "/d/hpcobs-job?var-job_id=${__data.fields.job_id}"),),
+        ),
+    ),
+)  # fmt: skip

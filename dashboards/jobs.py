@@ -1,0 +1,100 @@
+"""All running jobs: how many, whose, and how well they use what they hold."""
+
+from __future__ import annotations
+
+from dashboards.model import Dashboard, Panel, Query, Variable
+
+INFO = 'hpc_job_info{cluster=~"$cluster",partition=~"$partition",user=~"$user"}'
+
+
+def _of(metric: str) -> str:
+    """The metric of the chosen jobs, summed or averaged per job by the caller."""
+    return f"{metric} * on (job_id) group_left (account, partition, name) {INFO}"
+
+
+DASHBOARD = Dashboard(
+    uid="hpcobs-jobs",
+    title="hpcobs / Jobs",
+    description="Running jobs, and how well they use what they hold.",
+    variables=(
+        Variable(name="cluster", metric="hpc_job_info", label="cluster"),
+        Variable(name="partition", metric="hpc_job_info", label="partition"),
+        Variable(name="user", metric="hpc_job_info", label="user"),
+    ),
+    panels=(
+        Panel(
+            title="Running", kind="stat", width=4, height=4,
+            queries=(Query(f"count({INFO}) or vector(0)"),),
+        ),
+        Panel(
+            title="Waiting", kind="stat", width=4, height=4,
+            description="All clusters together.",
+            queries=(Query('sum(hpc_job_state_total{state="pending"})'),),
+        ),
+        Panel(
+            title="CPUs held", kind="stat", width=4, height=4,
+            queries=(Query(f"sum({_of('hpc_job_cpus')})"),),
+        ),
+        Panel(
+            title="CPU use", kind="stat", width=4, height=4, unit="percent", maximum=100,
+            description="Mean over running jobs and their nodes, of what is allocated.",
+            queries=(Query(f"avg({_of('hpc_job_cpu_usage_percent')})"),),
+        ),
+        Panel(
+            title="GPU use", kind="stat", width=4, height=4, unit="percent", maximum=100,
+            queries=(Query(f"avg({_of('hpc_job_gpu_usage_percent')})"),),
+        ),
+        Panel(
+            title="Stale", kind="stat", width=4, height=4, thresholds=((1, "orange"),),
+            description="Running jobs of which nobody has told anything for a while.",
+            queries=(Query("sum(hpc_jobs_stale)"),),
+        ),
+        Panel(
+            title="Jobs by state",
+            queries=(Query("sum by (state) (hpc_job_state_total)", "{{state}}"),),
+        ),
+        Panel(
+            title="CPU use by partition", unit="percent", maximum=100,
+            queries=(
+                Query(f"avg by (partition) ({_of('hpc_job_cpu_usage_percent')})", "{{partition}}"),
+            ),
+        ),
+        Panel(
+            title="Memory of jobs by user", unit="bytes",
+            queries=(
+                Query(
+                    f"topk(10, sum by (user) ({_of('hpc_job_memory_usage_bytes')}))", "{{user}}"
+                ),
+            ),
+        ),
+        Panel(
+            title="GPU use by partition", unit="percent", maximum=100,
+            queries=(
+                Query(f"avg by (partition) ({_of('hpc_job_gpu_usage_percent')})", "{{partition}}"),
+            ),
+        ),
+        Panel(
+            title="Least CPU use for what is held", kind="table", unit="percent", height=9,
+            description="Running jobs that leave most of their CPUs idle.",
+            queries=(
+                Query(
+                    f"bottomk(20, avg by (job_id, user, name)"
+                    f" ({_of('hpc_job_cpu_usage_percent')}))",
+                    "CPU use",
+                ),
+            ),
+            links=(("Job", "/d/hpcobs-job?var-job_id=${__data.fields.job_id}"),),
+        ),
+        Panel(
+            title="Closest to their memory limit", kind="table", unit="percentunit", height=9,
+            thresholds=((0.9, "orange"), (0.97, "red")),
+            queries=(
+                Query(
+                    "topk(20, hpcobs:job_memory:ratio)",
+                    "Memory used of limit",
+                ),
+            ),
+            links=(("Job", "/d/hpcobs-job?var-job_id=${__data.fields.job_id}"),),
+        ),
+    ),
+)  # fmt: skip

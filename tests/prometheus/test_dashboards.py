@@ -1,0 +1,89 @@
+"""Every query of every dashboard has an answer on a living cluster; the files are up to date."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dashboards.__main__ import DASHBOARDS, path_of, text_of
+from dashboards.model import Dashboard, Panel, Query, to_json
+from tests.prometheus.server import Prometheus, Site
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.local.services import Service
+
+RULES = Path(__file__).parents[2] / "dashboards" / "rules"
+PANELS = {
+    f"{dashboard.uid}: {panel.title}": panel
+    for dashboard in DASHBOARDS
+    for panel in dashboard.panels
+}
+SECONDS = 60.0
+
+
+@pytest.fixture(scope="module")
+def prometheus(living: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """As a site would have it: one target, and the recording rules."""
+    site = Site("hpcobs", living.url, living.folder / "token")
+    rules = sorted(RULES.glob("*.yml"))
+    with Prometheus(tmp_path_factory.mktemp("prometheus"), site, rule_files=rules) as running:
+        yield running
+
+
+def filled(query: Query, job_id: str) -> str:
+    """The expression as Grafana sends it when everything is chosen, and one job."""
+    expression = query.expression.replace("$job_id", job_id)
+    for name in ("cluster", "partition", "user", "node", "gpu_vendor"):
+        expression = expression.replace(f"${name}", ".*")
+    return expression
+
+
+def job_with_gpus(prometheus: Prometheus) -> str:
+    """A running job of which everything is known."""
+    found = prometheus.query(
+        "hpc_job_info and on (job_id) hpc_job_gpu_device_utilization_percent"
+        " and on (job_id) hpcobs:job_memory:ratio"
+    )
+    return found[0][0]["job_id"] if found else ""
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("panel", PANELS.values(), ids=PANELS)
+def test_a_panel_has_data(prometheus: Prometheus, panel: Panel) -> None:
+    prometheus.wait_until(lambda: job_with_gpus(prometheus), SECONDS)
+    for query in panel.queries:
+        prometheus.wait_until(
+            lambda query=query: prometheus.query(filled(query, job_with_gpus(prometheus))), SECONDS
+        )
+
+
+@pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda dashboard: dashboard.uid)
+def test_the_file_is_what_the_code_makes(dashboard: Dashboard) -> None:
+    assert path_of(dashboard).read_text() == text_of(dashboard)
+
+
+@pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda dashboard: dashboard.uid)
+def test_panels_lie_beside_one_another(dashboard: Dashboard) -> None:
+    taken: set[tuple[int, int]] = set()
+    for panel in to_json(dashboard)["panels"]:
+        place = panel["gridPos"]
+        cells = {
+            (place["x"] + x, place["y"] + y) for x in range(place["w"]) for y in range(place["h"])
+        }
+        assert not cells & taken
+        assert place["x"] + place["w"] <= 24
+        taken |= cells
+
+
+def test_the_alerts_of_a_living_cluster_can_be_evaluated(prometheus: Prometheus) -> None:
+    prometheus.wait_until(
+        lambda: all(
+            rule["health"] == "ok"
+            for group in prometheus.get("/api/v1/rules")["groups"]
+            for rule in group["rules"]
+        )
+    )
