@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from hpcobs_cli import job, jobs, migrate, retention, token, up
+from hpcobs_cli import job, jobs, migrate, rejected, retention, token, up
 from hpcobs_cli.errors import CommandError
 
 FAILED = 1
@@ -36,6 +36,7 @@ app = CommandLine(
 app.command("up")(up.up)
 app.command("migrate")(migrate.migrate)
 app.command("retention")(retention.retention)
+app.add_typer(rejected.app, name="rejected")
 app.command("token")(token.token)
 app.command("jobs")(jobs.jobs)
 app.command("job")(job.job)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
+import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hpcobs_cli.errors import CommandError
+from hpcobs_cli.database import on_database
 from hpcobs_cli.migrate import DatabaseUrl  # noqa: TC001 - typer reads it at run time
 
 if TYPE_CHECKING:
@@ -22,31 +22,13 @@ LIMIT_SECONDS = 3600.0
 
 def retention(*, dry_run: DryRun = False, database_url: DatabaseUrl = None) -> None:
     """Do what the retention schedule does, by the limits that the environment sets."""
-    from hpcobs.domain.errors import UnavailableError
-    from hpcobs.settings import SettingsError
-
-    if not database_url:
-        raise CommandError("no database is named: use --database-url or DATABASE_URL")
-    try:
-        report = _run(database_url, dry_run=dry_run)
-    except (SettingsError, UnavailableError) as error:
-        raise CommandError(str(error)) from None
-    for line in _lines(report):
-        typer.echo(line)
-
-
-def _run(database_url: str, *, dry_run: bool) -> RetentionReport:
-    import time
-
     from hpcobs import bootstrap
 
-    os.environ |= {"DATABASE_URL": database_url, "DB_MAX_CONNS": "1", "DB_MIN_CONNS": "0"}
-    bootstrap.reset()
     end = time.monotonic() + LIMIT_SECONDS
-    try:
-        return bootstrap.retention().run(lambda: end - time.monotonic(), dry_run=dry_run)
-    finally:
-        bootstrap.reset()
+    with on_database(database_url):
+        report = bootstrap.retention().run(lambda: end - time.monotonic(), dry_run=dry_run)
+    for line in _lines(report):
+        typer.echo(line)
 
 
 def _lines(report: RetentionReport) -> Iterator[str]:

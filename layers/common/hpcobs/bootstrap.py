@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from hpcobs.auth.rotation import Rotation
     from hpcobs.domain.first_heard import Origin
     from hpcobs.ports.queue import SampleQueue
-    from hpcobs.service.collection import Collection
+    from hpcobs.service.collection import Collection, CollectionRules
     from hpcobs.service.following import Following
     from hpcobs.service.health import Health
     from hpcobs.service.ingestion import Ingestion
     from hpcobs.service.jobs import Jobs
     from hpcobs.service.lifecycle import JobEvents
+    from hpcobs.service.rejected import Rejected
     from hpcobs.service.retention import Retention
     from hpcobs.service.scrape import Scrape
     from hpcobs.storage.connections import Connections
@@ -140,19 +141,35 @@ def ingestion() -> Ingestion:
     return Ingestion(queue())
 
 
-@cache
-def collection() -> Collection:
-    """The use case of the collector's schedule."""
-    from hpcobs.service.collection import Collection, CollectionRules
-    from hpcobs.storage.sink import PostgresSink
+def _collection_rules() -> CollectionRules:
+    from hpcobs.service.collection import CollectionRules
 
-    rules = CollectionRules(
+    return CollectionRules(
         home_cluster=settings().cluster_name,
         interval_seconds=settings().collect_interval_seconds,
         retention_days=settings().metrics_retention_days,
     )
+
+
+@cache
+def collection() -> Collection:
+    """The use case of the collector's schedule."""
+    from hpcobs.service.collection import Collection
+    from hpcobs.storage.sink import PostgresSink
+
     sink = PostgresSink(worker_connections(), timings())
-    return Collection(queue(), sink, rules, following=following())
+    return Collection(queue(), sink, _collection_rules(), following=following())
+
+
+@cache
+def rejected() -> Rejected:
+    """The use cases of samples that were set aside."""
+    from hpcobs.service.rejected import Rejected
+    from hpcobs.storage.rejected import PostgresRejected
+    from hpcobs.storage.sink import PostgresSink
+
+    kept = PostgresRejected(worker_connections(), timings())
+    return Rejected(kept, PostgresSink(worker_connections(), timings()), _collection_rules())
 
 
 @cache
@@ -265,6 +282,7 @@ _FACTORIES = (
     jobs,
     ingestion,
     collection,
+    rejected,
     following,
     retention,
     scrape,

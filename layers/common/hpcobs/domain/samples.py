@@ -84,7 +84,10 @@ class HostReading(NamedTuple):
 
 
 class RejectedSample(NamedTuple):
-    """A sample set aside: ``reason`` says why, ``payload`` is the sample as it came (JSON)."""
+    """A sample set aside: ``reason`` says why, ``payload`` is the sample as it came (JSON).
+
+    ``job_id`` is the one of ``cluster_name``, or as jobs are kept here if that is None.
+    """
 
     batch_id: str
     position: int
@@ -92,6 +95,7 @@ class RejectedSample(NamedTuple):
     job_id: str | None
     reason: str
     payload: str
+    cluster_name: str | None = None
 
 
 CLOCK_SKEW = timedelta(minutes=10)

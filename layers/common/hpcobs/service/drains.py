@@ -29,10 +29,16 @@ def drain_of(
     hosts: dict[str, HostReading] = {}
     for message, batch in sorted(received, key=lambda pair: pair[0].sent_at):
         hosts[batch.node] = _host(batch, message.sent_at, hosts.get(batch.node))
-        _add_samples(drain, batch, window, home_cluster)
+        add_samples(drain, batch, window, home_cluster)
         drain.rejected.extend(
             RejectedSample(
-                batch.batch_id, refused.position, batch.node, None, refused.reason, refused.payload
+                batch_id=batch.batch_id,
+                position=refused.position,
+                node=batch.node,
+                job_id=None,
+                reason=refused.reason,
+                payload=refused.payload,
+                cluster_name=batch.cluster_name,
             )
             for refused in batch.refused
         )
@@ -50,8 +56,11 @@ def _host(batch: DecodedBatch, seen_at: datetime, before: HostReading | None) ->
     return known._replace(seen_at=seen_at, **news)
 
 
-def _add_samples(drain: Drain, batch: DecodedBatch, window: SampleWindow, home: str) -> None:
-    """The hot path: an entry's fields go over as they are."""
+def add_samples(drain: Drain, batch: DecodedBatch, window: SampleWindow, home: str) -> None:
+    """Add a batch's samples to a drain; those out of time are set aside.
+
+    The hot path: an entry's fields go over as they are.
+    """
     oldest, newest = window.oldest, window.newest
     node, batch_id, cluster = batch.node, batch.batch_id, batch.cluster_name
     at_home = scoped_id("", cluster=cluster, home_cluster=home) == ""
@@ -79,4 +88,12 @@ def _out_of_time(
 ) -> RejectedSample:
     reason = f"samples[{position}].timestamp: {window.problem(entry.timestamp)}"
     payload = encode(entry).decode()
-    return RejectedSample(batch.batch_id, position, batch.node, entry.job_id, reason, payload)
+    return RejectedSample(
+        batch_id=batch.batch_id,
+        position=position,
+        node=batch.node,
+        job_id=entry.job_id,
+        reason=reason,
+        payload=payload,
+        cluster_name=batch.cluster_name,
+    )

@@ -136,7 +136,7 @@ def _reject(connection: Connection, rejected: Sequence[RejectedSample]) -> int:
     if not rejected:
         return 0
     columns = zip(*rejected, strict=True)
-    names = ("batch_ids", "positions", "nodes", "job_ids", "reasons", "payloads")
+    names = ("batch_ids", "positions", "nodes", "job_ids", "reasons", "payloads", "clusters")
     parameters = dict(zip(names, map(list, columns), strict=True))
     return _number(connection, _SINK["reject"], parameters)
 

@@ -84,8 +84,9 @@ CREATE TABLE rejected_samples (
     node         text COLLATE "C" NOT NULL,
     job_id       text COLLATE "C",
     reason       text NOT NULL,
-    payload      text NOT NULL,                      -- the sample as it came
+    payload      text NOT NULL,                      -- the sample as it came, or as it would come
     rejected_at  timestamptz NOT NULL DEFAULT now(),
+    cluster_name text,                               -- whose id job_id is; NULL: as jobs are kept here
     PRIMARY KEY (batch_id, position)
 );
 CREATE INDEX rejected_samples_by_time ON rejected_samples (rejected_at);

@@ -236,10 +236,12 @@ WHERE known.last_seen IS NULL OR excluded.last_seen > known.last_seen
 
 -- reject: set bad samples aside with their reason; the same sample counts once
 WITH set_aside AS (
-    INSERT INTO rejected_samples (batch_id, position, node, job_id, reason, payload)
+    INSERT INTO rejected_samples (
+        batch_id, position, node, job_id, reason, payload, cluster_name
+    )
     SELECT * FROM unnest(
         %(batch_ids)s::text[], %(positions)s::int[], %(nodes)s::text[], %(job_ids)s::text[],
-        %(reasons)s::text[], %(payloads)s::text[]
+        %(reasons)s::text[], %(payloads)s::text[], %(clusters)s::text[]
     )
     ON CONFLICT (batch_id, position) DO NOTHING
     RETURNING 1
@@ -286,7 +288,12 @@ WITH late AS (
     RETURNING batch_id, position, node, job_id, payload
 ), set_aside AS (
     INSERT INTO rejected_samples (batch_id, position, node, job_id, reason, payload)
-    SELECT batch_id, position, node, job_id, 'job_id: no such job was heard of', payload::text
+    SELECT batch_id, position, node, job_id, 'job_id: no such job was heard of',
+           (jsonb_strip_nulls((payload -> 'sample') - ARRAY['batch_id', 'position', 'node'])
+            || jsonb_build_object('gpus', ARRAY(
+                   SELECT jsonb_strip_nulls(gpu - ARRAY['job_id', 'timestamp', 'node'])
+                   FROM jsonb_array_elements(payload -> 'gpus') AS gpu
+               )))::text
     FROM late
     ON CONFLICT (batch_id, position) DO NOTHING
     RETURNING 1

@@ -1,0 +1,107 @@
+"""``hpcobs rejected``: samples that were set aside, and taking them in after all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hpcobs_cli import texts
+from hpcobs_cli.database import on_database
+from hpcobs_cli.migrate import DatabaseUrl  # noqa: TC001 - typer reads it at run time
+from hpcobs_cli.options import Json  # noqa: TC001 - likewise
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
+    from hpcobs.ports.rejected import Listed
+
+app = typer.Typer(
+    help="Samples that were set aside: list them, or take them in after all.", no_args_is_help=True
+)
+
+Job = Annotated[str | None, typer.Option(help="Only those of this job.")]
+Node = Annotated[str | None, typer.Option(help="Only those of this node.")]
+Reason = Annotated[str | None, typer.Option(help="Only those with this in their reason.")]
+
+
+@app.command("list")
+def list_(
+    *,
+    job: Job = None,
+    node: Node = None,
+    reason: Reason = None,
+    limit: Annotated[int, typer.Option(help="How many.", min=1, max=5000)] = 30,
+    as_json: Json = False,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """List samples that were set aside, the oldest first, each with its reason."""
+    from hpcobs import bootstrap
+    from hpcobs.ports.rejected import RejectedFilter
+
+    wanted = RejectedFilter(job_id=job, node=node, reason=reason)
+    with on_database(database_url):
+        listed, total = bootstrap.rejected().page(wanted, limit=limit)
+    if as_json:
+        from hpcobs_cli.output import print_json
+
+        print_json({"rejected": [_as_json(one) for one in listed], "total": total})
+    else:
+        _show(listed, total)
+
+
+@app.command()
+def replay(
+    *,
+    job: Job = None,
+    node: Node = None,
+    reason: Reason = None,
+    limit: Annotated[int, typer.Option(help="How many.", min=1, max=5000)] = 5000,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Judge samples once more, the oldest first, and take in those that are good now.
+
+    They are judged by CLUSTER_NAME and METRICS_RETENTION_DAYS of the environment.
+    """
+    from hpcobs import bootstrap
+    from hpcobs.ports.rejected import RejectedFilter
+
+    wanted = RejectedFilter(job_id=job, node=node, reason=reason)
+    with on_database(database_url):
+        done = bootstrap.rejected().replay(wanted, limit=limit)
+    typer.echo(f"stored: {done.taken.stored}")
+    typer.echo(f"known already: {done.taken.duplicates}")
+    typer.echo(f"wait for their job: {done.taken.waiting}")
+    typer.echo(f"still wrong, and kept: {done.kept}")
+
+
+def _as_json(one: Listed) -> dict[str, object]:
+    return {**one.sample._asdict(), "rejected_at": one.rejected_at.isoformat()}
+
+
+def _show(listed: Sequence[Listed], total: int) -> None:
+    from hpcobs_cli.output import console
+
+    if not listed:
+        console().print("no such samples")
+        return
+    console().print(_table(listed))
+    if total > len(listed):
+        console().print(f"{len(listed)} of {total} samples; --limit shows more", style="dim")
+
+
+def _table(listed: Sequence[Listed]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("SET ASIDE", "NODE", "JOB", "BATCH", "PLACE", "REASON"):
+        table.add_column(name, no_wrap=name != "REASON")
+    for one in listed:
+        sample = one.sample
+        cells = (sample.node, sample.job_id, sample.batch_id, sample.position, sample.reason)
+        when = f"{one.rejected_at:%Y-%m-%d %H:%M:%S}"
+        table.add_row(when, *(Text(texts.printable(cell)) for cell in cells))
+    return table

@@ -1,0 +1,50 @@
+"""Samples that were set aside, in PostgreSQL."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from hpcobs.domain.samples import RejectedSample
+from hpcobs.ports.rejected import Listed
+from hpcobs.storage.queries import load
+from hpcobs.storage.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from hpcobs.ports.rejected import Key, RejectedFilter
+    from hpcobs.storage.connections import Connections
+    from hpcobs.storage.timings import OperationTimings
+
+_REJECTED = load("rejected")
+
+
+class PostgresRejected:
+    """See ``hpcobs.ports.rejected.RejectedSamples``."""
+
+    def __init__(self, connections: Connections, timings: OperationTimings) -> None:
+        self._session = Session(connections.connection, timings)
+
+    def page(self, wanted: RejectedFilter, *, limit: int) -> Sequence[Listed]:
+        """The oldest that match."""
+        parameters = asdict(wanted) | {"limit": limit}
+        with self._session.operation("rejected_list") as connection:
+            rows = connection.execute(_REJECTED["page"], parameters, prepare=False).fetchall()
+        return [Listed(RejectedSample(*sample), rejected_at) for rejected_at, *sample in rows]
+
+    def count(self, wanted: RejectedFilter) -> int:
+        """How many match."""
+        with self._session.operation("rejected_count") as connection:
+            row = connection.execute(_REJECTED["count"], asdict(wanted), prepare=False).fetchone()
+        return int(row[0]) if row else 0
+
+    def remove(self, keys: Iterable[Key]) -> None:
+        """Forget what is dealt with."""
+        pairs = list(keys)
+        parameters = {
+            "batch_ids": [batch_id for batch_id, _ in pairs],
+            "positions": [position for _, position in pairs],
+        }
+        with self._session.operation("rejected_remove") as connection:
+            connection.execute(_REJECTED["remove"], parameters)
