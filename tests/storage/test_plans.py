@@ -79,7 +79,10 @@ def test_a_page_is_read_from_an_index_and_its_total_is_bounded(
     statement = load("pages")["page" if query.node is None else "page_of_node"]
     parameters = _page_parameters(query, None) | {"limit": 51, "offset": 0}
     count, page = joined(plan(full, statement, parameters))
-    assert steps(count)[:2] == ["Aggregate", "Limit"]
+    if parameters["counters"]:
+        assert not [step for step in steps(count) if "jobs" in step]
+    else:
+        assert steps(count)[:2] == ["Aggregate", "Limit"]
     assert not {"Seq Scan jobs", "Seq Scan job_nodes"} & set(steps(page))
     assert "Sort" not in steps(page) or query.search is not None
 

@@ -37,7 +37,11 @@ class Position:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobPage:
-    """Jobs newest first. ``total`` counts to 10,001 at the most, which stands for "more"."""
+    """Jobs newest first.
+
+    ``total`` is exact for all jobs and for those of one state; else it counts to 10,001 at the
+    most, which stands for "more".
+    """
 
     jobs: tuple[Job, ...]
     total: int

@@ -8,7 +8,7 @@ from psycopg.rows import dict_row
 
 from hpcobs.domain.audit import ChangeType
 from hpcobs.domain.events import NodeEnd
-from hpcobs.domain.queries import JobPage, Position
+from hpcobs.domain.queries import JobFilter, JobPage, Position
 from hpcobs.domain.states import JobState
 from hpcobs.storage.queries import load
 from hpcobs.storage.rows import from_row, to_parameters
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from hpcobs.domain.audit import AuditInfo
     from hpcobs.domain.jobs import Job
-    from hpcobs.domain.queries import JobFilter
     from hpcobs.storage.session import Session
 
 _JOBS = load("jobs")
@@ -156,7 +155,16 @@ def _page_parameters(query: JobFilter, after: Position | None) -> dict[str, Any]
         "prefix": query.search and _as_prefix(query.search),
         "after_time": after and after.start_time,
         "after_id": after and after.job_id,
+        "counters": _counters(query),
     }
+
+
+def _counters(query: JobFilter) -> list[str] | None:
+    """The counters that know how many jobs match; None if they have to be counted."""
+    states = list(JobState) if query.state is None else [query.state]
+    if query != JobFilter(state=query.state):
+        return None
+    return [f"jobs_in_state:{state}" for state in states]
 
 
 def _as_prefix(text: str) -> str:

@@ -1,4 +1,4 @@
--- page: a page of jobs newest first, and how many there are (10,001 stands for more)
+-- page: a page of jobs newest first, and how many there are: by counters where they know, else counted to 10,001
 WITH matching AS NOT MATERIALIZED (
     SELECT jobs.*, jobs.start_time AS page_time, jobs.id AS page_id
     FROM jobs
@@ -12,7 +12,13 @@ WITH matching AS NOT MATERIALIZED (
       AND (%(prefix)s::text IS NULL OR jobs.id LIKE %(prefix)s OR jobs.name LIKE %(prefix)s
            OR jobs.user_name LIKE %(prefix)s)
 ), counted AS (
-    SELECT count(*) AS total FROM (SELECT FROM matching LIMIT 10001) AS capped
+    SELECT CASE
+        WHEN %(counters)s::text[] IS NOT NULL THEN (
+            SELECT coalesce(sum(value), 0)::bigint
+            FROM counter_values WHERE name = ANY (%(counters)s::text[])
+        )
+        ELSE (SELECT count(*) FROM (SELECT FROM matching LIMIT 10001) AS capped)
+    END AS total
 ), page AS (
     SELECT * FROM matching
     WHERE %(after_time)s::timestamptz IS NULL OR (page_time, page_id) < (%(after_time)s, %(after_id)s)
@@ -22,7 +28,7 @@ WITH matching AS NOT MATERIALIZED (
 SELECT counted.total, page.* FROM counted LEFT JOIN page ON true
 ORDER BY page_time DESC, page_id DESC
 
--- page_of_node: the same for the jobs of one node, led by the node's own index
+-- page_of_node: the same for the jobs of one node, led by the node's own index, and counted to 10,001
 WITH matching AS NOT MATERIALIZED (
     SELECT jobs.*, job_nodes.start_time AS page_time, job_nodes.job_id AS page_id
     FROM job_nodes JOIN jobs ON jobs.id = job_nodes.job_id
