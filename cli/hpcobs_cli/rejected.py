@@ -77,6 +77,15 @@ def replay(
     typer.echo(f"still wrong, and kept: {done.kept}")
 
 
+@app.command()
+def redrive(*, database_url: DatabaseUrl = None) -> None:
+    """Put dead letters (batches that could not be stored) back on the queue in PostgreSQL."""
+    from hpcobs import bootstrap
+
+    with on_database(database_url):
+        typer.echo(f"back on the queue: {bootstrap.postgres_queue().redrive()}")
+
+
 def _as_json(one: Listed) -> dict[str, object]:
     return {**one.sample._asdict(), "rejected_at": one.rejected_at.isoformat()}
 

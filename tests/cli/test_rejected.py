@@ -49,6 +49,12 @@ def test_a_replay_tells_what_became_of_the_samples(run: Run, aside: str) -> None
     )
 
 
+def test_dead_letters_are_put_back_on_the_queue(run: Run, aside: str) -> None:
+    with psycopg.connect(aside) as connection:
+        connection.execute("INSERT INTO sample_queue_dead VALUES (1, 'x', now(), 5, 'worn out')")
+    assert run("rejected", "redrive", "--database-url", aside).output == "back on the queue: 1\n"
+
+
 def test_without_a_database_there_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "")
     result = run("rejected", "list")

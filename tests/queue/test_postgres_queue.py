@@ -32,6 +32,22 @@ def test_a_message_that_is_received_too_often_becomes_a_dead_letter(
     ]
 
 
+def test_dead_letters_are_put_back_as_if_they_had_just_come(
+    connect: Callable[[], SingleConnection],
+) -> None:
+    queue = PostgresQueue(connect())
+    queue.send([b"one", b"two"])
+    for message in queue.receive(limit=2):
+        queue.bury(message, "not today")
+    assert queue.redrive() == 2
+    assert (queue.depth().dead, queue.redrive()) == (0, 0)
+    again = queue.receive(limit=9)
+    assert [(message.body, message.receive_count) for message in again] == [
+        (b"one", 1),
+        (b"two", 1),
+    ]
+
+
 def test_an_expired_delivery_cannot_delete_what_another_receiver_has(
     connect: Callable[[], SingleConnection],
 ) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hpcobs.auth.rotation import Rotation
     from hpcobs.domain.first_heard import Origin
     from hpcobs.ports.queue import SampleQueue
+    from hpcobs.queue.postgres import PostgresQueue
     from hpcobs.service.collection import Collection, CollectionRules
     from hpcobs.service.following import Following
     from hpcobs.service.health import Health
@@ -108,6 +109,12 @@ def queue() -> SampleQueue:
             settings().samples_queue_url or "",
             dead_letter_url=settings().samples_dead_letter_queue_url,
         )
+    return postgres_queue()
+
+
+@cache
+def postgres_queue() -> PostgresQueue:
+    """The queue that is a table in the database."""
     from hpcobs.queue.postgres import PostgresQueue
 
     return PostgresQueue(connections())
@@ -278,6 +285,7 @@ _FACTORIES = (
     worker_connections,
     store,
     queue,
+    postgres_queue,
     job_events,
     jobs,
     ingestion,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _QUEUE = load("queue")
 
-MAX_RECEIVES = 5
+MAX_RECEIVES = 100
 VISIBILITY_SECONDS = 120.0
 POLL_SECONDS = 0.2
 
@@ -83,6 +83,12 @@ class PostgresQueue:
         parameters = {"id": int(message.id), "receipt": message.receipt, "reason": reason}
         with self._connection() as connection:
             connection.execute(_QUEUE["bury"], parameters)
+
+    def redrive(self) -> int:
+        """Put all dead letters back on the queue; how many. On SQS this is a service's own task."""
+        with self._connection() as connection:
+            row = connection.execute(_QUEUE["redrive"]).fetchone()
+        return int(row[0]) if row else 0
 
     def depth(self) -> QueueDepth:
         """How many messages wait, are being worked on, and are dead."""

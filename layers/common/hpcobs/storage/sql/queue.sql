@@ -46,6 +46,14 @@ WITH gone AS (
 INSERT INTO sample_queue_dead (id, body, sent_at, receive_count, reason)
 SELECT id, body, sent_at, receive_count, %(reason)s FROM gone
 
+-- redrive: put dead letters back on the queue, as if they had just come
+WITH risen AS (
+    DELETE FROM sample_queue_dead RETURNING body, sent_at
+), queued AS (
+    INSERT INTO sample_queue (body, sent_at) SELECT body, sent_at FROM risen RETURNING 1
+)
+SELECT count(*) FROM queued
+
 -- depth: how many messages wait, are being worked on and are dead, and the age of the oldest
 SELECT count(*) FILTER (WHERE visible_at <= now()),
        count(*) FILTER (WHERE visible_at > now()),
