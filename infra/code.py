@@ -6,8 +6,9 @@ import shutil
 from typing import TYPE_CHECKING
 
 from infra.bundling import built_code, copy_folder
-from infra.bytecode import VERSION, compile_folder
+from infra.bytecode import compile_folder
 from infra.paths import FUNCTIONS
+from infra.target import LAMBDA, Target
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,19 +21,20 @@ def handler_of(name: str) -> str:
     return f"functions.{name}.handler.lambda_handler"
 
 
-def function_code(name: str) -> Code:
+def function_code(name: str, target: Target) -> Code:
     """The asset of the function ``name``."""
     return built_code(
         source=FUNCTIONS,
         made_from=(FUNCTIONS / "__init__.py", FUNCTIONS / name),
-        recipe=VERSION,
-        build=lambda folder: build_function(name, folder),
+        recipe="function",
+        target=target,
+        build=lambda folder: build_function(name, folder, target),
     )
 
 
-def build_function(name: str, folder: Path) -> None:
+def build_function(name: str, folder: Path, target: Target = LAMBDA) -> None:
     """Write what Lambda unpacks at ``/var/task``."""
     package = folder / "functions"
     copy_folder(FUNCTIONS / name, package / name)
     shutil.copyfile(FUNCTIONS / "__init__.py", package / "__init__.py")
-    compile_folder(folder, installed_at="/var/task")
+    compile_folder(folder, installed_at="/var/task", version=target.python)

@@ -6,7 +6,7 @@ service's own user. No secret exists that could leak, or that would need an endp
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from aws_cdk import CfnDeletionPolicy, Stack
 from aws_cdk import aws_rds as rds
@@ -18,12 +18,31 @@ from infra.logs import log_group
 from infra.network import POSTGRES_PORT
 
 if TYPE_CHECKING:
+    from infra.function import SiteFunction
     from infra.network import Network
     from infra.site import Site
 
 DATABASE = "hpcobs"
 USER = "hpcobs"
 ADMINISTRATOR = "hpcobs_admin"
+
+
+class ReachableDatabase(Protocol):
+    """What functions need of a database."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """How a function reaches it as the service's user."""
+        ...
+
+    @property
+    def administration(self) -> dict[str, str]:
+        """What ``migrate`` needs besides."""
+        ...
+
+    def admit(self, function: SiteFunction, *users: str) -> None:
+        """Let the function log in as these users."""
+        ...
 
 
 class Database(Construct):
@@ -65,6 +84,15 @@ class Database(Construct):
             "DB_IAM_AUTH": "true",
             "PGSSLROOTCERT": CERTIFICATES_IN_LAYER,
         }
+
+    @property
+    def administration(self) -> dict[str, str]:
+        """Who may make the service's user."""
+        return {"DB_ADMIN_USER": ADMINISTRATOR}
+
+    def admit(self, function: SiteFunction, *users: str) -> None:
+        """Let the function log in as these users, by IAM."""
+        function.may(["rds-db:connect"], [self.user_arn(user) for user in users])
 
     def user_arn(self, user: str) -> str:
         """What ``rds-db:connect`` is allowed on, for one user of the database."""

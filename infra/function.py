@@ -67,7 +67,7 @@ class SiteFunction(Construct):
             "Function",
             function_name=self.function_name,
             handler=handler_of(name),
-            code=function_code(name),
+            code=function_code(name, layer.target),
             layers=[layer.version],
             runtime=lambda_.Runtime.PYTHON_3_13,
             architecture=lambda_.Architecture.ARM_64,

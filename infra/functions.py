@@ -12,7 +12,7 @@ from infra.function import SiteFunction, Size
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from infra.database import Database
+    from infra.database import ReachableDatabase
     from infra.layer import Layer
     from infra.network import Network
     from infra.queue import SampleQueue
@@ -53,8 +53,8 @@ class Functions(Construct):
         *,
         site: Site,
         layer: Layer,
-        network: Network,
-        database: Database,
+        network: Network | None,
+        database: ReachableDatabase,
         samples: SampleQueue,
         secret: SigningSecret,
     ) -> None:
@@ -153,7 +153,7 @@ class Functions(Construct):
     def _with_database(self, name: str, environment: Mapping[str, str]) -> SiteFunction:
         known = {**environment, **self._database.environment}
         function = self._function(name, known, network=self._network)
-        function.may(["rds-db:connect"], [self._database.user_arn(USER)])
+        self._database.admit(function, USER)
         return function
 
     def _function(

@@ -12,14 +12,12 @@ from constructs import Construct
 from uv import find_uv_bin
 
 from infra.bundling import built_code, copy_folder
-from infra.bytecode import VERSION, compile_folder
+from infra.bytecode import compile_folder
 from infra.paths import CERTIFICATES, LAYER, LAYER_LOCK
+from infra.target import LAMBDA, Target
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-PLATFORM = "aarch64-manylinux_2_34"
-"""Amazon Linux 2023 on Graviton; psycopg has no wheels for what is older."""
 
 CERTIFICATES_IN_LAYER = "/opt/certificates/rds.pem"
 BOTO_SERVICES = frozenset({"rds", "secretsmanager", "sqs"})
@@ -32,9 +30,9 @@ NOT_NEEDED = ("bin", "share", ".lock")
 class Layer(Construct):
     """One layer for all functions."""
 
-    def __init__(self, scope: Construct, name: str) -> None:
+    def __init__(self, scope: Construct, name: str, *, target: Target = LAMBDA) -> None:
         super().__init__(scope, name)
-        recipe = f"{VERSION} {PLATFORM} {sorted(BOTO_SERVICES)}"
+        self.target = target
         self.version = lambda_.LayerVersion(
             self,
             "Version",
@@ -44,30 +42,31 @@ class Layer(Construct):
             code=built_code(
                 source=LAYER,
                 made_from=(LAYER / "hpcobs", LAYER_LOCK, CERTIFICATES),
-                recipe=recipe,
-                build=build_layer,
+                recipe=f"layer {sorted(BOTO_SERVICES)}",
+                target=target,
+                build=lambda folder: build_layer(folder, target),
             ),
         )
 
 
-def build_layer(folder: Path) -> None:
+def build_layer(folder: Path, target: Target = LAMBDA) -> None:
     """Write what Lambda unpacks at ``/opt``."""
     python = folder / "python"
-    _install(python)
+    _install(python, target)
     _trim(python)
     copy_folder(LAYER / "hpcobs", python / "hpcobs")
-    compile_folder(python, installed_at="/opt/python")
+    compile_folder(python, installed_at="/opt/python", version=target.python)
     certificates = folder / "certificates"
     certificates.mkdir()
     shutil.copyfile(CERTIFICATES, certificates / CERTIFICATES.name)
 
 
-def _install(folder: Path) -> None:
+def _install(folder: Path, target: Target) -> None:
     subprocess.run(  # noqa: S603
         [
             find_uv_bin(), "pip", "install", "--quiet", "--link-mode", "copy",
             "--target", str(folder),
-            "--python-platform", PLATFORM, "--python-version", VERSION,
+            "--python-platform", target.platform, "--python-version", target.python,
             "--only-binary", ":all:", "--no-deps", "--require-hashes",
             "--requirement", str(LAYER_LOCK),
         ],

@@ -18,7 +18,9 @@ from infra.function import SiteFunction, Size
 from infra.logs import log_group
 
 if TYPE_CHECKING:
-    from infra.database import Database
+    from collections.abc import Sequence
+
+    from infra.database import ReachableDatabase
     from infra.layer import Layer
     from infra.network import Network
     from infra.site import Site
@@ -39,8 +41,9 @@ class Migration(Construct):
         *,
         site: Site,
         layer: Layer,
-        network: Network,
-        database: Database,
+        network: Network | None,
+        database: ReachableDatabase,
+        after: Sequence[Construct],
     ) -> None:
         super().__init__(scope, name)
         self.migrate = SiteFunction(
@@ -49,18 +52,16 @@ class Migration(Construct):
             site=site,
             layer=layer,
             size=Size(memory_mb=512, timeout_seconds=TIMEOUT_SECONDS),
-            environment={**database.environment, "DB_ADMIN_USER": ADMINISTRATOR},
+            environment={**database.environment, **database.administration},
             network=network,
         )
-        self.migrate.may(
-            ["rds-db:connect"], [database.user_arn(user) for user in (ADMINISTRATOR, USER)]
-        )
+        database.admit(self.migrate, ADMINISTRATOR, USER)
         self._trigger = triggers.Trigger(
             self,
             "Run",
             handler=self.migrate.function,
             timeout=Duration.seconds(PATIENCE_SECONDS),
-            execute_after=[database, network],
+            execute_after=list(after),
         )
         self._settle_the_caller(site)
 

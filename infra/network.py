@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 ZONES = 2
 POSTGRES_PORT = 5432
 QUEUE_ACTIONS = [
+    "sqs:ChangeMessageVisibility",
     "sqs:DeleteMessage",
     "sqs:GetQueueAttributes",
     "sqs:ReceiveMessage",

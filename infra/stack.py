@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aws_cdk import CfnOutput, Environment, Fn, Stack, Tags
@@ -17,18 +18,32 @@ from infra.network import ZONES, Network
 from infra.queue import SampleQueue
 from infra.schedules import Schedules
 from infra.secret import SigningSecret
+from infra.target import LAMBDA, Target
 from infra.topic import AlarmTopic
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aws_cdk.aws_sqs import IQueue
     from constructs import Construct
 
+    from infra.database import ReachableDatabase
     from infra.site import Site
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foundations:
+    """What has to be there before any function is; ``parts`` are the constructs of it."""
+
+    network: Network | None
+    database: ReachableDatabase
+    parts: Sequence[Construct]
 
 
 class SiteStack(Stack):
     """Everything of one site."""
 
-    def __init__(self, scope: Construct, *, site: Site) -> None:
+    def __init__(self, scope: Construct, *, site: Site, target: Target = LAMBDA) -> None:
         super().__init__(
             scope,
             site.stack_name,
@@ -40,11 +55,10 @@ class SiteStack(Stack):
         self._site = site
         self._secret = SigningSecret(self, "Signing")
         self._samples = SampleQueue(self, "Samples")
-        self._layer = Layer(self, "Layer")
-        self._network = Network(
-            self, "Network", site=site, queues=[self._samples.queue, self._samples.dead_letters]
+        self._layer = Layer(self, "Layer", target=target)
+        self._foundations = self.lay_foundations(
+            site, [self._samples.queue, self._samples.dead_letters]
         )
-        self._database = Database(self, "Database", site=site, network=self._network)
         self._functions = self._add_functions()
         self._http_api = HttpApi(self, "Gateway", site=site, functions=self._functions)
         self._schedules = Schedules(self, "Schedules", functions=self._functions)
@@ -60,14 +74,21 @@ class SiteStack(Stack):
         """The region's first zones, chosen on deployment: asking here would need an account."""
         return [Fn.select(index, Fn.get_azs()) for index in range(ZONES)]
 
+    def lay_foundations(self, site: Site, queues: Sequence[IQueue]) -> Foundations:
+        """The network and the database that the functions stand on."""
+        network = Network(self, "Network", site=site, queues=queues)
+        database = Database(self, "Database", site=site, network=network)
+        return Foundations(network=network, database=database, parts=[database, network])
+
     def _add_functions(self) -> Functions:
         migration = Migration(
             self,
             "Migration",
             site=self._site,
             layer=self._layer,
-            network=self._network,
-            database=self._database,
+            network=self._foundations.network,
+            database=self._foundations.database,
+            after=self._foundations.parts,
         )
         self._migrate = migration.migrate
         functions = Functions(
@@ -75,8 +96,8 @@ class SiteStack(Stack):
             "Functions",
             site=self._site,
             layer=self._layer,
-            network=self._network,
-            database=self._database,
+            network=self._foundations.network,
+            database=self._foundations.database,
             samples=self._samples,
             secret=self._secret,
         )
@@ -92,7 +113,8 @@ class SiteStack(Stack):
         alarms.watch_letters("dead letters", self._samples.dead_letters)
         alarms.watch_letters("schedules undelivered", self._schedules.undelivered)
         alarms.watch_api(self._http_api)
-        alarms.watch_database(self._database)
+        if isinstance(self._foundations.database, Database):
+            alarms.watch_database(self._foundations.database)
 
     def _tell(self) -> None:
         url = self._http_api.api.api_endpoint

@@ -18,6 +18,7 @@ from infra.bundling import files
 from infra.code import build_function
 from infra.layer import BOTO_SERVICES, CERTIFICATES_IN_LAYER
 from infra.paths import CERTIFICATES, LAYER, LAYER_LOCK, ROOT
+from infra.target import LAMBDA
 from tests.infra.needs import services_used
 
 BUILD = """
@@ -152,7 +153,7 @@ def test_everything_is_compiled_for_lambda(layer: Path, tmp_path: Path) -> None:
     build_function("api", tmp_path)
     for folder in (layer / "python" / "hpcobs", layer / "python" / "pydantic", tmp_path):
         for source in folder.rglob("*.py"):
-            name = f"{source.stem}.cpython-{bytecode.VERSION.replace('.', '')}.pyc"
+            name = f"{source.stem}.cpython-{LAMBDA.python.replace('.', '')}.pyc"
             compiled = (source.parent / "__pycache__" / name).read_bytes()
             unchecked_hash = 1
             assert int.from_bytes(compiled[4:8], "little") == unchecked_hash
@@ -163,7 +164,7 @@ def test_only_a_python_of_lambda_s_version_compiles(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("PATH", "")
     ours = f"{sys.version_info.major}.{sys.version_info.minor}"
     compiler = bytecode.compiler.__wrapped__()
-    assert compiler == (sys.executable if ours == bytecode.VERSION else None)
+    assert compiler == (sys.executable if ours == LAMBDA.python else None)
 
 
 def test_a_function_s_code_is_its_own_folder_and_no_more(tmp_path: Path) -> None:

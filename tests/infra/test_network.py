@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.infra.needs import actions_of
 from tests.infra.template import listed
 
 if TYPE_CHECKING:
@@ -73,6 +74,13 @@ def test_the_one_endpoint_leads_to_the_site_s_own_queues(template: Template) -> 
     (statement,) = endpoint["PolicyDocument"]["Statement"]
     queues = {template.referred(arn) for arn in statement["Resource"]}
     assert queues == {"Samples/Samples", "Samples/DeadLetters"}
+
+
+def test_the_endpoint_lets_through_what_the_functions_behind_it_do(template: Template) -> None:
+    (statement,) = template.one("EC2::VPCEndpoint")["PolicyDocument"]["Statement"]
+    behind = [name for name, one in template.functions().items() if "VpcConfig" in one]
+    needed = {action for name in behind for action in actions_of(name) if "sqs:" in action}
+    assert set(statement["Action"]) == needed
 
 
 def test_the_endpoint_stands_in_as_many_zones_as_the_database(

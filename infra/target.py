@@ -1,0 +1,17 @@
+"""What code is built for: a version of Python, and a platform that wheels are chosen for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """``python`` as ``3.13``; ``platform`` as uv's ``--python-platform`` names it."""
+
+    python: str
+    platform: str
+
+
+LAMBDA = Target(python="3.13", platform="aarch64-manylinux_2_34")
+"""Amazon Linux 2023 on Graviton; psycopg has no wheels for what is older."""

@@ -1,0 +1,70 @@
+"""A site, deployed by the CDK's command line to an emulator on this machine."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from infra.paths import ROOT
+from tests.aws.deployed import Deployed
+from tests.aws.emulator import Emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+STAMP = ".venv/aws"
+NO_NETWORK = re.compile(
+    r"dns error|failed to lookup|error sending request|connection refused|timed out"
+    r"|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH|Network is unreachable",
+    re.IGNORECASE,
+)
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """An account in which the CDK has been bootstrapped."""
+    _install()
+    with Emulator(tmp_path_factory.mktemp("aws")) as emulator:
+        emulator.cdk("bootstrap", "aws://000000000000/eu-central-1", "--app", "")
+        yield emulator
+
+
+@pytest.fixture(scope="session")
+def deployed(
+    emulator: Emulator, postgres_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Deployed]:
+    """The site, on a database in which nothing is."""
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE deployed")
+    outputs = tmp_path_factory.mktemp("outputs") / "outputs.json"
+    app = f"{sys.executable} -m tests.aws.app"
+    url = make_conninfo(postgres_url, dbname="deployed")
+    quiet = ("--require-approval", "never", "--progress", "events")
+    emulator.cdk("deploy", "--app", app, *quiet, "--outputs-file", str(outputs), DATABASE_URL=url)
+    (told,) = json.loads(outputs.read_text()).values()
+    with closing(Deployed(emulator, told, url)) as deployed:
+        yield deployed
+
+
+def _install() -> None:
+    """Have make install the emulator and the CDK, which it does once; skip without a network."""
+    done = subprocess.run(
+        ["make", "--no-print-directory", STAMP],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    said = done.stdout + done.stderr
+    if done.returncode and NO_NETWORK.search(said):
+        pytest.skip(f"the emulator cannot be installed without PyPI and npm: {said[-300:]}")
+    assert done.returncode == 0, said

@@ -1,0 +1,133 @@
+"""A site deployed to an emulator: a job's life through the URL of the stack's outputs.
+
+The stack, the layer, the functions' code and the CDK's command line are the real ones. The emulator
+has no RDS, no security groups' rules, no budgets and no rotation schedules, and enforces no roles,
+no endpoint policies, no throttles and no alarms: ``tests/infra`` holds the template to these. It
+hands binary bodies over as text, so nothing is packed here: ``tests/functions`` sends gzip as API
+Gateway does. It runs handlers on this machine's Python, not on Lambda's, and on no arm64.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from hpcobs.storage.migrations import available
+from infra.functions import SIZES
+from tests.aws.deployed import eventually
+
+if TYPE_CHECKING:
+    import httpx
+
+    from tests.aws.deployed import Deployed
+
+pytestmark = pytest.mark.timeout(300)
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+STARTED, ENDED = NOW - timedelta(minutes=5), NOW + timedelta(seconds=1)
+
+
+@pytest.fixture(scope="module")
+def node(deployed: Deployed) -> httpx.Client:
+    scopes = ("--scope", "events:write,samples:write")
+    return deployed.client(deployed.token(*scopes, "--node", "n1"))
+
+
+@pytest.fixture(scope="module")
+def reader(deployed: Deployed) -> httpx.Client:
+    return deployed.client(deployed.token("--scope", "jobs:read metrics:read"))
+
+
+def _start(job_id: str) -> dict[str, Any]:
+    return {
+        "job_id": job_id,
+        "user": "ada",
+        "node_list": "n1",
+        "node": "n1",
+        "timestamp": STARTED.isoformat(),
+    }
+
+
+def test_migrations_have_run_before_anything_else(deployed: Deployed) -> None:
+    with psycopg.connect(deployed.database_url) as connection:
+        rows = connection.execute("SELECT name FROM schema_migrations ORDER BY name").fetchall()
+    assert [name for (name,) in rows] == sorted(available())
+
+
+def test_the_open_routes_answer_without_a_token(deployed: Deployed) -> None:
+    health = deployed.client().get("/v1/health")
+    assert (health.status_code, health.json()["status"]) == (200, "healthy")
+    assert deployed.client().get("/v1/openapi.json").json()["openapi"].startswith("3.")
+
+
+def test_without_a_good_token_nothing_else_does(deployed: Deployed, node: httpx.Client) -> None:
+    assert deployed.client().get("/v1/jobs").status_code == 401
+    assert deployed.client("a.b.c").get("/v1/jobs").status_code == 401
+    assert node.get("/v1/jobs").status_code == 403
+    assert (
+        node.post(
+            "/v1/events/job-started", json=_start("9") | {"node": "n2", "node_list": "n2"}
+        ).status_code
+        == 403
+    )
+
+
+def test_a_job_s_life(deployed: Deployed, node: httpx.Client, reader: httpx.Client) -> None:
+    answer = node.post("/v1/events/job-started", json=_start("1"))
+    assert answer.json().get("status") == "created", answer.text
+    _send_samples(node, job_id="1")
+    deployed.have_called_now("Collector")
+    job = eventually(
+        lambda: reader.get("/v1/jobs/1").json(), lambda answer: answer["sample_count"] == 3
+    )
+    assert (job["state"], job["avg_cpu_usage"], job["max_memory_usage_mb"]) == ("running", 20, 300)
+    series = reader.get("/v1/jobs/1/metrics").json()["samples"]
+    assert [point["cpu_usage"] for point in series] == [10, 20, 30]
+    assert "hpc_job_cpu_usage_percent{" in reader.get("/metrics").text
+    _finish(node, job_id="1")
+    (listed,) = reader.get("/v1/jobs", params={"state": "completed"}).json()["jobs"]
+    assert (listed["id"], listed["sample_count"]) == ("1", 3)
+
+
+def test_retention_runs_on_its_schedule(deployed: Deployed) -> None:
+    deployed.have_called_now("Retention")
+    spawned = "spawned for hpcobs-emulated-retention "
+    eventually(lambda: deployed.emulator.log, lambda log: spawned in log)
+
+
+def test_each_function_answers_in_a_process_of_its_own(deployed: Deployed) -> None:
+    log = deployed.emulator.log
+    spawned = {name for name in SIZES if f"spawned for hpcobs-emulated-{name} " in log}
+    assert spawned == SIZES.keys() - {"rotate"}
+
+
+def _send_samples(node: httpx.Client, *, job_id: str) -> None:
+    samples = [
+        {
+            "job_id": job_id,
+            "timestamp": (STARTED + timedelta(minutes=number)).isoformat(),
+            "cpu_usage": number * 10,
+            "memory_usage_mb": number * 100,
+        }
+        for number in (1, 2, 3)
+    ]
+    batch = {"node": "n1", "batch_id": str(uuid4()), "samples": samples}
+    answer = node.post("/v1/samples", json=batch)
+    assert answer.status_code == 202, answer.text
+
+
+def _finish(node: httpx.Client, *, job_id: str) -> None:
+    end = {
+        "job_id": job_id,
+        "node": "n1",
+        "timestamp": ENDED.isoformat(),
+        "final_state": "completed",
+        "exit_code": 0,
+        "signal": 0,
+    }
+    answer = node.post("/v1/events/job-finished", json=end)
+    assert answer.status_code == 200, answer.text
