@@ -11,13 +11,13 @@ import shutil
 import subprocess
 import sys
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.target import LAMBDA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @cache
@@ -51,6 +51,9 @@ def _candidates(version: str) -> Iterator[str]:
     for folder in os.get_exec_path():
         if path := shutil.which(f"python{version}", path=folder):
             yield path
+    versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    for installed in sorted(versions.glob(f"{version}.*")):
+        yield str(installed / "bin" / "python")
 
 
 def _version(python: str) -> str | None:

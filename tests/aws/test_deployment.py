@@ -3,12 +3,14 @@
 The stack, the layer, the functions' code and the CDK's command line are the real ones. The emulator
 has no RDS, no security groups' rules, no budgets and no rotation schedules, and enforces no roles,
 no endpoint policies, no throttles and no alarms: ``tests/infra`` holds the template to these. It
-hands binary bodies over as text, so nothing is packed here: ``tests/functions`` sends gzip as API
-Gateway does. It runs handlers on this machine's Python, not on Lambda's, and on no arm64.
+runs handlers on this machine's Python, not on Lambda's, and on no arm64. As API Gateway, it hands
+application/json over as text, so that what is packed must come as another type.
 """
 
 from __future__ import annotations
 
+import gzip
+import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -17,6 +19,7 @@ import psycopg
 import pytest
 
 from hpcobs.storage.migrations import available
+from hpcobs_forwarder.sending.requests import PACKED
 from infra.functions import SIZES
 from tests.aws.deployed import eventually
 
@@ -116,7 +119,8 @@ def _send_samples(node: httpx.Client, *, job_id: str) -> None:
         for number in (1, 2, 3)
     ]
     batch = {"node": "n1", "batch_id": str(uuid4()), "samples": samples}
-    answer = node.post("/v1/samples", json=batch)
+    packed = gzip.compress(json.dumps(batch).encode())
+    answer = node.post("/v1/samples", content=packed, headers=PACKED)
     assert answer.status_code == 202, answer.text
 
 

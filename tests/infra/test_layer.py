@@ -162,6 +162,7 @@ def test_everything_is_compiled_for_lambda(layer: Path, tmp_path: Path) -> None:
 def test_only_a_python_of_lambda_s_version_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAYER_PYTHON", sys.executable)
     monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("PYENV_ROOT", "nowhere")
     ours = f"{sys.version_info.major}.{sys.version_info.minor}"
     compiler = bytecode.compiler.__wrapped__()
     assert compiler == (sys.executable if ours == LAMBDA.python else None)

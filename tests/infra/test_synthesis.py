@@ -26,7 +26,11 @@ IGNORED = "W3005"
 
 def _run(program: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a program of this Python's, with no account and no configuration to be found."""
-    kept = {name: os.environ[name] for name in ("HOME", "LAYER_PYTHON") if name in os.environ}
+    kept = {
+        name: os.environ[name]
+        for name in ("HOME", "LAYER_PYTHON", "PYENV_ROOT")
+        if name in os.environ
+    }
     return subprocess.run(
         [Path(sys.executable).with_name(program), *arguments],
         cwd=ROOT,

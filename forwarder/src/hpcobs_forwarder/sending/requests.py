@@ -12,6 +12,10 @@ from hpcobs_forwarder.spool.entries import EVENT
 if TYPE_CHECKING:
     from hpcobs_forwarder.spool.entries import Entry
 
+PACKED = {"Content-Type": "application/vnd.hpcobs+json", "Content-Encoding": "gzip"}
+"""API Gateway may hand a body of application/json over as text, which gzip does not survive; bodies
+of types that it does not know come through as they are."""
+
 _COMPRESSION = 4
 _FINISHED = "/v1/events/job-finished"
 _EVENT_PATHS = {
@@ -47,7 +51,7 @@ def _event(entry: Entry) -> Request:
         raise ValueError(f"{kind!r} is no kind of event")
     if not isinstance(event, dict):
         raise ValueError("not a JSON object")  # noqa: TRY004 - what callers take for damage
-    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    headers = dict(PACKED)
     body = gzip.compress(json.dumps(event).encode(), _COMPRESSION)
     return Request(_EVENT_PATHS[kind], body, headers)
 
@@ -55,8 +59,7 @@ def _event(entry: Entry) -> Request:
 def _batch(entry: Entry) -> Request:
     batch = decode(entry.read())
     headers = {
-        "Content-Type": "application/json",
-        "Content-Encoding": "gzip",
+        **PACKED,
         "X-Correlation-Id": batch.opening["batch_id"],
     }
     return Request("/v1/samples", gzip.compress(batch.body(), _COMPRESSION), headers, batch)
