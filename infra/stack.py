@@ -9,6 +9,7 @@ from aws_cdk import CfnOutput, Environment, Fn, Stack, Tags
 
 from infra.alarms import Alarms
 from infra.budget import Budget
+from infra.dashboard import Dashboard
 from infra.database import Database
 from infra.functions import Functions
 from infra.http_api import HttpApi
@@ -106,7 +107,16 @@ class SiteStack(Stack):
 
     def _watch(self) -> None:
         alarms = Alarms(self, "Watch", site=self._site, topic=self._topic)
-        for name, function in {**self._functions.all, "migrate": self._migrate}.items():
+        functions = {**self._functions.all, "migrate": self._migrate}
+        Dashboard(
+            self,
+            "Dashboard",
+            site=self._site,
+            http_api=self._http_api,
+            samples=self._samples,
+            functions=functions,
+        )
+        for name, function in functions.items():
             alarms.watch_function(name, function)
         alarms.watch_collector(self._functions.collector)
         alarms.watch_queue(self._samples.queue)

@@ -1,0 +1,78 @@
+"""The site at a glance: requests, samples on their way, functions, the database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_cdk import Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
+from constructs import Construct
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from infra.function import SiteFunction
+    from infra.http_api import HttpApi
+    from infra.queue import SampleQueue
+    from infra.site import Site
+
+MINUTE = Duration.minutes(1)
+DATABASE_METRICS = ("CPUUtilization", "DatabaseConnections", "FreeStorageSpace")
+
+
+class Dashboard(Construct):
+    """Named as the stack, in CloudWatch."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        name: str,
+        *,
+        site: Site,
+        http_api: HttpApi,
+        samples: SampleQueue,
+        functions: Mapping[str, SiteFunction],
+    ) -> None:
+        super().__init__(scope, name)
+        self._board = cloudwatch.Dashboard(self, "Board", dashboard_name=site.stack_name)
+        api, queue = http_api.api, samples.queue
+        self._row(
+            ("Requests", [api.metric_count(period=MINUTE)]),
+            ("Refused and failed", [api.metric_client_error(), api.metric_server_error()]),
+            ("Latency", [api.metric_latency(period=MINUTE, statistic="p99")]),
+        )
+        self._row(
+            ("Oldest sample on the queue", [queue.metric_approximate_age_of_oldest_message()]),
+            (
+                "Messages waiting",
+                [
+                    queue.metric_approximate_number_of_messages_visible(),
+                    samples.dead_letters.metric_approximate_number_of_messages_visible(),
+                ],
+            ),
+        )
+        every = [function.function for function in functions.values()]
+        self._row(
+            ("Errors", [one.metric_errors() for one in every]),
+            ("Throttles", [one.metric_throttles() for one in every]),
+            ("Duration", [one.metric_duration(statistic="p99") for one in every]),
+        )
+        self._row(*((metric, [_of_database(site, metric)]) for metric in DATABASE_METRICS))
+
+    def _row(self, *graphs: tuple[str, Sequence[cloudwatch.IMetric]]) -> None:
+        width = 24 // len(graphs)
+        self._board.add_widgets(
+            *(
+                cloudwatch.GraphWidget(title=title, left=list(metrics), width=width)
+                for title, metrics in graphs
+            )
+        )
+
+
+def _of_database(site: Site, metric: str) -> cloudwatch.Metric:
+    return cloudwatch.Metric(
+        namespace="AWS/RDS",
+        metric_name=metric,
+        dimensions_map={"DBInstanceIdentifier": site.stack_name},
+        statistic="Average",
+    )
