@@ -8,12 +8,15 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from hpcobs import bootstrap
+from hpcobs.domain.errors import InvalidInputError
 from hpcobs.ports.rejected import RejectedFilter
 
 logger = Logger(service="hpcobs-collector")
 
 
 MOST_LISTED = 100
+WISHES = ("list", "replay")
+CHOICES = ("job_id", "node", "reason")
 
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -32,8 +35,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def _rejected(event: dict[str, Any]) -> dict[str, Any]:
-    chosen = {name: event[name] for name in ("job_id", "node", "reason") if name in event}
-    wanted = RejectedFilter(**chosen)
+    wanted = _wanted(event)
     if event["rejected"] == "replay":
         done = asdict(bootstrap.rejected().replay(wanted))
         logger.info("replayed", replay=done)
@@ -43,3 +45,16 @@ def _rejected(event: dict[str, Any]) -> dict[str, Any]:
         {**one.sample._asdict(), "rejected_at": one.rejected_at.isoformat()} for one in listed
     ]
     return {"rejected": entries, "total": total}
+
+
+def _wanted(event: dict[str, Any]) -> RejectedFilter:
+    """Which samples are meant; InvalidInputError, for a typing error must not mean all of them."""
+    if event["rejected"] not in WISHES:
+        raise InvalidInputError("rejected", f"must be one of {', '.join(WISHES)}")
+    chosen = {name: value for name, value in event.items() if name != "rejected"}
+    for name, value in chosen.items():
+        if name not in CHOICES:
+            raise InvalidInputError(name, f"is not a known field; there are {', '.join(CHOICES)}")
+        if not isinstance(value, str):
+            raise InvalidInputError(name, "must be a text")
+    return RejectedFilter(**chosen)

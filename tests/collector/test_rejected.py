@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from functions.collector.handler import lambda_handler
 from hpcobs import bootstrap
+from hpcobs.domain.errors import InvalidInputError
 from hpcobs.ports.clock import utc_now
 from hpcobs.ports.rejected import RejectedFilter
 from hpcobs.service.collection import WAIT_FOR_JOB
@@ -23,10 +25,22 @@ from tests.collector.conftest import RULES, Site
 
 ALL = RejectedFilter()
 
+Ask = Callable[[dict[str, Any]], dict[str, Any]]
+
 
 @pytest.fixture
 def chance() -> random.Random:
     return random.Random(4)
+
+
+@pytest.fixture
+def ask(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ask]:
+    """Calls the function by hand, as an operator does."""
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("DB_MAX_CONNS", "1")
+    bootstrap.reset()
+    yield lambda event: lambda_handler(event, None)
+    bootstrap.reset()
 
 
 def rejected(site: Site, **rules: Any) -> Rejected:
@@ -94,6 +108,21 @@ def test_what_is_wrong_still_stays_with_its_reason(site: Site, chance: random.Ra
     assert site.counter("collector_rejected") == 1
 
 
+def test_what_is_wrong_for_good_does_not_stand_in_the_way_of_what_came_later(
+    site: Site, chance: random.Random
+) -> None:
+    site.start_jobs("1")
+    now = utc_now()
+    wrong = [sample("1", now - timedelta(seconds=n), chance, cpu_usage=200) for n in range(4)]
+    site.post(body("n1", [*wrong, sample("1", now, chance)]))
+    late = [sample("2", now - timedelta(seconds=n), chance) for n in range(3)]
+    given_up(site, site.sent.batch("n1", late))
+    site.start_jobs("2")
+    assert counts(rejected(site).replay(ALL, limit=2)) == (2, 0, 0, 4)
+    assert counts(rejected(site).replay(ALL, limit=2)) == (1, 0, 0, 4)
+    assert site.statistics("2")["sample_count"] == 3
+
+
 def test_samples_of_another_cluster_that_came_too_late_are_taken_in_when_more_is_kept(
     site: Site, chance: random.Random
 ) -> None:
@@ -119,14 +148,28 @@ def test_only_what_matches_is_listed_and_replayed(site: Site, chance: random.Ran
 
 
 def test_an_operator_asks_the_function_where_the_database_is_out_of_reach(
-    site: Site, database_url: str, chance: random.Random, monkeypatch: pytest.MonkeyPatch
+    site: Site, ask: Ask, chance: random.Random
 ) -> None:
     given_up(site, body("n1", [sample("1", utc_now(), chance)]))
-    monkeypatch.setenv("DATABASE_URL", database_url)
-    monkeypatch.setenv("DB_MAX_CONNS", "1")
-    bootstrap.reset()
-    told = lambda_handler({"rejected": "list", "node": "n1"}, None)
+    told = ask({"rejected": "list", "node": "n1"})
     assert (told["total"], told["rejected"][0]["job_id"]) == (1, "1")
-    assert lambda_handler({"rejected": "list", "node": "n2"}, None)["total"] == 0
-    assert lambda_handler({"rejected": "replay"}, None)["taken"]["waiting"] == 1
-    bootstrap.reset()
+    assert ask({"rejected": "list", "node": "n2"})["total"] == 0
+    assert ask({"rejected": "replay"})["taken"]["waiting"] == 1
+
+
+@pytest.mark.parametrize(
+    ("event", "field"),
+    [
+        ({"rejected": "replay", "job": "1"}, "job"),
+        ({"rejected": "reply"}, "rejected"),
+        ({"rejected": "replay", "job_id": 1}, "job_id"),
+    ],
+    ids=["unknown field", "unknown wish", "wrong type"],
+)
+def test_a_wish_with_a_typing_error_moves_nothing(
+    site: Site, ask: Ask, event: dict[str, Any], field: str, chance: random.Random
+) -> None:
+    given_up(site, body("n1", [sample("1", utc_now(), chance)]))
+    with pytest.raises(InvalidInputError, match=f"^{field}: "):
+        ask(event)
+    assert rejected(site).page(ALL, limit=5)[1] == 1

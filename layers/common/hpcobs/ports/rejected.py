@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
     from hpcobs.domain.samples import RejectedSample
 
+    Place = tuple[datetime, str, int]
+    """When a sample was set aside, and its key: their order by age."""
+
 Key = tuple[str, int]
 """A batch's id and a sample's place in it."""
 
@@ -31,12 +34,19 @@ class Listed:
     sample: RejectedSample
     rejected_at: datetime
 
+    @property
+    def place(self) -> Place:
+        """Where it stands, by age."""
+        return self.rejected_at, self.sample.batch_id, self.sample.position
+
 
 class RejectedSamples(Protocol):
     """Where samples that were set aside are kept."""
 
-    def page(self, wanted: RejectedFilter, *, limit: int) -> Sequence[Listed]:
-        """The oldest that match."""
+    def page(
+        self, wanted: RejectedFilter, *, limit: int, after: Place | None = None
+    ) -> Sequence[Listed]:
+        """The oldest that match, or the oldest of those behind ``after``."""
 
     def count(self, wanted: RejectedFilter) -> int:
         """How many match."""

@@ -53,15 +53,28 @@ class Rejected:
         return self._rejected.page(wanted, limit=limit), self._rejected.count(wanted)
 
     def replay(self, wanted: RejectedFilter, *, limit: int = MOST_AT_ONCE) -> Replay:
-        """Judge samples once more, and take in what is good now; each counts once, as ever.
+        """Judge samples once more, and take in up to ``limit`` that are good now.
 
-        What is taken in is forgotten afterwards: if that fails, it is a duplicate the next time.
+        What is wrong still is passed over, so that it never hides what came later.
         """
-        listed = self._rejected.page(wanted, limit=min(limit, MOST_AT_ONCE))
-        drain = self._judged(one.sample for one in listed)
-        taken = self._sink.store(drain) if drain.samples else Stored()
+        done = Replay(Stored(), kept=0)
+        room = min(limit, MOST_AT_ONCE)
+        after = None
+        while room > 0 and (listed := self._rejected.page(wanted, limit=room, after=after)):
+            drain = self._judged(one.sample for one in listed)
+            room -= len(drain.samples)
+            kept = done.kept + len(listed) - len(drain.samples)
+            done = Replay(done.taken + self._take_in(drain), kept)
+            after = listed[-1].place
+        return done
+
+    def _take_in(self, drain: Drain) -> Stored:
+        """Store, then forget: where that fails, they are duplicates the next time."""
+        if not drain.samples:
+            return Stored()
+        taken = self._sink.store(drain)
         self._rejected.remove((sample.batch_id, sample.position) for sample in drain.samples)
-        return Replay(taken, kept=len(listed) - len(drain.samples))
+        return taken
 
     def _judged(self, samples: Iterable[RejectedSample]) -> Drain:
         window = SampleWindow.at(self._clock(), kept_days=self._rules.retention_days)

@@ -13,7 +13,7 @@ from hpcobs.storage.session import Session
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from hpcobs.ports.rejected import Key, RejectedFilter
+    from hpcobs.ports.rejected import Key, Place, RejectedFilter
     from hpcobs.storage.connections import Connections
     from hpcobs.storage.timings import OperationTimings
 
@@ -26,9 +26,14 @@ class PostgresRejected:
     def __init__(self, connections: Connections, timings: OperationTimings) -> None:
         self._session = Session(connections.connection, timings)
 
-    def page(self, wanted: RejectedFilter, *, limit: int) -> Sequence[Listed]:
-        """The oldest that match."""
-        parameters = asdict(wanted) | {"limit": limit}
+    def page(
+        self, wanted: RejectedFilter, *, limit: int, after: Place | None = None
+    ) -> Sequence[Listed]:
+        """The oldest that match, or the oldest of those behind ``after``."""
+        place = dict(
+            zip(("after", "after_batch", "after_position"), after or [None] * 3, strict=True)
+        )
+        parameters = asdict(wanted) | place | {"limit": limit}
         with self._session.operation("rejected_list") as connection:
             rows = connection.execute(_REJECTED["page"], parameters, prepare=False).fetchall()
         return [Listed(RejectedSample(*sample), rejected_at) for rejected_at, *sample in rows]

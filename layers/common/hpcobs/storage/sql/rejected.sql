@@ -1,9 +1,12 @@
--- page: the oldest samples that were set aside and match
+-- page: the oldest samples that were set aside and match, behind a place if one is given
 SELECT rejected_at, batch_id, position, node, job_id, reason, payload, cluster_name
 FROM rejected_samples
 WHERE (%(job_id)s::text IS NULL OR job_id = %(job_id)s)
   AND (%(node)s::text IS NULL OR node = %(node)s)
   AND (%(reason)s::text IS NULL OR position(%(reason)s IN reason) > 0)
+  AND (%(after)s::timestamptz IS NULL
+       OR (rejected_at, batch_id, position)
+          > (%(after)s::timestamptz, %(after_batch)s::text, %(after_position)s::integer))
 ORDER BY rejected_at, batch_id, position
 LIMIT %(limit)s
 
