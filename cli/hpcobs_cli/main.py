@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from hpcobs_cli import job, jobs, migrate, rejected, retention, token, up
+from hpcobs_cli import cost, job, jobs, migrate, rejected, retention, site, token, up
 from hpcobs_cli.errors import CommandError
 
 FAILED = 1
@@ -37,6 +37,8 @@ app.command("up")(up.up)
 app.command("migrate")(migrate.migrate)
 app.command("retention")(retention.retention)
 app.add_typer(rejected.app, name="rejected")
+app.add_typer(site.app, name="site")
+app.command("cost")(cost.cost)
 app.command("token")(token.token)
 app.command("jobs")(jobs.jobs)
 app.command("job")(job.job)

@@ -1,0 +1,69 @@
+"""``hpcobs cost``: what a site would cost a month on AWS."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hpcobs_cli.errors import CommandError
+from hpcobs_cli.options import Json  # noqa: TC001 - typer reads it at run time
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Days = Annotated[int, typer.Option(min=1, max=3650)]
+
+
+def cost(
+    *,
+    nodes: Annotated[int, typer.Option(help="How many nodes.", min=1, max=100_000)],
+    jobs: Annotated[int, typer.Option(help="How many jobs run at a time.", min=0)],
+    sample_interval: Annotated[
+        float, typer.Option(help="Seconds between two samples of a job.", min=1, max=3600)
+    ] = 10,
+    job_hours: Annotated[float, typer.Option(help="How long a job runs.", min=0.01)] = 4,
+    gpu_nodes: Annotated[float, typer.Option(help="Share of nodes with GPUs.", min=0, max=1)] = 0.2,
+    samples_days: Days = 7,
+    rollup_days: Days = 400,
+    multi_az: Annotated[bool, typer.Option("--multi-az", help="A database in two zones.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Reckon what a site costs a month on AWS, at list prices."""
+    from infra.cost import Usage, monthly, prices
+    from infra.sizing import Load
+
+    load = Load(
+        nodes=nodes,
+        jobs_a_node=jobs / nodes,
+        gpu_node_share=gpu_nodes,
+        interval_seconds=sample_interval,
+        job_hours=job_hours,
+        samples_days=samples_days,
+        rollup_days=rollup_days,
+    )
+    try:
+        bill = monthly(Usage(load=load, multi_az=multi_az))
+    except ValueError as error:
+        raise CommandError(str(error)) from None
+    if as_json:
+        from hpcobs_cli.output import print_json
+
+        print_json({"usd_a_month": bill, "total": sum(bill.values()), "instance": load.instance()})
+        return
+    from hpcobs_cli.output import console
+
+    console().print(_table(bill))
+    listed = f"List prices of {prices()['region']}, {prices()['as_of']}; {load.instance()}."
+    console().print(f"{listed} docs/cost.md tells what is reckoned.", style="dim", highlight=False)
+
+
+def _table(bill: dict[str, float]) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False, show_footer=True)
+    table.add_column("SERVICE", footer="together")
+    table.add_column("USD A MONTH", justify="right", footer=f"{sum(bill.values()):,.2f}")
+    for name, dollars in bill.items():
+        table.add_row(name, f"{dollars:,.2f}")
+    return table
