@@ -1,15 +1,11 @@
-"""Events in any order, any number of times, end in the right jobs with the right trail."""
+"""Events become jobs with the right trail, also when many come at the same moment."""
 
 from __future__ import annotations
 
-import itertools
 import threading
 from typing import TYPE_CHECKING
 
-import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from hpcobs.domain.errors import InvalidStateError, JobNotFoundError
 from hpcobs.domain.events import JobFinished
@@ -17,7 +13,7 @@ from hpcobs.domain.nodes import NodeReport
 from hpcobs.domain.runs import verdict
 from hpcobs.domain.states import JobState
 from hpcobs.service.lifecycle import JobEvents
-from tests.builders import AUDIT, ORIGIN, at, controller_finished, finished, seen, started
+from tests.builders import AUDIT, ORIGIN, at, finished, seen, started
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -155,41 +151,3 @@ def test_the_controllers_view_creates_corrects_and_answers_job_by_job(
     ]
     assert the_job(store).state is JobState.CANCELLED
     assert trail(store) == ["upsert", "update", "correction"]
-
-
-def test_the_end_of_a_second_run_is_not_lost_when_both_starts_come_last(
-    events: JobEvents, store: PostgresStore
-) -> None:
-    for index in (1, 3, 2, 0):
-        tell(events, STORY[index])
-    assert verdict(the_job(store)) == (JobState.FAILED, 4, 0)
-
-
-# One job's whole story, with a requeue, as hooks tell it: the same truth in any order.
-STORY: tuple[Message, ...] = (
-    started(0, name=None),
-    finished(60, restart_count=1, user="ada", nodes=("n1",)),
-    started(180, restart_count=1),
-    finished(240, exit_code=4, restart_count=1, user="ada", nodes=("n1",)),
-    controller_finished(241, exit_code=4, restart_count=1, user="ada", nodes=("n1",)),
-)
-
-
-@settings(
-    max_examples=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-@given(order=st.permutations(range(len(STORY))), doubled=st.sets(st.integers(0, 4)))
-def test_a_story_told_in_any_order_with_repeats_ends_the_same(
-    store: PostgresStore, database_url: str, order: list[int], doubled: set[int]
-) -> None:
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("TRUNCATE jobs, job_nodes, job_audit_events")
-    events = JobEvents(store, ORIGIN)
-    for index in itertools.chain(order, doubled):
-        tell(events, STORY[index])
-    job = the_job(store)
-    assert verdict(job) == (JobState.FAILED, 4, 0)
-    assert (job.start_time, job.restart_count) == (at(180), 1)
-    assert job.end_time in (at(240), at(241))

@@ -72,6 +72,7 @@ PARAMETERS = JOBS | TIMES | {
     "shards": 1,
     "seen_at": T0,
     "ended_at": T0,
+    "by": 1,
     "state": "completed",
     "exit_code": 0,
     "signal": 0,
@@ -83,7 +84,7 @@ PARAMETERS = JOBS | TIMES | {
 
 STATEMENTS = [
     *(("jobs", name) for name in ("get", "lock", "node_ends", "record_node_end", "record_seen")),
-    *(("jobs", name) for name in ("reset_nodes", "delete")),
+    *(("jobs", name) for name in ("reset_nodes", "delete", "unmatched_ends", "keep_unmatched")),
     ("audit", "of_job"),
     *(("sink", name) for name in ("lock_jobs", "latest", "know_jobs", "merge", "merge_gpus")),
     ("statistics", "rebuild_nodes"),

@@ -11,13 +11,12 @@ import pytest
 
 from hpcobs.domain.audit import ChangeType
 from hpcobs.domain.errors import InvalidInputError
-from hpcobs.domain.events import NodeEnd
+from hpcobs.domain.events import RunEnd
 from hpcobs.domain.jobs import (
     Authority,
     GpuVendor,
     Job,
     Resources,
-    RunEnd,
     SchedulerInfo,
     SchedulerType,
     Usage,
@@ -85,13 +84,6 @@ WHOLE = Job(
     start_estimated=True,
     statistics_since=at(1),
     ended_by=Authority.CONTROLLER_SYNC,
-    unmatched_end=RunEnd(
-        ended_at=at(200),
-        state=JobState.CANCELLED,
-        by=Authority.NODE_EPILOG,
-        exit_code=0,
-        signal=15,
-    ),
     scheduler_seen_at=at(95),
 )
 
@@ -178,11 +170,39 @@ def test_a_deleted_job_takes_its_samples_along_and_leaves_its_trail(
 
 def test_the_ends_of_a_jobs_nodes_are_kept(store: PostgresStore) -> None:
     store.jobs.create(running_job(nodes=("n1", "n2")), AUDIT)
-    end = NodeEnd(node="n2", ended_at=at(60), state=JobState.FAILED, exit_code=3, signal=0)
+    end = an_end("n2", 60)
     with store.transaction() as work:
         work.jobs.record_node_end("1", end)
         work.commit()
     assert store.jobs.node_ends("1") == [end]
+
+
+def an_end(node: str | None, seconds: float, by: Authority = Authority.NODE_EPILOG) -> RunEnd:
+    how = {"state": JobState.FAILED, "exit_code": 3, "signal": 0}
+    return RunEnd(node=node, ended_at=at(seconds), by=by, **how)  # type: ignore[arg-type]
+
+
+def test_of_ends_that_match_no_run_yet_the_latest_of_each_sender_is_kept(
+    store: PostgresStore,
+) -> None:
+    store.jobs.create(running_job(), AUDIT)
+    latest = [an_end(None, 241, Authority.CONTROLLER_EPILOG), an_end("n1", 240), an_end("n2", 60)]
+    for end in (latest[1], an_end("n1", 60), latest[2], *latest, an_end(None, 300)):
+        store.jobs.keep_unmatched("1", end)
+    assert store.jobs.unmatched_ends("1") == latest
+
+
+def test_ends_from_before_a_run_are_forgotten_when_it_begins(
+    store: PostgresStore, query: Query
+) -> None:
+    store.jobs.create(running_job(), AUDIT)
+    store.jobs.keep_unmatched("1", an_end("n1", 60))
+    store.jobs.keep_unmatched("1", an_end("n9", 240))
+    second_run = replace(running_job(180, restart_count=1), statistics_since=at(180))
+    store.jobs.save(second_run, ChangeType.UPDATE, AUDIT, recompute=True)
+    assert store.jobs.unmatched_ends("1") == [an_end("n9", 240)]
+    store.jobs.delete("1", AUDIT)
+    assert query("SELECT count(*) FROM unmatched_ends") == [(0,)]
 
 
 def test_a_locked_job_waits_for_the_other_writer(store: PostgresStore, database_url: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from hpcobs.domain.audit import ChangeType
 from hpcobs.domain.errors import InvalidStateError, JobNotFoundError, JobTerminalError
-from hpcobs.domain.events import NodeEnd
+from hpcobs.domain.events import RunEnd
 from hpcobs.domain.first_heard import from_finish, from_start
 from hpcobs.domain.jobs import Authority, Job, Resources, Usage
 from hpcobs.domain.lifecycle import finish, patch, start
@@ -26,6 +26,11 @@ from tests.builders import (
 
 def start_of(job: Job, seconds: float, **fields: object) -> Outcome:
     return start(job, from_start(started(seconds, **fields), ORIGIN))
+
+
+def node_end(node: str, seconds: float) -> RunEnd:
+    ended_at, state = at(seconds), JobState.COMPLETED
+    return RunEnd(node=node, ended_at=ended_at, state=state, by=Authority.NODE_EPILOG)
 
 
 def test_a_start_makes_a_running_job() -> None:
@@ -106,21 +111,20 @@ def test_a_job_of_two_nodes_ends_with_its_last_node() -> None:
     job = running_job(nodes=("n1", "n2"))
     first = finish(job, finished(60, exit_code=5, node="n2"))
     assert (first.change, first.job.state) == (None, JobState.RUNNING)
-    assert first.node_end is not None
-    last = finish(job, finished(62, exit_code=0, node="n1"), [first.node_end])
+    last = finish(job, finished(62, exit_code=0, node="n1"), first.node_ends)
     assert verdict(last.job) == (JobState.FAILED, 5, 0)
     assert last.job.end_time == at(62)
 
 
 def test_a_node_that_ends_twice_counts_once() -> None:
     job = running_job(nodes=("n1", "n2"))
-    ends = [NodeEnd(node="n1", ended_at=at(50), state=JobState.COMPLETED)]
+    ends = [node_end("n1", 50)]
     assert finish(job, finished(60), ends).status is Status.SKIPPED
 
 
 def test_a_node_that_is_not_the_jobs_does_not_end_it() -> None:
     job = running_job(nodes=("n1", "n2"))
-    ends = [NodeEnd(node="n1", ended_at=at(50), state=JobState.COMPLETED)]
+    ends = [node_end("n1", 50)]
     assert finish(job, finished(60, node="n9"), ends).job.state is JobState.RUNNING
 
 
@@ -164,6 +168,91 @@ def test_a_second_run_whose_end_came_before_its_start_stays_ended() -> None:
     after = start_of(ended, 100, restart_count=1)
     assert verdict(after.job) == (JobState.FAILED, 7, 0)
     assert (after.job.start_time, after.job.end_time) == (at(100), at(200))
+
+
+def test_an_end_that_may_be_a_second_runs_is_kept_until_its_start_tells() -> None:
+    kept = finish(running_job(), finished(240, exit_code=7, node="n2", restart_count=1))
+    assert (kept.status, kept.change) == (Status.SKIPPED, None)
+    assert kept.unmatched is not None
+    heard = running_job(180, nodes=("n2",), restart_count=1)
+    after = start(running_job(), heard, [node_end("n1", 60), kept.unmatched])
+    assert verdict(after.job) == (JobState.FAILED, 7, 0)
+    assert (after.job.start_time, after.job.end_time) == (at(180), at(240))
+
+
+def test_a_second_run_of_two_nodes_ends_only_when_both_have() -> None:
+    heard = running_job(180, nodes=("n1", "n2"), restart_count=1)
+    after = start(running_job(), heard, [node_end("n1", 240), node_end("n9", 240)])
+    assert after.job.state is JobState.RUNNING
+    assert after.node_ends == (node_end("n1", 240),)
+    last = finish(after.job, finished(241, node="n2", restart_count=1), after.node_ends)
+    assert (last.job.state, last.job.end_time) == (JobState.COMPLETED, at(241))
+
+
+def test_an_end_of_a_requeued_job_that_waits_ends_nothing_and_is_kept() -> None:
+    waiting = view("PENDING", 65, nodes=(), submit_time=at(-60), restart_count=1)
+    event = finished(240, restart_count=1, nodes=("n2",), node="n2")
+    kept = finish(waiting, event)
+    assert (kept.status, kept.change) == (Status.SKIPPED, None)
+    assert kept.unmatched is not None
+    after = start(waiting, running_job(180, nodes=("n2",), restart_count=1), [kept.unmatched])
+    assert (after.job.state, after.job.nodes) == (JobState.COMPLETED, ("n2",))
+    assert (after.job.start_time, after.job.statistics_since) == (at(180), at(180))
+
+
+def test_a_new_run_has_the_names_that_its_start_tells_and_not_the_places_of_the_old_one() -> None:
+    placed = Resources(
+        requested_cpus=8, cpus_per_node=(4, 4), gpu_devices=("0",), cgroup_path="/job_1"
+    )
+    job = running_job(nodes=("n1", "n2"), resources=placed)
+    heard = {"nodes": ("n3", "n4"), "restart_count": 1, "name": "train", "array_job_id": "9"}
+    after = start_of(job, 180, **heard).job
+    assert (after.name, after.array_job_id) == ("train", "9")
+    assert after.resources == Resources(requested_cpus=8)
+
+
+def test_statistics_of_a_job_first_heard_of_in_its_second_run_begin_with_that_run() -> None:
+    assert running_job(180, restart_count=1).statistics_since == at(180)
+    told = view("RUNNING", 200, start_time=at(180), restart_count=1)
+    assert told.statistics_since == at(180)
+    assert running_job().statistics_since is None
+
+
+def test_an_end_tells_the_nodes_of_a_job_that_waited_so_that_all_of_them_count() -> None:
+    pending = view("PENDING", -10, nodes=(), submit_time=at(-60))
+    first = finish(pending, finished(60, node="n1", nodes=("n1", "n2")))
+    assert first.job.state is JobState.PENDING
+    event = finished(61, exit_code=5, node="n2", nodes=("n1", "n2"))
+    last = finish(pending, event, first.node_ends)
+    assert verdict(last.job) == (JobState.FAILED, 5, 0)
+
+
+def test_a_suspended_job_is_not_begun_again_by_a_start_that_comes_twice() -> None:
+    suspended = view("SUSPENDED", 50, start_time=at(0), submit_time=at(-60))
+    assert start_of(suspended, 1).status is Status.SKIPPED
+    after = finish(suspended, finished(60)).job
+    assert (after.state, after.start_time) == (JobState.COMPLETED, at(0))
+    assert not after.start_estimated
+
+
+def claimed(**fields: object) -> Job:
+    """A job as a client tells of it, before the cluster does."""
+    return replace(running_job(-10), start_estimated=True, **fields)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("claim", [{"user": "eve"}, {"user": "eve", "restart_count": 9}])
+def test_what_a_client_claims_of_another_users_job_gives_way_to_its_start(
+    claim: dict[str, object],
+) -> None:
+    for heard in (running_job(0), running_job(0, restart_count=1)):
+        after = start(claimed(**claim), heard).job
+        assert (after.user, after.restart_count) == ("ada", heard.restart_count)
+        assert after.statistics_since == at(0)
+
+
+def test_a_client_cannot_shut_the_cluster_out_by_the_number_of_restarts() -> None:
+    after = start(claimed(restart_count=2**31 - 1), running_job(0)).job
+    assert (after.restart_count, after.start_time) == (0, at(0))
 
 
 def test_a_finish_before_its_start_is_kept_and_joined() -> None:

@@ -100,8 +100,8 @@ def test_a_requeued_job_goes_back_to_pending_and_then_runs_anew() -> None:
     assert waiting.job.end_time is None
     late = finish(waiting.job, finished(64, restart_count=1))
     assert late.status is Status.SKIPPED
-    again = start(waiting.job, running_job(180, restart_count=1)).job
-    assert (again.state, again.start_time) == (JobState.RUNNING, at(180))
+    again = start(waiting.job, running_job(180, nodes=("n2",), restart_count=1)).job
+    assert (again.state, again.start_time, again.nodes) == (JobState.RUNNING, at(180), ("n2",))
 
 
 def test_a_run_that_came_and_went_unseen_is_filled_in_from_the_controller() -> None:
@@ -131,3 +131,20 @@ def test_a_pending_job_that_is_cancelled_ends_without_ever_running() -> None:
         (),
         0.0,
     )
+
+
+def test_a_run_that_the_controller_tells_of_ends_with_the_end_that_was_heard_before() -> None:
+    ended = finish(running_job(), finished(60, restart_count=1)).job
+    kept = finish(ended, finished(240, exit_code=3, restart_count=1)).unmatched
+    assert kept is not None
+    told = view("RUNNING", 200, start_time=at(180), restart_count=1)
+    after = sync(ended, told, [kept]).job
+    assert verdict(after) == (JobState.FAILED, 3, 0)
+    assert (after.start_time, after.end_time) == (at(180), at(240))
+
+
+def test_the_controller_is_believed_before_a_client_of_whose_job_it_is() -> None:
+    claim = replace(running_job(-10, user="eve", restart_count=9), start_estimated=True)
+    after = sync(claim, view("RUNNING", 30, start_time=at(0), restart_count=0)).job
+    assert (after.user, after.restart_count) == ("ada", 0)
+    assert after.statistics_since == at(0)

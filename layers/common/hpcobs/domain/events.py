@@ -104,11 +104,12 @@ class SchedulerJob:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NodeEnd:
-    """How one node of a job of several nodes ended."""
+class RunEnd:
+    """How a run ended, on one ``node`` or as a whole, and by whose word."""
 
-    node: str
     ended_at: datetime
     state: JobState
+    by: Authority
     exit_code: int | None = None
     signal: int | None = None
+    node: str | None = None

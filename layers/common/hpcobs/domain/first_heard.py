@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hpcobs.domain.errors import JobNotFoundError
 from hpcobs.domain.jobs import Authority, Job, SchedulerInfo, SchedulerType, scoped_id
-from hpcobs.domain.states import JobState
+from hpcobs.domain.states import JobState, is_suspended
 
 if TYPE_CHECKING:
     from hpcobs.domain.events import JobFinished, JobStarted, SchedulerJob
@@ -43,6 +43,7 @@ def from_start(event: JobStarted, origin: Origin) -> Job:
         array_task_id=event.array_task_id,
         restart_count=event.restart_count,
         resources=event.resources,
+        statistics_since=event.timestamp if event.restart_count else None,
         scheduler=SchedulerInfo(
             type=origin.scheduler_type,
             external_job_id=event.job_id,
@@ -77,15 +78,17 @@ def from_finish(event: JobFinished, origin: Origin) -> Job:
 def from_scheduler(seen: SchedulerJob, origin: Origin) -> Job:
     """The job as the controller sees it; times that are only planned are left out."""
     ended = seen.state.is_terminal
-    pending = seen.state is JobState.PENDING
-    start = None if pending else seen.start_time
+    waits = seen.state is JobState.PENDING and not is_suspended(seen.raw_state)
+    start = None if waits else seen.start_time
     end = (seen.end_time or seen.observed_at) if ended else None
+    start_time = start or seen.submit_time or end or seen.observed_at
+    run_since = seen.observed_at if waits else start_time
     return Job(
         id=origin.job_id(seen),
         user=seen.user,
         nodes=seen.nodes,
         state=seen.state,
-        start_time=start or seen.submit_time or end or seen.observed_at,
+        start_time=start_time,
         end_time=end,
         name=seen.name,
         cluster_name=seen.cluster_name or origin.home_cluster,
@@ -96,6 +99,7 @@ def from_scheduler(seen: SchedulerJob, origin: Origin) -> Job:
         restart_count=seen.restart_count or 0,
         resources=seen.resources,
         scheduler=_scheduler_info(seen, origin),
+        statistics_since=run_since if seen.restart_count else None,
         ended_by=Authority.CONTROLLER_SYNC if ended else None,
         scheduler_seen_at=seen.observed_at,
     )

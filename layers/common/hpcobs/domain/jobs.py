@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING
 
+from hpcobs.domain.states import is_suspended
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime, timedelta
@@ -99,24 +101,12 @@ class SchedulerInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunEnd:
-    """How a run ended, and by whose word."""
-
-    ended_at: datetime
-    state: JobState
-    by: Authority
-    exit_code: int | None = None
-    signal: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """One job. ``nodes`` is empty only while the job is pending.
 
     ``restart_count`` counts Slurm's requeues; ``statistics_since`` is where the current run's
     statistics begin (None: with the first sample). ``start_estimated`` says that no start was heard
-    yet, ``ended_by`` whose word the end is, ``unmatched_end`` is an end that may belong to a next
-    run whose start was not heard yet, ``scheduler_seen_at`` is how old the controller's view is.
+    yet, ``ended_by`` whose word the end is, ``scheduler_seen_at`` how old the controller's view is.
     """
 
     id: str
@@ -138,13 +128,18 @@ class Job:
     start_estimated: bool = False
     statistics_since: datetime | None = None
     ended_by: Authority | None = None
-    unmatched_end: RunEnd | None = None
     scheduler_seen_at: datetime | None = None
 
     @property
     def node_count(self) -> int:
         """How many nodes the job has."""
         return len(self.nodes)
+
+    @property
+    def waits(self) -> bool:
+        """Whether its run has not begun; a suspended job is pending as well, but has."""
+        raw_state = self.scheduler.raw_state if self.scheduler else None
+        return self.state == "pending" and not is_suspended(raw_state)
 
     def is_stale(self, now: datetime, *, after: timedelta) -> bool:
         """Whether it runs as far as is known, but neither nodes nor scheduler told of it lately."""

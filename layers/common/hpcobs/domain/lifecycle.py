@@ -12,21 +12,22 @@ from typing import TYPE_CHECKING
 
 from hpcobs.domain.audit import ChangeType
 from hpcobs.domain.errors import JobTerminalError
-from hpcobs.domain.events import FinishSource, NodeEnd
-from hpcobs.domain.jobs import Authority, RunEnd
+from hpcobs.domain.events import FinishSource, RunEnd
+from hpcobs.domain.jobs import Authority
 from hpcobs.domain.merging import filled, filled_scheduler
 from hpcobs.domain.outcomes import Outcome, Status, skipped, updated
 from hpcobs.domain.runs import (
     begun_again,
     corrected,
-    end_after,
+    end_on_all,
     ended,
+    is_wrongly_claimed,
     taken_over,
     verdict,
     without_verdict,
-    worst,
 )
 from hpcobs.domain.states import JobState, checked_final
+from hpcobs.domain.unmatched import may_be_of_next_run, with_ends_heard_before
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,43 +37,44 @@ if TYPE_CHECKING:
     from hpcobs.domain.jobs import Job
 
 
-def start(job: Job, heard: Job) -> Outcome:
-    """A start was heard of a known job; ``heard`` is the job as that start alone tells it."""
+def start(job: Job, heard: Job, unmatched: Sequence[RunEnd] = ()) -> Outcome:
+    """A start was heard of a known job; ``heard`` is the job as that start alone tells it.
+
+    ``unmatched`` are the ends that were kept because they may be those of a run not heard of yet.
+    """
+    if is_wrongly_claimed(job, heard):
+        message = "start of a job that was told of wrongly"
+        return updated(taken_over(job, heard), message, recompute=True)
     if heard.restart_count < job.restart_count:
         return skipped(job, "start of an earlier run")
-    if heard.restart_count > job.restart_count and heard.start_time > job.start_time:
-        return _next_run(job, heard)
-    if _only_claimed(job) and heard.user != job.user:
-        return updated(taken_over(job, heard), "start of another user's job", recompute=True)
-    joined = _joined(job, heard)
+    if heard.restart_count > job.restart_count and _is_later(job, heard):
+        return _next_run(job, heard, unmatched)
+    joined, node_ends = _joined(job, heard, unmatched)
     if joined == job:
         return skipped(job, "start already known")
     moved = joined.statistics_since != job.statistics_since
     weighed = joined.resources.cpus_per_node != job.resources.cpus_per_node
-    return updated(joined, "start joined", recompute=moved or weighed)
+    outcome = updated(joined, "start joined", recompute=moved or weighed)
+    return replace(outcome, node_ends=node_ends)
 
 
-def _only_claimed(job: Job) -> bool:
-    """Whether nobody but a client, or an end, has told whose job it is: ids can be guessed."""
-    return job.start_estimated and job.scheduler_seen_at is None
+def _is_later(job: Job, heard: Job) -> bool:
+    return job.start_estimated or heard.start_time > job.start_time
 
 
-def _next_run(job: Job, heard: Job) -> Outcome:
-    opened = begun_again(job, since=heard.start_time, restart_count=heard.restart_count)
-    opened = replace(
-        opened,
-        nodes=heard.nodes,
-        resources=filled(heard.resources, job.resources),
-        scheduler=filled_scheduler(opened.scheduler, heard.scheduler),
+def _next_run(job: Job, heard: Job, unmatched: Sequence[RunEnd]) -> Outcome:
+    opened = begun_again(
+        job, since=heard.start_time, restart_count=heard.restart_count, nodes=heard.nodes
     )
-    own_end = end_after(job, heard.start_time)
-    if own_end is not None:
-        opened = ended(opened, own_end)
-    return updated(opened, "requeued: a new run begins", recompute=True)
+    told = replace(_filled(opened, heard), resources=filled(heard.resources, opened.resources))
+    begun, node_ends = with_ends_heard_before(told, job, unmatched)
+    outcome = updated(begun, "requeued: a new run begins", recompute=True)
+    return replace(outcome, node_ends=node_ends)
 
 
-def _joined(job: Job, heard: Job) -> Job:
-    joined = replace(
+def _filled(job: Job, heard: Job) -> Job:
+    """The job, with what it lacks taken from a start."""
+    return replace(
         job,
         nodes=job.nodes or heard.nodes,
         name=job.name or heard.name,
@@ -82,14 +84,21 @@ def _joined(job: Job, heard: Job) -> Job:
         resources=filled(job.resources, heard.resources),
         scheduler=filled_scheduler(job.scheduler, heard.scheduler),
     )
-    if job.state is JobState.PENDING:
-        return replace(
-            joined,
-            state=JobState.RUNNING,
-            start_time=heard.start_time,
-            scheduler=without_verdict(joined.scheduler),
-        )
-    return _with_start(joined, heard.start_time)
+
+
+def _joined(job: Job, heard: Job, unmatched: Sequence[RunEnd]) -> tuple[Job, tuple[RunEnd, ...]]:
+    joined = _filled(job, heard)
+    if not job.waits:
+        return _with_start(joined, heard.start_time), ()
+    begun = replace(
+        joined,
+        state=JobState.RUNNING,
+        nodes=heard.nodes,
+        start_time=heard.start_time,
+        statistics_since=None if job.statistics_since is None else heard.start_time,
+        scheduler=without_verdict(joined.scheduler),
+    )
+    return with_ends_heard_before(begun, job, unmatched)
 
 
 def _with_start(job: Job, heard: datetime) -> Job:
@@ -102,19 +111,26 @@ def _with_start(job: Job, heard: datetime) -> Job:
     return replace(job, start_time=heard, statistics_since=since)
 
 
-def finish(job: Job, event: JobFinished, ends: Sequence[NodeEnd] = ()) -> Outcome:
+def finish(job: Job, event: JobFinished, ends: Sequence[RunEnd] = ()) -> Outcome:
     """An end was heard of a known job; ``ends`` are the nodes of this run that had ended before."""
     final = checked_final(event.final_state, exit_code=event.exit_code, signal=event.signal)
     if _of_earlier_run(job, event):
         return skipped(job, "end of an earlier run")
-    node = event.node if event.source is FinishSource.EPILOG else None
-    if node is not None and job.nodes and node not in job.nodes:
-        return skipped(job, f"node {node} is not one of the job's nodes")
+    end = _end(event, final)
+    outcome = _finished(replace(job, nodes=job.nodes or event.nodes), end, ends)
+    return replace(outcome, unmatched=end if may_be_of_next_run(job, event) else None)
+
+
+def _finished(job: Job, end: RunEnd, ends: Sequence[RunEnd]) -> Outcome:
+    if job.restart_count and job.waits:
+        return skipped(job, "the run's start was not heard yet")
+    if end.node is not None and job.nodes and end.node not in job.nodes:
+        return skipped(job, f"node {end.node} is not one of the job's nodes")
     if job.state.is_terminal:
-        return _heard_after_end(job, event, final)
-    if node is not None and job.node_count > 1:
-        return _node_ended(job, event, node, final, ends)
-    return updated(ended(job, _end(event, final)), f"job {final}")
+        return _heard_after_end(job, end)
+    if end.node is not None and job.node_count > 1:
+        return _node_ended(job, end, ends)
+    return updated(ended(job, end), f"job {end.state}")
 
 
 def _of_earlier_run(job: Job, event: JobFinished) -> bool:
@@ -123,7 +139,8 @@ def _of_earlier_run(job: Job, event: JobFinished) -> bool:
     if event.restart_count is not None and event.restart_count < job.restart_count:
         return True
     # A requeued run's epilogs already carry the next run's count: only time tells them apart.
-    return job.state is JobState.PENDING or event.timestamp < job.start_time
+    begun = job.scheduler_seen_at if job.waits else job.start_time
+    return begun is not None and event.timestamp < begun
 
 
 def _end(event: JobFinished, final: JobState) -> RunEnd:
@@ -133,56 +150,28 @@ def _end(event: JobFinished, final: JobState) -> RunEnd:
         by=event.authority,
         exit_code=event.exit_code,
         signal=event.signal,
+        node=event.node if event.source is FinishSource.EPILOG else None,
     )
 
 
-def _heard_after_end(job: Job, event: JobFinished, final: JobState) -> Outcome:
-    end = _end(event, final)
-    after = _with_unmatched(job, event, end)
-    if job.ended_by is None or event.authority > job.ended_by:
-        after = corrected(after, end)
-    if after == job:
+def _heard_after_end(job: Job, end: RunEnd) -> Outcome:
+    if job.ended_by is not None and end.by <= job.ended_by:
         return skipped(job, f"job has already ended ({job.state})")
+    after = corrected(job, end)
     if verdict(after) == verdict(job):
         return updated(after, "end confirmed")
     return updated(after, f"end corrected: {after.state}", change=ChangeType.CORRECTION)
 
 
-def _with_unmatched(job: Job, event: JobFinished, end: RunEnd) -> Job:
-    """Keep an end that may be a next run's: it carries a restart whose start was not heard."""
-    of_next_run = event.restart_count is not None and event.restart_count > job.restart_count
-    later = job.end_time is not None and end.ended_at > job.end_time
-    known = job.unmatched_end
-    if not (of_next_run and later) or (known is not None and end.by <= known.by):
-        return job
-    return replace(job, unmatched_end=end)
-
-
-def _node_ended(
-    job: Job, event: JobFinished, node: str, final: JobState, ends: Sequence[NodeEnd]
-) -> Outcome:
-    if any(end.node == node for end in ends):
-        return skipped(job, f"node {node} has already ended")
-    this = NodeEnd(
-        node=node,
-        ended_at=event.timestamp,
-        state=final,
-        exit_code=event.exit_code,
-        signal=event.signal,
-    )
-    all_ends = [*(end for end in ends if end.node in job.nodes), this]
+def _node_ended(job: Job, end: RunEnd, ends: Sequence[RunEnd]) -> Outcome:
+    if any(known.node == end.node for known in ends):
+        return skipped(job, f"node {end.node} has already ended")
+    all_ends = [*(known for known in ends if known.node in job.nodes), end]
     if len(all_ends) < job.node_count:
-        message = f"node {node} ended, {len(all_ends)} of {job.node_count}"
-        return Outcome(job=job, status=Status.UPDATED, message=message, node_end=this)
-    by_all = worst(all_ends)
-    whole = replace(
-        _end(event, by_all.state),
-        ended_at=max(end.ended_at for end in all_ends),
-        exit_code=by_all.exit_code,
-        signal=by_all.signal,
-    )
-    after = ended(job, whole)
-    return replace(updated(after, f"job {after.state} on its last node"), node_end=this)
+        message = f"node {end.node} ended, {len(all_ends)} of {job.node_count}"
+        return Outcome(job=job, status=Status.UPDATED, message=message, node_ends=(end,))
+    after = ended(job, end_on_all(all_ends))
+    return replace(updated(after, f"job {after.state} on its last node"), node_ends=(end,))
 
 
 def patch(job: Job, *, state: JobState | None, now: datetime) -> Job:

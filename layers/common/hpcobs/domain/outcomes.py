@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hpcobs.domain.audit import ChangeType
 
 if TYPE_CHECKING:
-    from hpcobs.domain.events import NodeEnd
+    from hpcobs.domain.events import RunEnd
     from hpcobs.domain.jobs import Job
 
 
@@ -23,11 +23,12 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What to write: ``job`` if ``change`` is not None, ``node_end`` if one node of several ended.
+    """What to write: ``job`` if ``change`` is not None, ``node_ends`` if nodes of several ended.
 
     Without a change, all that may be new of ``job`` is when the scheduler last saw it.
 
-    ``recompute`` asks for the run's statistics to be rebuilt from the stored samples.
+    ``recompute`` asks for the run's statistics to be rebuilt from the stored samples. ``unmatched``
+    is an end that may be that of a run whose start was not heard yet.
     """
 
     job: Job
@@ -35,7 +36,8 @@ class Outcome:
     message: str
     change: ChangeType | None = None
     recompute: bool = False
-    node_end: NodeEnd | None = None
+    node_ends: tuple[RunEnd, ...] = ()
+    unmatched: RunEnd | None = None
 
 
 def skipped(job: Job, message: str) -> Outcome:

@@ -5,34 +5,52 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from hpcobs.domain.jobs import RunEnd, Usage
+from hpcobs.domain.events import RunEnd
+from hpcobs.domain.jobs import Usage
 from hpcobs.domain.states import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from hpcobs.domain.events import NodeEnd
     from hpcobs.domain.jobs import Job, SchedulerInfo
 
 
 def begun_again(
-    job: Job, *, since: datetime, restart_count: int, state: JobState = JobState.RUNNING
+    job: Job,
+    *,
+    since: datetime,
+    restart_count: int,
+    nodes: tuple[str, ...],
+    state: JobState = JobState.RUNNING,
 ) -> Job:
-    """The job at the start of its next run: no end, and statistics anew from ``since``."""
+    """The job at the start of its next run: no end, statistics anew from ``since``.
+
+    Where exactly it ran before is forgotten too: the same nodes may give it other CPUs and GPUs.
+    """
     return replace(
         job,
         state=state,
         start_time=since,
         end_time=None,
         restart_count=restart_count,
+        nodes=nodes,
         start_estimated=False,
         ended_by=None,
-        unmatched_end=None,
         usage=Usage(),
+        resources=replace(job.resources, cpus_per_node=(), gpu_devices=(), cgroup_path=None),
         statistics_since=since,
         scheduler=without_verdict(job.scheduler),
     )
+
+
+def is_wrongly_claimed(job: Job, heard: Job) -> bool:
+    """Whether ``heard`` shows that a client told wrongly of the job: anybody can guess an id.
+
+    Until the cluster tells of a job, it is no more than a claim, and may be another's.
+    """
+    only_claimed = job.start_estimated and job.scheduler_seen_at is None
+    return only_claimed and (heard.user != job.user or heard.restart_count < job.restart_count)
 
 
 def taken_over(job: Job, heard: Job) -> Job:
@@ -42,7 +60,7 @@ def taken_over(job: Job, heard: Job) -> Job:
 
 def ended(job: Job, end: RunEnd) -> Job:
     """The job at its end. One that never was seen running has its start estimated to be there."""
-    never_ran = job.state is JobState.PENDING
+    never_ran = job.waits
     return replace(
         job,
         state=end.state,
@@ -62,13 +80,8 @@ def corrected(job: Job, end: RunEnd) -> Job:
     return replace(job, state=end.state, ended_by=end.by, scheduler=_with_exit(scheduler, end))
 
 
-def end_after(job: Job, moment: datetime) -> RunEnd | None:
-    """The most believed end known of the job that came after ``moment``, if there is one."""
-    known = [end for end in (_own_end(job), job.unmatched_end) if end and end.ended_at > moment]
-    return max(known, key=lambda end: (end.by, end.ended_at), default=None)
-
-
-def _own_end(job: Job) -> RunEnd | None:
+def own_end(job: Job) -> RunEnd | None:
+    """The end that the job has, if it has ended."""
     if job.end_time is None or job.ended_by is None:
         return None
     state, exit_code, signal = verdict(job)
@@ -104,6 +117,9 @@ def _with_exit(scheduler: SchedulerInfo | None, end: RunEnd) -> SchedulerInfo | 
 _SEVERITY = (JobState.COMPLETED, JobState.CANCELLED, JobState.FAILED)
 
 
-def worst(ends: Sequence[NodeEnd]) -> NodeEnd:
-    """The end that stands for the whole job: failed before cancelled before completed."""
-    return max(ends, key=lambda end: (_SEVERITY.index(end.state), end.exit_code or 0, end.node))
+def end_on_all(ends: Sequence[RunEnd]) -> RunEnd:
+    """The end of a job whose nodes ended so: at the last, and as the worst one (failed first)."""
+    worst = max(
+        ends, key=lambda end: (_SEVERITY.index(end.state), end.exit_code or 0, end.node or "")
+    )
+    return replace(worst, node=None, ended_at=max(end.ended_at for end in ends))

@@ -53,6 +53,17 @@ _SLURM_STATES: dict[JobState, tuple[str, ...]] = {
 }
 _FROM_SLURM = {raw: state for state, raws in _SLURM_STATES.items() for raw in raws}
 
+
+def is_suspended(raw_state: str | None) -> bool:
+    """Whether Slurm says ``SUSPENDED``: pending by the contract, though the run has begun."""
+    return raw_state is not None and _name_of(raw_state) == "SUSPENDED"
+
+
+def _name_of(raw_state: str) -> str:
+    words = raw_state.replace("+", " ").split()
+    return words[0].upper() if words else ""
+
+
 CANCELLING_SIGNALS = frozenset({9, 15})
 """SIGKILL and SIGTERM: what ``scancel`` sends."""
 
@@ -62,10 +73,8 @@ def from_slurm(raw_state: str) -> JobState:
 
     Flags after a ``+`` or a space are dropped; an unknown state is an InvalidStateError.
     """
-    words = raw_state.replace("+", " ").split()
-    name = words[0].upper() if words else ""
     try:
-        return _FROM_SLURM[name]
+        return _FROM_SLURM[_name_of(raw_state)]
     except KeyError:
         raise InvalidStateError("state", f"{raw_state!r} is not a known Slurm state") from None
 

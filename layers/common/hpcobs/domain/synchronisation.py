@@ -10,34 +10,54 @@ from hpcobs.domain.audit import ChangeType
 from hpcobs.domain.jobs import Authority
 from hpcobs.domain.merging import filled_scheduler, overridden
 from hpcobs.domain.outcomes import Outcome, skipped, updated
-from hpcobs.domain.runs import begun_again, verdict, without_verdict
+from hpcobs.domain.runs import (
+    begun_again,
+    is_wrongly_claimed,
+    taken_over,
+    verdict,
+    without_verdict,
+)
 from hpcobs.domain.states import JobState
+from hpcobs.domain.unmatched import with_ends_heard_before
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hpcobs.domain.events import RunEnd
     from hpcobs.domain.jobs import Job
 
 NOTE_AFTER = timedelta(minutes=5)
 
 
-def sync(job: Job, seen: Job, *, restart_known: bool = True) -> Outcome:
+def sync(
+    job: Job, seen: Job, unmatched: Sequence[RunEnd] = (), *, restart_known: bool = True
+) -> Outcome:
     """The controller's view ``seen`` of a known job.
 
+    ``unmatched`` are the ends that were kept because they may be those of a run not heard of yet,
     ``restart_known`` is False where the controller did not tell the restart count.
     """
+    if is_wrongly_claimed(job, seen):
+        message = "view of a job that was told of wrongly"
+        return updated(taken_over(job, seen), message, recompute=True)
     restarts = seen.restart_count if restart_known else job.restart_count
     if restarts < job.restart_count:
         return skipped(job, "view of an earlier run")
     if restarts > job.restart_count:
-        return _next_run(job, seen)
+        return _next_run(job, seen, unmatched)
+    return _same_run(job, seen, unmatched)
+
+
+def _same_run(job: Job, seen: Job, unmatched: Sequence[RunEnd]) -> Outcome:
     if _outdated(job, seen):
         return skipped(job, "an older view than what is known")
     if job.state.is_terminal:
         return _after_end(job, seen)
-    after = _believed(job, seen)
+    after, node_ends = _begun(_believed(job, seen), job, unmatched)
     if _same(job, after):
         return skipped(after if _heard_again(job, after) else job, "unchanged")
     moved = after.statistics_since != job.statistics_since
-    return updated(after, f"job {after.state}", recompute=moved)
+    return replace(updated(after, f"job {after.state}", recompute=moved), node_ends=node_ends)
 
 
 def _outdated(job: Job, seen: Job) -> bool:
@@ -50,12 +70,25 @@ def _outdated(job: Job, seen: Job) -> bool:
     return started and observed_at < job.start_time
 
 
-def _next_run(job: Job, seen: Job) -> Outcome:
-    running = seen.state is not JobState.PENDING
-    since = seen.start_time if running else (seen.scheduler_seen_at or seen.start_time)
-    opened = begun_again(job, since=since, restart_count=seen.restart_count, state=seen.state)
-    after = replace(_believed(opened, seen), statistics_since=since)
-    return updated(after, "requeued: a new run begins", recompute=True)
+def _next_run(job: Job, seen: Job, unmatched: Sequence[RunEnd]) -> Outcome:
+    since = seen.start_time
+    if seen.waits and seen.scheduler_seen_at is not None:
+        since = seen.scheduler_seen_at
+    opened = begun_again(
+        job, since=since, restart_count=seen.restart_count, nodes=seen.nodes, state=seen.state
+    )
+    believed = replace(_believed(opened, seen), statistics_since=since)
+    after, node_ends = _begun(believed, job, unmatched)
+    outcome = updated(after, "requeued: a new run begins", recompute=True)
+    return replace(outcome, node_ends=node_ends)
+
+
+def _begun(after: Job, before: Job, unmatched: Sequence[RunEnd]) -> tuple[Job, tuple[RunEnd, ...]]:
+    """The job, with the ends that were heard before it was known to run after a requeue."""
+    waited = before.waits or after.restart_count > before.restart_count
+    if after.restart_count == 0 or after.state is not JobState.RUNNING or not waited:
+        return after, ()
+    return with_ends_heard_before(after, before, unmatched)
 
 
 def _after_end(job: Job, seen: Job) -> Outcome:
@@ -88,7 +121,7 @@ def _believed(job: Job, seen: Job) -> Job:
     """All that the controller tells is taken over; what only the nodes know stays."""
     scheduler = filled_scheduler(seen.scheduler, without_verdict(job.scheduler))
     since = job.statistics_since
-    if since is not None and seen.state is not JobState.PENDING:
+    if since is not None and not seen.waits:
         since = seen.start_time
     return replace(
         job,

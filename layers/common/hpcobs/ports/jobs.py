@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hpcobs.domain.audit import AuditEvent, AuditInfo, ChangeType
-    from hpcobs.domain.events import NodeEnd
+    from hpcobs.domain.events import RunEnd
     from hpcobs.domain.jobs import Job
     from hpcobs.domain.nodes import NodeReport
     from hpcobs.domain.queries import JobFilter, JobPage, Position
@@ -42,11 +42,17 @@ class JobRepository(Protocol):
     ) -> JobPage:
         """Jobs newest first: the page after a position, or at an offset."""
 
-    def node_ends(self, job_id: str) -> Sequence[NodeEnd]:
+    def node_ends(self, job_id: str) -> Sequence[RunEnd]:
         """The nodes of the job's current run that have ended."""
 
-    def record_node_end(self, job_id: str, end: NodeEnd) -> None:
+    def record_node_end(self, job_id: str, end: RunEnd) -> None:
         """Keep that one node of the job has ended."""
+
+    def unmatched_ends(self, job_id: str) -> Sequence[RunEnd]:
+        """The ends that may be those of a run of the job whose start was not heard yet."""
+
+    def keep_unmatched(self, job_id: str, end: RunEnd) -> None:
+        """Keep such an end, unless one of the same sender is kept that says more."""
 
 
 class AuditTrail(Protocol):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hpcobs.domain.audit import AuditInfo
-    from hpcobs.domain.events import JobFinished, JobStarted, SchedulerJob
+    from hpcobs.domain.events import JobFinished, JobStarted, RunEnd, SchedulerJob
     from hpcobs.domain.first_heard import Origin
     from hpcobs.domain.jobs import Job
     from hpcobs.domain.nodes import NodeReport
@@ -50,7 +50,11 @@ class JobEvents:
     def job_started(self, event: JobStarted, audit: AuditInfo) -> EventResult:
         """A job starts: it is created, or what is new is joined to what is known."""
         heard = from_start(event, self._origin)
-        return self._heard(heard, audit, lambda job, _: lifecycle.start(job, heard))
+
+        def decide(job: Job, work: UnitOfWork) -> Outcome:
+            return lifecycle.start(job, heard, _unmatched(job, heard, work))
+
+        return self._heard(heard, audit, decide)
 
     def job_finished(self, event: JobFinished, audit: AuditInfo) -> EventResult:
         """A job, or a node of it, has ended.
@@ -59,7 +63,8 @@ class JobEvents:
         """
 
         def decide(job: Job, work: UnitOfWork) -> Outcome:
-            ends = work.jobs.node_ends(job.id) if job.node_count > 1 else ()
+            several = max(job.node_count, len(event.nodes)) > 1
+            ends = work.jobs.node_ends(job.id) if several else ()
             return lifecycle.finish(job, event, ends)
 
         job_id = self._origin.job_id(event)
@@ -83,8 +88,9 @@ class JobEvents:
         told = from_scheduler(seen, self._origin)
         restarts = seen.restart_count is not None
 
-        def decide(job: Job, _: UnitOfWork) -> Outcome:
-            return synchronisation.sync(job, told, restart_known=restarts)
+        def decide(job: Job, work: UnitOfWork) -> Outcome:
+            unmatched = _unmatched(job, told, work)
+            return synchronisation.sync(job, told, unmatched, restart_known=restarts)
 
         try:
             return self._heard(told, audit, decide)
@@ -107,14 +113,23 @@ class JobEvents:
             if job is None:
                 return None
             outcome = decide(job, work)
-            if outcome.node_end is not None:
-                work.jobs.record_node_end(job_id, outcome.node_end)
+            if outcome.unmatched is not None:
+                work.jobs.keep_unmatched(job_id, outcome.unmatched)
             if outcome.change is not None:
                 work.jobs.save(outcome.job, outcome.change, audit, recompute=outcome.recompute)
             elif outcome.job.scheduler_seen_at != job.scheduler_seen_at:
                 work.jobs.record_seen(outcome.job)
+            for end in outcome.node_ends:
+                work.jobs.record_node_end(job_id, end)
             work.commit()
             return _result(outcome)
+
+
+def _unmatched(job: Job, heard: Job, work: UnitOfWork) -> Sequence[RunEnd]:
+    """The ends that were kept for a run to come; only a requeued job can have some."""
+    if not max(job.restart_count, heard.restart_count):
+        return ()
+    return work.jobs.unmatched_ends(job.id)
 
 
 def _result(outcome: Outcome) -> EventResult:

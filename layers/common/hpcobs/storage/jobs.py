@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Any
 from psycopg.rows import dict_row
 
 from hpcobs.domain.audit import ChangeType
-from hpcobs.domain.events import NodeEnd
+from hpcobs.domain.jobs import Authority
 from hpcobs.domain.queries import JobFilter, JobPage, Position
 from hpcobs.domain.states import JobState
 from hpcobs.storage.queries import load
-from hpcobs.storage.rows import from_row, to_parameters
+from hpcobs.storage.rows import end_from_row, end_parameters, from_row, to_parameters
 from hpcobs.storage.timings import ErrorType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hpcobs.domain.audit import AuditInfo
+    from hpcobs.domain.events import RunEnd
     from hpcobs.domain.jobs import Job
     from hpcobs.storage.session import Session
 
@@ -49,7 +50,6 @@ class PostgresJobs:
         made = row is not None and row[0] == 1
         if not made:
             self._session.timings.failed("job_create", ErrorType.CONFLICT)
-        self._session.flush_timings()
         return made
 
     def get(self, job_id: str) -> Job | None:
@@ -113,33 +113,28 @@ class PostgresJobs:
             rows = cursor.execute(statement, parameters, prepare=False).fetchall()
         return _page(rows, limit)
 
-    def node_ends(self, job_id: str) -> Sequence[NodeEnd]:
+    def node_ends(self, job_id: str) -> Sequence[RunEnd]:
         """The nodes of the job's current run that have ended."""
         with self._session.operation("job_node_ends") as connection:
-            rows = connection.execute(_JOBS["node_ends"], {"id": job_id}).fetchall()
-        return [
-            NodeEnd(
-                node=node,
-                ended_at=ended_at,
-                state=JobState(state),
-                exit_code=exit_code,
-                signal=signal,
-            )
-            for node, ended_at, state, exit_code, signal in rows
-        ]
+            parameters = {"id": job_id, "by": Authority.NODE_EPILOG.value}
+            rows = connection.execute(_JOBS["node_ends"], parameters).fetchall()
+        return [end_from_row(row) for row in rows]
 
-    def record_node_end(self, job_id: str, end: NodeEnd) -> None:
+    def record_node_end(self, job_id: str, end: RunEnd) -> None:
         """Keep that one node of the job has ended."""
-        parameters = {
-            "id": job_id,
-            "node": end.node,
-            "ended_at": end.ended_at,
-            "state": end.state.value,
-            "exit_code": end.exit_code,
-            "signal": end.signal,
-        }
         with self._session.operation("job_node_end") as connection:
-            connection.execute(_JOBS["record_node_end"], parameters)
+            connection.execute(_JOBS["record_node_end"], end_parameters(job_id, end))
+
+    def unmatched_ends(self, job_id: str) -> Sequence[RunEnd]:
+        """The ends that may be those of a run of the job whose start was not heard yet."""
+        with self._session.operation("job_unmatched_ends") as connection:
+            rows = connection.execute(_JOBS["unmatched_ends"], {"id": job_id}).fetchall()
+        return [end_from_row(row) for row in rows]
+
+    def keep_unmatched(self, job_id: str, end: RunEnd) -> None:
+        """Keep such an end, unless one of the same sender is kept that says more."""
+        with self._session.operation("job_unmatched_end") as connection:
+            connection.execute(_JOBS["keep_unmatched"], end_parameters(job_id, end))
 
 
 def _page_parameters(query: JobFilter, after: Position | None) -> dict[str, Any]:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from dataclasses import fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec.json import encode
 
+from hpcobs.domain.events import RunEnd
 from hpcobs.domain.jobs import (
     Authority,
     GpuVendor,
     Job,
     Resources,
-    RunEnd,
     SchedulerInfo,
     SchedulerType,
     Usage,
@@ -21,7 +21,7 @@ from hpcobs.domain.jobs import (
 from hpcobs.domain.states import JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 T = TypeVar("T")
 
@@ -72,7 +72,6 @@ def _to_row(job: Job) -> dict[str, Any]:
         "runtime_seconds": job.runtime_seconds(job.end_time) if job.end_time else None,
         "scheduler_type": job.scheduler and job.scheduler.type,
         "ended_by": job.ended_by,
-        "unmatched_end": job.unmatched_end and asdict(job.unmatched_end),
     }
 
 
@@ -87,7 +86,6 @@ def from_row(row: Mapping[str, Any]) -> Job:
         usage=_usage(row),
         scheduler=_scheduler(row),
         ended_by=_maybe(Authority, row.get("ended_by")),
-        unmatched_end=_maybe(_end_from_json, row.get("unmatched_end")),
         **{name: _time(row.get(name)) for name in _TIMES},  # type: ignore[arg-type]
         **{name: row[name] for name in _PLAIN if row.get(name) is not None},
     )
@@ -116,14 +114,30 @@ def _scheduler(row: Mapping[str, Any]) -> SchedulerInfo | None:
     return SchedulerInfo(type=SchedulerType(row["scheduler_type"]), **known)  # type: ignore[arg-type]
 
 
-def _end_from_json(end: Mapping[str, Any]) -> RunEnd:
+def end_from_row(row: Sequence[Any]) -> RunEnd:
+    """The end in a row of ``node_ends`` or ``unmatched_ends``."""
+    node, ended_at, by, state, exit_code, signal = row
     return RunEnd(
-        ended_at=datetime.fromisoformat(end["ended_at"]),
-        state=JobState(end["state"]),
-        by=Authority(end["by"]),
-        exit_code=end["exit_code"],
-        signal=end["signal"],
+        node=node,
+        ended_at=ended_at,
+        by=Authority(by),
+        state=JobState(state),
+        exit_code=exit_code,
+        signal=signal,
     )
+
+
+def end_parameters(job_id: str, end: RunEnd) -> dict[str, Any]:
+    """An end of a job as a statement's parameters; one of the whole job has no node's name."""
+    return {
+        "id": job_id,
+        "node": end.node or "",
+        "ended_at": end.ended_at,
+        "by": end.by.value,
+        "state": end.state.value,
+        "exit_code": end.exit_code,
+        "signal": end.signal,
+    }
 
 
 def _time(value: datetime | str | None) -> datetime | None:

@@ -9,7 +9,7 @@ WITH created AS (
         cpus_per_node, cgroup_path, cluster_name, scheduler_instance, ingest_version, name, array_job_id,
         array_task_id, restart_count, last_sample_at, sample_count, avg_cpu_usage,
         max_cpu_usage, max_memory_usage_mb, avg_gpu_usage, max_gpu_usage, start_estimated,
-        statistics_since, ended_by, unmatched_end, scheduler_seen_at
+        statistics_since, ended_by, scheduler_seen_at
     ) SELECT
         id, user_name, nodes, node_count, state, start_time, end_time, runtime_seconds,
         cpu_usage, memory_usage_mb, gpu_usage, external_job_id, scheduler_type, raw_state,
@@ -19,7 +19,7 @@ WITH created AS (
         cpus_per_node, cgroup_path, cluster_name, scheduler_instance, ingest_version, name, array_job_id,
         array_task_id, restart_count, last_sample_at, sample_count, avg_cpu_usage,
         max_cpu_usage, max_memory_usage_mb, avg_gpu_usage, max_gpu_usage, start_estimated,
-        statistics_since, ended_by, unmatched_end, scheduler_seen_at
+        statistics_since, ended_by, scheduler_seen_at
     FROM jsonb_populate_record(NULL::jobs, %(job)s)
     ON CONFLICT (id) DO NOTHING
     RETURNING id, start_time
@@ -54,7 +54,7 @@ WITH saved AS (
         cpus_per_node, cgroup_path, cluster_name, scheduler_instance, ingest_version, name, array_job_id,
         array_task_id, restart_count, last_sample_at, sample_count, avg_cpu_usage,
         max_cpu_usage, max_memory_usage_mb, avg_gpu_usage, max_gpu_usage, start_estimated,
-        statistics_since, ended_by, unmatched_end, scheduler_seen_at, updated_at
+        statistics_since, ended_by, scheduler_seen_at, updated_at
     ) = (SELECT
         user_name, nodes, node_count, state, start_time, end_time, runtime_seconds, cpu_usage,
         memory_usage_mb, gpu_usage, external_job_id, scheduler_type, raw_state, partition,
@@ -64,7 +64,7 @@ WITH saved AS (
         cpus_per_node, cgroup_path, cluster_name, scheduler_instance, ingest_version, name, array_job_id,
         array_task_id, restart_count, last_sample_at, sample_count, avg_cpu_usage,
         max_cpu_usage, max_memory_usage_mb, avg_gpu_usage, max_gpu_usage, start_estimated,
-        statistics_since, ended_by, unmatched_end, scheduler_seen_at, now()
+        statistics_since, ended_by, scheduler_seen_at, now()
     FROM jsonb_populate_record(NULL::jobs, %(job)s))
     WHERE id = %(id)s
     RETURNING *
@@ -84,9 +84,11 @@ SET start_time = excluded.start_time, allocated_cpus = excluded.allocated_cpus
 WHERE (placed.start_time, placed.allocated_cpus)
       IS DISTINCT FROM (excluded.start_time, excluded.allocated_cpus)
 
--- reset_nodes: forget what the job's nodes did before its current run began
+-- reset_nodes: forget what the job's nodes did, and which ends were heard, before its current run began
 WITH run AS (
     SELECT id, string_to_array(nodes, ',') AS nodes, statistics_since FROM jobs WHERE id = %(id)s
+), matched AS (
+    DELETE FROM unmatched_ends USING run WHERE job_id = run.id AND ended_at < run.statistics_since
 ), gone AS (
     DELETE FROM job_nodes USING run WHERE job_id = run.id AND node <> ALL (run.nodes)
 ), unread AS (
@@ -130,11 +132,13 @@ WITH gone AS (
     SELECT DISTINCT date_bin('1 hour', "timestamp", 'epoch'), %(id)s FROM samples_gone
 ), waiting_gone AS (
     DELETE FROM waiting_samples USING gone WHERE job_id = gone.id
+), ends_gone AS (
+    DELETE FROM unmatched_ends USING gone WHERE job_id = gone.id
 )
 SELECT count(*) FROM gone
 
 -- node_ends: the nodes of the job that have ended in its current run
-SELECT node, ended_at, end_state, end_exit_code, end_signal
+SELECT node, ended_at, %(by)s::int, end_state, end_exit_code, end_signal
 FROM job_nodes
 WHERE job_id = %(id)s AND ended_at IS NOT NULL
 ORDER BY node
@@ -146,3 +150,17 @@ FROM jobs WHERE id = %(id)s
 ON CONFLICT (job_id, node) DO UPDATE
 SET ended_at = excluded.ended_at, end_state = excluded.end_state,
     end_exit_code = excluded.end_exit_code, end_signal = excluded.end_signal
+
+-- unmatched_ends: the ends that may be those of a run of the job whose start was not heard yet
+SELECT nullif(node, ''), ended_at, ended_by, end_state, exit_code, signal
+FROM unmatched_ends
+WHERE job_id = %(id)s
+ORDER BY node
+
+-- keep_unmatched: keep such an end, the most believed and latest of each node and of the controller
+INSERT INTO unmatched_ends AS kept (job_id, node, ended_at, ended_by, end_state, exit_code, signal)
+VALUES (%(id)s, %(node)s, %(ended_at)s, %(by)s, %(state)s, %(exit_code)s, %(signal)s)
+ON CONFLICT (job_id, node) DO UPDATE
+SET ended_at = excluded.ended_at, ended_by = excluded.ended_by, end_state = excluded.end_state,
+    exit_code = excluded.exit_code, signal = excluded.signal
+WHERE (kept.ended_by, kept.ended_at) < (excluded.ended_by, excluded.ended_at)

@@ -1,0 +1,163 @@
+"""The messages of one true history end in the same job, in whatever order, and however often."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hpcobs.domain.events import JobFinished, JobStarted, StartSource
+from hpcobs.domain.jobs import Authority
+from hpcobs.domain.runs import verdict
+from hpcobs.domain.states import JobState
+from hpcobs.service.lifecycle import JobEvents
+from tests.builders import AUDIT, ORIGIN, at, controller_finished, finished, seen, started
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hpcobs.domain.events import SchedulerJob
+    from hpcobs.domain.jobs import Job
+    from hpcobs.storage.store import PostgresStore
+
+    Message = JobStarted | JobFinished | SchedulerJob
+
+RUN_SECONDS = 60
+BETWEEN_RUNS = 200
+CLOCKS_DIFFER = 0.4
+"""What lies between two hooks that tell of the same moment."""
+
+
+@dataclass(frozen=True)
+class History:
+    """What really happened: where each run was, and how the last one exited."""
+
+    runs: list[tuple[str, ...]]
+    exit_code: int
+    cancelled: bool
+    controllers_hooks: bool
+    views: bool
+    final_view: bool
+
+    @property
+    def last(self) -> int:
+        return len(self.runs) - 1
+
+    def start(self, run: int) -> float:
+        return run * BETWEEN_RUNS
+
+    def end(self, run: int) -> float:
+        return self.start(run) + RUN_SECONDS
+
+    def messages(self) -> Iterator[Message]:
+        """All that is told of it, as Slurm tells it."""
+        if self.views:
+            yield seen("PENDING", -30, nodes=(), submit_time=at(-40), restart_count=0)
+        for run, nodes in enumerate(self.runs):
+            yield from self._starts(run, nodes)
+            if self.views:
+                yield self._view("RUNNING", run, self.start(run) + 20)
+            yield from self._ends(run, nodes)
+            if self.views and run < self.last:
+                waiting = {"nodes": (), "submit_time": at(-40), "restart_count": run + 1}
+                yield seen("PENDING", self.end(run) + 10, **waiting)
+        if self.final_view:
+            yield self._final_view()
+
+    def _starts(self, run: int, nodes: tuple[str, ...]) -> Iterator[Message]:
+        told = {"nodes": nodes, "restart_count": run}
+        if self.controllers_hooks:
+            source = StartSource.PROLOG_SLURMCTLD
+            yield started(self.start(run), node=None, source=source, name="train", **told)
+        for number, node in enumerate(nodes, 1):
+            yield started(self.start(run) + number * CLOCKS_DIFFER, node=node, **told)
+
+    def _ends(self, run: int, nodes: tuple[str, ...]) -> Iterator[Message]:
+        # The epilogs of a run that is requeued see success, and the next run's restart count.
+        exit_code = self.exit_code if run == self.last else 0
+        restarts = run if run == self.last else run + 1
+        told: Any = {"user": "ada", "nodes": nodes, "restart_count": restarts}
+        told |= {"exit_code": exit_code}
+        for number, node in enumerate(nodes):
+            yield finished(self.end(run) + number * CLOCKS_DIFFER, node=node, **told)
+        if self.controllers_hooks:
+            yield controller_finished(self.end(run) + CLOCKS_DIFFER, **told)
+
+    def _view(self, state: str, run: int, observed: float, **fields: object) -> Message:
+        told = {"nodes": self.runs[run], "start_time": at(self.start(run)), "restart_count": run}
+        return seen(state, observed, submit_time=at(-40), **told, **fields)
+
+    def _final_view(self) -> Message:
+        state = "CANCELLED" if self.cancelled else "FAILED" if self.exit_code else "COMPLETED"
+        signal = 15 if self.cancelled else 0
+        end = {"end_time": at(self.end(self.last)), "exit_code": self.exit_code, "signal": signal}
+        return self._view(state, self.last, self.end(self.last) + 5, **end)
+
+    @property
+    def verdict(self) -> tuple[JobState, int, int]:
+        """What the most believed of those who told says."""
+        if self.final_view and self.cancelled:
+            return (JobState.CANCELLED, self.exit_code, 15)
+        return (JobState.FAILED if self.exit_code else JobState.COMPLETED, self.exit_code, 0)
+
+    @property
+    def most_believed(self) -> Authority:
+        if self.final_view:
+            return Authority.CONTROLLER_SYNC
+        return Authority.CONTROLLER_EPILOG if self.controllers_hooks else Authority.NODE_EPILOG
+
+
+PLACES = st.sampled_from([("n1",), ("n2",), ("n1", "n2"), ("n2", "n3")])
+HISTORIES = st.builds(
+    History,
+    runs=st.lists(PLACES, min_size=1, max_size=3),
+    exit_code=st.sampled_from([0, 5]),
+    cancelled=st.booleans(),
+    controllers_hooks=st.booleans(),
+    views=st.booleans(),
+    final_view=st.booleans(),
+)
+
+
+def tell(events: JobEvents, message: Message) -> None:
+    if isinstance(message, JobStarted):
+        events.job_started(message, AUDIT)
+    elif isinstance(message, JobFinished):
+        events.job_finished(message, AUDIT)
+    else:
+        events.sync([message], [], AUDIT)
+
+
+def is_true_to(history: History, job: Job) -> bool:
+    started_for = (job.start_time - at(history.start(history.last))).total_seconds()
+    ended_for = ((job.end_time or at(0)) - at(history.end(history.last))).total_seconds()
+    assert verdict(job) == history.verdict
+    assert (job.nodes, job.restart_count) == (history.runs[-1], history.last)
+    assert job.ended_by is history.most_believed
+    assert not job.start_estimated
+    assert job.name == ("train" if history.controllers_hooks else None)
+    return 0 <= started_for < 1 and 0 <= ended_for < 1
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(data=st.data(), history=HISTORIES)
+def test_any_history_told_in_any_order_with_repeats_ends_as_it_was(
+    store: PostgresStore, database_url: str, data: st.DataObject, history: History
+) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("TRUNCATE jobs, job_nodes, job_audit_events, unmatched_ends")
+    messages = list(history.messages())
+    repeated = data.draw(st.lists(st.sampled_from(messages), max_size=4))
+    events = JobEvents(store, ORIGIN)
+    for message in data.draw(st.permutations([*messages, *repeated])):
+        tell(events, message)
+    job = store.jobs.get("1")
+    assert job is not None
+    assert is_true_to(history, job)
