@@ -78,9 +78,7 @@ class PostgresExpiry:
         """Delete rows of ``what`` from before a time, at most ``limit``; how many there were."""
         parameters = {"before": before, "limit": limit}
         with self._session.operation("expiry_delete") as connection:
-            deleted = connection.execute(_RETENTION[f"delete_{what}"], parameters).rowcount
-        self._session.flush_timings()
-        return deleted
+            return connection.execute(_RETENTION[f"delete_{what}"], parameters).rowcount
 
 
 def _asked(connection: Connection, function: str, table: str, first: date) -> bool:

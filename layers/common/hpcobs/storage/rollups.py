@@ -47,7 +47,6 @@ class PostgresRollups:
             if not (begun and begun[0]):
                 return False
             _roll(connection, hour)
-        self._session.flush_timings()
         return True
 
 

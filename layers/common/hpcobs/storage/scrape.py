@@ -51,7 +51,6 @@ class PostgresScrape:
         with self._session.operation("scrape") as connection, connection.transaction():
             connection.execute(_SCRAPE["begin"], prepare=False)
             yield _snapshot(connection, groups, shard, self._stale_after)
-        self._session.flush_timings()
 
 
 def _snapshot(

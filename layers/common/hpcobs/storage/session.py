@@ -34,12 +34,17 @@ class Session:
 
     @contextmanager
     def operation(self, name: str) -> Iterator[Connection]:
-        """A connection for one operation, whose time and errors count under ``name``."""
+        """A connection for one operation, whose time and errors count under ``name``.
+
+        The timings are written down afterwards if it is time to: an environment that only reads
+        has no other moment for it.
+        """
         with self.timings.measure(name), translated(), self.connection() as connection:
             yield connection
+        self._flush_timings()
 
-    def flush_timings(self) -> None:
-        """Write the timings down if it is time to; what cannot be written is dropped and said."""
+    def _flush_timings(self) -> None:
+        """What cannot be written is dropped and said."""
         if self.nested or not self.timings.due(every_seconds=FLUSH_EVERY_SECONDS):
             return
         try:

@@ -78,7 +78,6 @@ class PostgresSink:
         with self._session.operation("collect_finish") as connection, connection.transaction():
             connection.execute(_SINK["fold"])
             connection.execute(_SINK["set_gauges"], gauges)
-        self._session.flush_timings()
 
 
 def add_one(connection: Connection, sample: Sample) -> bool:

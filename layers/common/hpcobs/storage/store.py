@@ -57,7 +57,6 @@ class PostgresStore:
             yield work
             if not work.committed:
                 raise psycopg.Rollback(transaction)
-        self._session.flush_timings()
 
     def ping(self) -> None:
         """Prove that the database answers; UnavailableError otherwise."""
