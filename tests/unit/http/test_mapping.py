@@ -21,6 +21,7 @@ from hpcobs.http.senders import check_controller, check_sender
 from hpcobs.http.state_sync import sorted_out, view
 from hpcobs.http.validation import parse_body
 from hpcobs.service.lifecycle import EventResult
+from tests.builders import at
 
 if TYPE_CHECKING:
     from hpcobs.domain.events import JobFinished, JobStarted, SchedulerJob
@@ -198,8 +199,9 @@ def test_a_node_as_the_controller_sees_it() -> None:
     node: SeenNode = parsed(
         SeenNode, node="n1", state="IDLE+DRAIN", cpus=4, memory_total_mb=1, gpus=0, cpu_load=0.5
     )
-    report = node.to_report(cluster_name="lab")
+    report = node.to_report(observed_at=at(5), cluster_name="lab")
     assert (report.state, report.cluster_name, report.cpu_load) == ("idle+drain", "lab", 0.5)
+    assert report.observed_at == at(5)
 
 
 def test_a_sample_without_a_node_is_for_the_jobs_first() -> None:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeReport:
-    """One node in the controller's view; ``state`` is the scheduler's own word, lower case."""
+    """One node in the controller's view; ``state`` is the scheduler's own word, lower case.
+
+    ``observed_at`` None is now.
+    """
 
     node: str
     state: str
@@ -16,3 +23,4 @@ class NodeReport:
     memory_total_mb: int | None = None
     gpus: int | None = None
     cpu_load: float | None = None
+    observed_at: datetime | None = None

@@ -45,7 +45,9 @@ def sorted_out(sync: StateSync) -> Seen:
     for entry in sync.nodes or ():
         try:
             node = validated(SeenNode, entry)
-            seen.nodes.append(node.to_report(cluster_name=sync.cluster_name))
+            seen.nodes.append(
+                node.to_report(observed_at=sync.observed_at, cluster_name=sync.cluster_name)
+            )
         except DomainError as error:
             seen.rejected_nodes.append({"node": _name(entry, "node"), "message": error.message})
     return seen

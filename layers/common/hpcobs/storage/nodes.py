@@ -31,6 +31,7 @@ class PostgresNodes:
             "memory_total_mb": [report.memory_total_mb for report in reports],
             "gpus": [report.gpus for report in reports],
             "cpu_load": [report.cpu_load for report in reports],
+            "observed_at": [report.observed_at for report in reports],
         }
         with self._session.operation("node_report") as connection:
             connection.execute(_NODES["report"], parameters)

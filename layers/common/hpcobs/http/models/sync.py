@@ -128,7 +128,7 @@ class SeenNode(Body):
     gpus: Count | None = None
     cpu_load: Quantity | None = None
 
-    def to_report(self, *, cluster_name: str | None) -> NodeReport:
+    def to_report(self, *, observed_at: datetime, cluster_name: str | None) -> NodeReport:
         """The node as the domain takes it."""
         return NodeReport(
             node=self.node,
@@ -138,4 +138,5 @@ class SeenNode(Body):
             memory_total_mb=self.memory_total_mb,
             gpus=self.gpus,
             cpu_load=self.cpu_load,
+            observed_at=observed_at,
         )

@@ -1,12 +1,15 @@
--- report: take over the controller's view of nodes; what it does not tell stays as it was
+-- report: take over the controller's view of nodes, unless a newer one is known; what it does not tell stays as it was
 INSERT INTO nodes AS known (
     name, cluster_name, state, cpus, memory_total_mb, gpus, cpu_load, state_seen_at
 )
-SELECT DISTINCT ON (name) name, cluster_name, state, cpus, memory_total_mb, gpus, cpu_load, now()
+-- A controller whose clock runs ahead must not make its own later views look old.
+SELECT DISTINCT ON (name)
+       name, cluster_name, state, cpus, memory_total_mb, gpus, cpu_load, least(observed_at, now())
 FROM unnest(
     %(names)s::text[], %(clusters)s::text[], %(states)s::text[], %(cpus)s::int[],
-    %(memory_total_mb)s::bigint[], %(gpus)s::int[], %(cpu_load)s::float8[]
-) AS reported (name, cluster_name, state, cpus, memory_total_mb, gpus, cpu_load)
+    %(memory_total_mb)s::bigint[], %(gpus)s::int[], %(cpu_load)s::float8[],
+    %(observed_at)s::timestamptz[]
+) AS reported (name, cluster_name, state, cpus, memory_total_mb, gpus, cpu_load, observed_at)
 ORDER BY name
 ON CONFLICT (name) DO UPDATE
 SET cluster_name = coalesce(excluded.cluster_name, known.cluster_name),
@@ -17,3 +20,4 @@ SET cluster_name = coalesce(excluded.cluster_name, known.cluster_name),
     cpu_load = coalesce(excluded.cpu_load, known.cpu_load),
     state_seen_at = excluded.state_seen_at,
     updated_at = now()
+WHERE known.state_seen_at IS NULL OR excluded.state_seen_at >= known.state_seen_at
