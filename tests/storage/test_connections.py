@@ -18,6 +18,7 @@ from hpcobs.storage.connections import PooledConnections, SingleConnection
 from hpcobs.storage.conninfo import connect_arguments
 from hpcobs.storage.store import PostgresStore
 from hpcobs.storage.timings import OperationTimings
+from tests.builders import AUDIT, running_job
 
 if TYPE_CHECKING:
     from tests.stores import Query
@@ -26,6 +27,12 @@ KILL_OTHERS = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
     " WHERE datname = current_database() AND pid <> pg_backend_pid()"
 )
+READ_ONLY = """
+    DO $$ BEGIN
+        EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = {}',
+                       current_database());
+    END $$
+"""
 
 
 def test_a_connection_that_was_lost_during_a_pause_is_opened_again(
@@ -51,6 +58,19 @@ def test_a_database_that_is_away_is_unavailable() -> None:
     nowhere = connect_arguments(Settings(database_url="postgresql://nobody@127.0.0.1:1/none"))
     with pytest.raises(UnavailableError, match="not available"):
         PostgresStore(SingleConnection(nowhere), OperationTimings()).ping()
+
+
+def test_a_database_that_takes_no_writes_any_more_is_left_for_the_next(
+    store: PostgresStore, query: Query
+) -> None:
+    store.ping()
+    query(READ_ONLY.format("on"))
+    query(KILL_OTHERS)
+    for _ in ("lost", "opened again, to read only"):
+        with pytest.raises(UnavailableError):
+            store.jobs.create(running_job(), AUDIT)
+    query(READ_ONLY.format("off"))
+    assert store.jobs.create(running_job(), AUDIT)
 
 
 def test_threads_share_the_pool_within_its_limit(database_url: str, query: Query) -> None:

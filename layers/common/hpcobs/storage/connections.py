@@ -97,10 +97,14 @@ class SingleConnection:
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
-        """The connection; a broken one is dropped afterwards, so that the next call reopens it."""
+        """The connection; a useless one is dropped afterwards, so that the next call reopens it."""
         connection = self._checked() or self._open()
         try:
             yield connection
+        except psycopg.errors.ReadOnlySqlTransaction:
+            # After a failover the database of before may be there to read from only.
+            self.close()
+            raise
         finally:
             self._used_at = time.monotonic()
             if connection.broken:
@@ -152,7 +156,7 @@ class PooledConnections:
 
         self._pool = ConnectionPool(
             kwargs={**arguments(), "autocommit": True},
-            min_size=settings.db_min_conns,
+            min_size=min(settings.db_min_conns, settings.db_max_conns),
             max_size=settings.db_max_conns,
             max_lifetime=settings.db_max_conn_lifetime_seconds,
             max_idle=settings.db_max_conn_idle_seconds,

@@ -16,12 +16,15 @@ if TYPE_CHECKING:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Run a storage call: a lost database is UnavailableError, bad data InvalidInputError."""
+    """Run a storage call: a lost database is UnavailableError, bad data InvalidInputError.
+
+    So is one that takes no writes: after a failover the old one may be there to read from only.
+    """
     try:
         yield
     except pg.QueryCanceled as error:
         raise UnavailableError("the database took too long", deadline=True) from error
-    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+    except (psycopg.OperationalError, psycopg.InterfaceError, pg.ReadOnlySqlTransaction) as error:
         raise UnavailableError("the database is not available") from error
     except psycopg.DataError as error:
         raise InvalidInputError("body", "a value is out of the database's range") from error
