@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hpcobs.domain.states import JobState  # noqa: TC001 - Typer reads it at run time
 from hpcobs_cli import texts
 from hpcobs_cli.client import connect
 from hpcobs_cli.options import DATA_DIR, DataDir, Json, Token, TokenFile, Url
@@ -15,26 +15,16 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-class State(StrEnum):
-    """The states of a job."""
-
-    PENDING = "pending"
-    RUNNING = "running"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-
 def jobs(
     *,
-    state: Annotated[State | None, typer.Option(help="Only jobs in this state.")] = None,
+    state: Annotated[JobState | None, typer.Option(help="Only jobs in this state.")] = None,
     user: Annotated[str | None, typer.Option(help="Only this user's.")] = None,
     node: Annotated[str | None, typer.Option(help="Only those on this node.")] = None,
     partition: Annotated[str | None, typer.Option(help="Only those of this partition.")] = None,
     account: Annotated[str | None, typer.Option(help="Only those of this account.")] = None,
     cluster: Annotated[str | None, typer.Option(help="Only those of this cluster.")] = None,
     started_after: Annotated[
-        str | None, typer.Option(help="Only those that started at or after this RFC 3339 time.")
+        str | None, typer.Option(help="Only those that started after this RFC 3339 time.")
     ] = None,
     started_before: Annotated[
         str | None, typer.Option(help="Only those that started before this RFC 3339 time.")

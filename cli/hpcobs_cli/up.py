@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hpcobs_cli.errors import CommandError
 from hpcobs_cli.options import DATA_DIR, DataDir
 
+if TYPE_CHECKING:
+    from hpcobs.settings import Settings
+
 HISTORY_HOURS = 3.0
 
+# Settings check the environment's variables: what is wrong is one line that names the variable.
 Port = Annotated[
-    int, typer.Option(help="Where to listen; 0 takes a free port.", envvar="PORT", min=0, max=65535)
+    int | None,
+    typer.Option(
+        help="Where to listen; 0 takes a free port. [env: PORT; default: 8080]", min=0, max=65535
+    ),
 ]
-Host = Annotated[str, typer.Option(help="The address to listen on.", envvar="HOST")]
+Host = Annotated[
+    str | None, typer.Option(help="The address to listen on. [env: HOST; default: 127.0.0.1]")
+]
 DatabaseUrl = Annotated[
     str | None,
-    typer.Option(help="A PostgreSQL to use instead of the embedded one.", envvar="DATABASE_URL"),
+    typer.Option(help="A PostgreSQL to use instead of the embedded one. [env: DATABASE_URL]"),
 ]
 Simulate = Annotated[bool, typer.Option(help="Run a simulated cluster.")]
 Nodes = Annotated[int, typer.Option(help="Nodes of the simulated cluster.", min=1, max=500)]
@@ -28,16 +37,16 @@ Speed = Annotated[
     float, typer.Option(help="How much faster than real jobs simulated ones live.", min=1, max=1000)
 ]
 SeedDemo = Annotated[
-    bool,
-    typer.Option(help="Begin with a few hours of simulated history.", envvar="SEED_DEMO"),
+    bool | None,
+    typer.Option(help="Begin with a few hours of simulated history. [env: SEED_DEMO]"),
 ]
 OtherTokenFile = Annotated[Path | None, typer.Option(help="Write the token to this file as well.")]
 
 
 def up(
     *,
-    port: Port = 8080,
-    host: Host = "127.0.0.1",
+    port: Port = None,
+    host: Host = None,
     data_dir: DataDir = DATA_DIR,
     database_url: DatabaseUrl = None,
     simulate: Simulate = True,
@@ -45,7 +54,7 @@ def up(
     jobs: Jobs = 12,
     seed: Seed = 1,
     speed: Speed = 30.0,
-    seed_demo: SeedDemo = False,
+    seed_demo: SeedDemo = None,
     token_file: OtherTokenFile = None,
 ) -> None:
     """Run the whole service here, with a simulated cluster, until Ctrl-C."""
@@ -55,20 +64,31 @@ def up(
     from hpcobs_local.up import UpError
     from hpcobs_local.up import up as run
 
+    settings = _settings()
+    demo = settings.seed_demo if seed_demo is None else seed_demo
     options = Options(
         data_dir=data_dir,
-        host=host,
-        port=port,
-        database_url=database_url,
+        host=host or settings.host,
+        port=settings.port if port is None else port,
+        database_url=database_url or settings.database_url,
         simulate=simulate,
         nodes=nodes,
         jobs=jobs,
         seed=seed,
         speed=speed,
-        history_hours=HISTORY_HOURS if seed_demo else 0.0,
+        history_hours=HISTORY_HOURS if demo else 0.0,
         token_file=token_file,
     )
     try:
         run(options, Console())
     except UpError as error:
+        raise CommandError(str(error)) from None
+
+
+def _settings() -> Settings:
+    from hpcobs.settings import SettingsError, read_settings
+
+    try:
+        return read_settings()
+    except SettingsError as error:
         raise CommandError(str(error)) from None

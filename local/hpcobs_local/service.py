@@ -17,6 +17,7 @@ from hpcobs.auth import tokens
 from hpcobs.auth.authenticator import authenticator
 from hpcobs.auth.scopes import ADMIN
 from hpcobs.settings import read_settings
+from hpcobs.storage.conninfo import parsed
 from hpcobs.storage.migrations import migrate
 from hpcobs_local.children import Child
 from hpcobs_local.database import OwnDatabase
@@ -71,10 +72,9 @@ async def running(options: Options, say: Say) -> AsyncIterator[Running]:
         stack.enter_context(folder.held())
         listener = stack.enter_context(_listener(options))
         secret = os.environ.get("AUTH_SECRET") or folder.made_secret()
+        settings = _settings(options, secret)
         database_url = options.database_url or await _own_database(stack, folder, say)
         environ = environment(options, database_url=database_url, secret=secret)
-        settings = read_settings(environ)
-        authenticator(settings)  # what it cannot use shall stop the start, not a request
         await _migrated(database_url, say)
         say("starting the functions")
         runtime = await _runtime(stack, environ, folder)
@@ -91,6 +91,15 @@ async def running(options: Options, say: Say) -> AsyncIterator[Running]:
             simulator = Child("hpcobs_local.simulator", arguments, environ, folder.logs)
             await _background(stack, simulator.run)
         yield Running(address, token, folder, lambda: _over(server))
+
+
+def _settings(options: Options, secret: str) -> Settings:
+    """The functions' settings; what these cannot use shall stop the start, not a request."""
+    database_url = options.database_url or ""
+    settings = read_settings(environment(options, database_url=database_url, secret=secret))
+    authenticator(settings)
+    parsed(database_url)
+    return settings
 
 
 def _listener(options: Options) -> socket.socket:

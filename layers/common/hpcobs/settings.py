@@ -11,6 +11,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+CLUSTER_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 Count = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
 Positive = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
@@ -45,7 +46,7 @@ class Settings(msgspec.Struct, frozen=True, rename="upper", kw_only=True):
     slurm_base_url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^/\s]+")] | None = None
     slurm_api_version: Annotated[str, msgspec.Meta(pattern=r"^v0\.0\.\d{2,3}$")] | None = None
     slurm_auth_token: str | None = None
-    cluster_name: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] = "cluster"
+    cluster_name: Annotated[str, msgspec.Meta(pattern=CLUSTER_NAME)] = "cluster"
     auth_secret: Annotated[str, msgspec.Meta(min_length=32)] | None = None
     auth_secret_previous: Annotated[str, msgspec.Meta(min_length=32)] | None = None
     auth_secret_arn: str | None = None
@@ -106,6 +107,27 @@ def _lambda_limits(known: dict[str, str]) -> dict[str, str]:
     return known
 
 
+_WORDS = (
+    (r"Expected `int`, got .*", "must be a whole number"),
+    (r"Expected `int` >= (\d+)", r"must be a whole number, \1 at least"),
+    (r"Expected `int` <= (\d+)", r"must be a whole number, \1 at most"),
+    (r"Expected `bool`, got .*", "must be true or false"),
+    (r"Expected `str` of length >= (\d+)", r"must have \1 characters at least"),
+    (r"Expected `str` of length <= (\d+)", r"must have \1 characters at most"),
+)
+_WORDS_OF = {
+    "AUTH_SCOPES_BY_GROUP": "must be an object whose values are texts, in JSON",
+    "CLUSTER_NAME": "must be 1 to 64 letters, digits, - or _, and not begin with these",
+    "SCHEDULER_BACKEND": "must be slurm or mock",
+    "SLURM_API_VERSION": "must be such as v0.0.40",
+    "SLURM_BASE_URL": "must be an http or https URL",
+}
+
+
 def _one_line(error: str) -> str:
+    """What msgspec says, as an operator reads it: ``PORT: must be a whole number``."""
     what, _, where = error.partition(" - at `$.")
-    return f"{where.rstrip('`')}: {re.sub(r'^Expected', 'expected', what)}"
+    name = re.sub(r"\W.*", "", where)
+    for pattern, words in _WORDS:
+        what = re.sub(rf"^{pattern}$", words, what)
+    return f"{name}: {_WORDS_OF.get(name, what)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from hpcobs.settings import SettingsError
@@ -25,12 +26,20 @@ def connect_arguments(settings: Settings) -> Callable[[], ConnectArguments]:
         fixed: ConnectArguments = {
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
             **VANISHED,
-            **conninfo_to_dict(settings.database_url),
+            **parsed(settings.database_url),
         }
         return lambda: fixed
     if not settings.db_host:
         raise SettingsError("DATABASE_URL: neither it nor DB_HOST is set")
     return lambda: _from_parts(settings)
+
+
+def parsed(database_url: str) -> ConnectArguments:
+    """The parts of DATABASE_URL; SettingsError, without the value: it may hold a password."""
+    try:
+        return dict(conninfo_to_dict(database_url))
+    except psycopg.ProgrammingError:
+        raise SettingsError("DATABASE_URL: must be a postgresql:// URL") from None
 
 
 def _from_parts(settings: Settings) -> ConnectArguments:
