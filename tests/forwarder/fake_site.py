@@ -6,7 +6,10 @@ import gzip
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import ssl
 
 
 class Received(NamedTuple):
@@ -35,6 +38,7 @@ class Site:
         self.connections = 0
         self.released = threading.Event()
         self.came = threading.Condition()
+        self._scheme = "http"
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         self._thread = threading.Thread(
@@ -44,7 +48,15 @@ class Site:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_port}"
+
+    def secure(self, context: ssl.SSLContext) -> None:
+        """From now on it speaks TLS."""
+        self._scheme = "https"
+        listening = self._server.socket
+        self._server.socket = context.wrap_socket(
+            listening, server_side=True, do_handshake_on_connect=False
+        )
 
     def bodies(self, path: str) -> list[dict[str, Any]]:
         return [one.body for one in self.received if one.path == path]

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import base64
+import ipaddress
 import socket
 import ssl
 import threading
-from contextlib import closing
+import time
+from contextlib import closing, suppress
+from datetime import datetime, timedelta, timezone
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from hpcobs_forwarder.sending.gateway import Gateway, GatewayError
 from tests.forwarder.fake_site import Reply, Site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 def posts(url: str, times: int = 1, **options: Any) -> list[int]:
@@ -112,3 +120,129 @@ def test_certificates_are_checked() -> None:
 
     assert gateway._tls().verify_mode is ssl.CERT_REQUIRED
     assert gateway._tls().check_hostname
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Path:
+    """A certificate for 127.0.0.1 that vouches for itself, and its key behind it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a site")])
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    now = datetime.now(timezone.utc)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    plain = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    file = tmp_path / "site.pem"
+    file.write_bytes(certificate.public_bytes(pem) + key.private_bytes(pem, *plain))
+    return file
+
+
+@pytest.fixture
+def secure(site: Site, authority: Path) -> Site:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority)
+    site.secure(context)
+    return site
+
+
+def test_a_site_with_an_authority_of_its_own_is_believed_if_that_is_configured(
+    secure: Site, authority: Path
+) -> None:
+    assert posts(secure.url, ca_file=str(authority)) == [202]
+
+    with pytest.raises(GatewayError, match="CERTIFICATE_VERIFY_FAILED"):
+        posts(secure.url)
+
+
+def test_a_certificate_that_is_renewed_needs_no_restart(secure: Site, authority: Path) -> None:
+    renewed = authority.read_bytes()
+    authority.write_bytes(b"")
+    gateway = Gateway(secure.url, timeout_seconds=2, ca_file=str(authority))
+    with pytest.raises(GatewayError, match=r"site\.pem"):
+        gateway.request("GET", "/", None, {})
+    authority.write_bytes(renewed)
+
+    with closing(gateway):
+        assert gateway.request("GET", "/", None, {}).status == 202
+
+
+def test_an_authority_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(GatewayError, match=r"the CA file .*/none\.pem: .*No such file"):
+        posts("https://127.0.0.1:9", ca_file=str(tmp_path / "none.pem"))
+
+
+def serve(server: socket.socket, *pieces: bytes, between_seconds: float = 0.0) -> threading.Thread:
+    """Answers one request with these pieces, then closes."""
+
+    def answer() -> None:
+        connection, _ = server.accept()
+        with connection, suppress(OSError):
+            connection.recv(65536)
+            for piece in pieces:
+                connection.sendall(piece)
+                time.sleep(between_seconds)
+
+    thread = threading.Thread(target=answer, daemon=True)
+    thread.start()
+    return thread
+
+
+HEAD = b"HTTP/1.1 202 yes\r\nContent-Length: 1000\r\n\r\n"
+
+
+@pytest.mark.parametrize("pieces", [[], [HEAD[:11]], [HEAD], [HEAD, b"{"]])
+def test_an_answer_that_breaks_off_is_no_answer(deaf: socket.socket, pieces: list[bytes]) -> None:
+    serve(deaf, *pieces)
+
+    with pytest.raises(GatewayError):
+        posts(f"http://127.0.0.1:{deaf.getsockname()[1]}")
+
+
+@pytest.mark.parametrize(
+    "pieces", [[HEAD, *[b" "] * 900], [b"HTTP/1.1 202 yes\r\nX: ", *[b"x"] * 900]]
+)
+def test_an_answer_that_trickles_in_is_given_up(deaf: socket.socket, pieces: list[bytes]) -> None:
+    serve(deaf, *pieces, between_seconds=0.02)
+    gateway = Gateway(f"http://127.0.0.1:{deaf.getsockname()[1]}", timeout_seconds=0.1)
+
+    with pytest.raises(GatewayError):
+        gateway.request("POST", "/", b"{}", {})
+
+
+def test_of_a_huge_answer_the_beginning_is_enough(site: Site) -> None:
+    site.planned = [Reply(202, "x" * 5_000_000)]
+
+    with closing(Gateway(site.url, timeout_seconds=2)) as gateway:
+        answers = [gateway.request("GET", "/", None, {}) for _ in range(2)]
+
+    assert [len(answer.body) for answer in answers] == [1 << 20, len(Reply().body)]
+
+
+@pytest.mark.parametrize("host", ["no.such.host.invalid", "a..b", f"{'a' * 70}.example"])
+def test_a_name_that_leads_nowhere_is_no_answer(host: str) -> None:
+    with pytest.raises(GatewayError):
+        posts(f"http://{host}:9")
+
+
+def test_a_proxy_is_told_who_asks(site: Site) -> None:
+    posts("http://hpcobs.invalid", proxy=site.url.replace("//", "//ada:sec%2Fret@"))
+
+    told = site.received[0].headers["Proxy-Authorization"]
+    assert base64.b64decode(told.split()[1]) == b"ada:sec/ret"
+
+
+def test_a_redirection_is_not_followed_but_told(site: Site) -> None:
+    site.planned = [Reply(301, headers=(("Location", "https://other.example.org/"),))]
+
+    with closing(Gateway(site.url, timeout_seconds=2)) as gateway:
+        answer = gateway.request("GET", "/", None, {})
+
+    assert (answer.status, answer.location) == (301, "https://other.example.org/")
+    assert len(site.received) == 1

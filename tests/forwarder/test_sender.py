@@ -161,6 +161,8 @@ def test_an_hour_without_the_site_is_replayed_in_order_and_nothing_is_lost(
         sending.batch(number % 3 + 1)
         sending.sender.drain()
     attempts = len(sending.site.received)
+    packed = [entry for entry in sending.spool.waiting_batches() if entry.name.endswith(".gz")]
+    assert len(packed) > 100, "all that waited for longer than a pause"
     sending.site.usual = Reply()
 
     assert sending.later()
@@ -211,7 +213,7 @@ def test_a_single_sample_that_is_too_large_is_set_aside(sending: Sending) -> Non
     assert len(sending.quarantined()) == 2
 
 
-@pytest.mark.parametrize("status", [401, 404, 302])
+@pytest.mark.parametrize("status", [401, 404, 302, 407, 414, 421, 431])
 def test_what_only_the_administrator_can_mend_waits(sending: Sending, status: int) -> None:
     sending.batch()
     sending.site.usual = Reply(status)
@@ -304,21 +306,80 @@ def test_an_end_whose_start_has_come_arrives(sending: Sending) -> None:
     assert sending.waiting() == 0
 
 
-def test_what_breaks_the_site_every_time_does_not_block_the_rest_for_ever(
-    sending: Sending,
-) -> None:
+def test_what_breaks_the_site_every_time_does_not_hold_up_the_others(sending: Sending) -> None:
     sending.event("started", 7)
     sending.batch()
     sending.site.by_path[STARTED] = Reply(500)
 
-    for _ in range(9):
+    for _ in range(3):
+        sending.later()
+
+    assert len(sending.site.accepted()) == 1
+    assert sending.waiting() == 1
+
+
+def test_what_breaks_the_site_every_time_while_others_arrive_is_set_aside_in_the_end(
+    sending: Sending,
+) -> None:
+    sending.event("started", 7)
+    sending.site.by_path[STARTED] = Reply(500)
+
+    for _ in range(12):
+        sending.batch()
+        sending.later()
+        sending.clock.advance(1800)
         sending.later()
 
     assert sending.waiting() == 0
     assert len(sending.quarantined()) == 2
+    assert len(sending.site.accepted()) == 12
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '"text"', "\0\0\0"])
+def test_a_site_that_breaks_on_everything_for_days_costs_nothing(sending: Sending) -> None:
+    sending.site.usual = Reply(500, '{"message": "Internal Server Error"}')
+    for _ in range(3):
+        sending.event("started", 7)
+        sending.batch()
+    for _ in range(600):
+        sending.later()
+    assert sending.quarantined() == []
+    sending.site.usual = Reply()
+
+    for _ in range(3):
+        sending.later()
+        sending.clock.advance(60)
+
+    assert sending.waiting() == 0
+    assert len(sending.site.accepted()) == 3
+
+
+@pytest.mark.parametrize(
+    "body", ["<html>Welcome to our network</html>", "", "[]", "{}", "[" * 9999]
+)
+def test_what_some_other_server_takes_has_not_arrived(
+    sending: Sending, body: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    sending.batch()
+    sending.site.planned = [Reply(200, body)]
+
+    assert not sending.sender.drain()
+    assert sending.waiting() == 1
+    assert "is HPCOBS_URL right?" in caplog.text
+
+    assert sending.later()
+    assert sending.health.value("samples_sent_total") == 2
+
+
+def test_a_redirection_says_where_to(sending: Sending, caplog: pytest.LogCaptureFixture) -> None:
+    sending.batch()
+    sending.site.planned = [Reply(301, headers=(("Location", "https://other.example.org/"),))]
+
+    assert not sending.sender.drain()
+
+    assert "answered 301 (moved to https://other.example.org/)" in caplog.text
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '"text"', "\0\0\0", "[" * 100_000])
 def test_a_damaged_event_is_set_aside(sending: Sending, text: str) -> None:
     sending.event("started", 7, text=text or " ")
     sending.event("started", 8)
@@ -393,3 +454,30 @@ def test_a_lasting_trouble_is_said_when_it_begins_and_every_ten_minutes(
         sending.later()
 
     assert 5 <= caplog.text.count("maintenance") <= 7
+
+
+def test_the_end_of_a_trouble_is_said_once(
+    sending: Sending, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    sending.batch()
+    sending.batch()
+    sending.site.planned = [Reply(503)]
+    sending.sender.drain()
+
+    sending.later()
+
+    assert caplog.text.count("takes what waits again") == 1
+
+
+def test_nodes_that_the_site_does_not_take_are_said(
+    sending: Sending, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = {"results": [], "rejected_nodes": [{"node": "n1", "message": "cpus must be more"}]}
+    sending.event("jobs", 0)
+    sending.site.planned = [Reply(200, json.dumps(answer))]
+
+    assert sending.sender.drain()
+
+    assert "1 nodes were not taken" in caplog.text
+    assert "cpus must be more" in caplog.text

@@ -79,6 +79,29 @@ def test_an_idle_node_writes_nothing_to_disk(spool: Spool, writer: BatchWriter) 
     assert counts(spool.waiting_batches()) == [0]
 
 
+def test_only_the_newest_word_of_an_idle_node_waits(
+    spool: Spool, writer: BatchWriter, clock: FakeClock
+) -> None:
+    for load in range(5):
+        writer.add([], {"cpu_load": load}, None)
+        writer.seal(None)
+        clock.advance(30)
+
+    (entry,) = spool.waiting_batches()
+
+    assert decode(entry.read()).host == b'{"cpu_load":4}'
+
+
+def test_a_journal_that_nobody_could_remove_stands_in_no_new_ones_way(
+    spool: Spool, writer: BatchWriter
+) -> None:
+    Path(spool.samples, JOURNAL).write_bytes(b"given up by a disk that had become read-only")
+
+    writer.add(samples(2), HOST, None)
+
+    assert decode(Path(spool.samples, JOURNAL).read_bytes()).samples == 2
+
+
 def test_no_batch_is_larger_than_the_contract_allows(spool: Spool, writer: BatchWriter) -> None:
     for _ in range(3):
         writer.add(samples(3000), HOST, None)
@@ -167,6 +190,35 @@ def test_what_a_hook_wrote_and_could_not_put_in_place_is_put_there(
 
     assert sorted(os.listdir(spool.events)) == [half.name, "1-7-12.started.json"]
     assert os.listdir(spool.jobs) == [fresh.name]
+
+
+def test_what_is_no_file_of_ours_stops_nothing(
+    spool: Spool, health: Health, clock: FakeClock
+) -> None:
+    fill(spool, clock, 2)
+    for name in (f"{spool.samples}/old.batch", f"{spool.events}/.kept.json.1"):
+        os.mkdir(name)
+        os.utime(name, (clock.now - 4000, clock.now - 4000))
+    keeper = upkeep(spool, health, clock, max_bytes=1)
+
+    keeper.recover()
+    keeper.trim()
+
+    assert spool.waiting_batches() == []
+    assert health.value("samples_dropped_total", "size") == 10
+
+
+def test_folders_that_somebody_has_cleared_up_are_made_again(
+    spool: Spool, health: Health, clock: FakeClock, writer: BatchWriter
+) -> None:
+    for folder in (spool.samples, spool.events, spool.jobs):
+        os.rmdir(folder)
+
+    upkeep(spool, health, clock).trim()
+    writer.add(samples(2), HOST, None)
+    writer.seal(None)
+
+    assert counts(spool.waiting_batches()) == [2]
 
 
 def test_records_of_an_earlier_boot_go(spool: Spool, health: Health, clock: FakeClock) -> None:
@@ -261,6 +313,15 @@ def test_the_quarantine_keeps_the_reason_and_stays_small(
 def test_two_forwarders_do_not_share_a_spool(spool: Spool, health: Health) -> None:
     with pytest.raises(SpoolError, match="in use by another"):
         Spool(spool.folder, sync=False, health=health).open()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+def test_root_leaves_another_users_spool_alone(tmp_path: Path, health: Health) -> None:
+    os.chown(tmp_path, 1, 1)
+
+    with pytest.raises(SpoolError, match="run this as that user"):
+        Spool(str(tmp_path), sync=False, health=health).open()
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_spool_that_cannot_be_made_is_one_line(tmp_path: Path, health: Health) -> None:

@@ -6,6 +6,11 @@ import json
 from typing import Any
 
 
+def is_a_sites(body: bytes) -> bool:
+    """Whether hpcobs can have answered this, and not some page for whoever comes by."""
+    return not _answer(body).keys().isdisjoint({"status", "results"})
+
+
 def objects(body: bytes, key: str) -> list[str]:
     """The objects listed under ``key``, as text; none if there are none."""
     listed = _answer(body).get(key)
@@ -26,6 +31,6 @@ def text(body: bytes) -> str:
 def _answer(body: bytes) -> dict[str, Any]:
     try:
         answer = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return answer if isinstance(answer, dict) else {}

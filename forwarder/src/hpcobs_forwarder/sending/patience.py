@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -14,12 +14,24 @@ class Patience:
     def __init__(self) -> None:
         """Nothing was tried yet."""
         self._attempts: dict[str, int] = {}
+        self._breaks: dict[str, tuple[int, int, int]] = {}
         self._not_before: dict[str, float] = {}
 
     def tried(self, key: str) -> int:
         """Counts an attempt; how many there were."""
         self._attempts[key] = self._attempts.get(key, 0) + 1
         return self._attempts[key]
+
+    def broke(self, key: str, arrived: int) -> tuple[int, int]:
+        """Counts a failure of the site on the thing, ``arrived`` others having arrived so far.
+
+        How many failures there were, and how many of them the thing's alone: since the one before,
+        others have arrived.
+        """
+        failures, alone, arrived_before = self._breaks.get(key, (0, 0, arrived))
+        told = failures + 1, alone + (arrived > arrived_before)
+        self._breaks[key] = (*told, arrived)
+        return told
 
     def pause(self, key: str, until: float) -> None:
         """The thing is left alone until then."""
@@ -35,6 +47,11 @@ class Patience:
 
     def keep(self, keys: Collection[str]) -> None:
         """Forgets what is not among ``keys``: it has arrived, or has gone."""
-        for known in (self._attempts, self._not_before):
-            for key in known.keys() - keys:
-                known.pop(key)
+        _forget(self._attempts, keys)
+        _forget(self._breaks, keys)
+        _forget(self._not_before, keys)
+
+
+def _forget(known: dict[str, Any], keys: Collection[str]) -> None:
+    for key in known.keys() - keys:
+        del known[key]

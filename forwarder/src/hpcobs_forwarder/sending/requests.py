@@ -45,8 +45,11 @@ def request_for(entry: Entry) -> Request:
 
 
 def _event(entry: Entry) -> Request:
-    event = json.loads(entry.read().decode("utf-8", errors="replace"))
-    kind = entry.name.rsplit(".", 2)[-2]
+    try:
+        event = json.loads(entry.read().decode("utf-8", errors="replace"))
+    except RecursionError as error:
+        raise ValueError(str(error)) from error
+    kind = entry.event_kind
     if kind not in _EVENT_PATHS:
         raise ValueError(f"{kind!r} is no kind of event")
     if not isinstance(event, dict):

@@ -36,6 +36,7 @@ HOOK_SECONDS = 5.0
 _UNKNOWN_JOB_PAUSES_SECONDS = (15.0, 60.0, 300.0, 1800.0)
 _FORBIDDEN_PAUSE_SECONDS = 600.0
 _SERVER_ERRORS_BEFORE_QUARANTINE = 8
+_SERVER_ERROR_PAUSES_SECONDS = (60.0, 1800.0)
 _SAY_AGAIN_SECONDS = 600.0
 
 
@@ -64,6 +65,8 @@ class Sender:
         self._denied = False
         self._patience = Patience()
         self._said: dict[str, float] = {}
+        self._arrived = 0
+        self._away = False
 
     def pause(self) -> float:
         """Seconds until the next attempt is allowed; a new token ends a refusal at once."""
@@ -77,9 +80,12 @@ class Sender:
         if self.pause() > 0:
             return False
         try:
-            return all(self._stopping.is_set() or self._deliver(entry) for entry in self._due())
+            sent = all(self._stopping.is_set() or self._deliver(entry) for entry in self._due())
         finally:
             self._gateway.close()
+        if not sent:
+            self._spool.pack()
+        return sent
 
     def _due(self) -> list[Entry]:
         """What may be sent now, but for what its hook is sending and what must wait."""
@@ -126,14 +132,18 @@ class Sender:
 
     def _settle(self, entry: Entry, request: Request, answer: Answer) -> bool:
         verdict = verdict_of(answer.status, finished=request.finished)
-        told = f"{request.path} answered {answer.status}: {answers.text(answer.body)}"
+        told = f"{request.path} answered {answer.status}{_moved(answer)}: "
+        told += answers.text(answer.body)
+        if verdict is Verdict.ACCEPTED and not answers.is_a_sites(answer.body):
+            verdict = Verdict.CONFIGURATION
+            told += " (no answer of hpcobs: is HPCOBS_URL right?)"
         if verdict is Verdict.ACCEPTED:
             self._accepted(entry, request, answer)
         elif verdict is Verdict.TOO_LARGE:
             self._split(entry, request, told)
         elif verdict is Verdict.NOT_YET:
             self._wait_for_job(entry, told)
-        elif verdict is Verdict.REFUSED or self._is_poison(entry, answer.status):
+        elif verdict is Verdict.REFUSED or self._is_poison(entry, answer):
             self._spool.quarantine(entry, str(answer.status), told)
         else:
             self._denied = verdict is Verdict.CONFIGURATION
@@ -144,14 +154,14 @@ class Sender:
 
     def _accepted(self, entry: Entry, request: Request, answer: Answer) -> None:
         self._denied = False
+        self._arrived += 1
         self._backoff.succeeded()
+        self._say_that_it_works()
         self._health.set("last_success_timestamp_seconds", self._clock.wall())
         self._spool.remove(entry)
         if request.batch is None:
             self._health.add("events_sent_total")
-            failed = [one for one in answers.objects(answer.body, "results") if '"failed"' in one]
-            if failed:
-                _log.warning("%d jobs were not taken, the first: %s", len(failed), failed[0])
+            _say_what_was_not_taken(answer)
             return
         self._notice_damage(entry, request.batch)
         rejected = answers.objects(answer.body, "rejected")
@@ -185,15 +195,25 @@ class Sender:
         pause = _UNKNOWN_JOB_PAUSES_SECONDS[attempt - 1]
         self._patience.pause(entry.key, self._clock.uptime() + pause)
 
-    def _is_poison(self, entry: Entry, status: int) -> bool:
-        """Whether the site has failed on this very thing too often: it must not block the rest."""
-        if status != HTTPStatus.INTERNAL_SERVER_ERROR:
+    def _is_poison(self, entry: Entry, answer: Answer) -> bool:
+        """Whether the site breaks on this very thing, again and again, while others arrive.
+
+        From the second time on the others go first. A site that breaks on everything says nothing
+        of one thing, however long that lasts.
+        """
+        if answer.status != HTTPStatus.INTERNAL_SERVER_ERROR:
             return False
-        return self._patience.tried(entry.key) >= _SERVER_ERRORS_BEFORE_QUARANTINE
+        failures, alone = self._patience.broke(entry.key, self._arrived)
+        if failures > 1:
+            first, longest = _SERVER_ERROR_PAUSES_SECONDS
+            pause = min(first * 2.0**alone, longest)
+            self._patience.pause(entry.key, self._clock.uptime() + pause)
+        return alone >= _SERVER_ERRORS_BEFORE_QUARANTINE
 
     def _failed(self, entry: Entry, told: str, retry_after: float | None = None) -> bool:
         pause = self._backoff.failed(self._clock.uptime(), retry_after)
-        self._say(f"{told}; everything waits in the spool, next attempt in {pause:.0f} s")
+        waits = f"everything waits in the spool, next attempt in {pause:.0f} s"
+        self._away = self._say(f"{told}; {waits}") or self._away
         if entry.kind == EVENT:
             return False
         if entry.samples:
@@ -208,10 +228,30 @@ class Sender:
             lost = max(entry.samples - batch.samples, 0)
             self._health.add("samples_dropped_total", lost, label="damaged")
 
-    def _say(self, text: str) -> None:
-        """Logs a trouble when it begins, and every ten minutes while it lasts."""
+    def _say(self, text: str) -> bool:
+        """Logs a trouble when it begins, and every ten minutes while it lasts; whether it did."""
         key = text.partition(":")[0]
         now = self._clock.uptime()
-        if now - self._said.get(key, -_SAY_AGAIN_SECONDS) >= _SAY_AGAIN_SECONDS:
-            self._said[key] = now
-            _log.warning("%s", text)
+        if now - self._said.get(key, -_SAY_AGAIN_SECONDS) < _SAY_AGAIN_SECONDS:
+            return False
+        self._said[key] = now
+        _log.warning("%s", text)
+        return True
+
+    def _say_that_it_works(self) -> None:
+        if self._away:
+            _log.info("the site takes what waits again")
+            self._away = False
+
+
+def _moved(answer: Answer) -> str:
+    return f" (moved to {answer.location})" if answer.location else ""
+
+
+def _say_what_was_not_taken(answer: Answer) -> None:
+    """The site answers for each job and node by itself."""
+    failed = [one for one in answers.objects(answer.body, "results") if '"failed"' in one]
+    nodes = answers.objects(answer.body, "rejected_nodes")
+    for what, refused in (("jobs", failed), ("nodes", nodes)):
+        if refused:
+            _log.warning("%d %s were not taken, the first: %s", len(refused), what, refused[0])

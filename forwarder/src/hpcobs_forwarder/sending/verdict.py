@@ -21,7 +21,7 @@ _SUCCESS = range(200, 300)
 _REDIRECTION = range(300, 400)
 _CLIENT_ERROR = range(400, 500)
 _WAIT = frozenset({408, 425, 429})
-_CONFIGURATION = frozenset({401, 403, 404, 405, 407})
+_CONFIGURATION = frozenset({401, 403, 404, 405, 407, 414, 421, 426, 431})
 
 
 def verdict_of(status: int, *, finished: bool) -> Verdict:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import re
+import stat
 import zlib
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ _MILLISECONDS = re.compile(r"(\d{13})-")
 _COUNT = re.compile(r"\d{13}-(\d+)-[^.]*\.batch(\.gz)?$")
 
 BATCH, EVENT = "batch", "event"
+EVENT_ENDINGS = (".json", ".json.gz")
 
 
 class Entry(NamedTuple):
@@ -26,7 +28,7 @@ class Entry(NamedTuple):
     @property
     def kind(self) -> str:
         """What it is, by its name."""
-        return EVENT if self.name.endswith(".json") else BATCH
+        return EVENT if self.name.endswith(EVENT_ENDINGS) else BATCH
 
     @property
     def key(self) -> str:
@@ -36,7 +38,12 @@ class Entry(NamedTuple):
     @property
     def from_hook(self) -> bool:
         """Whether a hook wrote it, which may be sending it just now."""
-        return self.kind == EVENT and not self.name.endswith(".jobs.json")
+        return self.kind == EVENT and self.event_kind != "jobs"
+
+    @property
+    def event_kind(self) -> str:
+        """What an event tells of: ``…-<id>.started.json`` of a start."""
+        return self.name.partition(".")[2].partition(".")[0]
 
     @property
     def written_at(self) -> float:
@@ -70,9 +77,9 @@ def batch_name(wall: float, samples: int, tag: str) -> str:
 
 
 def listed(folder: str, endings: tuple[str, ...]) -> list[Entry]:
-    """The files in ``folder`` whose names end so, oldest first."""
+    """The files in ``folder`` whose names end so, oldest first; what is no file is no matter."""
     entries = []
-    for name in sorted(os.listdir(folder)):
+    for name in sorted(_names(folder)):
         if name.startswith(".") or not name.endswith(endings):
             continue
         path = f"{folder}/{name}"
@@ -80,5 +87,13 @@ def listed(folder: str, endings: tuple[str, ...]) -> list[Entry]:
             status = os.stat(path)
         except FileNotFoundError:  # a hook has just sent it
             continue
-        entries.append(Entry(name, path, status.st_size, status.st_mtime))
+        if stat.S_ISREG(status.st_mode):
+            entries.append(Entry(name, path, status.st_size, status.st_mtime))
     return entries
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except FileNotFoundError:  # somebody has cleared up; it is made again
+        return []

@@ -36,9 +36,7 @@ class Journal:
     def flush(self) -> None:
         """Writes what is in memory only; OSError if the disk does not take it."""
         if self._descriptor < 0:
-            self._descriptor = os.open(self._path, _OPEN, 0o600)
-            if self._sync:
-                sync_folder(os.path.dirname(self._path))
+            self._open()
         pending = b"".join(self._lines[self._written_lines :])
         try:
             write_all(self._descriptor, pending)
@@ -50,6 +48,14 @@ class Journal:
             raise
         self._written_lines = len(self._lines)
         self._written_bytes += len(pending)
+
+    def _open(self) -> None:
+        """What lies there already was given up by a disk that could not even remove it."""
+        with suppress(FileNotFoundError):
+            os.unlink(self._path)
+        self._descriptor = os.open(self._path, _OPEN, 0o600)
+        if self._sync:
+            sync_folder(os.path.dirname(self._path))
 
     def seal(self, path: str) -> None:
         """Closes the batch and renames it to ``path``; OSError if it is not whole on disk."""

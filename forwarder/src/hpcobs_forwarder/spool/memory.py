@@ -21,9 +21,14 @@ class MemoryQueue:
         self._entries: list[Entry] = []
 
     def add(self, entry: Entry) -> list[Entry]:
-        """Adds ``entry``; the oldest ones that had to go for it."""
+        """Adds ``entry``; the oldest ones that had to go for it.
+
+        A batch without samples is the host's word, of which only the newest is worth sending.
+        """
         gone: list[Entry] = []
         with self._lock:
+            if not entry.samples:
+                self._entries = [one for one in self._entries if one.samples]
             self._entries.append(entry)
             while sum(one.size for one in self._entries) > MEMORY_BYTES:
                 gone.append(self._entries.pop(0))

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from hpcobs_forwarder.spool.disk import write_whole
-from hpcobs_forwarder.spool.entries import EVENT, Entry, listed
+from hpcobs_forwarder.spool.entries import EVENT, EVENT_ENDINGS, Entry, listed
 from hpcobs_forwarder.spool.memory import MemoryQueue
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ class Spool:
     def open(self) -> None:
         """Makes the folders and locks them; SpoolError if that cannot be."""
         try:
-            for path in (self.jobs, self.events, self.samples, self.quarantined):
-                os.makedirs(path, mode=0o700, exist_ok=True)
+            self._check_owner()
+            self.make_folders()
             lock = f"{self.folder}/lock"
             self._lock = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -52,6 +52,19 @@ class Spool:
             raise SpoolError(f"{self.folder} is in use by another forwarder") from None
         except OSError as error:
             raise SpoolError(f"the spool cannot be used: {error}") from error
+
+    def make_folders(self) -> None:
+        """Makes the folders that are not there."""
+        for path in (self.jobs, self.events, self.samples, self.quarantined):
+            os.makedirs(path, mode=0o700, exist_ok=True)
+
+    def _check_owner(self) -> None:
+        """What root left in another user's spool, that user's hooks and service could not read."""
+        if not os.path.isdir(self.folder):
+            return
+        owner = os.stat(self.folder).st_uid
+        if owner != os.geteuid():
+            raise SpoolError(f"{self.folder} is of user {_name_of(owner)}: run this as that user")
 
     def close(self) -> None:
         """Releases the folder."""
@@ -64,7 +77,7 @@ class Spool:
 
     def waiting_events(self) -> list[Entry]:
         """The hooks' events, oldest first."""
-        return listed(self.events, (".json",))
+        return listed(self.events, EVENT_ENDINGS)
 
     def waiting_batches(self) -> list[Entry]:
         """The sealed batches, oldest first."""
@@ -90,6 +103,12 @@ class Spool:
             _log.warning("%s stays uncompressed: %s", entry.name, error)
             return
         os.unlink(entry.path)
+
+    def pack(self, at_most: int = 100) -> None:
+        """Compresses what waits, some of it at a time: there may be thousands after a restart."""
+        plain = [entry for entry in listed(self.samples, (".batch",)) if entry.samples]
+        for entry in plain[:at_most]:
+            self.compress(entry)
 
     def replace(self, entry: Entry, parts: tuple[tuple[str, bytes], ...]) -> None:
         """Puts ``parts``, by name, in the place of a batch that is too large."""
@@ -127,3 +146,12 @@ class Spool:
             self._health.add("events_dropped_total", label=reason)
         else:
             self._health.add("samples_dropped_total", entry.samples, label=reason)
+
+
+def _name_of(uid: int) -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)

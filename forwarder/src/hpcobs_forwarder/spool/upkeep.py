@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from hpcobs_forwarder.records import read_record
@@ -86,13 +87,11 @@ class Upkeep:
         path = f"{folder}/{name}"
         age = self._clock.wall() - _mtime(path)
         written = _WRITTEN_BY_A_HOOK.fullmatch(name)
-        try:
+        with suppress(OSError):  # its hook was faster, or it is no file of ours
             if written and age > _HELD_SECONDS and _is_whole(path):
                 os.rename(path, f"{folder}/{written[1]}")
             elif age > _LEFTOVER_SECONDS:
                 os.unlink(path)
-        except FileNotFoundError:
-            return  # its hook was faster
 
     def _remove_old_records(self) -> None:
         """Records of jobs that a reboot has ended: no Epilog removes them."""
@@ -100,7 +99,8 @@ class Upkeep:
             path = f"{self._spool.jobs}/{name}"
             record = read_record(path)
             if record is not None and record.boot_id not in {None, self._boot_id}:
-                os.unlink(path)
+                with suppress(FileNotFoundError):  # an Epilog was faster
+                    os.unlink(path)
 
     def trim_if_due(self) -> None:
         """Trims at most once in half a minute: a long outage leaves thousands of files."""
@@ -112,6 +112,7 @@ class Upkeep:
     def trim(self) -> None:
         """Brings the spool within its bounds and says how full it is."""
         spool, health = self._spool, self._health
+        spool.make_folders()
         batches, events = spool.waiting_batches(), spool.waiting_events()
         dropped = {entry.name for entry in [*self._too_old(batches), *self._too_old(events)]}
         waiting = [entry for entry in [*batches, *events] if entry.name not in dropped]
@@ -161,7 +162,7 @@ def _is_whole(path: str) -> bool:
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return isinstance(json.load(file), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 
