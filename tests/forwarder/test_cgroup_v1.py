@@ -84,6 +84,13 @@ def test_without_cpuacct_the_processes_tell_the_cpu_time(tmp_path: Path) -> None
     assert read(tmp_path).cpu_seconds == 5
 
 
+def test_processes_that_proc_hides_are_no_idle_job(tmp_path: Path) -> None:
+    V1Job(tmp_path, "job_7", cpuacct=False).processes(11, 12)
+
+    with pytest.raises(OSError, match="hidepid"):
+        read(tmp_path)
+
+
 @pytest.mark.parametrize("top", ["slurm", "slurm_n1", "slurm_other"])
 def test_jobs_are_found_in_every_folder_that_slurm_makes(tmp_path: Path, top: str) -> None:
     V1Job(tmp_path, "job_7", top)

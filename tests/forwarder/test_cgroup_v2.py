@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
 import pytest
 
+from hpcobs_forwarder.readers import files
 from hpcobs_forwarder.readers.cgroup_v2 import CgroupV2
 from tests.forwarder.trees import MIB, V2Job
 
@@ -126,6 +128,25 @@ def test_a_folder_named_by_sluid_is_a_job_and_slurmds_own_is_not(tmp_path: Path)
     V2Job(tmp_path, "s4YDWXGQK8ZT30")
 
     assert only_folder(layout(tmp_path)).name == "s4YDWXGQK8ZT30"
+
+
+def test_a_kernel_that_was_not_booted_to_tell_of_pressure_tells_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    V2Job(tmp_path, "job_7").memory(current_mb=100, anon_mb=60)
+    reader = layout(tmp_path)
+    as_it_is = files.read
+
+    def read(path: str) -> bytes:
+        if path.endswith(".pressure"):
+            raise OSError(errno.EOPNOTSUPP, "Operation not supported", path)
+        return as_it_is(path)
+
+    monkeypatch.setattr(files, "read", read)
+    details = reader.details(only_folder(reader))
+
+    assert details.anonymous_bytes == 60 * MIB
+    assert details.cpu_pressure_percent is None
 
 
 def test_processes_of_all_steps_are_the_jobs(tmp_path: Path) -> None:

@@ -91,6 +91,7 @@ class FakeReader:
     def __init__(self, *readings: GpuReading) -> None:
         self.readings = readings
         self.reads = 0
+        self.unread: list[str] = []
 
     def read(self) -> list[GpuReading]:
         self.reads += 1
@@ -142,6 +143,17 @@ def test_a_failing_gpu_library_costs_no_sample_its_cpu_and_memory(
     assert "gpus" not in sample
     assert "gpu_usage" not in sample
     assert health.value("reader_errors_total", "fake") == 2
+
+
+def test_a_gpu_that_cannot_be_read_is_counted(
+    tmp_path: Path, health: Health, clock: FakeClock
+) -> None:
+    gpus = FakeReader(gpu(0))
+    gpus.unread = ["GPU 1: lost"]
+
+    sampler(tmp_path, gpus, health, clock).take()
+
+    assert health.value("reader_errors_total", "fake") == 1
 
 
 def test_gpus_are_left_alone_while_no_job_runs(

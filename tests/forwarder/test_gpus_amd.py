@@ -84,6 +84,20 @@ def test_blank_values_are_no_values() -> None:
     assert gpu.temperature_celsius == 71
 
 
+def test_an_older_versions_blanks_are_no_values() -> None:
+    (gpu,) = reader(
+        {
+            "gpu_activity": {"gfx_activity": 0xFFFF},
+            "power_info": {"current_socket_power": 0xFFFF, "average_socket_power": 300},
+            "edge": 0xFFFFFFFF,
+            "hotspot": 0xFFFF,
+        }
+    ).read()
+
+    assert gpu.utilization_percent is gpu.temperature_celsius is None
+    assert gpu.power_watts == 300
+
+
 def test_a_missing_library_is_said_with_what_to_install() -> None:
     def missing() -> Any:
         raise ImportError("No module named 'amdsmi'")

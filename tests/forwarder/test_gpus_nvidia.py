@@ -138,6 +138,14 @@ def test_a_driver_that_fails_is_opened_anew_at_the_next_reading() -> None:
     assert nvml.started == 2
 
 
+def test_a_gpu_that_has_fallen_off_the_bus_costs_the_others_nothing() -> None:
+    lost = {**WHOLE, "rates": NvmlError(15)}
+    gpus = reader(FakeNvml(WHOLE, lost, {**WHOLE, "minor": 5}))
+
+    assert [gpu.gpu_id for gpu in gpus.read()] == ["3", "5"]
+    assert gpus.unread == ["GPU 1: error 15"]
+
+
 def test_a_missing_library_is_said_with_what_to_install() -> None:
     def missing() -> ModuleType:
         raise ImportError("No module named 'pynvml'")

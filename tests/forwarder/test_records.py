@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -57,12 +58,50 @@ def test_records_that_come_and_go_are_noticed(tmp_path: Path) -> None:
     assert records.of_job("2") is not None
 
 
+def test_records_that_have_not_changed_are_not_read_again(tmp_path: Path) -> None:
+    first = write(tmp_path, "1")
+    records = refreshed(tmp_path)
+    known = records.of_job("1")
+    write(tmp_path, "2")
+
+    records.refresh()
+    assert records.of_job("1") is known
+
+    first.unlink()
+    write(tmp_path, "1", cluster_name="another")
+    records.refresh()
+    assert records.of_job("1") is not known
+
+
+def test_a_record_that_comes_within_one_tick_of_the_clock_is_noticed(tmp_path: Path) -> None:
+    write(tmp_path, "1")
+    records = refreshed(tmp_path)
+    before = tmp_path.stat()
+    write(tmp_path, "2")
+    os.utime(tmp_path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    records.refresh()
+
+    assert records.of_job("2") is not None
+
+
 def test_a_folder_that_is_not_there_holds_no_records(tmp_path: Path) -> None:
     assert refreshed(tmp_path / "none").all() == []
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "{}", "null", '{"job_id": "1", "gpus": 3}', '{"job_id":"1"', "\x00\x00"]
+    "text",
+    [
+        "",
+        "{",
+        "[" * 100_000,
+        "[]",
+        "{}",
+        "null",
+        '{"job_id": "1", "gpus": 3}',
+        '{"job_id":"1"',
+        "\x00\x00",
+    ],
 )
 def test_a_record_that_makes_no_sense_is_passed_over(tmp_path: Path, text: str) -> None:
     file = tmp_path / "1.json"

@@ -7,9 +7,16 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any, NamedTuple
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hpcobs_forwarder.hostlist import cpus_on_node
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_TICK_NANOSECONDS = 1_000_000_000
+"""Far more than any kernel's, and than file servers'."""
 
 
 class JobRecord(NamedTuple):
@@ -32,6 +39,7 @@ class Records:
         """Nothing is read yet."""
         self._folder = folder
         self._changed_at = -1
+        self._stamps: dict[str, tuple[int, int]] = {}
         self._files: dict[str, JobRecord] = {}
         self._by_sluid: dict[str, JobRecord] = {}
 
@@ -39,20 +47,28 @@ class Records:
         """Reads what is new; records that cannot be read are passed over."""
         try:
             changed_at = os.stat(self._folder).st_mtime_ns
+            if changed_at == self._changed_at:
+                return
+            self._read_anew()
         except OSError:
-            self._files, self._by_sluid, self._changed_at = {}, {}, -1
+            self._stamps, self._files, self._by_sluid, self._changed_at = {}, {}, {}, -1
             return
-        if changed_at == self._changed_at:
-            return
-        self._files = {
-            name: record
-            for name in os.listdir(self._folder)
-            if name.endswith(".json") and not name.startswith(".")
-            for record in [read_record(f"{self._folder}/{name}")]
-            if record is not None
-        }
-        self._by_sluid = {record.sluid: record for record in self._files.values() if record.sluid}
-        self._changed_at = changed_at
+        # Two changes within one tick of the kernel's clock look like one.
+        settled = abs(time.time_ns() - changed_at) > _TICK_NANOSECONDS
+        self._changed_at = changed_at if settled else -1
+
+    def _read_anew(self) -> None:
+        """The files that there are now; those that were read before are not read again."""
+        stamps: dict[str, tuple[int, int]] = {}
+        files: dict[str, JobRecord] = {}
+        for name, path, stamp in _listed(self._folder):
+            stamps[name] = stamp
+            known = self._files.get(name) if self._stamps.get(name) == stamp else None
+            record = known or read_record(path)
+            if record is not None:
+                files[name] = record
+        self._stamps, self._files = stamps, files
+        self._by_sluid = {record.sluid: record for record in files.values() if record.sluid}
 
     def of_job(self, job_id: str) -> JobRecord | None:
         """The record of the job, if its Prolog wrote one."""
@@ -67,12 +83,25 @@ class Records:
         return list(self._files.values())
 
 
+def _listed(folder: str) -> Iterator[tuple[str, str, tuple[int, int]]]:
+    """Name, path, and what tells one writing of it from another."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(".") or not entry.name.endswith(".json"):
+                continue
+            try:
+                status = entry.stat()
+            except FileNotFoundError:  # its Epilog has just removed it
+                continue
+            yield entry.name, entry.path, (status.st_ino, status.st_mtime_ns)
+
+
 def read_record(path: str) -> JobRecord | None:
     """The record in the file; None if it cannot be read or makes no sense."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return _record(json.load(file))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 

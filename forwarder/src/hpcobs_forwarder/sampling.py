@@ -119,6 +119,9 @@ class Sampler:
                 readings += reader.read()
             except GpuError as error:
                 self._failed(reader.name, error)
+                continue
+            for told in reader.unread:
+                self._failed(reader.name, GpuError(told))
         self._gpu_count = max(self._gpu_count or 0, len(readings))
         return readings
 

@@ -12,10 +12,15 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 
+_MOST_WATTS = 10_000
+_MOST_CELSIUS = 500
+
+
 class AmdGpus:
     """The node's AMD GPUs. The library is opened at the first reading, and after a failure."""
 
     name = "amd"
+    unread = ()
 
     def __init__(self, library: Callable[[], ModuleType] | None = None) -> None:
         """``library`` gives the ``amdsmi`` module."""
@@ -61,14 +66,14 @@ class AmdGpus:
         power = self._ask(smi.amdsmi_get_power_info, handle) or {}
         uuid = self._ask(smi.amdsmi_get_gpu_device_uuid, handle)
         processes = self._ask(smi.amdsmi_get_gpu_process_list, handle) or ()
-        watts = number(power.get("current_socket_power"))
+        watts = within(_MOST_WATTS, power.get("current_socket_power"))
         if watts is None:
-            watts = number(power.get("average_socket_power"))
+            watts = within(_MOST_WATTS, power.get("average_socket_power"))
         return GpuReading(
             gpu_id=str(index),
             gpu_vendor="amd",
             names=frozenset({str(index)} | ({str(uuid), f"GPU-{uuid}"} if uuid else set())),
-            utilization_percent=number(activity.get("gfx_activity")),
+            utilization_percent=within(100, activity.get("gfx_activity")),
             memory_used_mb=whole(vram.get("vram_used")),
             memory_total_mb=whole(vram.get("vram_total")),
             power_watts=watts,
@@ -79,13 +84,14 @@ class AmdGpus:
     def _celsius(self, handle: Any) -> float | None:
         smi = self._smi
         for sensor in (smi.AmdSmiTemperatureType.EDGE, smi.AmdSmiTemperatureType.HOTSPOT):
-            celsius = number(
+            celsius = within(
+                _MOST_CELSIUS,
                 self._ask(
                     smi.amdsmi_get_temp_metric,
                     handle,
                     sensor,
                     smi.AmdSmiTemperatureMetric.CURRENT,
-                )
+                ),
             )
             if celsius is not None:
                 return celsius
@@ -107,6 +113,12 @@ def number(answer: object) -> float | None:
         except ValueError:
             return None
     return float(answer) if isinstance(answer, (int, float)) else None
+
+
+def within(most: float, answer: object) -> float | None:
+    """The number, unless it is more than can be: older versions fill blanks with 0xFFFF."""
+    found = number(answer)
+    return None if found is None or not 0 <= found <= most else found
 
 
 def whole(answer: object) -> int | None:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from hpcobs_forwarder.gpus.limited import Limited
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hpcobs_forwarder.gpus.readings import GpuReader
 
 
-def gpu_readers(wanted: str, root: str) -> list[GpuReader]:
+def gpu_readers(wanted: str, root: str) -> Sequence[GpuReader]:
     """The readers for ``wanted`` (auto, nvidia, amd, none); auto goes by the device files."""
     readers: list[GpuReader] = []
     if wanted == "nvidia" or (wanted == "auto" and os.path.exists(f"{root}/dev/nvidiactl")):
@@ -18,7 +22,7 @@ def gpu_readers(wanted: str, root: str) -> list[GpuReader]:
         readers.append(NvidiaGpus())
     if wanted == "amd" or (wanted == "auto" and os.path.exists(f"{root}/dev/kfd")):
         readers.append(_amd())
-    return readers
+    return [Limited(reader) for reader in readers]
 
 
 def _amd() -> GpuReader:

@@ -27,6 +27,7 @@ class NvidiaGpus:
         """``library`` gives the ``pynvml`` module."""
         self._library = library or (lambda: importlib.import_module("pynvml"))
         self._nvml: Any = None
+        self.unread: list[str] = []
 
     def missing(self) -> str | None:
         """What NVML lacks to work, and how to mend it."""
@@ -37,18 +38,33 @@ class NvidiaGpus:
         return None
 
     def read(self) -> list[GpuReading]:
-        """The GPUs and MIG devices; GpuError if NVML fails as a whole."""
+        """The GPUs and MIG devices; GpuError if NVML fails as a whole.
+
+        One that has fallen off the bus costs the others nothing.
+        """
         nvml = self._open()
+        self.unread = []
+        readings: list[GpuReading] = []
         try:
-            count = nvml.nvmlDeviceGetCount()
-            return [
-                reading
-                for index in range(count)
-                for reading in self._device(nvml.nvmlDeviceGetHandleByIndex(index), index)
-            ]
+            for index in range(nvml.nvmlDeviceGetCount()):
+                readings += self._readings(index)
         except nvml.NVMLError as error:
-            self._nvml = None  # e.g. after the driver was updated: open it anew next time
-            raise GpuError(f"NVML: {error}") from error
+            raise self._broken(error) from error
+        if self.unread and not readings:
+            raise self._broken(self.unread[0])
+        return readings
+
+    def _broken(self, why: object) -> GpuError:
+        self._nvml = None  # e.g. after the driver was updated: open it anew next time
+        return GpuError(f"NVML: {why}")
+
+    def _readings(self, index: int) -> list[GpuReading]:
+        nvml = self._nvml
+        try:
+            return list(self._device(nvml.nvmlDeviceGetHandleByIndex(index), index))
+        except nvml.NVMLError as error:
+            self.unread.append(f"GPU {index}: {error}")
+            return []
 
     def _open(self) -> Any:
         if self._nvml is not None:

@@ -32,6 +32,11 @@ class GpuReader(Protocol):
 
     name: str
 
+    @property
+    def unread(self) -> Sequence[str]:
+        """Which GPUs the last reading lacks, and why."""
+        ...
+
     def read(self) -> Sequence[GpuReading]:
         """The GPUs as they are now; GpuError if the library fails."""
         ...

@@ -20,6 +20,7 @@ class RocmSmi:
     """The node's AMD GPUs. A call costs a third of a CPU second, so one pass in six makes it."""
 
     name = "amd"
+    unread = ()
 
     def __init__(self, command: str | None = None, every: int = 6) -> None:
         """``every`` passes the command is run once."""

@@ -6,6 +6,7 @@ Documentation/admin-guide/cgroup-v2.rst.
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _SCOPE = "slurmstepd.scope"
+_NOT_THERE = frozenset({errno.ENOENT, errno.EOPNOTSUPP})
+"""A kernel that could tell of pressure but was not booted with psi=1 has the files all the same."""
 
 
 class CgroupV2:
@@ -83,7 +86,9 @@ class CgroupV2:
             return None
         try:
             return files.read(f"{path}/{name}")
-        except FileNotFoundError:
+        except OSError as error:
+            if error.errno not in _NOT_THERE:
+                raise
             os.stat(path)  # raises if the whole job has gone
             self._absent.add(name)
             return None

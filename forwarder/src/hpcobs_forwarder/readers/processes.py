@@ -17,16 +17,21 @@ def cpu_seconds(proc: str, processes: Iterable[int]) -> float:
     """The CPU time of ``processes`` and of their children that have ended, in seconds.
 
     A child's time passes to its parent when it is waited for, so that the sum grows steadily. The
-    fields are utime, stime, cutime and cstime of proc(5).
+    fields are utime, stime, cutime and cstime of proc(5). OSError if there are processes and none
+    of them can be read: they have ended, or /proc hides them (``hidepid``).
     """
-    return sum(_ticks(f"{proc}/{process}/stat") for process in processes) / _TICKS_PER_SECOND
+    told = [_ticks(f"{proc}/{process}/stat") for process in processes]
+    read = [ticks for ticks in told if ticks is not None]
+    if told and not read:
+        raise FileNotFoundError(f"{proc} shows none of the job's processes (hidepid?)")
+    return sum(read) / _TICKS_PER_SECOND
 
 
-def _ticks(path: str) -> int:
+def _ticks(path: str) -> int | None:
     try:
         stat = files.read(path)
     except OSError:
-        return 0  # the process has just ended
+        return None  # the process has just ended
     # The second field is the command, which may hold spaces and parentheses.
     fields = stat[stat.rfind(b")") + 2 :].split()
     return sum(int(ticks) for ticks in fields[11:15])

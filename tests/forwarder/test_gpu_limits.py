@@ -1,0 +1,83 @@
+"""GPU libraries that hang or break in ways nobody foresaw: no pass waits for them for long."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hpcobs_forwarder.gpus.limited import Limited
+from hpcobs_forwarder.gpus.readings import GpuError, GpuReading
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+READING = GpuReading("0", "nvidia", frozenset({"0"}))
+
+
+class Driver:
+    """Answers once it is released."""
+
+    name = "fake"
+    unread = ("GPU 1: lost",)
+
+    def __init__(self) -> None:
+        self.released = threading.Event()
+        self.asked = 0
+        self.failure: Exception | None = None
+
+    def read(self) -> Sequence[GpuReading]:
+        self.asked += 1
+        self.released.wait(30)
+        if self.failure is not None:
+            raise self.failure
+        return [READING]
+
+    def missing(self) -> str | None:
+        self.released.wait(30)
+        return None
+
+
+@pytest.fixture
+def driver() -> Iterator[Driver]:
+    driver = Driver()
+    yield driver
+    driver.released.set()
+
+
+def test_an_answer_in_time_is_given(driver: Driver) -> None:
+    driver.released.set()
+    gpus = Limited(driver)
+
+    assert gpus.read() == [READING]
+    assert gpus.missing() is None
+    assert (gpus.name, gpus.unread) == ("fake", ("GPU 1: lost",))
+
+
+def test_a_driver_that_hangs_is_asked_once_and_again_when_it_has_answered(driver: Driver) -> None:
+    gpus = Limited(driver, seconds=0.05)
+    with pytest.raises(GpuError, match="no answer within"):
+        gpus.read()
+    for _ in range(3):
+        with pytest.raises(GpuError, match="no answer yet"):
+            gpus.read()
+    assert driver.asked == 1
+    assert "no answer yet" in str(gpus.missing())
+
+    driver.released.set()
+    (hanging,) = (one for one in threading.enumerate() if one.name == "fake-gpus")
+    hanging.join()
+
+    assert gpus.read() == [READING]
+
+
+@pytest.mark.parametrize("failure", [AttributeError("no such function"), GpuError("no driver")])
+def test_whatever_a_library_raises_is_an_error_of_the_gpus(
+    driver: Driver, failure: Exception
+) -> None:
+    driver.released.set()
+    driver.failure = failure
+
+    with pytest.raises(GpuError, match=str(failure)):
+        Limited(driver).read()
