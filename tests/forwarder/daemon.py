@@ -51,9 +51,13 @@ class Node:
         options = ["--config", str(self.config), "--sysfs-root", str(self.root)]
         return [sys.executable, "-m", "hpcobs_forwarder", *arguments, *options]
 
-    def start(self, **options: Any) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
         self.process = subprocess.Popen(
-            self.command(), env=environment(), stderr=subprocess.PIPE, text=True, **options
+            self.command(*arguments),
+            env=environment(),
+            stderr=subprocess.PIPE,
+            text=True,
+            **options,
         )
         return self.process
 

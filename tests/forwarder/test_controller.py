@@ -63,7 +63,8 @@ class FakeSlurm:
     def nodes(self) -> list[dict[str, Any]]:
         return [dict(one) for one in self.there]
 
-    def since(self, seconds: float) -> list[dict[str, Any]]:
+    def since(self, seconds: float, until: float) -> list[dict[str, Any]]:
+        assert until > seconds
         self._check_accounting()
         self.asked_since.append(seconds)
         return self.past
@@ -80,6 +81,7 @@ class Controller:
         self.slurm = FakeSlurm()
         self.spool, self.health, self.clock = spool, health, clock
         self.configured_cluster: str | None = "lab"
+        self.site_is_there = True
         self.restart()
 
     def restart(self) -> None:
@@ -98,11 +100,12 @@ class Controller:
         before = {entry.name for entry in self.spool.waiting_events()}
         self.work.tick()
         self.clock.advance(30)
-        return [
-            json.loads(entry.read())
-            for entry in self.spool.waiting_events()
-            if entry.name not in before
-        ]
+        new = [entry for entry in self.spool.waiting_events() if entry.name not in before]
+        bodies = [json.loads(entry.read()) for entry in new]
+        if self.site_is_there:
+            for entry in new:
+                self.spool.remove(entry)
+        return bodies
 
     def told(self) -> dict[str, str]:
         """The states told in one pass, by job."""
@@ -176,6 +179,30 @@ def test_all_nodes_are_told_once_in_a_while_for_their_load(controller: Controlle
         told += [body["nodes"][0]["cpu_load"] for body in controller.tick()]
 
     assert told == [0, 10, 20]
+
+
+def test_while_the_site_is_away_only_changes_fill_the_spool(controller: Controller) -> None:
+    slurm = controller.slurm
+    controller.site_is_there = False
+    slurm.now = [job(1)]
+    slurm.there = [{"node": "n1", "state": "idle"}]
+    for number in range(2, 9):
+        slurm.now.append(job(number))
+        controller.tick()
+
+    assert [body for _ in range(50) for body in controller.tick()] == []
+    slurm.now[0] = job(1, "COMPLETED")
+    assert controller.told() == {"1": "COMPLETED"}
+
+
+def test_what_waits_is_compressed(controller: Controller, spool: Spool) -> None:
+    controller.site_is_there = False
+    controller.slurm.now = [job(number, name="a name like others") for number in range(400)]
+
+    (body,) = controller.tick()
+
+    (entry,) = spool.waiting_events()
+    assert entry.size < len(json.dumps(body)) / 5
 
 
 def test_many_jobs_are_told_in_parts(controller: Controller) -> None:
@@ -445,6 +472,22 @@ def test_a_token_from_a_command_is_made_anew_half_way_and_when_refused(clock: Fa
     assert len(made) == 3
 
 
+def test_a_token_that_slurmctld_refuses_is_made_anew(site: Site, clock: FakeClock) -> None:
+    made = iter(("first", "second"))
+    token = SlurmToken(
+        file=None, command="scontrol token", run=lambda _: next(made).encode(), clock=clock
+    )
+    slurm = Slurmctld(site, "v0.0.38")
+    client = slurm.client(token, "v0.0.38")
+    refused = '{"jobs": [], "errors": [{"error": "Unspecified error"}]}'
+    site.planned = [Reply(500, refused)]
+    with pytest.raises(SourceError):
+        client.jobs()
+
+    assert len(client.jobs()) == 23
+    assert site.received[-1].headers["X-SLURM-USER-TOKEN"] == "second"
+
+
 class Shell:
     """Slurm's commands, of a version that has ``--json`` in ``able``."""
 
@@ -484,9 +527,12 @@ def test_the_accounting_database_is_asked_by_time_and_by_id() -> None:
     shell = Shell("sacct")
     sacct = Sacct(shell)
 
-    assert len(sacct.since(1_800_000_000)) == 1
+    assert len(sacct.since(1_800_000_000, 1_800_009_000)) == 1
+    asked = [dict(word.split("=") for word in command if "time=" in word) for command in shell.ran]
+    begun, ended = ([one.get(f"--{end}time") for one in asked] for end in ("start", "end"))
+    assert ended == [*begun[1:], None]
+    assert len(asked) == 3, "hour by hour"
     assert len(sacct.jobs([str(number) for number in range(501)])) == 2
-    assert shell.ran[0][2].startswith("--starttime=2027-01-15T")
     assert shell.ran[-1][-1] == "--jobs=500"
 
 

@@ -75,6 +75,18 @@ def test_sigterm_does_not_wait_for_a_site_that_hangs(node: Node, site: Site) -> 
     assert time.monotonic() - began < 2
 
 
+def test_sigterm_does_not_wait_for_a_slurmrestd_that_hangs(node: Node, site: Site) -> None:
+    site.by_path["/slurm/v0.0.40/jobs"] = Reply(hang=True)
+    node.configure(SLURM_BASE_URL=site.url, SLURM_API_VERSION="v0.0.40")
+    process = node.start("--role", "controller")
+    eventually(lambda: site.received)
+    began = time.monotonic()
+    node.signal(signal.SIGTERM)
+
+    assert process.wait(5) == 0
+    assert time.monotonic() - began < 2
+
+
 def test_a_hanging_site_does_not_hold_up_the_passes(node: Node, site: Site) -> None:
     site.usual = Reply(hang=True)
     node.start()

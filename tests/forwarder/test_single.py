@@ -39,6 +39,50 @@ def test_once_keeps_what_it_cannot_send(node: Node, site: Site) -> None:
     assert len(list((node.spool / "samples").glob("*.batch.gz"))) == 1
 
 
+def test_once_says_what_became_of_it(node: Node) -> None:
+    assert "1 samples and 0 events were sent, 0 files wait" in node.run("--once").stderr
+
+
+def test_a_dry_run_and_a_look_at_the_jobs_need_no_address(node: Node) -> None:
+    node.configure(HPCOBS_URL="")
+
+    assert json.loads(node.run("--dry-run").stdout)["node"] == "n1"
+    assert node.run("jobs").returncode == 0
+    assert "HPCOBS_URL is not set" in node.run("--once").stderr
+
+
+def test_a_controllers_dry_run_prints_what_slurm_says(node: Node, site: Site) -> None:
+    slurm = {
+        "jobs": [{"job_id": 7, "user_name": "ada", "job_state": "RUNNING", "cluster": "lab"}],
+        "nodes": [{"name": "n1", "state": "idle"}],
+    }
+    for what in slurm:
+        site.by_path[f"/slurm/v0.0.38/{what}"] = Reply(200, json.dumps(slurm))
+    node.configure(SLURM_BASE_URL=site.url, SLURM_API_VERSION="v0.0.38")
+
+    told = json.loads(node.run("--role", "controller", "--dry-run").stdout)
+
+    assert told == {
+        "cluster_name": "lab",
+        "jobs": [{"job_id": "7", "user": "ada", "state": "RUNNING"}],
+        "nodes": [{"node": "n1", "state": "idle"}],
+    }
+
+
+@pytest.mark.parametrize("option", ["--dry-run", "--once"])
+def test_a_slurm_that_does_not_answer_is_one_line_and_a_failure(
+    node: Node, site: Site, option: str
+) -> None:
+    site.by_path["/slurm/v0.0.38/jobs"] = Reply(500, "out of order")
+    node.configure(SLURM_BASE_URL=site.url, SLURM_API_VERSION="v0.0.38")
+
+    ended = node.run("--role", "controller", option)
+
+    assert ended.returncode == 1
+    assert "slurmrestd answered 500" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 def test_a_dry_run_prints_the_batch_and_touches_nothing(node: Node, site: Site) -> None:
     ended = node.run("--dry-run")
 
@@ -47,6 +91,12 @@ def test_a_dry_run_prints_the_batch_and_touches_nothing(node: Node, site: Site) 
     assert body["host"]["cpus"] == 8
     assert site.received == []
     assert not node.spool.exists()
+
+
+def test_a_node_without_jobs_says_so(node: Node) -> None:
+    node.job.vanish()
+
+    assert "no job of Slurm's is seen here" in node.run("jobs").stderr
 
 
 def test_jobs_shows_what_the_kernel_knows(node: Node) -> None:

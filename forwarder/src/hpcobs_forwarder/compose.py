@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from hpcobs_forwarder.clock import Clock, SystemClock
@@ -28,6 +29,7 @@ from hpcobs_forwarder.spool.writer import BatchWriter
 if TYPE_CHECKING:
     from hpcobs_forwarder.config import Config
     from hpcobs_forwarder.loop import Work
+    from hpcobs_forwarder.signals import Signals
 
 
 def sources(config: Config) -> Sources:
@@ -54,9 +56,12 @@ def gateway(config: Config) -> Gateway:
 class Parts:
     """The parts of one forwarder, for the daemon and for a single pass."""
 
-    def __init__(self, config: Config, clock: Clock | None = None) -> None:
+    def __init__(
+        self, config: Config, clock: Clock | None = None, signals: Signals | None = None
+    ) -> None:
         """Nothing is opened yet."""
         self.config = config
+        self._interruptible = signals.interrupting if signals else nullcontext
         self.clock = clock or SystemClock()
         self.health = Health()
         self.stopping = threading.Event()
@@ -103,7 +108,9 @@ class Parts:
             return self.node_work()
         from hpcobs_forwarder.controller.compose import controller_work
 
-        return controller_work(self.config, self.spool, self.health, self.clock)
+        return controller_work(
+            self.config, self.spool, self.health, self.clock, self._interruptible
+        )
 
     def forwarder(self) -> Forwarder:
         """The daemon."""

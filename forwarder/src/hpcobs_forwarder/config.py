@@ -12,12 +12,15 @@ from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from urllib.parse import SplitResult
 
 NODE = "node"
 CONTROLLER = "controller"
 ROLES = (NODE, CONTROLLER)
 
 _FOR_HOOKS_ONLY = "HPCOBS_HOOK_POST"
+_LONGEST_LABEL = 63
+"""Of a host's name (RFC 1035, 2.3.4)."""
 
 T = TypeVar("T")
 
@@ -58,17 +61,23 @@ def default_path(role: str) -> str:
     return f"/etc/hpcobs/{role}.conf"
 
 
+def unit_of(role: str) -> str:
+    """What systemd calls the forwarder of ``role``."""
+    return "hpcobs-forwarder" if role == NODE else f"hpcobs-forwarder-{role}"
+
+
 def load(role: str, path: str, environ: Mapping[str, str]) -> Config:
     """The configuration of ``role``; ConfigError if a setting is missing, wrong or unknown."""
     in_file = read_file(path)
     unknown = [name for name in in_file if name not in _SETTINGS and name != _FOR_HOOKS_ONLY]
     if unknown:
         raise ConfigError(f"{unknown[0]}: there is no such setting, but it is in {path}")
-    values = {**in_file, **environ}
+    _parsed(_FOR_HOOKS_ONLY, _switch, in_file.get(_FOR_HOOKS_ONLY) or "yes")
     given = {
-        field: _parsed(name, parse, values[name])
+        field: _parsed(name, parse, value)
         for name, (field, parse) in _SETTINGS.items()
-        if values.get(name)
+        for value in [environ.get(name) or in_file.get(name)]
+        if value
     }
     defaults: dict[str, Any] = {
         "url": "",
@@ -77,10 +86,13 @@ def load(role: str, path: str, environ: Mapping[str, str]) -> Config:
         "node": socket.gethostname().partition(".")[0],
         "interval_seconds": 10.0 if role == NODE else 30.0,
     }
-    config = Config(role=role, **{**defaults, **given})
+    return Config(role=role, **{**defaults, **given})
+
+
+def require_url(config: Config, path: str) -> None:
+    """ConfigError if nothing says where to send; looking around needs no address."""
     if not config.url:
         raise ConfigError(f"HPCOBS_URL is not set, neither in {path} nor in the environment")
-    return config
 
 
 def read_file(path: str) -> dict[str, str]:
@@ -92,14 +104,19 @@ def read_file(path: str) -> dict[str, str]:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error
+    except ValueError as error:
+        raise ConfigError(f"{path}, {error}") from error
 
 
 def _settings_in(lines: list[str]) -> list[tuple[str, str]]:
     settings = []
-    for line in lines:
-        name, equals, value = line.strip().partition("=")
-        if equals and not name.startswith("#"):
-            settings.append((name, _unquoted(value)))
+    for number, line in enumerate(map(str.strip, lines), 1):
+        name, equals, value = line.partition("=")
+        if not line or line.startswith("#"):
+            continue
+        if not equals:
+            raise ValueError(f"line {number}: {line!r} is neither KEY=VALUE nor a # comment")
+        settings.append((name, _unquoted(value)))
     return settings
 
 
@@ -113,7 +130,8 @@ def _parsed(name: str, parse: Callable[[str], T], text: str) -> T:
     try:
         return parse(text)
     except ValueError as error:
-        raise ConfigError(f"{name}: {text!r} is not {error}") from error
+        shown = f"…@{text.rpartition('@')[2]}" if "@" in text else text  # no password in a log
+        raise ConfigError(f"{name}: {shown!r} is not {error}") from error
 
 
 def _seconds(text: str) -> float:
@@ -139,14 +157,30 @@ def _number(text: str, least: float, most: float, what: str) -> float:
 
 
 def _url(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-        usable = parts.scheme in {"http", "https"} and parts.hostname and (parts.port or 1) > 0
-    except ValueError:
-        usable = False
-    if not usable:
+    parts = _address(text, {"http", "https"})
+    if parts is None or parts.username is not None or parts.query or parts.fragment:
         raise ValueError("a URL such as https://hpcobs.example.org")
     return text.rstrip("/")
+
+
+def _proxy(text: str) -> str:
+    parts = _address(text, {"http"})
+    if parts is None or not parts.port or parts.path.strip("/"):
+        raise ValueError("a proxy such as http://proxy.example.org:3128")
+    return text
+
+
+def _address(text: str, schemes: set[str]) -> SplitResult | None:
+    """The parts of a URL that names a host; None if it is none."""
+    try:
+        parts = urlsplit(text)
+        parts.port  # noqa: B018 - raises if it is no number
+    except ValueError:
+        return None
+    labels = (parts.hostname or "").split(".")
+    named = all(0 < len(label) <= _LONGEST_LABEL for label in labels)
+    plain = text.isascii() and text.isprintable() and " " not in text
+    return parts if parts.scheme in schemes and named and plain else None
 
 
 def _switch(text: str) -> bool:
@@ -183,7 +217,7 @@ _SETTINGS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "HPCOBS_TEXTFILE": ("textfile", _path),
     "HPCOBS_TIMEOUT_SECONDS": ("timeout_seconds", _seconds),
     "HPCOBS_CA_FILE": ("ca_file", _path),
-    "HPCOBS_PROXY": ("proxy", _url),
+    "HPCOBS_PROXY": ("proxy", _proxy),
     "HPCOBS_GPUS": ("gpus", _gpus),
     "HPCOBS_ROOT": ("root", _path),
     "SLURM_BASE_URL": ("slurmrestd_url", _url),

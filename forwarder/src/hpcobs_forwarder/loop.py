@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from hpcobs_forwarder.health import Health, write_textfile
+from hpcobs_forwarder.signals import Interrupted
 
 if TYPE_CHECKING:
     from hpcobs_forwarder.clock import Clock
@@ -73,6 +74,8 @@ class Forwarder(NamedTuple):
         except Exception:  # noqa: BLE001 - the edge of the loop: the next pass may succeed
             _log.exception("the pass failed")
             self.health.add("pass_failures_total")
+        except Interrupted:
+            return
         self.health.add("passes_total")
         self.health.set("pass_duration_seconds", self.clock.uptime() - began)
         self.health.set("last_pass_timestamp_seconds", self.clock.wall())

@@ -10,7 +10,15 @@ import sys
 from typing import TYPE_CHECKING
 
 from hpcobs_forwarder import __version__
-from hpcobs_forwarder.config import NODE, ROLES, Config, ConfigError, default_path, load
+from hpcobs_forwarder.config import (
+    NODE,
+    ROLES,
+    Config,
+    ConfigError,
+    default_path,
+    load,
+    require_url,
+)
 from hpcobs_forwarder.signals import Signals
 from hpcobs_forwarder.spool.spool import SpoolError
 
@@ -59,14 +67,21 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _config(options: argparse.Namespace) -> Config:
+    """The configuration; ConfigError if something is to be sent and nothing says where."""
     path = options.config or default_path(options.role)
     config = load(options.role, path, os.environ)
+    if _sends(options):
+        require_url(config, path)
     return config._replace(root=options.sysfs_root) if options.sysfs_root else config
+
+
+def _sends(options: argparse.Namespace) -> bool:
+    return options.command == "run" and not options.dry_run
 
 
 def _run(options: argparse.Namespace) -> int:
     config = _config(options)
-    if options.command != "run" or options.dry_run:
+    if not _sends(options):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` is no error
     if options.command == "doctor":
         from hpcobs_forwarder.doctor import report
@@ -88,7 +103,7 @@ def _serve(options: argparse.Namespace, config: Config) -> int:
     signals.install()
     _log.info("hpcobs-forwarder %s: %s of %s", __version__, config.role, config.node)
     while not signals.stop:
-        Parts(config).forwarder().run(signals)
+        Parts(config, signals=signals).forwarder().run(signals)
         if signals.reload:
             signals.reload = False
             config = _reloaded(options, config)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -10,15 +11,19 @@ from typing import TYPE_CHECKING
 from hpcobs_forwarder.clock import SystemClock
 from hpcobs_forwarder.compose import Parts, sources
 from hpcobs_forwarder.config import NODE
-from hpcobs_forwarder.controller.compose import slurm_source
+from hpcobs_forwarder.controller.compose import controller_work, slurm_source
+from hpcobs_forwarder.controller.source import SourceError
 from hpcobs_forwarder.sampling import Sampler
 from hpcobs_forwarder.spool.batch import decode, host_line, opening_line, samples_line
 from hpcobs_forwarder.spool.writer import BatchWriter
 
 if TYPE_CHECKING:
     from hpcobs_forwarder.config import Config
+    from hpcobs_forwarder.controller.source import Source
     from hpcobs_forwarder.sampling import Pass
     from hpcobs_forwarder.tracking import TrackedJob
+
+_log = logging.getLogger(__name__)
 
 _BETWEEN_PASSES_SECONDS = 1.0
 
@@ -29,27 +34,49 @@ def once(config: Config) -> int:
     parts.spool.open()
     try:
         parts.upkeep.recover()
-        if config.role == NODE:
-            taken, cluster_name = _taken(parts)
-            writer = BatchWriter(parts.spool, config.node, parts.clock)
-            writer.add(taken.samples, taken.host, cluster_name)
-            writer.seal(cluster_name)
-        else:
-            parts.work().tick()
-        return 0 if parts.sender.drain() else 1
+        looked = _look(parts)
+        sent = parts.sender.drain()
+        _log.info(
+            "%.0f samples and %.0f events were sent, %d files wait",
+            parts.health.value("samples_sent_total"),
+            parts.health.value("events_sent_total"),
+            len(parts.spool.waiting_batches()) + len(parts.spool.waiting_events()),
+        )
+        return 0 if looked and sent else 1
     finally:
         parts.spool.close()
 
 
-def dry_run(config: Config) -> int:
-    """Prints what would be sent; touches neither spool nor site."""
+def _look(parts: Parts) -> bool:
+    """One pass; whether there was anything to see."""
+    config = parts.config
     if config.role != NODE:
-        return _print(slurm_source(config, SystemClock()).jobs())
+        return controller_work(config, parts.spool, parts.health, parts.clock).look()
+    taken, cluster_name = _taken(parts)
+    writer = BatchWriter(parts.spool, config.node, parts.clock)
+    writer.add(taken.samples, taken.host, cluster_name)
+    writer.seal(cluster_name)
+    return True
+
+
+def dry_run(config: Config) -> int:
+    """Prints what would be sent; touches neither spool nor site. 1 if Slurm does not answer."""
+    if config.role != NODE:
+        return _print_cluster(slurm_source(config, SystemClock()))
     taken, cluster_name = _taken(Parts(config))
     lines = [opening_line(config.node, cluster_name), samples_line(taken.samples)]
     if taken.host:
         lines.append(host_line(taken.host))
     return _print(json.loads(decode(b"".join(lines)).body()))
+
+
+def _print_cluster(source: Source) -> int:
+    try:
+        jobs, nodes = source.jobs(), source.nodes()
+    except SourceError as error:
+        _log.error("%s: %s", source.name, error)
+        return 1
+    return _print({"cluster_name": source.cluster_name, "jobs": jobs, "nodes": nodes})
 
 
 def _print(body: object) -> int:
@@ -71,6 +98,9 @@ def show_jobs(config: Config) -> int:
     sampler.take()
     time.sleep(_BETWEEN_PASSES_SECONDS)
     samples = {sample["job_id"]: sample for sample in sampler.take().samples}
+    if not sampler.jobs():
+        _log.info("no job of Slurm's is seen here; `hpcobs-forwarder doctor` tells where it looks")
+        return 0
     sys.stdout.write(_HEADING)
     for job in sampler.jobs():
         sys.stdout.write(_row(job, samples.get(job.job_id, {})))

@@ -88,7 +88,7 @@ class Backfill:
 
     def _before_this_start(self, now: float) -> list[dict[str, Any]]:
         self._looked_back = True
-        return self._history.since(self._last_pass or now - _FIRST_LOOK_BACK_SECONDS)
+        return self._history.since(self._last_pass or now - _FIRST_LOOK_BACK_SECONDS, now)
 
     def given_up(self) -> dict[str, Missed]:
         """The jobs of which nobody knows how they ended."""

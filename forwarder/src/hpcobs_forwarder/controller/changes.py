@@ -22,6 +22,11 @@ class Changes:
         self._jobs: dict[str, tuple[int, int]] = {}
         self._nodes: dict[str, int] = {}
         self._passes = 0
+        self._again = True
+
+    def begin(self, *, again: bool) -> None:
+        """A pass begins; only if ``again`` is what has not changed told, once in a while."""
+        self._again = again
 
     def jobs(self, jobs: list[Thing]) -> list[Thing]:
         """Those of ``jobs`` that have changed, once in a while each that runs."""
@@ -29,7 +34,7 @@ class Changes:
 
     def nodes(self, nodes: list[Thing]) -> list[Thing]:
         """Those of ``nodes`` that have changed, once in a while all."""
-        if self._passes % _ALL_NODES_EVERY == 0:
+        if not self._nodes or (self._again and self._passes % _ALL_NODES_EVERY == 0):
             return nodes
         return [node for node in nodes if self._nodes.get(node["node"]) != fingerprint(node)]
 
@@ -44,7 +49,7 @@ class Changes:
         now = fingerprint(job)
         before, told = self._jobs.get(job["job_id"], (None, self._passes))
         due = self._passes - told >= _JOBS_EVERY and not is_pending(job["state"])
-        return now, self._passes if now != before or due else told
+        return now, self._passes if now != before or (due and self._again) else told
 
 
 def fingerprint(thing: Thing) -> int:

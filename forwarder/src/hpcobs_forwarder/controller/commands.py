@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _TIME_LIMIT_SECONDS = 60
 _IDS_AT_ONCE = 500
+_SECONDS_AT_ONCE = 3600.0
 _NO_HISTORY = ("accounting storage is disabled", "No such file or directory: 'sacct'")
 
 
@@ -36,8 +37,8 @@ def run(command: list[str]) -> bytes:
             timeout=_TIME_LIMIT_SECONDS,
         ).stdout
     except subprocess.CalledProcessError as error:
-        said = error.stderr.decode("utf-8", errors="replace").strip()
-        raise SourceError(f"{command[0]} failed: {said[:300]}") from error
+        said = "; ".join(error.stderr.decode("utf-8", errors="replace").split("\n"))
+        raise SourceError(f"{command[0]} failed: {said.strip('; ')[:300]}") from error
     except (OSError, subprocess.SubprocessError) as error:
         raise SourceError(f"{command[0]}: {error}") from error
 
@@ -94,10 +95,20 @@ class Sacct:
         """``run`` runs a command."""
         self._run = run
 
-    def since(self, seconds: float) -> list[dict[str, Any]]:
-        """The jobs that were there at or after ``seconds`` since the epoch."""
-        began = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(seconds))
-        return self._ask([f"--starttime={began}", "--allusers"])
+    def since(self, seconds: float, until: float) -> list[dict[str, Any]]:
+        """The jobs that were there between ``seconds`` and ``until`` since the epoch.
+
+        They are asked for hour by hour: a large cluster's whole day would be gigabytes.
+        """
+        found: dict[str, dict[str, Any]] = {}
+        while seconds < until:
+            end = seconds + _SECONDS_AT_ONCE
+            options = [f"--starttime={_local(seconds)}", "--allusers"]
+            if end < until:
+                options.append(f"--endtime={_local(end)}")
+            found.update((job["job_id"], job) for job in self._ask(options))
+            seconds = end
+        return list(found.values())
 
     def jobs(self, ids: Sequence[str]) -> list[dict[str, Any]]:
         """The jobs with these ids."""
@@ -108,9 +119,14 @@ class Sacct:
 
     def _ask(self, options: list[str]) -> list[dict[str, Any]]:
         try:
-            raw = _asked(["sacct", "--json", *options], "jobs", self._run)
+            raw = _asked(["sacct", "--json", "--allocations", *options], "jobs", self._run)
         except SourceError as error:
             if any(words in str(error) for words in _NO_HISTORY):
                 raise NoHistoryError(str(error)) from error
             raise
         return [job for job in map(history.job_of, raw) if job is not None]
+
+
+def _local(seconds: float) -> str:
+    """A time as sacct takes it: the host's own, to the second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(seconds))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from hpcobs_forwarder.cluster import name_in_slurm_conf
@@ -13,6 +14,9 @@ from hpcobs_forwarder.controller.sync import ControllerWork
 from hpcobs_forwarder.sending.gateway import Gateway
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
     from hpcobs_forwarder.clock import Clock
     from hpcobs_forwarder.config import Config
     from hpcobs_forwarder.controller.source import Source
@@ -38,7 +42,13 @@ def slurm_source(config: Config, clock: Clock) -> Source:
     return Slurmrestd(gateway, token, user=config.slurm_user, version=config.slurmrestd_version)
 
 
-def controller_work(config: Config, spool: Spool, health: Health, clock: Clock) -> ControllerWork:
+def controller_work(
+    config: Config,
+    spool: Spool,
+    health: Health,
+    clock: Clock,
+    interruptible: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> ControllerWork:
     """What the controller role does."""
     return ControllerWork(
         slurm_source(config, clock),
@@ -48,4 +58,5 @@ def controller_work(config: Config, spool: Spool, health: Health, clock: Clock) 
         fallback_cluster_name=name_in_slurm_conf(config.root),
         health=health,
         clock=clock,
+        interruptible=interruptible,
     )

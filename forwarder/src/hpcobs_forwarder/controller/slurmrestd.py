@@ -63,6 +63,9 @@ class Slurmrestd:
             return listed(json.loads(answer.body), what)
         except ValueError as error:
             raise SourceError(f"slurmrestd answered {answer.status}, no JSON: {error}") from error
+        except SourceError:
+            self._token.refused()  # what slurmctld refuses is an error like any other: 500
+            raise
 
     def _newest(self) -> str:
         for number in range(NEWEST, OLDEST - 1, -1):

@@ -37,8 +37,8 @@ class Source(Protocol):
 class History(Protocol):
     """What the accounting database remembers."""
 
-    def since(self, seconds: float) -> list[dict[str, Any]]:
-        """The jobs that were there at or after ``seconds`` since the epoch; SourceError."""
+    def since(self, seconds: float, until: float) -> list[dict[str, Any]]:
+        """The jobs that were there between these seconds since the epoch; SourceError."""
         ...
 
     def jobs(self, ids: Sequence[str]) -> list[dict[str, Any]]:

@@ -6,7 +6,9 @@ arrives in order. So a long outage costs the changes, not the whole queue at eve
 
 from __future__ import annotations
 
+import gzip
 import logging
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from hpcobs_forwarder.clock import rfc3339
@@ -16,7 +18,8 @@ from hpcobs_forwarder.spool.batch import encode
 from hpcobs_forwarder.spool.disk import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from hpcobs_forwarder.clock import Clock
     from hpcobs_forwarder.controller.backfill import Backfill
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 JOBS_AT_ONCE = 500
+_COMPRESSION = 4
+_FEW_FILES = 5
 
 
 class ControllerWork:
@@ -42,8 +47,10 @@ class ControllerWork:
         fallback_cluster_name: str | None,
         health: Health,
         clock: Clock,
+        interruptible: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        """Nothing is asked yet."""
+        """Nothing is asked yet. What Slurm may take long to answer is asked ``interruptible``."""
+        self._interruptible = interruptible
         self._source = source
         self._backfill = backfill
         self._spool = spool
@@ -55,14 +62,20 @@ class ControllerWork:
         self._said: set[str] = set()
 
     def tick(self) -> None:
-        """One look at Slurm; where it does not answer, nothing is concluded."""
+        """One look at Slurm, whatever comes of it."""
+        self.look()
+
+    def look(self) -> bool:
+        """Spools what has changed; False if Slurm does not answer: nothing is concluded from it."""
         observed = self._clock.wall()
         try:
-            jobs, nodes = self._source.jobs(), self._source.nodes()
+            with self._interruptible():
+                jobs, nodes = self._source.jobs(), self._source.nodes()
         except SourceError as error:
             self._failed(self._source.name, error)
-            return
+            return False
         self._health.set("jobs", len(jobs))
+        self._changes.begin(again=not self._much_waits())
         changed_jobs = [*self._ended(jobs, observed), *self._changes.jobs(jobs)]
         try:
             self._write(changed_jobs, self._changes.nodes(nodes), observed)
@@ -70,15 +83,22 @@ class ControllerWork:
             self._backfill.passed(observed)
         except OSError as error:  # nothing counts as told: the next pass tries again
             self._failed("spool", error)
-        else:
-            self._changes.told(jobs, nodes)
+            return False
+        self._changes.told(jobs, nodes)
+        return True
 
     def close(self) -> None:
         """Nothing: what was seen is in the spool."""
 
+    def _much_waits(self) -> bool:
+        """Whether the site is away: what has not changed would only fill the spool then."""
+        waiting = [one for one in self._spool.waiting_events() if one.event_kind == "jobs"]
+        return len(waiting) > _FEW_FILES
+
     def _ended(self, jobs: list[dict[str, Any]], observed: float) -> list[dict[str, Any]]:
         try:
-            return self._backfill.ended(jobs, observed)
+            with self._interruptible():
+                return self._backfill.ended(jobs, observed)
         except SourceError as error:
             self._failed("sacct", error)
             return []
@@ -88,9 +108,9 @@ class ControllerWork:
     ) -> None:
         milliseconds = int(observed * 1000)
         for number, body in enumerate(self._bodies(jobs, nodes, rfc3339(observed))):
-            name = f"{milliseconds:013d}-sync-{number:04d}.jobs.json"
-            path = f"{self._spool.events}/{name}"
-            write_whole(path, encode(body), sync=self._spool.sync)
+            name = f"{milliseconds:013d}-sync-{number:04d}.jobs.json.gz"
+            packed = gzip.compress(encode(body), _COMPRESSION)
+            write_whole(f"{self._spool.events}/{name}", packed, sync=self._spool.sync)
 
     def _bodies(
         self, jobs: list[dict[str, Any]], nodes: list[dict[str, Any]], observed_at: str

@@ -30,7 +30,7 @@ def examine(config: Config) -> Iterator[Finding]:
     else:
         yield ok(f"{source.name}: {len(jobs)} jobs on {len(nodes)} nodes")
     try:
-        ended = Sacct().since(clock.wall() - 3600)
+        ended = Sacct().since(clock.wall() - 3600, clock.wall())
     except SourceError as error:
         yield warning(
             f"accounting: {error}",
