@@ -13,10 +13,13 @@ import pytest
 from hpcobs_forwarder.claims import claims_of
 from hpcobs_forwarder.config import Config
 from hpcobs_forwarder.doctor.report import examine, report
+from hpcobs_forwarder.health import Health
+from hpcobs_forwarder.spool.spool import Spool
 from tests.forwarder.fake_site import Reply, Site
 from tests.forwarder.trees import V1Job, V2Job, host
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from hpcobs_forwarder.doctor.finding import Finding
@@ -36,11 +39,13 @@ def token(**claims: Any) -> str:
 
 
 @pytest.fixture
-def config(tmp_path: Path, site: Site) -> Config:
+def config(tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Config]:
+    monkeypatch.delenv("SLURM_CONF", raising=False)
     host(tmp_path)
     site.usual = HEALTHY
     site.by_path[FINISHED] = not_found("0")
-    (tmp_path / "spool").mkdir()
+    spool = Spool(str(tmp_path / "spool"), sync=False, health=Health())
+    spool.open()  # as the forwarder that runs
     config = Config(
         role="node",
         url=site.url,
@@ -52,7 +57,8 @@ def config(tmp_path: Path, site: Site) -> Config:
         cluster_name="lab",
     )
     give_token(config)
-    return config
+    yield config
+    spool.close()
 
 
 def give_token(config: Config, mode: int = 0o600, **claims: Any) -> None:
@@ -71,7 +77,6 @@ def record(config: Config, job_id: str, **fields: str) -> None:
     from pathlib import Path
 
     folder = Path(config.spool_dir, "jobs")
-    folder.mkdir(exist_ok=True)
     (folder / f"{job_id}.json").write_text(json.dumps({"job_id": job_id, **fields}))
 
 
@@ -85,6 +90,7 @@ def test_a_node_where_all_is_well_has_nothing_to_mend(
 
     said = capsys.readouterr().out
     assert "mend" not in said
+    assert said.endswith("all is well\n")
     assert "cgroup_v2: job_7 has used 12.0 CPU seconds" in said
     assert "slurmstepd.scope" in said
 
@@ -180,7 +186,6 @@ def test_a_clock_that_is_off_is_noticed(config: Config, site: Site) -> None:
 
 
 def test_a_missing_spool_and_a_full_quarantine_are_noticed(tmp_path: Path, config: Config) -> None:
-    (tmp_path / "spool/quarantine").mkdir()
     (tmp_path / "spool/quarantine/1-1-a.batch").write_text("x")
     assert "1 files that were refused" in bad(config)[-1].text
 
@@ -225,13 +230,63 @@ def test_a_cluster_without_a_name_is_noticed(tmp_path: Path, config: Config, sit
 def test_the_cluster_is_called_as_the_prolog_or_slurm_conf_say(
     tmp_path: Path, config: Config, site: Site
 ) -> None:
-    (tmp_path / "etc/slurm").mkdir(parents=True)
-    (tmp_path / "etc/slurm/slurm.conf").write_text("# ClusterName=no\n clustername = Frost # x\n")
+    slurm_conf(tmp_path, "# ClusterName=no\n clustername = Frost # x\n")
     bad(config._replace(cluster_name=None))
     record(config, "7", cluster_name="summer")
     bad(config._replace(cluster_name=None))
 
     assert [body["cluster_name"] for body in site.bodies(FINISHED)] == ["frost", "summer"]
+
+
+def test_without_an_address_the_doctor_tells_the_rest(tmp_path: Path, config: Config) -> None:
+    V2Job(tmp_path, "job_7")
+    record(config, "7")
+
+    (finding,) = bad(config._replace(url=""))
+
+    assert finding.text == "HPCOBS_URL is not set"
+    assert finding.mend == "set it in /etc/hpcobs/node.conf"
+
+
+def test_a_forwarder_that_does_not_run_is_noticed(tmp_path: Path, config: Config) -> None:
+    V2Job(tmp_path, "job_7")
+    record(config, "7")
+    (tmp_path / "spool/lock").unlink()
+
+    (finding,) = bad(config)
+
+    assert finding.mend == "systemctl enable --now hpcobs-forwarder"
+
+
+def slurm_conf(tmp_path: Path, text: str) -> None:
+    (tmp_path / "etc/slurm").mkdir(parents=True, exist_ok=True)
+    (tmp_path / "etc/slurm/slurm.conf").write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("lines", "text"),
+    [
+        ("Prolog={hook}\nEpilog={hook}\n", None),
+        ("prolog = {hook}\nEpilog={folder}/h*\nProlog={hook} # ours\n", None),
+        ("Include more.conf\n", None),
+        ("Prolog={hook}\n", "sets no Epilog"),
+        ("Prolog={hook}\nEpilog={hook}.away\n", "there is no such file"),
+        ("Prolog={hook}\nEpilog={folder}/closed\n", "closed is not executable"),
+    ],
+)
+def test_whether_slurm_calls_the_hooks_is_read_in_slurm_conf(
+    tmp_path: Path, config: Config, lines: str, text: str | None
+) -> None:
+    V2Job(tmp_path, "job_7")
+    record(config, "7")
+    for name, mode in (("hook", 0o755), ("closed", 0o644)):
+        (tmp_path / name).touch(mode)
+    slurm_conf(tmp_path, lines.format(hook=tmp_path / "hook", folder=tmp_path))
+
+    found = bad(config)
+
+    assert [text in finding.text for finding in found if text] == [True] * bool(text)
+    assert len(found) == bool(text)
 
 
 def test_a_token_that_the_site_refuses_is_noticed(

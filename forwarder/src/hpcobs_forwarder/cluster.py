@@ -6,31 +6,11 @@ own, as each of the three hears it, and last the file that Slurm takes its own w
 
 from __future__ import annotations
 
-import os
-
-_FILES = (
-    "etc/slurm/slurm.conf",
-    "etc/slurm-llnl/slurm.conf",
-    "run/slurm/conf/slurm.conf",
-    "var/spool/slurmd/conf-cache/slurm.conf",
-)
-"""The packages' places, and where a configless slurmd keeps its copy (slurm.conf(5))."""
+from hpcobs_forwarder.slurm_conf import read_slurm_conf
 
 
 def name_in_slurm_conf(root: str) -> str | None:
     """``ClusterName`` in slurm.conf, lower case as Slurm makes it; None if it cannot be found."""
-    places = [f"{root.rstrip('/')}/{file}" for file in _FILES]
-    for path in filter(None, [os.environ.get("SLURM_CONF"), *places]):
-        try:
-            with open(path, encoding="utf-8", errors="replace") as lines:
-                return next(filter(None, map(_named, lines)), None)
-        except OSError:
-            continue
-    return None
-
-
-def _named(line: str) -> str | None:
-    key, equals, value = line.partition("#")[0].partition("=")
-    if not equals or key.strip().lower() != "clustername":
-        return None
-    return value.strip().strip('"').lower() or None
+    conf = read_slurm_conf(root)
+    name = conf.first("ClusterName") if conf else None
+    return name.lower() if name else None

@@ -33,6 +33,8 @@ def examine(config: Config) -> Iterator[Finding]:
             "nothing here says what the cluster is called; the site takes it for its own",
             "set HPCOBS_CLUSTER_NAME as in slurm.conf, if the site serves several clusters",
         )
+    if not config.url:
+        return  # told elsewhere
     try:
         answer = _asked(config, name)
     except (TokenError, GatewayError, OSError):

@@ -119,4 +119,9 @@ def _gpu(reader: GpuReader) -> Finding:
     except GpuError as error:
         return failure(f"{reader.name} GPUs cannot be read", str(error))
     names = ", ".join(reading.gpu_id for reading in readings)
+    if reader.unread:
+        return warning(
+            f"{reader.name} GPUs: {names or 'none'}; not read: {', '.join(reader.unread)}",
+            "look at the GPU with the vendor's own tool; drain the node if it has failed",
+        )
     return ok(f"{reader.name} GPUs: {names or 'none'}")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from hpcobs_forwarder import __version__
 from hpcobs_forwarder.config import NODE
-from hpcobs_forwarder.doctor import cluster, node, site, slurm, spool
-from hpcobs_forwarder.doctor.finding import FAILURE, Finding
+from hpcobs_forwarder.doctor import cluster, hooks, node, site, slurm, spool
+from hpcobs_forwarder.doctor.finding import FAILURE, WARNING, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,9 +19,15 @@ if TYPE_CHECKING:
 def report(config: Config) -> int:
     """Prints what was found; 1 if something cannot work."""
     print(f"hpcobs-forwarder {__version__}, role {config.role}, node {config.node}")  # noqa: T201
-    findings = list(examine(config))
-    sys.stdout.writelines(map(_lines, findings))
-    return 1 if any(finding.level == FAILURE for finding in findings) else 0
+    levels: list[str] = []
+    for finding in examine(config):
+        levels.append(finding.level)
+        sys.stdout.write(_lines(finding))
+        sys.stdout.flush()  # the next one may have to wait for somebody's answer
+    bad, poor = levels.count(FAILURE), levels.count(WARNING)
+    summary = f"{bad} cannot work, {poor} could work better" if bad or poor else "all is well"
+    sys.stdout.write(f"{summary}\n")
+    return 1 if bad else 0
 
 
 def examine(config: Config) -> Iterator[Finding]:
@@ -30,6 +36,7 @@ def examine(config: Config) -> Iterator[Finding]:
         yield from node.examine(config)
     else:
         yield from slurm.examine(config)
+    yield from hooks.examine(config)
     yield from spool.examine(config)
     yield from site.examine(config)
     yield from cluster.examine(config)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpcobs_forwarder.claims import claims_of
 from hpcobs_forwarder.compose import gateway
-from hpcobs_forwarder.config import NODE
+from hpcobs_forwarder.config import NODE, default_path
 from hpcobs_forwarder.doctor.finding import Finding, failure, ok, warning
 from hpcobs_forwarder.sending.gateway import Answer, GatewayError
 from hpcobs_forwarder.sending.token import TokenError, TokenFile
@@ -27,6 +27,9 @@ _SOON_SECONDS = 7 * 86_400.0
 def examine(config: Config) -> Iterator[Finding]:
     """The token and the way to the site."""
     yield from _token(config)
+    if not config.url:
+        yield failure("HPCOBS_URL is not set", f"set it in {default_path(config.role)}")
+        return
     if config.url.startswith("http://") and "//127." not in config.url:
         yield warning(f"{config.url}: the token travels in clear text", "use https")
     yield from _reach(config)
@@ -34,11 +37,15 @@ def examine(config: Config) -> Iterator[Finding]:
 
 def _token(config: Config) -> Iterator[Finding]:
     path = config.token_file
+    if os.path.exists(path) and not os.access(path, os.R_OK):
+        yield failure(f"{path} is not for this user to read", "run this as the service's user")
+        return
     try:
         token = TokenFile(path).get()
         mode = stat.S_IMODE(os.stat(path).st_mode)
     except (TokenError, OSError) as error:
-        yield failure(str(error), f"{_token_command(config)} >{path}; chmod 600 {path}")
+        owner = "" if config.role == NODE else f"; chown slurm {path}"
+        yield failure(str(error), f"{_token_command(config)} >{path}; chmod 600 {path}{owner}")
         return
     if mode & 0o007:
         yield failure(f"{path} has mode {mode:o}: all users can use it", f"chmod 600 {path}")

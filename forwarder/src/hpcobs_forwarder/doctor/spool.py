@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from hpcobs_forwarder.config import unit_of
 from hpcobs_forwarder.doctor.finding import Finding, failure, ok, warning
 from hpcobs_forwarder.spool.entries import listed
 
@@ -18,11 +19,13 @@ def examine(config: Config) -> Iterator[Finding]:
     """The spool, its quarantine and the health file."""
     folder = config.spool_dir
     if not os.path.isdir(folder):
-        yield failure(f"the spool {folder} is not there", f"mkdir -p -m 700 {folder}")
+        unit = unit_of(config.role)
+        yield failure(f"the spool {folder} is not there", f"systemctl enable --now {unit} makes it")
         return
     if not os.access(folder, os.W_OK | os.X_OK):
         yield failure(f"the spool {folder} cannot be written", "run this as the service's user")
         return
+    yield _running(folder, config.role)
     free_mb = _free_mb(folder)
     if free_mb < config.spool_max_mb:
         yield warning(
@@ -32,6 +35,19 @@ def examine(config: Config) -> Iterator[Finding]:
     yield _waiting(folder)
     yield from _quarantine(f"{folder}/quarantine")
     yield from _textfile(config.textfile)
+
+
+def _running(folder: str, role: str) -> Finding:
+    """Whether a forwarder holds the spool; asked of the kernel, not by trying its lock."""
+    try:
+        inode = os.stat(f"{folder}/lock").st_ino
+        with open("/proc/locks", encoding="ascii") as locks:
+            held = any("FLOCK" in line and f":{inode} " in line for line in locks)
+    except OSError:
+        held = False
+    if held:
+        return ok("a forwarder is running")
+    return warning("no forwarder is running", f"systemctl enable --now {unit_of(role)}")
 
 
 def _free_mb(folder: str) -> int:
