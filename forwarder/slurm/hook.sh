@@ -124,7 +124,7 @@ count_cpus() { # sets `cpus` to the sum of Slurm's `4(x2),2`, or to nothing
     old_ifs=$IFS IFS=,
     for group in $1; do
         times=1
-        case $group in *'(x'*')') times=${group#*(x} times=${times%)} group=${group%%(*} ;; esac
+        case $group in *'(x'*')') times=${group#*\(x} times=${times%\)} group=${group%%\(*} ;; esac
         case $group$times in *[!0-9]*) cpus= && break ;; esac
         cpus=$((cpus + group * times))
     done
@@ -187,7 +187,7 @@ write_record() { # tells the forwarder what the kernel cannot: this job's CPUs a
 submit() { # submit KIND: writes the event, and leaves the rest to `post`
     file=$spool/events/$milliseconds-$SLURM_JOB_ID-$$.$1.json
     write "$file" || file=
-    [ "${HPCOBS_HOOK_POST:-yes}" = yes ] || HPCOBS_URL=
+    case $HPCOBS_HOOK_POST in [nN]* | [fF]* | 0) HPCOBS_URL= ;; esac
     [ -n "$file$record$HPCOBS_URL" ] || return 0
     # slurmd kills the hook's process group when the hook returns: hence a session of its own,
     # which is made before this returns; then `post` goes to the background.

@@ -1,18 +1,31 @@
-"""What is shipped besides the code."""
+"""What is shipped besides the code, and what it runs on."""
 
 from __future__ import annotations
 
+import ast
+import json
 import os
+import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from hpcobs_forwarder import __version__
 from hpcobs_forwarder.config import _SETTINGS, load
+from tests.forwarder.daemon import Node
+
+if TYPE_CHECKING:
+    from tests.forwarder.fake_site import Site
 
 FORWARDER = Path(__file__).parents[2] / "forwarder"
+SOURCE = FORWARDER / "src"
+OLDEST_PYTHON = (3, 9)
+MOST_EXPOSED = 25
+"""Of 100, by systemd's reckoning; most services have more than 90."""
 
 
 def build(output: Path, *options: str) -> Path:
@@ -53,6 +66,69 @@ def test_the_single_file_can_carry_a_gpu_library(tmp_path: Path) -> None:
     )
 
     assert "found me" in told.stdout
+
+
+@pytest.mark.parametrize("file", sorted(SOURCE.rglob("*.py")), ids=lambda file: file.stem)
+def test_the_source_is_python_3_9(file: Path) -> None:
+    ast.parse(file.read_text(), feature_version=OLDEST_PYTHON)
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.10", "3.11", "3.12", "3.13"])
+def test_the_single_file_works_on_every_python(tmp_path: Path, site: Site, version: str) -> None:
+    python = pytest.importorskip("infra.bytecode").compiler(version)
+    if python is None:
+        pytest.skip(f"no Python {version} here")
+    app = build(tmp_path / "app.pyz")
+    node = Node(tmp_path, site)
+
+    def run(*arguments: str) -> str:
+        options = ["--config", str(node.config), "--sysfs-root", str(tmp_path)]
+        command = [python, "-I", "-W", "error", str(app), *arguments, *options]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        assert "Error" not in ended.stderr, ended.stderr
+        return ended.stdout
+
+    assert json.loads(run("--dry-run"))["samples"][0]["job_id"] == "7"
+    assert "CPU%" in run("jobs")
+    assert "cgroup_v2: 1 jobs run now" in run("doctor")
+    run("--once")
+    assert [len(body["samples"]) for body in site.accepted()] == [1]
+
+
+def test_the_wheel_brings_hooks_units_and_examples_and_needs_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(command, check=True, cwd=FORWARDER, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as packed:
+        modes = {entry.filename: entry.external_attr >> 16 for entry in packed.infolist()}
+        (metadata,) = (name for name in modes if name.endswith("/METADATA"))
+        told = packed.read(metadata).decode()
+    data = f"hpcobs_forwarder-{__version__}.data/data"
+
+    assert wheel.name == f"hpcobs_forwarder-{__version__}-py3-none-any.whl"
+    assert "Requires-Python: >=3.9" in told
+    assert [line for line in told.splitlines() if line.startswith("Requires-Dist")] == [
+        "Requires-Dist: nvidia-ml-py; extra == 'nvidia'"
+    ]
+    assert modes[f"{data}/libexec/hpcobs/prolog"] & 0o111
+    assert f"{data}/share/hpcobs/systemd/hpcobs-forwarder.service" in modes
+    assert f"{data}/share/hpcobs/examples/node.conf" in modes
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd-analyze here")
+@pytest.mark.parametrize("unit", ["hpcobs-forwarder", "hpcobs-forwarder-controller"])
+def test_systemd_understands_the_units_and_finds_them_locked_up(tmp_path: Path, unit: str) -> None:
+    text = (FORWARDER / f"systemd/{unit}.service").read_text()
+    file = tmp_path / f"{unit}.service"
+    file.write_text(text.replace("/usr/bin/hpcobs-forwarder", shutil.which("true") or ""))
+    least_exposed = ["security", "--offline=true", f"--threshold={MOST_EXPOSED}", str(file)]
+
+    for arguments in (["verify", "--man=no", str(file)], least_exposed):
+        said = subprocess.run(
+            ["systemd-analyze", *arguments], capture_output=True, text=True, check=False
+        )
+        assert said.returncode == 0, said.stdout + said.stderr
+        assert said.stderr == ""
 
 
 @pytest.mark.parametrize("role", ["node", "controller"])
