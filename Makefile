@@ -75,4 +75,5 @@ lock: .venv/uv ## choose the newest versions that fit, and pin them
 	@$(COMPILE) --upgrade lock/emulator.in -o lock/emulator.txt
 
 clean: ## forget what was built; the data in .hpcobs stays
-	@rm -rf .venv site cdk.out .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv site cdk.out dist .*_cache .hypothesis
+	@find . \( -name .git -o -name .hpcobs \) -prune -o -name __pycache__ -prune -exec rm -rf {} +

@@ -10,7 +10,7 @@ import tempfile
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench import cgroup_trees, job_exporter
 from bench.measuring import Figure, show
@@ -75,12 +75,12 @@ def _one_tree(root: str, jobs: int, paths: job_exporter.Paths) -> None:
     )
 
 
-def _config(root: str, spool: str = "spool", **fields: object) -> Config:
+def _config(root: str, spool: str = "spool", **fields: Any) -> Config:
     given = Config(
         role="node", url="http://127.0.0.1:9", token_file=f"{root}/token",
         spool_dir=f"{root}/{spool}", node="n1", root=root, gpus="none",
     )  # fmt: skip
-    return given._replace(**fields)  # type: ignore[arg-type]
+    return given._replace(**fields)
 
 
 def _cpu_milliseconds(work: Callable[[], object]) -> float:

@@ -32,7 +32,7 @@ def compile_folder(folder: Path, *, installed_at: str, version: str = LAMBDA.pyt
     if python is None:
         _warn_once(version)
         return
-    subprocess.run(  # noqa: S603
+    subprocess.run(
         [
             python, "-m", "compileall", "-q", "-f",
             "--invalidation-mode", "unchecked-hash",
@@ -60,7 +60,7 @@ def _version(python: str) -> str | None:
     """Its minor version; None if it does not run, as a shim without a Python behind it."""
     ask = "import sys; print('%d.%d' % sys.version_info[:2])"
     try:
-        answer = subprocess.run(  # noqa: S603
+        answer = subprocess.run(
             [python, "-c", ask], capture_output=True, text=True, check=True, timeout=30
         )
     except (OSError, subprocess.SubprocessError):

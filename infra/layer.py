@@ -62,7 +62,7 @@ def build_layer(folder: Path, target: Target = LAMBDA) -> None:
 
 
 def _install(folder: Path, target: Target) -> None:
-    subprocess.run(  # noqa: S603
+    subprocess.run(
         [
             find_uv_bin(), "pip", "install", "--quiet", "--link-mode", "copy",
             "--target", str(folder),

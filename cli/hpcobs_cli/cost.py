@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hpcobs_cli.errors import CommandError
-from hpcobs_cli.options import Json  # noqa: TC001 - typer reads it at run time
+from hpcobs_cli.options import Json
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hpcobs.domain.states import JobState  # noqa: TC001 - Typer reads it at run time
+from hpcobs.domain.states import JobState
 from hpcobs_cli import texts
 from hpcobs_cli.client import connect
 from hpcobs_cli.options import DATA_DIR, DataDir, Json, Token, TokenFile, Url

@@ -8,8 +8,8 @@ import typer
 
 from hpcobs_cli import texts
 from hpcobs_cli.database import on_database
-from hpcobs_cli.migrate import DatabaseUrl  # noqa: TC001 - typer reads it at run time
-from hpcobs_cli.options import Json  # noqa: TC001 - likewise
+from hpcobs_cli.migrate import DatabaseUrl
+from hpcobs_cli.options import Json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +47,7 @@ def list_(
     if as_json:
         from hpcobs_cli.output import print_json
 
-        print_json({"rejected": [_as_json(one) for one in listed], "total": total})
+        print_json({"rejected": [one.as_json() for one in listed], "total": total})
     else:
         _show(listed, total)
 
@@ -86,10 +86,6 @@ def redrive(*, database_url: DatabaseUrl = None) -> None:
 
     with on_database(database_url):
         typer.echo(f"back on the queue: {bootstrap.postgres_queue().redrive()}")
-
-
-def _as_json(one: Listed) -> dict[str, object]:
-    return {**one.sample._asdict(), "rejected_at": one.rejected_at.isoformat()}
 
 
 def _show(listed: Sequence[Listed], total: int) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hpcobs_cli.database import on_database
-from hpcobs_cli.migrate import DatabaseUrl  # noqa: TC001 - typer reads it at run time
+from hpcobs_cli.migrate import DatabaseUrl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ from hpcobs import bootstrap
 from hpcobs.domain.errors import UnauthorizedError, UnavailableError
 
 
-def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001
+def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """The principal of a request's token, or what is wrong with it, for the functions to judge."""
     return {"isAuthorized": True, "context": _verdict(_asked_about(event))}
 

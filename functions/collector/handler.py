@@ -41,10 +41,7 @@ def _rejected(event: dict[str, Any]) -> dict[str, Any]:
         logger.info("replayed", replay=done)
         return done
     listed, total = bootstrap.rejected().page(wanted, limit=MOST_LISTED)
-    entries = [
-        {**one.sample._asdict(), "rejected_at": one.rejected_at.isoformat()} for one in listed
-    ]
-    return {"rejected": entries, "total": total}
+    return {"rejected": [one.as_json() for one in listed], "total": total}
 
 
 def _wanted(event: dict[str, Any]) -> RejectedFilter:

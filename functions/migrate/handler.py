@@ -11,7 +11,7 @@ from hpcobs import bootstrap
 logger = Logger(service="hpcobs-migrate")
 
 
-def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:  # noqa: ARG001
+def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Bring the database up to date; an error rolls the deployment back."""
     applied = bootstrap.deployment().apply()
     logger.info("migrations applied", applied=applied)

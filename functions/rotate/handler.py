@@ -10,7 +10,7 @@ from typing import Any
 from hpcobs import bootstrap
 
 
-def lambda_handler(event: dict[str, Any], context: Any) -> None:  # noqa: ARG001
+def lambda_handler(event: dict[str, Any], context: Any) -> None:
     """Do one step of the rotation of the signing key."""
     bootstrap.rotation().step(
         event["Step"], secret=event["SecretId"], version=event["ClientRequestToken"]

@@ -45,7 +45,7 @@ class OwnDatabase:
             try:
                 await self.start()
             except PostgresError as error:
-                logger.error("%s", error)  # noqa: TRY400
+                logger.error("%s", error)  # noqa: TRY400 - no traceback of ours tells more
 
     async def stop(self) -> None:
         """Stop it; what is committed is safe."""

@@ -122,7 +122,7 @@ class Pool:
             self._failures += 1
             delay = min(2.0**self._failures, MAX_RESTART_DELAY_SECONDS)
             self._next_start = time.monotonic() + delay
-            logger.error("cannot start an environment, next try in %g s: %s", delay, error)  # noqa: TRY400
+            logger.error("cannot start an environment, next try in %g s: %s", delay, error)  # noqa: TRY400 - no traceback of ours tells more
 
     async def _let_go(self) -> None:
         now = time.monotonic()

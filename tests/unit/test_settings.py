@@ -29,7 +29,6 @@ def test_an_empty_variable_counts_as_unset() -> None:
 def test_in_a_lambda_there_is_one_connection_whatever_is_set() -> None:
     environ = {"AWS_LAMBDA_FUNCTION_NAME": "api", "DB_MAX_CONNS": "9", "DB_MIN_CONNS": "4"}
     settings = read_settings(environ)
-    assert settings.in_lambda
     assert (settings.db_max_conns, settings.db_min_conns) == (1, 0)
 
 

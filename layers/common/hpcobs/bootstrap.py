@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import structs
 
@@ -16,6 +16,9 @@ from hpcobs import __version__
 from hpcobs.settings import Settings, SettingsError, read_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from functools import _lru_cache_wrapper
+
     from hpcobs.auth.authenticator import Authenticator
     from hpcobs.auth.rotation import Rotation
     from hpcobs.domain.first_heard import Origin
@@ -38,14 +41,25 @@ if TYPE_CHECKING:
 REQUEST_STATEMENT_TIMEOUT_SECONDS = 10.0
 WORKER_STATEMENT_TIMEOUT_SECONDS = 60.0
 
+T = TypeVar("T")
 
-@cache
+_factories: list[_lru_cache_wrapper[Any]] = []
+
+
+def once(factory: Callable[[], T]) -> _lru_cache_wrapper[T]:
+    """A factory whose product is made once, and forgotten by ``reset``."""
+    made = cache(factory)
+    _factories.append(made)
+    return made
+
+
+@once
 def settings() -> Settings:
     """The environment's settings."""
     return read_settings()
 
 
-@cache
+@once
 def origin() -> Origin:
     """Where this service's jobs come from."""
     from hpcobs.domain.first_heard import Origin
@@ -58,7 +72,7 @@ def origin() -> Origin:
     )
 
 
-@cache
+@once
 def timings() -> OperationTimings:
     """What storage operations of this process cost."""
     from hpcobs.storage.timings import OperationTimings
@@ -66,13 +80,13 @@ def timings() -> OperationTimings:
     return OperationTimings()
 
 
-@cache
+@once
 def connections() -> Connections:
     """The connections that requests run on: no statement keeps a client waiting for long."""
     return _connections(REQUEST_STATEMENT_TIMEOUT_SECONDS)
 
 
-@cache
+@once
 def worker_connections() -> Connections:
     """The connections of the collector and of retention, whose statements may take longer."""
     return _connections(WORKER_STATEMENT_TIMEOUT_SECONDS)
@@ -91,7 +105,7 @@ def _connections(statement_timeout_seconds: float) -> Connections:
     )
 
 
-@cache
+@once
 def store() -> PostgresStore:
     """The database as repositories."""
     from hpcobs.storage.store import PostgresStore
@@ -99,7 +113,7 @@ def store() -> PostgresStore:
     return PostgresStore(connections(), timings())
 
 
-@cache
+@once
 def queue() -> SampleQueue:
     """SQS where its URL is set, the database's own queue elsewhere."""
     if settings().samples_queue_url:
@@ -112,7 +126,7 @@ def queue() -> SampleQueue:
     return postgres_queue()
 
 
-@cache
+@once
 def postgres_queue() -> PostgresQueue:
     """The queue that is a table in the database."""
     from hpcobs.queue.postgres import PostgresQueue
@@ -120,7 +134,7 @@ def postgres_queue() -> PostgresQueue:
     return PostgresQueue(connections())
 
 
-@cache
+@once
 def job_events() -> JobEvents:
     """The use cases of the events routes."""
     from hpcobs.service.lifecycle import JobEvents
@@ -128,7 +142,7 @@ def job_events() -> JobEvents:
     return JobEvents(store(), origin())
 
 
-@cache
+@once
 def jobs() -> Jobs:
     """The use cases of the jobs routes."""
     from hpcobs.service.jobs import Jobs
@@ -140,7 +154,7 @@ def jobs() -> Jobs:
     )
 
 
-@cache
+@once
 def ingestion() -> Ingestion:
     """The use case of the samples route."""
     from hpcobs.service.ingestion import Ingestion
@@ -158,7 +172,7 @@ def _collection_rules() -> CollectionRules:
     )
 
 
-@cache
+@once
 def collection() -> Collection:
     """The use case of the collector's schedule."""
     from hpcobs.service.collection import Collection
@@ -168,7 +182,7 @@ def collection() -> Collection:
     return Collection(queue(), sink, _collection_rules(), following=following())
 
 
-@cache
+@once
 def rejected() -> Rejected:
     """The use cases of samples that were set aside."""
     from hpcobs.service.rejected import Rejected
@@ -179,7 +193,7 @@ def rejected() -> Rejected:
     return Rejected(kept, PostgresSink(worker_connections(), timings()), _collection_rules())
 
 
-@cache
+@once
 def following() -> Following | None:
     """Slurm's controller, where it can be asked from here."""
     base_url = settings().slurm_base_url
@@ -195,7 +209,7 @@ def following() -> Following | None:
     return Following(SlurmJobSource(client), job_events(), scheduler=settings().scheduler_backend)
 
 
-@cache
+@once
 def retention() -> Retention:
     """The use case of the retention schedule."""
     from hpcobs.service.retention import Retention, RetentionLimits
@@ -211,7 +225,7 @@ def retention() -> Retention:
     return Retention(expiry, PostgresRollups(worker_connections(), timings()), limits)
 
 
-@cache
+@once
 def scrape() -> Scrape:
     """The use case of the metrics route."""
     from hpcobs.exposition.text import write
@@ -223,7 +237,7 @@ def scrape() -> Scrape:
     return Scrape(source, queue(), write)
 
 
-@cache
+@once
 def deployment() -> Deployment:
     """Brings the database up to date when a site is deployed."""
     from hpcobs.storage.conninfo import connect_arguments
@@ -241,7 +255,7 @@ def deployment() -> Deployment:
     )
 
 
-@cache
+@once
 def health() -> Health:
     """Whether the service can do its work."""
     from hpcobs.service.health import Health
@@ -249,7 +263,7 @@ def health() -> Health:
     return Health(database=store().ping, queue=queue().depth, version=__version__)
 
 
-@cache
+@once
 def authenticator() -> Authenticator:
     """Checks tokens by the site's keys, and by its identity provider's."""
     from hpcobs.auth.authenticator import authenticator
@@ -257,7 +271,7 @@ def authenticator() -> Authenticator:
     return authenticator(settings())
 
 
-@cache
+@once
 def rotation() -> Rotation:
     """Makes a new signing key."""
     from hpcobs.auth.rotation import Rotation
@@ -273,29 +287,5 @@ def reset() -> None:
     for opened in (connections, worker_connections):
         if opened.cache_info().currsize:
             opened().close()
-    for factory in _FACTORIES:
+    for factory in _factories:
         factory.cache_clear()
-
-
-_FACTORIES = (
-    settings,
-    origin,
-    timings,
-    connections,
-    worker_connections,
-    store,
-    queue,
-    postgres_queue,
-    job_events,
-    jobs,
-    ingestion,
-    collection,
-    rejected,
-    following,
-    retention,
-    scrape,
-    deployment,
-    health,
-    authenticator,
-    rotation,
-)

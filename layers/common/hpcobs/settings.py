@@ -61,12 +61,6 @@ class Settings(msgspec.Struct, frozen=True, rename="upper", kw_only=True):
     host: str = "127.0.0.1"
     port: Port = 8080
     seed_demo: bool = False
-    aws_lambda_function_name: str | None = None
-
-    @property
-    def in_lambda(self) -> bool:
-        """Whether this process is a Lambda environment, which serves one request at a time."""
-        return self.aws_lambda_function_name is not None
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -74,9 +68,11 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
 
     Empty variables count as unset. In a Lambda at most one connection is opened, whatever is set.
     """
-    given = {name: text for name, text in (environ or os.environ).items() if text}
+    given = {
+        name: text for name, text in (os.environ if environ is None else environ).items() if text
+    }
     known = {name: given[name] for name in _NAMES if name in given}
-    values = {**_lambda_limits(known), **_objects(known)}
+    values = {**known, **_lambda_limits(given), **_objects(known)}
     try:
         return msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError as error:
@@ -101,10 +97,11 @@ def _json(name: str, text: str) -> object:
         raise SettingsError(f"{name}: is not JSON") from None
 
 
-def _lambda_limits(known: dict[str, str]) -> dict[str, str]:
-    if "AWS_LAMBDA_FUNCTION_NAME" in known:
-        return {**known, "DB_MAX_CONNS": "1", "DB_MIN_CONNS": "0"}
-    return known
+def _lambda_limits(given: dict[str, str]) -> dict[str, str]:
+    """A Lambda environment serves one request at a time, and needs no second connection."""
+    if "AWS_LAMBDA_FUNCTION_NAME" in given:
+        return {"DB_MAX_CONNS": "1", "DB_MIN_CONNS": "0"}
+    return {}
 
 
 _WORDS = (

@@ -24,7 +24,7 @@ class PromptProtocol(H11Protocol):
         super().__init__(*arguments, **named)
         self._head_timer: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn asks for it
         """A client is there, and has to say what it wants."""
         super().connection_made(transport)
         self._head_is_due()

@@ -14,7 +14,7 @@ _KEY = "hpcobs_request"
 
 def new_router() -> Router:
     """A router for the routes of one module."""
-    return Router()  # type: ignore[no-untyped-call]
+    return Router()  # type: ignore[no-untyped-call] # Powertools has no types there
 
 
 def as_context(request: Request) -> dict[str, Request]:

@@ -23,12 +23,11 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class QueueDepth:
-    """How full the queue is; ``oldest_age_seconds`` is None where the queue does not tell."""
+    """How full the queue is, in messages."""
 
     visible: int
     in_flight: int
     dead: int
-    oldest_age_seconds: float | None = None
 
 
 class SampleQueue(Protocol):

@@ -39,6 +39,10 @@ class Listed:
         """Where it stands, by age."""
         return self.rejected_at, self.sample.batch_id, self.sample.position
 
+    def as_json(self) -> dict[str, object]:
+        """What an operator is told of it, in values that JSON knows."""
+        return {**self.sample._asdict(), "rejected_at": self.rejected_at.isoformat()}
+
 
 class RejectedSamples(Protocol):
     """Where samples that were set aside are kept."""

@@ -94,8 +94,7 @@ class PostgresQueue:
         """How many messages wait, are being worked on, and are dead."""
         with self._connection() as connection:
             row = connection.execute(_QUEUE["depth"]).fetchone()
-        visible, in_flight, dead, oldest = row or (0, 0, 0, None)
-        return QueueDepth(visible, in_flight, dead, oldest)
+        return QueueDepth(*(row or (0, 0, 0)))
 
 
 def _deliveries(messages: Sequence[Message]) -> dict[str, Any]:

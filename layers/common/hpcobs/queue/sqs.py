@@ -116,17 +116,17 @@ class SqsQueue:
         """
         if self._dead_letter_url is None:
             return
-        attributes = {"reason": {"DataType": "String", "StringValue": reason}}
+        attributes: dict[str, Any] = {"reason": {"DataType": "String", "StringValue": reason}}
         with _translated():
             self._client.send_message(
                 QueueUrl=self._dead_letter_url,
                 MessageBody=_text(message.body),
-                MessageAttributes=attributes,  # type: ignore[arg-type]
+                MessageAttributes=attributes,
             )
         self.delete([message])
 
     def depth(self) -> QueueDepth:
-        """How many messages wait, are being worked on, and are dead; SQS tells no ages."""
+        """How many messages wait, are being worked on, and are dead."""
         visible, in_flight = self._counts(self._url)
         dead = self._counts(self._dead_letter_url)[0] if self._dead_letter_url else 0
         return QueueDepth(visible, in_flight, dead)

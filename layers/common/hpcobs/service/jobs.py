@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hpcobs.domain import lifecycle
 from hpcobs.domain.audit import ChangeType
@@ -40,7 +40,7 @@ class JobPatch:
     gpu_usage: float | None = None
 
     @property
-    def usage(self) -> dict[str, float | int]:
+    def usage(self) -> dict[str, Any]:
         """The usage values that are given."""
         given = {
             "cpu_usage": self.cpu_usage,
@@ -102,7 +102,7 @@ class Jobs:
         with self._store.transaction() as work:
             job = _own(work.jobs.lock(job_id), job_id, viewer)
             after = lifecycle.patch(job, state=patch.state, now=self.now())
-            after = replace(after, usage=replace(after.usage, **patch.usage))  # type: ignore[arg-type]
+            after = replace(after, usage=replace(after.usage, **patch.usage))
             if after != job:
                 work.jobs.save(after, ChangeType.UPDATE, audit)
             work.commit()

@@ -86,32 +86,36 @@ def from_row(row: Mapping[str, Any]) -> Job:
         usage=_usage(row),
         scheduler=_scheduler(row),
         ended_by=_maybe(Authority, row.get("ended_by")),
-        **{name: _time(row.get(name)) for name in _TIMES},  # type: ignore[arg-type]
-        **{name: row[name] for name in _PLAIN if row.get(name) is not None},
+        **_plain(row),
     )
 
 
+def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    times = {name: _time(row.get(name)) for name in _TIMES}
+    return {name: row[name] for name in _PLAIN if row.get(name) is not None} | times
+
+
 def _resources(row: Mapping[str, Any]) -> Resources:
-    known = {name: row.get(name) for name in _RESOURCES}
+    known: dict[str, Any] = {name: row.get(name) for name in _RESOURCES}
     known["gpu_vendor"] = _maybe(GpuVendor, known["gpu_vendor"])
     for name in ("gpu_devices", "cpus_per_node"):
         known[name] = tuple(known[name] or ())
-    return Resources(**known)  # type: ignore[arg-type]
+    return Resources(**known)
 
 
 def _usage(row: Mapping[str, Any]) -> Usage:
-    known = {name: row.get(name) for name in _USAGE}
+    known: dict[str, Any] = {name: row.get(name) for name in _USAGE}
     known["last_sample_at"] = _time(known["last_sample_at"])
     known["sample_count"] = known["sample_count"] or 0
-    return Usage(**known)  # type: ignore[arg-type]
+    return Usage(**known)
 
 
 def _scheduler(row: Mapping[str, Any]) -> SchedulerInfo | None:
     if row.get("scheduler_type") is None:
         return None
-    known = {name: row.get(name) for name in _SCHEDULER}
+    known: dict[str, Any] = {name: row.get(name) for name in _SCHEDULER}
     known["submit_time"] = _time(known["submit_time"])
-    return SchedulerInfo(type=SchedulerType(row["scheduler_type"]), **known)  # type: ignore[arg-type]
+    return SchedulerInfo(type=SchedulerType(row["scheduler_type"]), **known)
 
 
 def end_from_row(row: Sequence[Any]) -> RunEnd:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hpcobs.domain.events import (
     FinishSource,
@@ -91,7 +91,7 @@ def starts(job: MockJob) -> Iterator[JobStarted]:
         )
 
 
-def _start(job: MockJob, *, at: datetime, **told: object) -> JobStarted:
+def _start(job: MockJob, *, at: datetime, **told: Any) -> JobStarted:
     return JobStarted(
         job_id=str(job.id),
         user=job.user,
@@ -100,7 +100,7 @@ def _start(job: MockJob, *, at: datetime, **told: object) -> JobStarted:
         partition=job.partition,
         cluster_name=job.cluster,
         restart_count=job.restarts,
-        **told,  # type: ignore[arg-type]
+        **told,
     )
 
 

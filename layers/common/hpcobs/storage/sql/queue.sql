@@ -54,9 +54,8 @@ WITH risen AS (
 )
 SELECT count(*) FROM queued
 
--- depth: how many messages wait, are being worked on and are dead, and the age of the oldest
+-- depth: how many messages wait, are being worked on and are dead
 SELECT count(*) FILTER (WHERE visible_at <= now()),
        count(*) FILTER (WHERE visible_at > now()),
-       (SELECT count(*) FROM sample_queue_dead),
-       extract(epoch FROM now() - min(sent_at))::float8
+       (SELECT count(*) FROM sample_queue_dead)
 FROM sample_queue
