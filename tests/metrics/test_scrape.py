@@ -2,68 +2,29 @@
 
 from __future__ import annotations
 
-import socket
-import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-import psycopg
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
-from prometheus_client.parser import text_string_to_metric_families
 
-from hpcobs.domain.errors import InvalidInputError, UnavailableError
+from hpcobs.domain.errors import InvalidInputError
 from hpcobs.domain.jobs import Resources
 from hpcobs.exposition.text import write
-from hpcobs.ports.queue import QueueDepth
 from hpcobs.ports.scrape import GROUPS, Shard
 from hpcobs.service.lifecycle import JobEvents
 from hpcobs.service.scrape import Scrape, shard_of
-from hpcobs.settings import Settings
-from hpcobs.storage.connections import SingleConnection
-from hpcobs.storage.conninfo import connect_arguments
 from hpcobs.storage.scrape import PostgresScrape
 from hpcobs.storage.timings import OperationTimings
 from tests.builders import AUDIT, ORIGIN, finished, started
+from tests.metrics.reading import KnownQueue, one, series
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hpcobs.storage.connections import SingleConnection
     from hpcobs.storage.store import PostgresStore
     from tests.stores import Query
-
-Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
-
-
-class KnownQueue:
-    """A queue of which only the depth is asked."""
-
-    def __init__(self, depth: QueueDepth | None) -> None:
-        self._depth = depth
-
-    def depth(self) -> QueueDepth:
-        if self._depth is None:
-            raise UnavailableError("away")
-        return self._depth
-
-
-def series(text: str) -> Series:
-    return {
-        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
-
-
-@pytest.fixture
-def scrape(connect: Callable[[], SingleConnection]) -> Scrape:
-    source = PostgresScrape(connect(), OperationTimings())
-    queue = KnownQueue(QueueDepth(visible=4, in_flight=1, dead=0))
-    return Scrape(source, queue, write)  # type: ignore[arg-type]
-
-
-def one(name: str, **labels: str) -> tuple[str, tuple[tuple[str, str], ...]]:
-    return name, tuple(sorted(labels.items()))
 
 
 def test_an_empty_site_has_five_states_and_no_jobs(scrape: Scrape) -> None:
@@ -153,45 +114,6 @@ def test_a_group_that_does_not_exist_is_refused_by_name(scrape: Scrape) -> None:
         scrape.render(collect=frozenset({"disks"}))
 
 
-def test_a_queue_that_is_away_costs_only_its_own_series(
-    connect: Callable[[], SingleConnection],
-) -> None:
-    source = PostgresScrape(connect(), OperationTimings())
-    text = Scrape(source, KnownQueue(None), write).render()  # type: ignore[arg-type]
-    assert "hpc_collector_queue_depth" not in text
-    assert "hpc_job_total 0" in text
-
-
-def test_a_database_that_is_away_gives_no_half_page() -> None:
-    settings = Settings(database_url="postgresql://nobody@127.0.0.1:1/none")
-    source = PostgresScrape(SingleConnection(connect_arguments(settings)), OperationTimings())
-    with pytest.raises(UnavailableError):
-        Scrape(source, KnownQueue(None), write).render()  # type: ignore[arg-type]
-
-
-def test_a_database_that_does_not_answer_is_given_up_within_two_seconds() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        settings = Settings(database_url=f"postgresql://x@127.0.0.1:{silent.getsockname()[1]}/x")
-        source = PostgresScrape(SingleConnection(connect_arguments(settings)), OperationTimings())
-        assert seconds_until_unavailable(Scrape(source, KnownQueue(None), write)) < 2.5  # type: ignore[arg-type]
-
-
-def test_a_table_that_is_locked_is_given_up_within_two_seconds(
-    scrape: Scrape, database_url: str
-) -> None:
-    with psycopg.connect(database_url) as migration:
-        migration.execute("LOCK TABLE job_nodes")
-        assert seconds_until_unavailable(scrape) < 2.5
-    assert scrape.render()
-
-
-def seconds_until_unavailable(scrape: Scrape) -> float:
-    began = time.monotonic()
-    with pytest.raises(UnavailableError):
-        scrape.render()
-    return time.monotonic() - began
-
-
 def test_all_rows_are_from_the_moment_of_the_first(
     connect: Callable[[], SingleConnection], store: PostgresStore
 ) -> None:
@@ -203,6 +125,43 @@ def test_all_rows_are_from_the_moment_of_the_first(
     assert "hpc_job_total 0" in text
     with source.snapshot(GROUPS) as snapshot:
         assert "hpc_job_total 1" in write(snapshot, openmetrics=False)
+
+
+def test_a_node_on_which_a_job_has_ended_has_no_series_of_it_any_more(
+    scrape: Scrape, store: PostgresStore, query: Query
+) -> None:
+    events = JobEvents(store, ORIGIN)
+    events.job_started(started(nodes=("n1", "n2")), AUDIT)
+    query(
+        "INSERT INTO job_gpus (job_id, node, gpu_id, gpu_vendor, sampled_at, utilization_percent)"
+        " SELECT '1', node, '0', 'amd', now(), 5 FROM unnest(ARRAY['n1', 'n2']) AS node"
+    )
+    events.job_finished(finished(node="n1"), AUDIT)
+    found = series(scrape.render(collect=frozenset({"jobs", "gpus"})))
+    of_nodes = {dict(labels)["node"] for _, labels in found if "node" in dict(labels)}
+    assert of_nodes == {"n2"}
+    assert found[one("hpc_job_state_total", state="running")] == 1
+
+
+def test_a_gpu_that_is_read_no_more_has_no_series_while_its_node_is_heard(
+    scrape: Scrape, store: PostgresStore, query: Query
+) -> None:
+    JobEvents(store, ORIGIN).job_started(started(), AUDIT)
+    query(
+        "INSERT INTO job_gpus (job_id, node, gpu_id, gpu_vendor, sampled_at, utilization_percent)"
+        " VALUES ('1', 'n1', '0', 'amd', now() - interval '11 minutes', 0),"
+        " ('1', 'n1', '1', 'amd', now() - interval '9 minutes', 50)"
+    )
+    for heard, seen in (("NULL", ["0", "1"]), ("now() - interval '1 hour'", ["0", "1"])):
+        query(f"UPDATE job_nodes SET last_sample_at = {heard}")
+        assert gpus_seen(scrape) == seen
+    query("UPDATE job_nodes SET last_sample_at = now()")
+    assert gpus_seen(scrape) == ["1"]
+
+
+def gpus_seen(scrape: Scrape) -> list[str]:
+    found = series(scrape.render(collect=frozenset({"gpus"})))
+    return [dict(labels)["gpu_id"] for _, labels in found]
 
 
 def test_gpus_are_those_of_running_jobs(scrape: Scrape, store: PostgresStore, query: Query) -> None:

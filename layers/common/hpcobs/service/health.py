@@ -6,11 +6,11 @@ import logging
 import time
 from dataclasses import dataclass
 from enum import StrEnum
-from threading import Thread
 from typing import TYPE_CHECKING
 
 from hpcobs.domain.errors import DomainError
 from hpcobs.ports.clock import utc_now
+from hpcobs.service.limits import LIMIT_SECONDS, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     Check = Callable[[], object]
 
 logger = logging.getLogger(__name__)
-
-LIMIT_SECONDS = 2.0
 
 
 class HealthStatus(StrEnum):
@@ -83,26 +81,20 @@ class Health:
         )
 
     def _asked(self, name: str, check: Check) -> CheckResult:
-        problems: list[str] = []
         started = time.perf_counter()
-        # A thread of its own: a driver's call cannot be given up in any other way.
-        thread = Thread(target=_run, args=(name, check, problems), daemon=True)
-        thread.start()
-        thread.join(self._limit_seconds)
-        if thread.is_alive():
-            problems = [f"no answer within {self._limit_seconds:g} s"]
+        problem = self._problem(name, check)
         duration_ms = round((time.perf_counter() - started) * 1000, 1)
-        return CheckResult(not problems, duration_ms, problems[0] if problems else None)
+        return CheckResult(problem is None, duration_ms, problem)
 
-
-def _run(name: str, check: Check, problems: list[str]) -> None:
-    try:
-        check()
-    except DomainError as error:
-        problems.append(error.message)
-    except Exception:
-        logger.exception("the check of the %s failed", name)
-        problems.append("failed")
+    def _problem(self, name: str, check: Check) -> str | None:
+        try:
+            within(self._limit_seconds, check)
+        except DomainError as error:
+            return error.message
+        except Exception:
+            logger.exception("the check of the %s failed", name)
+            return "failed"
+        return None
 
 
 def _status(database: CheckResult, queue: CheckResult) -> HealthStatus:

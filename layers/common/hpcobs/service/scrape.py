@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from hpcobs.domain.errors import InvalidInputError, UnavailableError
 from hpcobs.ports.scrape import GROUPS, WHOLE, Shard
+from hpcobs.service.limits import LIMIT_SECONDS, within
 
 if TYPE_CHECKING:
     from hpcobs.ports.queue import QueueDepth, SampleQueue
@@ -65,6 +66,6 @@ class Scrape:
     def _depth(self) -> QueueDepth | None:
         """How full the queue is; no data where it does not answer, and the rest goes out."""
         try:
-            return self._queue.depth()
+            return within(LIMIT_SECONDS, self._queue.depth)
         except UnavailableError:
             return None

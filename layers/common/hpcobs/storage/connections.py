@@ -7,9 +7,6 @@ threads uses the pool.
 
 from __future__ import annotations
 
-import os
-import socket
-import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
@@ -17,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import psycopg
 
 from hpcobs.storage.conninfo import CONNECT_TIMEOUT_SECONDS
+from hpcobs.storage.watch import HungError, watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -59,29 +57,10 @@ def configure(connection: Connection, *, statement_timeout_seconds: float) -> No
     )
 
 
-class HungError(psycopg.OperationalError):
-    """The database does not answer, though it has not hung up."""
-
-
 def check(connection: Connection) -> None:
     """Whether the connection still works; psycopg.OperationalError if not, within a second."""
-    hung = threading.Event()
-
-    def hang_up() -> None:
-        hung.set()
-        with socket.socket(fileno=os.dup(connection.fileno())) as duplicate:
-            duplicate.shutdown(socket.SHUT_RDWR)
-
-    timer = threading.Timer(CHECK_SECONDS, hang_up)
-    timer.start()
-    try:
+    with watched(connection, seconds=CHECK_SECONDS):
         connection.execute("SELECT 1")
-    except psycopg.OperationalError as error:
-        if hung.is_set():
-            raise HungError("the database does not answer") from error
-        raise
-    finally:
-        timer.cancel()
 
 
 class SingleConnection:

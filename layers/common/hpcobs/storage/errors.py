@@ -9,6 +9,7 @@ import psycopg
 from psycopg import errors as pg
 
 from hpcobs.domain.errors import InvalidInputError, UnavailableError
+from hpcobs.storage.watch import HungError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +23,7 @@ def translated() -> Iterator[None]:
     """
     try:
         yield
-    except pg.QueryCanceled as error:
+    except (pg.QueryCanceled, pg.LockNotAvailable, HungError) as error:
         raise UnavailableError("the database took too long", deadline=True) from error
     except (psycopg.OperationalError, psycopg.InterfaceError, pg.ReadOnlySqlTransaction) as error:
         raise UnavailableError("the database is not available") from error

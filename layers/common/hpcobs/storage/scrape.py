@@ -7,8 +7,9 @@ nothing.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -17,9 +18,10 @@ from hpcobs.ports.scrape import WHOLE, OperationTotals, Shard, Snapshot
 from hpcobs.storage.queries import load
 from hpcobs.storage.session import Session
 from hpcobs.storage.timings import BUCKETS_SECONDS
+from hpcobs.storage.watch import watched
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from typing import Any
 
     from hpcobs.ports.scrape import Row
@@ -28,8 +30,12 @@ if TYPE_CHECKING:
 
 _SCRAPE = load("scrape")
 
+SILENCE_SECONDS = 1.75
+"""A database that says nothing for so long is given up: a scrape is answered within two seconds."""
+
+_ROWS_AT_ONCE = 1000
 # An older libpq gives streamed rows one at a time only.
-_ROWS_AT_ONCE = 1000 if psycopg.capabilities.has_stream_chunked() else 1
+_ROWS_A_RESULT = _ROWS_AT_ONCE if psycopg.capabilities.has_stream_chunked() else 1
 
 
 class PostgresScrape:
@@ -48,9 +54,12 @@ class PostgresScrape:
     @contextmanager
     def snapshot(self, groups: frozenset[str], shard: Shard = WHOLE) -> Iterator[Snapshot]:
         """The rows of the groups and the shard, all from one moment, read within the context."""
-        with self._session.operation("scrape") as connection, connection.transaction():
-            connection.execute(_SCRAPE["begin"], prepare=False)
-            yield _snapshot(connection, groups, shard, self._stale_after)
+        with self._session.operation("scrape") as connection, ExitStack() as opened:
+            with watched(connection, seconds=SILENCE_SECONDS):
+                opened.enter_context(connection.transaction())
+                connection.execute(_SCRAPE["begin"], prepare=False)
+                snapshot = _snapshot(connection, groups, shard, self._stale_after)
+            yield snapshot
 
 
 def _snapshot(
@@ -58,10 +67,9 @@ def _snapshot(
 ) -> Snapshot:
     part = {"shard": shard.index, "shards": shard.count}
 
-    def streamed(name: str, group: str) -> Iterable[Row]:
-        if group not in groups:
-            return ()
-        return connection.cursor().stream(_SCRAPE[name], part, size=_ROWS_AT_ONCE)
+    def streamed(name: str, group: str) -> Iterator[Row]:
+        if group in groups:
+            yield from _streamed(connection, _SCRAPE[name], part)
 
     def fetched(name: str, **parameters: Any) -> list[Any]:
         return connection.execute(_SCRAPE[name], parameters or None).fetchall()
@@ -85,3 +93,11 @@ def _snapshot(
         else (),
         bucket_bounds=BUCKETS_SECONDS,
     )
+
+
+def _streamed(connection: Connection, query: bytes, parameters: dict[str, int]) -> Iterator[Row]:
+    rows = connection.cursor().stream(query, parameters, size=_ROWS_A_RESULT)
+    with watched(connection, seconds=SILENCE_SECONDS) as heard:
+        while chunk := list(islice(rows, _ROWS_AT_ONCE)):
+            heard()
+            yield from chunk
