@@ -76,6 +76,9 @@ PARAMETERS = JOBS | TIMES | {
     "state": "completed",
     "exit_code": 0,
     "signal": 0,
+    "cpu_usage": 50,
+    "memory_usage_mb": None,
+    "gpu_usage": None,
     "change_type": "delete",
     "changed_by": "x",
     "source": "x",
@@ -85,6 +88,7 @@ PARAMETERS = JOBS | TIMES | {
 STATEMENTS = [
     *(("jobs", name) for name in ("get", "lock", "node_ends", "record_node_end", "record_seen")),
     *(("jobs", name) for name in ("reset_nodes", "delete", "unmatched_ends", "keep_unmatched")),
+    ("jobs", "place_usage"),
     ("audit", "of_job"),
     *(("sink", name) for name in ("lock_jobs", "latest", "know_jobs", "merge", "merge_gpus")),
     ("statistics", "rebuild_nodes"),

@@ -32,9 +32,13 @@ TOO_LARGE = (
 
 
 class HttpApp:
-    """A function's routes, ready to answer API Gateway events."""
+    """A function's routes, ready to answer API Gateway events.
 
-    def __init__(self, function: str, *routers: Router) -> None:
+    ``too_large`` is what a client is told whose answer does not fit into a response.
+    """
+
+    def __init__(self, function: str, *routers: Router, too_large: str = TOO_LARGE) -> None:
+        self._too_large = too_large
         self._logger = Logger(service=f"hpcobs-{function}")
         self._resolver = APIGatewayHttpResolver()
         self._resolver.exception_handler(Exception)(_raise)
@@ -54,7 +58,7 @@ class HttpApp:
         }
         with self._logger.append_context_keys(**keys):
             answer = self._answer(event, context, correlation_id)
-            response = _response(event, answer, correlation_id)
+            response = self._response(event, answer, correlation_id)
             self._logger.info(
                 "answered",
                 status=response["statusCode"],
@@ -83,6 +87,16 @@ class HttpApp:
         result = self._resolver.resolve(_unambiguous(event, route), context)
         return Answer(result["statusCode"], (result["body"] or "").encode(), result["headers"])
 
+    def _response(self, event: Event, answer: Answer, correlation_id: str) -> dict[str, Any]:
+        accept_encoding = (event.get("headers") or {}).get("accept-encoding")
+        response = for_gateway(answer, accept_encoding=accept_encoding)
+        if response is None:
+            self._logger.append_keys(refusal=self._too_large)
+            answer = answer_to(InvalidRequestError(self._too_large))
+            return self._response(event, answer, correlation_id)
+        response["headers"]["X-Correlation-Id"] = correlation_id
+        return response
+
 
 def _unambiguous(event: Event, route: Route) -> Event:
     """The event with the path, without a stage, that leads the resolver to ``route``."""
@@ -93,12 +107,3 @@ def _unambiguous(event: Event, route: Route) -> Event:
 def _raise(error: Exception) -> NoReturn:
     """Let an error through to the wrapper; the resolver would log it in its own way."""
     raise error
-
-
-def _response(event: Event, answer: Answer, correlation_id: str) -> dict[str, Any]:
-    accept_encoding = (event.get("headers") or {}).get("accept-encoding")
-    response = for_gateway(answer, accept_encoding=accept_encoding)
-    if response is None:
-        return _response(event, answer_to(InvalidRequestError(TOO_LARGE)), correlation_id)
-    response["headers"]["X-Correlation-Id"] = correlation_id
-    return response

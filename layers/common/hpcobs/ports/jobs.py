@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from hpcobs.domain.audit import AuditEvent, AuditInfo, ChangeType
     from hpcobs.domain.events import RunEnd
-    from hpcobs.domain.jobs import Job
+    from hpcobs.domain.jobs import Job, Usage
     from hpcobs.domain.nodes import NodeReport
     from hpcobs.domain.queries import JobFilter, JobPage, Position
 
@@ -33,6 +33,12 @@ class JobRepository(Protocol):
 
     def record_seen(self, job: Job) -> None:
         """Keep when the scheduler last saw a locked job: no change of the job, and not audited."""
+
+    def place_usage(self, job_id: str, usage: Usage) -> None:
+        """Show a locked job's current usage, where it is told, on its nodes until they are heard.
+
+        Each gets the percentages, and an equal share of the memory.
+        """
 
     def delete(self, job_id: str, audit: AuditInfo, *, user: str | None = None) -> bool:
         """Remove the job and its samples; its trail stays. False if ``user`` has no such job."""

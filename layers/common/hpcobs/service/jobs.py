@@ -13,6 +13,7 @@ from hpcobs.domain.errors import (
     JobNotFoundError,
     JobTerminalError,
 )
+from hpcobs.domain.jobs import Usage
 from hpcobs.domain.queries import JobPage
 from hpcobs.domain.samples import SampleWindow
 from hpcobs.ports.clock import utc_now
@@ -105,6 +106,8 @@ class Jobs:
             after = replace(after, usage=replace(after.usage, **patch.usage))
             if after != job:
                 work.jobs.save(after, ChangeType.UPDATE, audit)
+            if patch.usage:
+                work.jobs.place_usage(job.id, Usage(**patch.usage))  # type: ignore[arg-type]
             work.commit()
             return after
 

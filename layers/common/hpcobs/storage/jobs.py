@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from hpcobs.domain.audit import AuditInfo
     from hpcobs.domain.events import RunEnd
-    from hpcobs.domain.jobs import Job
+    from hpcobs.domain.jobs import Job, Usage
     from hpcobs.storage.session import Session
 
 _JOBS = load("jobs")
@@ -88,6 +88,17 @@ class PostgresJobs:
         parameters = {"id": job.id, "seen_at": job.scheduler_seen_at}
         with self._session.operation("job_seen") as connection:
             connection.execute(_JOBS["record_seen"], parameters)
+
+    def place_usage(self, job_id: str, usage: Usage) -> None:
+        """Show what is told of a locked job's current usage on each of its nodes."""
+        parameters = {
+            "id": job_id,
+            "cpu_usage": usage.cpu_usage,
+            "memory_usage_mb": usage.memory_usage_mb,
+            "gpu_usage": usage.gpu_usage,
+        }
+        with self._session.operation("job_usage") as connection:
+            connection.execute(_JOBS["place_usage"], parameters)
 
     def delete(self, job_id: str, audit: AuditInfo, *, user: str | None = None) -> bool:
         """Remove the job and its samples; its trail stays. False if ``user`` has no such job."""

@@ -102,6 +102,16 @@ WHERE job_id = run.id AND node = ANY (run.nodes) AND ended_at < run.statistics_s
 -- record_seen: keep when the scheduler last saw a job
 UPDATE jobs SET scheduler_seen_at = %(seen_at)s WHERE id = %(id)s
 
+-- place_usage: show what was told of a whole job on each of its nodes, until they tell themselves
+UPDATE job_nodes
+SET cpu_usage = coalesce(%(cpu_usage)s::float8, job_nodes.cpu_usage),
+    memory_usage_mb = coalesce(
+        %(memory_usage_mb)s::bigint / greatest(node_count, 1), job_nodes.memory_usage_mb
+    ),
+    gpu_usage = coalesce(%(gpu_usage)s::float8, job_nodes.gpu_usage)
+FROM jobs
+WHERE jobs.id = %(id)s AND job_id = jobs.id
+
 -- delete: remove a locked job, if it is the user's, with its samples, and note that in its trail
 WITH gone AS (
     DELETE FROM jobs

@@ -3,7 +3,7 @@ SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
 SET LOCAL lock_timeout = '1500ms';
 SET LOCAL jit = off
 
--- job_nodes: each running job (of a shard) on each of its nodes, with its latest sample
+-- job_nodes: each running job (of a shard) on each node on which it has not ended, with its latest sample
 SELECT jobs.id, jobs.user_name, placed.node,
        greatest(date_part('epoch', now() - jobs.start_time), 0)::text,
        placed.cpu_usage::text,
@@ -13,7 +13,7 @@ FROM jobs
 -- The sub-query's order makes PostgreSQL look up each job's nodes, instead of reading those of all
 -- jobs that ever ran; so it is below.
 CROSS JOIN LATERAL (
-    SELECT * FROM job_nodes WHERE job_id = jobs.id ORDER BY node
+    SELECT * FROM job_nodes WHERE job_id = jobs.id AND ended_at IS NULL ORDER BY node
 ) AS placed
 WHERE jobs.state = 'running'
   AND (%(shards)s = 1 OR abs(hashtext(jobs.id)::bigint) %% %(shards)s = %(shard)s)
@@ -36,7 +36,7 @@ FROM jobs
 WHERE state = 'running'
   AND greatest(start_time, last_sample_at, scheduler_seen_at) < now() - %(stale_after)s
 
--- gpus: each GPU of each running job (of a shard), with its latest reading
+-- gpus: each GPU of each running job (of a shard) with its latest reading, while the node tells of both
 SELECT gpu.job_id, gpu.node, gpu.gpu_vendor, gpu.gpu_id,
        gpu.utilization_percent::text,
        (gpu.memory_used_mb * 1048576)::text,
@@ -44,7 +44,15 @@ SELECT gpu.job_id, gpu.node, gpu.gpu_vendor, gpu.gpu_id,
        gpu.temperature_celsius::text
 FROM jobs
 CROSS JOIN LATERAL (
-    SELECT * FROM job_gpus WHERE job_id = jobs.id ORDER BY node, gpu_id
+    SELECT * FROM job_gpus
+    WHERE job_id = jobs.id
+      AND NOT EXISTS (
+          SELECT FROM job_nodes
+          WHERE job_nodes.job_id = jobs.id AND job_nodes.node = job_gpus.node
+            AND (ended_at IS NOT NULL
+                 OR last_sample_at > sampled_at + interval '10 minutes')
+      )
+    ORDER BY node, gpu_id
 ) AS gpu
 WHERE jobs.state = 'running'
   AND (%(shards)s = 1 OR abs(hashtext(jobs.id)::bigint) %% %(shards)s = %(shard)s)
