@@ -158,6 +158,25 @@ def test_both_formats_say_the_same_to_their_own_parsers() -> None:
     assert len(text) > len(FAMILIES)
 
 
+def test_openmetrics_names_counters_without_their_suffix_and_tells_units() -> None:
+    text = write(FULL, openmetrics=True)
+    for lines in (
+        "# TYPE hpc_job counter\nhpc_job_total 7\n",
+        "# TYPE hpc_job_cpus gauge\nhpc_job_cpus{",
+        "# TYPE hpc_job_runtime_seconds gauge\n# UNIT hpc_job_runtime_seconds seconds\n",
+        "# UNIT hpc_job_gpu_device_temperature_celsius celsius\n",
+    ):
+        assert lines in text
+    assert text.endswith("\n# EOF\n")
+    units = {f.name: f.unit for f in parse_openmetrics(text) if f.unit}
+    assert set(units.values()) == {"seconds", "bytes", "percent", "watts", "celsius", "samples"}
+    assert all(name.endswith(f"_{unit}") for name, unit in units.items())
+
+
+def test_no_help_needs_to_be_escaped() -> None:
+    assert not {family.name for family in FAMILIES if set(family.help) & set('\\\n"')}
+
+
 def test_a_group_that_was_not_asked_for_is_absent() -> None:
     text = write(Snapshot(groups=frozenset({"jobs"}), job_nodes=FULL.job_nodes), openmetrics=False)
     names = {family.name for family in parse_text(text)}

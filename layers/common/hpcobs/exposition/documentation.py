@@ -34,14 +34,19 @@ scrape_configs:
 
 A site that is too large for one answer is scraped in parts, by jobs that differ in their
 `params`: `{"collect[]": [jobs]}`, or `{shard: ["0/4"]}` to `{shard: ["3/4"]}`. The parts make up
-the whole, and no series is in two of them.
-
+the whole, and no series is in two of them. [Prometheus and Grafana](prometheus.md) has more.
 
 - The answer is Prometheus text 0.0.4, or OpenMetrics 1.0 for those who accept it; gzip likewise.
 - Without its database it is a 503, never half a page. A queue that does not answer costs only
   `hpc_collector_queue_depth` and `hpc_collector_dead_letters`.
 - Only running jobs have series of their own, so that finished jobs cost nothing. A job on two nodes
-  has two. What was not read has no series: nothing is ever zero for want of a reading.
+  has two, until it has ended on one of them. What was not read has no series: nothing is ever zero
+  for want of a reading.
+- A series tells what was last heard. `hpc_node_last_seen_timestamp_seconds` tells when, and the
+  recording rules leave out nodes that are silent. A GPU that is not read any more, while its node
+  is heard, has no series after ten minutes.
+- Usage that a client tells of a whole job (`PATCH`) shows on each of its nodes, memory in equal
+  shares, until the node itself is heard.
 - `hpc_job_state_total` and `hpc_node_job_count` are gauges: `promtool check metrics` minds their
   names, which are older than this service.
 """

@@ -55,13 +55,13 @@ FAMILIES: tuple[Family, ...] = (
     _gauge(
         "hpc_job_info", "What the job is; always 1.",
         ("job_id", "user", "account", "partition", "cluster", "name"), "jobs", "", _RUNNING_JOB,
-        "hpc_job_cpus * on (job_id) group_left (account) hpc_job_info",
+        "hpc_job_cpus * on (instance, job_id) group_left (account) hpc_job_info",
     ),
     _gauge(
         "hpc_job_memory_limit_bytes", "Memory allocated to the job, over all its nodes.",
         JOB, "jobs", "bytes", _RUNNING_JOB,
-        "sum by (job_id) (hpc_job_memory_usage_bytes)"
-        " / on (job_id) sum by (job_id) (hpc_job_memory_limit_bytes)",
+        "sum by (instance, job_id) (hpc_job_memory_usage_bytes)"
+        " / sum by (instance, job_id) (hpc_job_memory_limit_bytes)",
     ),
     _gauge(
         "hpc_job_cpus", "CPUs allocated to the job, over all its nodes.",
@@ -94,7 +94,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     _gauge(
         "hpc_job_gpu_device_temperature_celsius", "Temperature of the GPU.",
-        GPU, "gpus", "degrees Celsius", _DEVICE,
+        GPU, "gpus", "celsius", _DEVICE,
         "max by (node) (hpc_job_gpu_device_temperature_celsius)",
     ),
     _gauge(

@@ -45,10 +45,14 @@ def write(snapshot: Snapshot, *, openmetrics: bool) -> str:
 
 
 def _heading(family: Family, *, openmetrics: bool) -> str:
-    name = family.name
-    if openmetrics and family.type == "counter":
-        name = name.removesuffix("_total")
-    return f"# HELP {name} {family.help}\n# TYPE {name} {family.type}\n"
+    """Name, type and help; OpenMetrics also has units, and knows a counter without its suffix."""
+    name, unit = family.name, ""
+    if openmetrics:
+        if family.type == "counter":
+            name = name.removesuffix("_total")
+        if family.unit and name.endswith(f"_{family.unit}"):
+            unit = f"# UNIT {name} {family.unit}\n"
+    return f"# HELP {name} {family.help}\n# TYPE {name} {family.type}\n{unit}"
 
 
 def _columns(first: int, *names: str) -> Columns:
