@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dashboards import gpus, job, jobs, nodes, service
-from dashboards.model import Dashboard, to_json
+from dashboards.as_json import to_json
+
+if TYPE_CHECKING:
+    from dashboards.model import Dashboard
 
 DASHBOARDS = (jobs.DASHBOARD, job.DASHBOARD, nodes.DASHBOARD, gpus.DASHBOARD, service.DASHBOARD)
 FOLDER = Path(__file__).parent / "grafana"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dashboards.model import Dashboard, Panel, Query, Variable
+from dashboards.model import JOB_LINK, SITE, Dashboard, Panel, Query, Variable
 
-GPU = '{node=~"$node",gpu_vendor=~"$gpu_vendor"}'
+GPU = f'{{{SITE},node=~"$node",gpu_vendor=~"$gpu_vendor"}}'
 BUSY = f"hpc_job_gpu_device_utilization_percent{GPU}"
+WHOSE = f"* on (instance, job_id) group_left (user, name) hpc_job_info{{{SITE}}}"
 
 DASHBOARD = Dashboard(
     uid="hpcobs-gpus",
@@ -47,30 +48,36 @@ DASHBOARD = Dashboard(
         ),
         Panel(
             title="Idle GPUs by user",
+            queries=(Query(f"count by (user) (({BUSY} < 5) {WHOSE})", "{{user}}"),),
+        ),
+        Panel(
+            title="Power by node", unit="watt", description="The ten nodes that draw most.",
             queries=(
                 Query(
-                    f"count by (user) (({BUSY} < 5) * on (job_id) group_left (user)"
-                    " hpc_job_info)",
-                    "{{user}}",
+                    f"topk(10, sum by (node) (hpc_job_gpu_device_power_watts{GPU}))", "{{node}}"
                 ),
             ),
         ),
         Panel(
-            title="Power by node", unit="watt",
-            queries=(
-                Query(f"sum by (node) (hpc_job_gpu_device_power_watts{GPU})", "{{node}}"),
-            ),
-        ),
-        Panel(
             title="Hottest GPU by node", unit="celsius", thresholds=((85, "red"),),
+            description="The ten hottest nodes.",
             queries=(
-                Query(f"max by (node) (hpc_job_gpu_device_temperature_celsius{GPU})", "{{node}}"),
+                Query(
+                    f"topk(10, max by (node) (hpc_job_gpu_device_temperature_celsius{GPU}))",
+                    "{{node}}",
+                ),
             ),
         ),
         Panel(
             title="Jobs whose GPUs are least busy", kind="table", unit="percent", width=24,
-            queries=(Query(f"bottomk(20, avg by (job_id) ({BUSY}))", "GPU use"),),
-            links=(("Job", "/d/hpcobs-job?var-job_id=${__data.fields.job_id}"),),
+            ascending=True,
+            queries=(
+                Query(
+                    f"bottomk(20, avg by (instance, job_id, user, name) ({BUSY} {WHOSE}))",
+                    "GPU use",
+                ),
+            ),
+            links=(("Job", JOB_LINK),),
         ),
     ),
 )  # fmt: skip

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dashboards.model import Dashboard, Panel, Query, Variable
+from dashboards.model import SITE, Dashboard, Panel, Query, Variable
 
-JOB = '{job_id="$job_id"}'
+JOB = f'{{{SITE},job_id="$job_id"}}'
 
 DASHBOARD = Dashboard(
     uid="hpcobs-job",
     title="hpcobs / One job",
     description="What one running job does on each of its nodes.",
     variables=(Variable(name="job_id", metric="hpc_job_info", label="job_id", many=False),),
+    one_site=True,
     panels=(
         Panel(
             title="The job", kind="table", width=12, height=5,
@@ -26,6 +27,7 @@ DASHBOARD = Dashboard(
         ),
         Panel(
             title="Memory used of limit", kind="stat", width=4, height=5, unit="percentunit",
+            description="On its fullest node, of an equal share of the limit.",
             thresholds=((0.9, "orange"), (0.97, "red")),
             queries=(Query(f"max(hpcobs:job_memory:ratio{JOB})"),),
         ),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dashboards.model import Dashboard, Panel, Query, Variable
+from dashboards.model import JOB_LINK, SITE, Dashboard, Panel, Query, Variable
 
-INFO = 'hpc_job_info{cluster=~"$cluster",partition=~"$partition",user=~"$user"}'
+INFO = f'hpc_job_info{{{SITE},cluster=~"$cluster",partition=~"$partition",user=~"$user"}}'
 
 
 def _of(metric: str) -> str:
     """The metric of the chosen jobs, summed or averaged per job by the caller."""
-    return f"{metric} * on (job_id) group_left (account, partition, name) {INFO}"
+    its = "on (instance, job_id) group_left (account, partition, name)"
+    return f"{metric}{{{SITE}}} * {its} {INFO}"
 
 
 DASHBOARD = Dashboard(
@@ -29,7 +30,7 @@ DASHBOARD = Dashboard(
         Panel(
             title="Waiting", kind="stat", width=4, height=4,
             description="All clusters together.",
-            queries=(Query('sum(hpc_job_state_total{state="pending"})'),),
+            queries=(Query(f'sum(hpc_job_state_total{{{SITE},state="pending"}})'),),
         ),
         Panel(
             title="CPUs held", kind="stat", width=4, height=4,
@@ -47,11 +48,11 @@ DASHBOARD = Dashboard(
         Panel(
             title="Stale", kind="stat", width=4, height=4, thresholds=((1, "orange"),),
             description="Running jobs of which nobody has told anything for a while.",
-            queries=(Query("sum(hpc_jobs_stale)"),),
+            queries=(Query(f"sum(hpc_jobs_stale{{{SITE}}})"),),
         ),
         Panel(
             title="Jobs by state",
-            queries=(Query("sum by (state) (hpc_job_state_total)", "{{state}}"),),
+            queries=(Query(f"sum by (state) (hpc_job_state_total{{{SITE}}})", "{{state}}"),),
         ),
         Panel(
             title="CPU use by partition", unit="percent", maximum=100,
@@ -61,6 +62,7 @@ DASHBOARD = Dashboard(
         ),
         Panel(
             title="Memory of jobs by user", unit="bytes",
+            description="The ten users whose jobs use most.",
             queries=(
                 Query(
                     f"topk(10, sum by (user) ({_of('hpc_job_memory_usage_bytes')}))", "{{user}}"
@@ -75,26 +77,28 @@ DASHBOARD = Dashboard(
         ),
         Panel(
             title="Least CPU use for what is held", kind="table", unit="percent", height=9,
-            description="Running jobs that leave most of their CPUs idle.",
+            description="Running jobs that leave most of their CPUs idle.", ascending=True,
             queries=(
                 Query(
-                    f"bottomk(20, avg by (job_id, user, name)"
+                    f"bottomk(20, avg by (instance, job_id, user, name)"
                     f" ({_of('hpc_job_cpu_usage_percent')}))",
                     "CPU use",
                 ),
             ),
-            links=(("Job", "/d/hpcobs-job?var-job_id=${__data.fields.job_id}"),),
+            links=(("Job", JOB_LINK),),
         ),
         Panel(
             title="Closest to their memory limit", kind="table", unit="percentunit", height=9,
+            description="Of what the job was given on its fullest node.",
             thresholds=((0.9, "orange"), (0.97, "red")),
             queries=(
                 Query(
-                    "topk(20, hpcobs:job_memory:ratio)",
+                    "topk(20, sum by (instance, job_id, user, name)"
+                    f" ({_of('hpcobs:job_memory:ratio')}))",
                     "Memory used of limit",
                 ),
             ),
-            links=(("Job", "/d/hpcobs-job?var-job_id=${__data.fields.job_id}"),),
+            links=(("Job", JOB_LINK),),
         ),
     ),
 )  # fmt: skip

@@ -29,6 +29,8 @@ REQUEST_GB_SECONDS = {"ingest": 0.010, "events": 0.015, "authorizer": 0.004, "me
 VERDICT_SECONDS = 60
 """How long the gateway remembers a verdict on a token."""
 HOOKS_A_JOB = 4
+SQS_REQUESTS_A_PUSH = 1 + 0.1 + 0.1
+"""A message is sent alone, and received and deleted in tens."""
 COLLECTOR_GB_SECONDS = 1.73 * 32
 """An invocation each minute: two passes, 30 seconds apart."""
 RETENTION_GB_SECONDS = 0.5 * 20
@@ -128,9 +130,9 @@ def _lambda(usage: Usage, unit: dict[str, float]) -> float:
 
 
 def _sqs(usage: Usage, unit: dict[str, float]) -> float:
-    """A message is sent alone, received and deleted in tens; each 64 KB count as a request."""
+    """Each 64 KB count as a request."""
     chunks = max(1.0, usage.bytes_a_push() / 65_536)
-    return float(usage.pushes * chunks * (1 + 0.1 + 0.1) / 1e6 * unit["sqs_million"])
+    return float(usage.pushes * chunks * SQS_REQUESTS_A_PUSH / 1e6 * unit["sqs_million"])
 
 
 SITES = (100, 1000, 5000)

@@ -13,8 +13,8 @@ from tests.prometheus.server import PROMETHEUS, PROMTOOL, Prometheus, Site
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-HOSTILE = 'quote " backslash \\ new\nline {brace} \u00e9\u4e2d ' + "x" * 160
-NODE = "n1\"'\\é"
+HOSTILE = 'quote " backslash \\ new\nline\rreturn\ttab {brace} é中🚀 ' + "x" * 180
+NODE = "n1\"'\\{x=é中🚀}" + "x" * 190
 
 ENVIRON = {"CLUSTER_NAME": "lab", "COLLECT_INTERVAL_SECONDS": "1"}
 
@@ -48,11 +48,17 @@ def prometheus(
 ) -> Iterator[Prometheus]:
     """Scrapes both sites every second; each has been scraped a few times."""
     sites = [
-        Site(job, service.url, service.folder / "token")
-        for job, service in (("still", still), ("living", living))
+        Site("still", still.url, still.folder / "token"),
+        Site("living", living.url, living.folder / "token", access="bearer_token_file"),
     ]
     shards = [
-        Site(f"shard{number}", still.url, still.folder / "token", {"shard": [f"{number}/2"]})
+        Site(
+            f"shard{number}",
+            still.url,
+            still.folder / "token",
+            {"shard": [f"{number}/2"]},
+            access="basic_auth",
+        )
         for number in range(2)
     ]
     with Prometheus(tmp_path_factory.mktemp("prometheus"), *sites, *shards) as running:

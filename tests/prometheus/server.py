@@ -31,6 +31,7 @@ class Site:
     url: str
     token_file: Path
     parameters: Mapping[str, Sequence[str]] | None = None
+    access: str = "authorization"
 
     @property
     def scrape_config(self) -> dict[str, Any]:
@@ -38,10 +39,21 @@ class Site:
         return {
             "job_name": self.job,
             "scrape_interval": "1s",
-            "authorization": {"credentials_file": str(self.token_file)},
+            **self._access,
             "params": {name: list(values) for name, values in (self.parameters or {}).items()},
             "static_configs": [{"targets": [self.url.removeprefix("http://")]}],
         }
+
+    @property
+    def _access(self) -> dict[str, Any]:
+        """How the token is sent, in one of the ways that Prometheus has."""
+        file = str(self.token_file)
+        ways: dict[str, Any] = {
+            "authorization": {"credentials_file": file},
+            "bearer_token_file": file,
+            "basic_auth": {"username": "prometheus", "password_file": file},
+        }
+        return {self.access: ways[self.access]}
 
 
 class Prometheus:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,8 +11,12 @@ import pytest
 from tests.prometheus.conftest import HOSTILE, NODE
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tests.local.services import Service
     from tests.prometheus.server import Prometheus
+
+    Told = dict[str, Mapping[str, float]]
 
 STATES = ("pending", "running", "completed", "failed", "cancelled")
 
@@ -104,21 +110,61 @@ def test_shards_together_are_the_whole(prometheus: Prometheus) -> None:
     assert key == {tuple(sorted(labels.items())) for labels, _ in whole}
 
 
-def test_a_living_cluster_is_seen_living(living: Service, prometheus: Prometheus) -> None:
+def test_a_living_cluster_is_seen_living(prometheus: Prometheus) -> None:
     prometheus.wait_until(lambda: prometheus.value("hpc_job_total{job='living'}") > 16, 60)
     prometheus.wait_until(
         lambda: len(prometheus.query("hpc_job_cpu_usage_percent{job='living'}")) > 5
     )
     for counter in ("hpc_job_total", "hpc_collector_samples_total"):
         assert prometheus.value(f"resets({counter}{{job='living'}}[5m])") == 0
-    states = prometheus.by("state", "hpc_job_state_total{job='living'}")
-    assert set(states) == set(STATES)
-    assert sum(states.values()) <= service_jobs(living)
-    # Functions write their timings down now and then.
-    operations = "storage_operation_duration_seconds_count{job='living'}"
-    prometheus.wait_until(lambda: prometheus.query(operations), 40)
 
 
-def service_jobs(service: Service) -> int:
-    total: int = service.get("/v1/jobs")["total"]
-    return total
+def told_by_prometheus(prometheus: Prometheus) -> Told:
+    """States, usage of jobs, and jobs of nodes, of the living cluster."""
+    memory = "sum by (job_id) (hpc_job_memory_usage_bytes{job='living'}) / 1048576"
+    return {
+        "states": prometheus.by("state", "hpc_job_state_total{job='living'}"),
+        "cpu": prometheus.by("job_id", "avg by (job_id) (hpc_job_cpu_usage_percent{job='living'})"),
+        "memory": prometheus.by("job_id", memory),
+        "gpu": prometheus.by("job_id", "avg by (job_id) (hpc_job_gpu_usage_percent{job='living'})"),
+        "nodes": prometheus.by("node", "hpc_node_job_count{job='living'} > 0"),
+    }
+
+
+def scraped_at(prometheus: Prometheus) -> float:
+    return prometheus.value("timestamp(hpc_job_total{job='living'})")
+
+
+def told_by_the_api(service: Service) -> Told:
+    """The same."""
+    running = jobs(service, state="running")
+
+    def usage(field: str) -> dict[str, float]:
+        return {job["id"]: job[field] for job in running if field in job}
+
+    return {
+        "states": {state: service_total(service, state) for state in STATES},
+        "cpu": usage("cpu_usage"),
+        "memory": usage("memory_usage_mb"),
+        "gpu": usage("gpu_usage"),
+        "nodes": dict(Counter(node for job in running for node in job["nodes"])),
+    }
+
+
+def test_a_living_cluster_is_the_same_to_prometheus_and_to_the_api(
+    living: Service, prometheus: Prometheus
+) -> None:
+    """Compared while it stands still: when the API says the same before and after."""
+    prometheus.wait_until(
+        lambda: len(prometheus.query("hpc_job_cpu_usage_percent{job='living'}")) > 5, 60
+    )
+    for _ in range(60):
+        before, since = told_by_the_api(living), time.time()
+        prometheus.wait_until(lambda since=since: scraped_at(prometheus) > since)
+        told = told_by_prometheus(prometheus)
+        if told_by_the_api(living) == before:
+            assert told.keys() == before.keys()
+            for what, values in before.items():
+                assert told[what] == pytest.approx(values), what
+            return
+    raise AssertionError("it never stood still")

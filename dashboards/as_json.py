@@ -1,0 +1,182 @@
+"""Dashboards as the JSON in which Grafana keeps them.
+
+The format is Grafana's "Dashboard JSON model", schema version 39 (Grafana 10.4 and later). Only
+what is used here is known here: a few lines do, where a generator of the whole model would be a
+large dependency whose releases follow Grafana's.
+"""
+
+from __future__ import annotations
+
+from string import ascii_uppercase
+from typing import TYPE_CHECKING, Any
+
+from dashboards.model import SITE
+
+if TYPE_CHECKING:
+    from dashboards.model import Dashboard, Panel, Query, Variable
+
+SCHEMA_VERSION = 39
+DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
+WIDTH = 24
+REFERENCES = ascii_uppercase
+SITES = "label_values(hpc_job_total, instance)"
+
+
+def to_json(dashboard: Dashboard) -> dict[str, Any]:
+    """The dashboard as Grafana reads it."""
+    return {
+        "uid": dashboard.uid,
+        "title": dashboard.title,
+        "description": dashboard.description,
+        "tags": list(dashboard.tags),
+        "schemaVersion": SCHEMA_VERSION,
+        "editable": True,
+        "graphTooltip": 1,
+        "refresh": "30s",
+        "time": {"from": "now-3h", "to": "now"},
+        "timezone": "browser",
+        "links": [_to_the_others()],
+        "templating": {
+            "list": [
+                _datasource(),
+                _choice("site", SITES, many=not dashboard.one_site),
+                *map(_variable, dashboard.variables),
+            ]
+        },
+        "panels": _laid_out(dashboard.panels),
+    }
+
+
+def _to_the_others() -> dict[str, Any]:
+    return {
+        "type": "dashboards",
+        "title": "hpcobs",
+        "tags": ["hpcobs"],
+        "asDropdown": True,
+        "includeVars": True,
+        "keepTime": True,
+    }
+
+
+def _datasource() -> dict[str, Any]:
+    return {"name": "datasource", "type": "datasource", "query": "prometheus", "label": "Source"}
+
+
+def _variable(variable: Variable) -> dict[str, Any]:
+    """A choice among what there is at the chosen sites."""
+    values = f"label_values({variable.metric}{{{SITE}}}, {variable.label})"
+    return _choice(variable.name, values, many=variable.many)
+
+
+def _choice(name: str, values: str, *, many: bool) -> dict[str, Any]:
+    all_of_them = {"allValue": ".*", "current": {"text": "All", "value": "$__all"}}
+    return {
+        "name": name,
+        "label": name.replace("_", " ").capitalize(),
+        "type": "query",
+        "datasource": DATASOURCE,
+        "query": {"query": values, "refId": "A"},
+        "refresh": 2,
+        "sort": 1,
+        "multi": many,
+        "includeAll": many,
+        **(all_of_them if many else {"current": {}}),
+    }
+
+
+def _laid_out(panels: tuple[Panel, ...]) -> list[dict[str, Any]]:
+    placed = []
+    left = top = row_height = 0
+    for number, panel in enumerate(panels, start=1):
+        if left + panel.width > WIDTH:
+            left, top, row_height = 0, top + row_height, 0
+        position = {"x": left, "y": top, "w": panel.width, "h": panel.height}
+        placed.append({"id": number, "gridPos": position, **_panel(panel)})
+        left, row_height = left + panel.width, max(row_height, panel.height)
+    return placed
+
+
+def _panel(panel: Panel) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "type": panel.kind,
+        "title": panel.title,
+        "description": panel.description,
+        "datasource": DATASOURCE,
+        "targets": [_target(panel, *pair) for pair in zip(REFERENCES, panel.queries, strict=False)],
+        "fieldConfig": {"defaults": _defaults(panel), "overrides": _overrides(panel)},
+        "options": _options(panel),
+    }
+    if panel.kind == "table":
+        made["transformations"] = _as_columns(panel)
+    return made
+
+
+def _target(panel: Panel, reference: str, query: Query) -> dict[str, Any]:
+    instant = panel.kind != "timeseries"
+    return {
+        "refId": reference,
+        "datasource": DATASOURCE,
+        "expr": query.expression,
+        "legendFormat": query.legend or "__auto",
+        "instant": instant,
+        "range": not instant,
+        "format": "table" if panel.kind == "table" else "time_series",
+    }
+
+
+def _defaults(panel: Panel) -> dict[str, Any]:
+    steps: list[dict[str, Any]] = [{"color": "green", "value": None}]
+    steps += [{"color": color, "value": value} for value, color in panel.thresholds]
+    defaults: dict[str, Any] = {
+        "unit": panel.unit,
+        "min": 0,
+        "thresholds": {"mode": "absolute", "steps": steps},
+        "links": [{"title": title, "url": url} for title, url in panel.links],
+    }
+    if panel.maximum is not None:
+        defaults["max"] = panel.maximum
+    if panel.kind == "timeseries":
+        defaults["custom"] = {"fillOpacity": 10, "showPoints": "never", "spanNulls": 120_000}
+    return defaults
+
+
+def _overrides(panel: Panel) -> list[dict[str, Any]]:
+    """The units of columns that have their own."""
+    return [
+        {
+            "matcher": {"id": "byName", "options": query.legend},
+            "properties": [{"id": "unit", "value": query.unit}],
+        }
+        for query in panel.queries
+        if query.unit
+    ]
+
+
+def _options(panel: Panel) -> dict[str, Any]:
+    if panel.kind == "timeseries":
+        legend = {"displayMode": "table", "placement": "bottom", "calcs": ["lastNotNull", "max"]}
+        return {
+            "legend": {**legend, "showLegend": True},
+            "tooltip": {"mode": "multi", "sort": "desc"},
+        }
+    if panel.kind == "table":
+        order = {"displayName": panel.queries[0].legend, "desc": not panel.ascending}
+        return {"showHeader": True, "cellHeight": "sm", "sortBy": [order]}
+    return {
+        "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
+        "colorMode": "value",
+        "graphMode": "none",
+    }
+
+
+def _as_columns(panel: Panel) -> list[dict[str, Any]]:
+    """One row for each set of labels, one column for each query, named by its legend."""
+    # A single query's column is "Value", those of several bear their references.
+    names = {"instance": "site", "Value": panel.queries[0].legend}
+    for reference, query in zip(REFERENCES, panel.queries, strict=False):
+        names[f"Value #{reference}"] = query.legend
+    excluded = {"Time": True, "job": True, "shard": True, "__name__": True}
+    return [
+        {"id": "merge", "options": {}},
+        {"id": "organize", "options": {"renameByName": names, "excludeByName": excluded}},
+    ]

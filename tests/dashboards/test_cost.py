@@ -1,0 +1,21 @@
+"""What the dashboard reckons for a site is what the page about cost reckons for the same site."""
+
+from __future__ import annotations
+
+import pytest
+
+from dashboards import cost
+from infra.cost import SERIES_A_JOB_NODE, Usage, monthly
+from infra.sizing import DAY_SECONDS, Load
+
+
+@pytest.mark.parametrize("nodes", [100, 1000])
+def test_a_site_costs_the_same_by_the_dashboard_and_by_the_page(nodes: int) -> None:
+    usage = Usage(load=Load(nodes=nodes))
+    jobs = usage.load.jobs_a_day / DAY_SECONDS * cost.MONTH_SECONDS
+    series = nodes * usage.load.jobs_a_node * SERIES_A_JOB_NODE
+    scrape = cost.a_scrape() + series * cost.a_series()
+    dollars = nodes * cost.a_node() + jobs * cost.a_job() + usage.scrapes * scrape + cost.a_site()
+    bill = monthly(usage)
+    listed = ("API Gateway", "Lambda", "SQS", "Transfer out")
+    assert dollars == pytest.approx(sum(bill[name] for name in listed), rel=0.02)

@@ -1,0 +1,49 @@
+"""Scrape configs that promtool does not know: their parts find each other."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+FOLDER = Path(__file__).parents[2] / "dashboards" / "scrape"
+PARTS: dict[str, Any] = {
+    part["kind"]: part for part in yaml.safe_load_all((FOLDER / "servicemonitor.yml").read_text())
+}
+(MONITORED,) = PARTS["ServiceMonitor"]["spec"]["endpoints"]
+
+
+def test_a_service_monitor_finds_its_service_and_the_service_its_address() -> None:
+    service, endpoints = PARTS["Service"], PARTS["Endpoints"]
+    labels = service["metadata"]["labels"]
+    assert PARTS["ServiceMonitor"]["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    assert labels[PARTS["ServiceMonitor"]["spec"]["jobLabel"]] == "hpcobs"
+    assert endpoints["metadata"]["name"] == service["metadata"]["name"]
+    (subset,) = endpoints["subsets"]
+    assert subset["ports"] == service["spec"]["ports"]
+    assert MONITORED["port"] in {port["name"] for port in subset["ports"]}
+
+
+def test_a_service_monitor_puts_hpcobs_in_the_place_of_the_address() -> None:
+    replaced = {rule["targetLabel"]: rule["replacement"] for rule in MONITORED["relabelings"]}
+    (target,) = PARTS["ScrapeConfig"]["spec"]["staticConfigs"][0]["targets"]
+    assert replaced == {"__address__": target, "instance": target}
+
+
+def test_both_ways_on_kubernetes_use_the_token_of_the_secret() -> None:
+    secret = PARTS["Secret"]
+    for way in (MONITORED, PARTS["ScrapeConfig"]["spec"]):
+        credentials = way["authorization"]["credentials"]
+        assert credentials["name"] == secret["metadata"]["name"]
+        assert credentials["key"] in secret["stringData"]
+
+
+def test_every_way_scrapes_securely_at_the_same_interval_and_with_a_token() -> None:
+    for path in FOLDER.iterdir():
+        text = path.read_text()
+        assert re.search(r"scheme\s*[:=]\s*\"?https", text, re.IGNORECASE), path
+        assert re.search(r"(scrape_?)?interval\s*[:=]\s*\"?30s", text, re.IGNORECASE), path
+        assert re.search(r"credentials", text), path
+        assert re.search(r"(scrape_|scrape|: )timeout\s*[:=]\s*\"?20s", text, re.IGNORECASE), path
