@@ -18,7 +18,8 @@ from hpcobs.scheduler.hostlists import MAX_NODES, expanded
         ("", []),
         ("n1", ["n1"]),
         ("n[1-2]", ["n1", "n2"]),
-        ("n[01-04,07],login1", ["login1", "n01", "n02", "n03", "n04", "n07"]),
+        ("n[01-04,07],login1", ["n01", "n02", "n03", "n04", "n07", "login1"]),
+        ("n[3,1],m1", ["n3", "n1", "m1"]),
         ("n[098-101]", ["n098", "n099", "n100", "n101"]),
         ("rack[1-2]node[1-2]", ["rack1node1", "rack1node2", "rack2node1", "rack2node2"]),
         ("n[1-2]-ib.cluster", ["n1-ib.cluster", "n2-ib.cluster"]),
@@ -30,8 +31,8 @@ from hpcobs.scheduler.hostlists import MAX_NODES, expanded
         ("a1-2[09-10]", ["a1-209", "a1-210"]),
     ],
 )
-def test_a_list_is_expanded(text: str, nodes: list[str]) -> None:
-    assert sorted(expanded(text)) == sorted(nodes)
+def test_a_list_is_expanded_in_its_order(text: str, nodes: list[str]) -> None:
+    assert list(expanded(text)) == nodes
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,21 @@
 """Slurm's compressed lists of nodes, such as ``n[01-04,7],login1``; see scontrol(1), hostlist.
 
-ClusterShell expands them. Its own language knows more (groups, set operators, wildcards, steps),
-and takes its time over huge ranges, so that only what Slurm writes, in sensible sizes, gets there.
+ClusterShell expands their ranges, and no more than these: it would sort the nodes, but Slurm tells
+the CPUs of a job's nodes in the order in which it lists them. It also takes its time over huge
+ranges, so that only sensible sizes get there.
 """
 
 from __future__ import annotations
 
 import re
+from itertools import chain, product, zip_longest
 from math import prod
+from typing import TYPE_CHECKING
 
 from hpcobs.domain.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 FIELD = "node_list"
 MAX_NODES = 20_000
@@ -17,20 +23,22 @@ MAX_CHARACTERS = 200_000
 
 _RANGE = r"\d{1,18}(?:-\d{1,18})?"
 _BRACKET = re.compile(rf"\[({_RANGE}(?:,{_RANGE})*)\]")
-_NAME = re.compile(rf"[A-Za-z0-9](?:[A-Za-z0-9._-]|{_BRACKET.pattern})*", re.ASCII)
-_UNEVEN = re.compile(r"(\d+)-(\d+)")
+_NAME = re.compile(rf"[A-Za-z0-9](?:[A-Za-z0-9._-]|{_BRACKET.pattern}(?!\[))*", re.ASCII)
 _ITEM = re.compile(r"(?:[^\[\],]|\[[^\[\]]*\])+")
 
 
 def expanded(text: str) -> tuple[str, ...]:
-    """The nodes in ``text``, each once; none for an empty text. InvalidInputError for no list."""
+    """The nodes in ``text``, each once, in its order; none for an empty text.
+
+    InvalidInputError for what is no list.
+    """
     if not text:
         return ()
     if len(text) > MAX_CHARACTERS:
         raise InvalidInputError(FIELD, f"must have {MAX_CHARACTERS} characters at the most")
     if _size(text) > MAX_NODES:
         raise InvalidInputError(FIELD, f"must have {MAX_NODES} nodes at the most")
-    return _by_clustershell(text)
+    return tuple(dict.fromkeys(node for item in _ITEM.findall(text) for node in _nodes_of(item)))
 
 
 def _size(text: str) -> int:
@@ -59,24 +67,36 @@ def _size_of_range(first: str, _: str, last: str) -> int:
     return abs(int(last) - int(first)) + 1 if last else 1
 
 
-def _evened(text: str) -> str:
-    return _BRACKET.sub(lambda bracket: _UNEVEN.sub(_equally_wide, bracket[0]), text)
+def _nodes_of(item: str) -> Iterable[str]:
+    """The nodes of one name; where it has several brackets, the last one's numbers run first."""
+    literals = _BRACKET.sub("[]", item).split("[]")
+    numbers = [_numbers(bracket[1]) for bracket in _BRACKET.finditer(item)]
+    for chosen in product(*numbers):
+        yield "".join(chain.from_iterable(zip_longest(literals, chosen, fillvalue="")))
 
 
-def _equally_wide(range_: re.Match[str]) -> str:
+def _numbers(content: str) -> list[str]:
+    """The numbers in a bracket, in its order."""
+    return [number for part in content.split(",") for number in _range(part)]
+
+
+def _range(part: str) -> Iterable[str]:
+    if "-" not in part:
+        return (part,)
+    from ClusterShell.RangeSet import RangeSet, RangeSetException
+
+    try:
+        numbers: Iterable[str] = RangeSet(_equally_wide(part)).striter()
+    except RangeSetException:
+        raise _malformed() from None
+    return numbers
+
+
+def _equally_wide(range_: str) -> str:
     """Slurm pads to the width of the first number, ``08-101``; ClusterShell: ``08-99,100-101``."""
-    first, last = range_.groups()
+    first, _, last = range_.partition("-")
     parts = []
     while len(first) < len(last):
         parts.append(f"{first}-{'9' * len(first)}")
         first = "1" + "0" * len(first)
     return ",".join([*parts, f"{first}-{last}"])
-
-
-def _by_clustershell(text: str) -> tuple[str, ...]:
-    from ClusterShell.NodeSet import RESOLVER_NOGROUP, NodeSet, NodeSetException
-
-    try:
-        return tuple(NodeSet(_evened(text), resolver=RESOLVER_NOGROUP))
-    except NodeSetException:
-        raise _malformed() from None

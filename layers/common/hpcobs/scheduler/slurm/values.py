@@ -29,7 +29,7 @@ class SetNumber(Struct):
 
     set: bool = False
     infinite: bool = False
-    number: float = 0
+    number: int | float = 0
 
 
 Number = int | float | SetNumber | None
@@ -49,7 +49,7 @@ class ExitCode(Struct):
     signal: Signal | None = None
     set: bool | None = None
     infinite: bool = False
-    number: float = 0
+    number: int | float = 0
 
 
 def number(value: Number) -> int | None:

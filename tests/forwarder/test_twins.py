@@ -1,0 +1,124 @@
+"""What the forwarder does by itself, for it is alone on the nodes, and the service by libraries.
+
+Both are asked the same: Slurm's words must not mean one thing here and another there.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hpcobs_forwarder import hostlist
+from hpcobs_forwarder.controller.jobs import is_open, is_pending, job_of
+from hpcobs_forwarder.controller.nodes import node_of
+from tests.forwarder.properties import patient
+from tests.forwarder.test_controller_values import boxed
+
+hostlists = pytest.importorskip("hpcobs.scheduler.hostlists")
+node_cpus = pytest.importorskip("hpcobs.scheduler.node_cpus").node_cpus
+msgspec = pytest.importorskip("msgspec")
+answers = pytest.importorskip("hpcobs.scheduler.slurm.answers")
+states = pytest.importorskip("hpcobs.domain.states")
+sync = pytest.importorskip("hpcobs.http.models.sync")
+Origin = pytest.importorskip("hpcobs.domain.first_heard").Origin
+from_scheduler = pytest.importorskip("hpcobs.domain.first_heard").from_scheduler
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
+SLURM_STATES = sorted(states._FROM_SLURM)
+
+
+@pytest.mark.parametrize("state", SLURM_STATES)
+@pytest.mark.parametrize("flag", ["", "+LAUNCH_FAILED"])
+def test_both_agree_on_which_states_are_an_end(state: str, flag: str) -> None:
+    normal = states.from_slurm(state + flag)
+    assert is_open(state + flag) is not normal.is_terminal
+    assert not is_pending(state + flag) or normal is states.JobState.PENDING
+
+
+@st.composite
+def names(draw: st.DrawFn) -> str:
+    prefix = draw(st.from_regex(r"[a-z]{1,3}", fullmatch=True))
+    if draw(st.booleans()):
+        return prefix + str(draw(st.integers(0, 200)))
+    ranges = []
+    for _ in range(draw(st.integers(1, 3))):
+        first, width = draw(st.integers(0, 120)), draw(st.integers(1, 4))
+        last = first + draw(st.integers(0, 5))
+        text = str(first).zfill(width)
+        ranges.append(text if last == first else f"{text}-{str(last).zfill(width)}")
+    return f"{prefix}[{','.join(ranges)}]{draw(st.sampled_from(['', '-ib', '.site']))}"
+
+
+@given(st.lists(names(), min_size=1, max_size=4).map(",".join))
+@patient
+def test_both_expand_a_list_of_nodes_alike_and_in_its_order(text: str) -> None:
+    assert list(dict.fromkeys(hostlist.expand(text))) == list(hostlists.expanded(text))
+
+
+@given(st.lists(st.tuples(st.integers(1, 256), st.integers(1, 9)), min_size=1, max_size=4))
+@patient
+def test_both_read_the_cpus_of_each_node_alike(groups: list[tuple[int, int]]) -> None:
+    text = ",".join(f"{cpus}(x{nodes})" if nodes > 1 else str(cpus) for cpus, nodes in groups)
+    assert hostlist.cpus_per_node(text) == list(node_cpus(text))
+
+
+COUNTS = st.sampled_from([0, 1, 7, 90, 2**32 - 2, 2**32 - 1, 2**64 - 2, 2**64 - 1])
+"""Numbers of a job, and Slurm's ways to say that there is none."""
+TIMES = st.sampled_from([0, 1_795_000_000])
+TRES = st.sampled_from(
+    [
+        None, "", "cpu=4", "cpu=4,mem=8000M,node=2,billing=4", "cpu=1,mem=1.50G,gres/gpu=2",
+        "mem=512K,gres/gpu:a100=1,gres/gpu:v100=2", "cpu=8,mem=1T,gres/gpu=3,gres/gpu:a100=3",
+        "mem=4096", "(null)",
+    ]
+)  # fmt: skip
+GRES = st.sampled_from([None, [], ["gpu:2(IDX:0-1)"], ["gpu:a100:1(IDX:3)", "gpu:a100:2(IDX:0-1)"]])
+TEXTS = st.sampled_from(["", "(null)", "None assigned", "N/A", "a name", "x" * 300])
+EXITS = st.sampled_from([0, 9, 15, 125, 3 << 8, (1 << 8) + 11, 2**32 - 2])
+BOXED = ("submit_time", "start_time", "end_time", "priority", "time_limit", "array_job_id")
+
+
+@st.composite
+def jobs(draw: st.DrawFn) -> dict[str, Any]:
+    """A job as one version of slurmrestd or another writes it."""
+    raw = {
+        "job_id": 4711, "user_name": "ada", "nodes": "n[1-2],m1", "restart_cnt": draw(COUNTS),
+        "job_state": draw(st.sampled_from(SLURM_STATES)), "array_task_id": draw(COUNTS),
+        "priority": draw(COUNTS), "time_limit": draw(COUNTS), "array_job_id": draw(COUNTS),
+        "het_job_id": draw(COUNTS), "name": draw(TEXTS), "account": draw(TEXTS),
+        "partition": draw(TEXTS), "qos": draw(TEXTS), "state_reason": draw(TEXTS),
+        "submit_time": draw(TIMES), "start_time": draw(TIMES), "end_time": draw(TIMES),
+        "exit_code": draw(EXITS), "tres_req_str": draw(TRES), "tres_alloc_str": draw(TRES),
+        "gres_detail": draw(GRES),
+    }  # fmt: skip
+    if draw(st.booleans()):
+        raw |= {name: boxed(raw[name]) for name in BOXED} | {"job_state": [raw["job_state"]]}
+        raw["exit_code"] = {"return_code": boxed(3), "signal": {"id": boxed(draw(COUNTS) % 65)}}
+    return raw
+
+
+@given(jobs())
+@patient
+def test_both_understand_a_job_alike_whichever_version_tells_it(raw: dict[str, Any]) -> None:
+    told = sync.SeenJob.model_validate(job_of(raw), strict=False)
+    sent = told.to_event(observed_at=NOW, cluster_name=None)
+    (asked,) = answers.jobs([msgspec.Raw(msgspec.json.encode(raw))], NOW)
+    origin = Origin(home_cluster="lab")
+    assert from_scheduler(sent, origin) == from_scheduler(asked, origin)
+
+
+@pytest.mark.parametrize("gres", ["", "(null)", "gpu:2", "gpu:a100:4(S:0-1),gpu:v100:1"])
+@pytest.mark.parametrize("tres", [None, "cpu=8,mem=16000M,gres/gpu=4"])
+@pytest.mark.parametrize("flags", [[], ["DRAIN"]])
+def test_both_understand_a_node_alike(gres: str, tres: str | None, flags: list[str]) -> None:
+    raw = {
+        "name": "n1", "state": "IDLE", "state_flags": flags, "cpus": 8, "real_memory": 16000,
+        "cpu_load": 150, "gres": gres, "tres": tres,
+    }  # fmt: skip
+    told = sync.SeenNode.model_validate(node_of(raw))
+    (asked,) = answers.nodes([msgspec.Raw(msgspec.json.encode(raw))], "lab")
+    assert told.to_report(observed_at=asked.observed_at, cluster_name="lab") == asked
