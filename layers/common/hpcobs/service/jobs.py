@@ -107,7 +107,7 @@ class Jobs:
             if after != job:
                 work.jobs.save(after, ChangeType.UPDATE, audit)
             if patch.usage:
-                work.jobs.place_usage(job.id, Usage(**patch.usage))  # type: ignore[arg-type]
+                work.jobs.place_usage(job.id, Usage(**patch.usage))
             work.commit()
             return after
 
