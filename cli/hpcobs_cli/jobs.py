@@ -13,6 +13,7 @@ from hpcobs_cli.options import DATA_DIR, DataDir, Json, Token, TokenFile, Url
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from rich.text import Text
 
 
 def jobs(
@@ -65,37 +66,56 @@ def jobs(
 def _show(page: dict[str, Any]) -> None:
     from hpcobs_cli.output import console
 
-    shown = page["jobs"]
+    shown, out = page["jobs"], console()
     if not shown:
-        console().print("no such jobs")
+        out.print("no such jobs")
         return
-    console().print(_table(shown))
+    out.print(_table(shown, space=2 if out.width >= ROOMY else 1))
     if page["total"] > len(shown):
-        console().print(f"{len(shown)} of {page['total']} jobs; --limit shows more", style="dim")
+        out.print(f"{len(shown)} of {page['total']} jobs; --limit shows more", style="dim")
 
 
-def _table(jobs: list[dict[str, Any]]) -> Table:
+LEFT = {
+    "JOB": True,
+    "NAME": False,
+    "USER": False,
+    "STATE": True,
+    "PARTITION": False,
+    "NODES": False,
+}
+"""Columns, and whether they are worth their whole width on a narrow terminal."""
+
+ROOMY = 100
+"""From so many characters on there is room for wider gaps."""
+
+RIGHT = ("RUNTIME", "CPU", "MEMORY", "GPU")
+
+
+def _table(jobs: list[dict[str, Any]], *, space: int) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("JOB", "NAME", "USER", "STATE", "PARTITION", "NODES"):
-        table.add_column(name, no_wrap=True)
-    for name in ("RUNTIME", "CPU", "MEMORY", "GPU"):
-        table.add_column(name, justify="right", no_wrap=True)
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, space, 0, 0))
+    for heading, whole in LEFT.items():
+        table.add_column(_cut(heading), no_wrap=whole)
+    for heading in RIGHT:
+        table.add_column(heading, justify="right", no_wrap=True)
     for job in jobs:
         state = Text(job["state"], style=texts.STATE_STYLES.get(job["state"], ""))
-        left = [job["id"], job.get("name"), job["user"], state]
-        right = [job.get("scheduler", {}).get("partition"), texts.nodes(job["nodes"], most=2)]
-        cells = [_cell(value) for value in (*left, *right)]
-        table.add_row(*cells, *_usage(job))
+        partition = job.get("scheduler", {}).get("partition")
+        nodes = texts.nodes(job["nodes"], most=2)
+        facts = (job.get("name"), job["user"], partition, nodes)
+        name, user, *where = [_cut(texts.printable(fact)) for fact in facts]
+        identity = Text(texts.printable(job["id"]))
+        table.add_row(identity, name, user, state, *where, *_usage(job))
     return table
 
 
-def _cell(value: Any) -> Any:
+def _cut(text: str) -> Text:
+    """A text that is cut where its column is too narrow, and takes no second line."""
     from rich.text import Text
 
-    return value if isinstance(value, Text) else Text(texts.printable(value))
+    return Text(text, no_wrap=True, overflow="ellipsis")
 
 
 def _usage(job: dict[str, Any]) -> list[str]:

@@ -63,6 +63,25 @@ def test_jobs_are_listed_newest_first(local: Run) -> None:
     assert lines[3].split()[1:6] == ["solver", "ada", "running", "-", "n1,n2"]
 
 
+def test_on_a_narrow_terminal_names_are_cut_and_what_matters_is_whole(
+    local: Run, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with service.client() as client:
+        long = {"name": "n" * 100, "user": "u" * 40, "nodes": [f"node-{n}" for n in range(9)]}
+        body = job(4, id="4711_array.task", scheduler={"partition": "p" * 40}, **long)
+        assert client.post("/v1/jobs", json=body).status_code == 201
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = local("jobs").output.splitlines()
+    with service.client() as client:
+        client.delete("/v1/jobs/4711_array.task")
+    assert {len(line.rstrip()) <= 80 for line in lines} == {True}
+    assert len(lines) == 5
+    assert lines[1].split()[0] == "4711_array.task"
+    assert " running " in lines[1]
+    assert lines[1].split()[-3:] == ["-", "-", "-"]
+    assert "n…" in lines[1]
+
+
 def test_filters_reach_the_service(local: Run) -> None:
     assert [found["id"] for found in listed(local("jobs", "--json", "--state", "failed"))] == ["2"]
     assert [found["id"] for found in listed(local("jobs", "--json", "--node", "n2"))] == ["1"]
