@@ -9,6 +9,7 @@ import signal
 import sys
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from hpcobs import __version__
@@ -98,10 +99,10 @@ def _welcome(service: Running, options: Options, console: Console) -> None:
 
 def _commands(service: Running, options: Options) -> Iterator[str]:
     folder = service.folder
-    bearer = f'-H "Authorization: Bearer $(cat {folder.token_file})"'
-    where = "" if options.data_dir == DEFAULT else f" --data-dir {options.data_dir}"
+    bearer = f'-H "Authorization: Bearer $(cat {quote(str(folder.token_file))})"'
+    where = "" if options.data_dir == DEFAULT else f" --data-dir {quote(str(options.data_dir))}"
     yield f"curl -s {bearer} '{service.url}/v1/jobs?state=running'"
-    yield f"{_program()} jobs{where}"
+    yield f"{quote(_program())} jobs{where}"
     yield f"curl -s {bearer} {service.url}/metrics"
 
 

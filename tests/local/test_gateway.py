@@ -31,6 +31,14 @@ def test_without_a_token_no_function_is_asked() -> None:
     assert functions.events == []
 
 
+def test_what_the_gateway_says_by_itself_has_a_correlation_id_too() -> None:
+    headers = {"x-correlation-id": "mine"}
+    response = ask(Functions(), "GET", "/v1/jobs", authorization=None, headers=headers)
+    assert response.headers["x-correlation-id"] == "mine"
+    response = ask(Functions(), "GET", "/v1/jobs", authorization=None)
+    assert len(response.headers["x-correlation-id"]) == 36
+
+
 def test_an_open_route_asks_no_authorizer() -> None:
     functions = Functions()
     assert ask(functions, "GET", "/v1/health", authorization=None).status_code == 200

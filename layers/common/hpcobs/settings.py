@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 CLUSTER_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 Count = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
 Positive = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
-Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+"""0 takes one that is free, where something listens."""
 
 
 class SettingsError(ValueError):

@@ -28,9 +28,10 @@ class Answer:
     cookies: tuple[str, ...] = ()
     close: bool = False
 
-    def raw_headers(self, request_id: str) -> list[tuple[bytes, bytes]]:
-        """The headers as ASGI wants them."""
+    def raw_headers(self, request_id: str, *, correlation_id: str) -> list[tuple[bytes, bytes]]:
+        """The headers as ASGI wants them; a function has told the correlation id by itself."""
         named = {name.lower(): value for name, value in self.headers.items()}
+        named.setdefault("x-correlation-id", correlation_id)
         named["apigw-requestid"] = request_id
         if self.status not in (204, 304):
             named["content-length"] = str(len(self.body))

@@ -8,6 +8,7 @@ import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from hpcobs.http.request import correlation_id_of
 from hpcobs_local.environments import InvocationError, TimedOutError
 from hpcobs_local.gateway import answers
 from hpcobs_local.gateway.answers import NoAnswerError
@@ -107,7 +108,9 @@ class Gateway:
 
 
 async def _send(answer: Answer, request: Request, receive: Receive, send: Send) -> None:
-    headers = answer.raw_headers(request.id)
+    # What API Gateway says by itself has none on AWS; here every answer can be told apart.
+    correlation_id = correlation_id_of({"headers": request.headers})
+    headers = answer.raw_headers(request.id, correlation_id=correlation_id)
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     if answer.close:
         await send({"type": "http.response.body", "body": answer.body, "more_body": True})
