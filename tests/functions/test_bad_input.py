@@ -10,9 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hpcobs.http.routes import ROUTES
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from hpcobs.http.routes import Route
     from tests.functions.gateway import Answer, Gateway
 
 BATCH_ID = "6f1d9d8e-3c1a-4a3b-9c39-0f4d7f0a1b2c"
@@ -211,6 +214,13 @@ def test_ids_in_the_path_that_are_none(shared_site: Gateway, method: str, job_id
 )
 def test_queries_that_are_none(shared_site: Gateway, query: str) -> None:
     refusal(shared_site.get("/v1/jobs", query=query), 400, "validation_error")
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if route.scope], ids=lambda it: it.key)
+def test_a_parameter_that_no_route_knows(shared_site: Gateway, route: Route) -> None:
+    path = route.path.replace("{jobId}", "1")
+    answer = shared_site.send(route.method, path, query="dry_run=true")
+    assert "dry_run" in refusal(answer, 400, "validation_error")
 
 
 def test_a_query_with_a_parameter_twice(shared_site: Gateway) -> None:

@@ -138,6 +138,15 @@ def test_an_operation_asks_for_the_scope_of_its_route(route: Any) -> None:
     assert (operation.get("security") == []) == (route.scope is None)
 
 
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: str(route.key))
+def test_an_operation_has_query_parameters_where_its_route_takes_some(route: Any) -> None:
+    parameters = [
+        resolved(each, CONTRACT["components"]["parameters"])
+        for each in OPERATIONS[route.key].get("parameters", ())
+    ]
+    assert any(each["in"] == "query" for each in parameters) == route.takes_query
+
+
 @pytest.mark.parametrize("model", BODIES, ids=lambda model: str(model.__name__))
 def test_a_body_and_its_schema_say_the_same(model: type[BaseModel]) -> None:
     written = as_code_sees_it(shape(SCHEMAS[model.__name__], SCHEMAS), model.__name__)

@@ -6,6 +6,7 @@ import time
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
 from hpcobs.auth.principal import ANONYMOUS, VERDICT_SECONDS, Principal
 from hpcobs.auth.scopes import EVENTS_WRITE, JOBS_READ, JOBS_WRITE, SAMPLES_WRITE
@@ -59,14 +60,22 @@ def read_request(event: Event, route: Route, correlation_id: str) -> Request:
     """The request in an event, authorised; one of the edge's errors otherwise."""
     principal = authorised(event, route)
     headers = event.get("headers") or {}
+    query = event.get("rawQueryString") or ""
+    if route.scope is not None and not route.takes_query:
+        _refuse_parameters(query)
     return Request(
         route=route,
         principal=principal,
         correlation_id=correlation_id,
         headers=headers,
-        query=event.get("rawQueryString") or "",
+        query=query,
         body=read_body(event, headers) if route.method in ("POST", "PATCH") else b"",
     )
+
+
+def _refuse_parameters(query: str) -> None:
+    for name, _ in parse_qsl(query, keep_blank_values=True):
+        raise InvalidInputError(name[:MAX_HEADER_TEXT], "is not a known parameter")
 
 
 def authorised(event: Event, route: Route) -> Principal:

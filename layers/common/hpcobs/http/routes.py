@@ -19,12 +19,16 @@ from hpcobs.auth.scopes import (
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One route of the contract; ``scope`` is None where no token is asked for."""
+    """One route of the contract; ``scope`` is None where no token is asked for.
+
+    ``takes_query`` says that it reads parameters of the query; others refuse all of them.
+    """
 
     method: str
     path: str
     function: str
     scope: str | None
+    takes_query: bool = False
 
     @property
     def key(self) -> str:
@@ -36,20 +40,20 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/health", "api", None),
     Route("GET", "/v1/openapi.json", "api", None),
     Route("GET", "/v1/docs", "api", None),
-    Route("GET", "/v1/jobs", "api", JOBS_READ),
+    Route("GET", "/v1/jobs", "api", JOBS_READ, takes_query=True),
     Route("POST", "/v1/jobs", "api", JOBS_WRITE),
     Route("GET", "/v1/jobs/{jobId}", "api", JOBS_READ),
     Route("PATCH", "/v1/jobs/{jobId}", "api", JOBS_WRITE),
     Route("DELETE", "/v1/jobs/{jobId}", "api", JOBS_WRITE),
-    Route("GET", "/v1/jobs/{jobId}/metrics", "api", JOBS_READ),
+    Route("GET", "/v1/jobs/{jobId}/metrics", "api", JOBS_READ, takes_query=True),
     Route("POST", "/v1/jobs/{jobId}/metrics", "api", JOBS_WRITE),
-    Route("GET", "/v1/jobs/{jobId}/gpus", "api", JOBS_READ),
+    Route("GET", "/v1/jobs/{jobId}/gpus", "api", JOBS_READ, takes_query=True),
     Route("GET", "/v1/jobs/{jobId}/audit", "api", JOBS_READ),
     Route("POST", "/v1/events/job-started", "events", EVENTS_WRITE),
     Route("POST", "/v1/events/job-finished", "events", EVENTS_WRITE),
     Route("POST", "/v1/events/jobs", "events", EVENTS_WRITE),
     Route("POST", "/v1/samples", "ingest", SAMPLES_WRITE),
-    Route("GET", "/metrics", "metrics", METRICS_READ),
+    Route("GET", "/metrics", "metrics", METRICS_READ, takes_query=True),
 )
 
 BY_KEY = {route.key: route for route in ROUTES}
