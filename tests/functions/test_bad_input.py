@@ -161,7 +161,15 @@ def test_256_characters(shared_site: Gateway, kind: str, field: str) -> None:
 
 @pytest.mark.parametrize(("kind", "field"), TIMES)
 @pytest.mark.parametrize(
-    "value", ["2026-11-02T08:00:00", "2026-11-02", "now", "1700000000", "2026-13-01T00:00:00Z"]
+    "value",
+    [
+        "2026-11-02T08:00:00",
+        "2026-11-02",
+        "now",
+        "1700000000",
+        "2026-13-01T00:00:00Z",
+        "2026-11-02T08:00:00+05:60",
+    ],
 )
 def test_a_time_without_its_zone_or_no_time(
     shared_site: Gateway, kind: str, field: str, value: str

@@ -39,14 +39,25 @@ def test_every_failure_has_its_kind(error: BaseException, kind: str) -> None:
 def test_operations_and_their_errors_are_counted(
     store: PostgresStore, timings: OperationTimings
 ) -> None:
-    store.jobs.create(running_job(), AUDIT)
-    store.jobs.create(running_job(), AUDIT)
+    store.jobs.add(running_job(), AUDIT)
+    with pytest.raises(errors.AlreadyExistsError):
+        store.jobs.add(running_job(), AUDIT)
+    assert not store.jobs.create(running_job(), AUDIT)  # an event that comes twice is no failure
     store.jobs.get("nope")
-    assert sum(timings.timings["job_create"].observations) == 2
+    assert sum(timings.timings["job_create"].observations) == 3
     assert timings.errors == {
         ("job_create", ErrorType.CONFLICT): 1,
         ("job_get", ErrorType.NOT_FOUND): 1,
     }
+
+
+def test_what_an_environment_only_read_is_written_down_as_well(
+    store: PostgresStore, timings: OperationTimings, query: Query
+) -> None:
+    timings.taken_at -= 60
+    store.jobs.get("nope")
+    assert query("SELECT operation FROM operation_timing_sums") == [("job_get",)]
+    assert timings.timings == {}
 
 
 def test_differences_of_many_environments_add_up(database_url: str, query: Query) -> None:

@@ -20,6 +20,9 @@ class JobRepository(Protocol):
     def create(self, job: Job, audit: AuditInfo) -> bool:
         """Add a job that is not known yet, in one statement; False if the id is taken."""
 
+    def add(self, job: Job, audit: AuditInfo) -> None:
+        """Add a job; AlreadyExistsError if the id is taken, which counts as a failed operation."""
+
     def get(self, job_id: str) -> Job | None:
         """The job, or None."""
 

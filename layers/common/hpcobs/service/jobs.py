@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from hpcobs.domain import lifecycle
 from hpcobs.domain.audit import ChangeType
 from hpcobs.domain.errors import (
-    AlreadyExistsError,
     InvalidInputError,
     JobNotFoundError,
     JobTerminalError,
@@ -72,8 +71,7 @@ class Jobs:
 
     def create(self, job: Job, audit: AuditInfo) -> Job:
         """Add a job; AlreadyExistsError if its id is taken."""
-        if not self._store.jobs.create(job, audit):
-            raise AlreadyExistsError(job.id)
+        self._store.jobs.add(job, audit)
         return job
 
     def get(self, job_id: str, *, viewer: str | None = None) -> Job:

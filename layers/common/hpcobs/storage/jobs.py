@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg.rows import dict_row
 
 from hpcobs.domain.audit import ChangeType
+from hpcobs.domain.errors import AlreadyExistsError
 from hpcobs.domain.jobs import Authority
 from hpcobs.domain.queries import JobFilter, JobPage, Position
 from hpcobs.domain.states import JobState
@@ -47,10 +48,13 @@ class PostgresJobs:
         parameters = to_parameters(job) | _audit_parameters(audit, ChangeType.UPSERT)
         with self._session.operation("job_create") as connection:
             row = connection.execute(_JOBS["create"], parameters).fetchone()
-        made = row is not None and row[0] == 1
-        if not made:
+        return row is not None and row[0] == 1
+
+    def add(self, job: Job, audit: AuditInfo) -> None:
+        """Add a job; AlreadyExistsError if the id is taken, which counts as a failed operation."""
+        if not self.create(job, audit):
             self._session.timings.failed("job_create", ErrorType.CONFLICT)
-        return made
+            raise AlreadyExistsError(job.id)
 
     def get(self, job_id: str) -> Job | None:
         """The job, or None."""
