@@ -26,6 +26,10 @@ def test_an_empty_variable_counts_as_unset() -> None:
     assert read_settings({"PORT": "", "DATABASE_URL": ""}) == read_settings(EMPTY)
 
 
+def test_port_0_takes_one_that_is_free() -> None:
+    assert read_settings({"PORT": "0"}).port == 0
+
+
 def test_in_a_lambda_there_is_one_connection_whatever_is_set() -> None:
     environ = {"AWS_LAMBDA_FUNCTION_NAME": "api", "DB_MAX_CONNS": "9", "DB_MIN_CONNS": "4"}
     settings = read_settings(environ)
@@ -37,6 +41,7 @@ def test_in_a_lambda_there_is_one_connection_whatever_is_set() -> None:
     [
         ("PORT", "abc", "must be a whole number"),
         ("PORT", "70000", "must be a whole number, 65535 at most"),
+        ("DB_PORT", "0", "must be a whole number, 1 at least"),
         ("DB_MAX_CONNS", "0", "must be a whole number, 1 at least"),
         ("METRICS_RETENTION_DAYS", "1.5", "must be a whole number"),
         ("SEED_DEMO", "maybe", "must be true or false"),

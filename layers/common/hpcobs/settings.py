@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 CLUSTER_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 Count = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
 Positive = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
-Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
-"""0 takes one that is free, where something listens."""
+Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+PortOrAny = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 
 
 class SettingsError(ValueError):
@@ -60,7 +60,7 @@ class Settings(msgspec.Struct, frozen=True, rename="upper", kw_only=True):
     auth_groups_claim: str = "groups"
     auth_scopes_by_group: dict[str, str] = {}
     host: str = "127.0.0.1"
-    port: Port = 8080
+    port: PortOrAny = 8080
     seed_demo: bool = False
 
 
