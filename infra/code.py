@@ -26,7 +26,7 @@ def function_code(name: str, target: Target) -> Code:
     return built_code(
         source=FUNCTIONS,
         made_from=(FUNCTIONS / "__init__.py", FUNCTIONS / name),
-        recipe="function",
+        recipe="function 2",
         target=target,
         build=lambda folder: build_function(name, folder, target),
     )

@@ -11,13 +11,13 @@ from constructs import Construct
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from infra.database import ReachableDatabase
     from infra.function import SiteFunction
     from infra.http_api import HttpApi
     from infra.queue import SampleQueue
     from infra.site import Site
 
 MINUTE = Duration.minutes(1)
-DATABASE_METRICS = ("CPUUtilization", "DatabaseConnections", "FreeStorageSpace")
 
 
 class Dashboard(Construct):
@@ -32,6 +32,7 @@ class Dashboard(Construct):
         http_api: HttpApi,
         samples: SampleQueue,
         functions: Mapping[str, SiteFunction],
+        database: ReachableDatabase,
     ) -> None:
         super().__init__(scope, name)
         self._board = cloudwatch.Dashboard(self, "Board", dashboard_name=site.stack_name)
@@ -57,9 +58,11 @@ class Dashboard(Construct):
             ("Throttles", [one.metric_throttles() for one in every]),
             ("Duration", [one.metric_duration(statistic="p99") for one in every]),
         )
-        self._row(*((metric, [_of_database(site, metric)]) for metric in DATABASE_METRICS))
+        self._row(*((limit.name, [limit.metric]) for limit in database.limits))
 
     def _row(self, *graphs: tuple[str, Sequence[cloudwatch.IMetric]]) -> None:
+        if not graphs:
+            return
         width = 24 // len(graphs)
         self._board.add_widgets(
             *(
@@ -67,12 +70,3 @@ class Dashboard(Construct):
                 for title, metrics in graphs
             )
         )
-
-
-def _of_database(site: Site, metric: str) -> cloudwatch.Metric:
-    return cloudwatch.Metric(
-        namespace="AWS/RDS",
-        metric_name=metric,
-        dimensions_map={"DBInstanceIdentifier": site.stack_name},
-        statistic="Average",
-    )

@@ -1,4 +1,4 @@
-"""PostgreSQL on RDS: private, encrypted, over TLS only, and without any password.
+"""PostgreSQL: private, encrypted, over TLS only, and without any password.
 
 The administrator logs in by IAM from the first minute on, which is how ``migrate`` makes the
 service's own user. No secret exists that could leak, or that would need an endpoint to be read.
@@ -6,18 +6,23 @@ service's own user. No secret exists that could leak, or that would need an endp
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+import hashlib
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypedDict
 
-from aws_cdk import CfnDeletionPolicy, Stack
+import jsii
+from aws_cdk import CfnDeletionPolicy, CfnResource, Duration, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_rds as rds
 from constructs import Construct
 
-from infra.findings import accept
 from infra.layer import CERTIFICATES_IN_LAYER
-from infra.logs import log_group
 from infra.network import POSTGRES_PORT
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from infra.function import SiteFunction
     from infra.network import Network
     from infra.site import Site
@@ -26,9 +31,40 @@ DATABASE = "hpcobs"
 USER = "hpcobs"
 ADMINISTRATOR = "hpcobs_admin"
 
+BY_IAM = "iam-db-auth"
+CERTIFICATE_AUTHORITY = "rds-ca-rsa2048-g1"
+
+SETTINGS = {
+    "rds.force_ssl": "1",
+    # A Lambda environment that is frozen within a transaction must not hold its locks.
+    "idle_in_transaction_session_timeout": "60000",
+    # What each session sets for itself, for those that a proxy hands around.
+    "timezone": "UTC",
+    "jit": "0",
+}
+"""Parameters of PostgreSQL on every site."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """Something of a database that is shown, and from where on somebody is told."""
+
+    name: str
+    metric: cloudwatch.Metric
+    threshold: float
+    what: str
+    above: bool = True
+
+
+class Target(TypedDict, total=False):
+    """How a proxy's target group names a database."""
+
+    db_instance_identifiers: list[str]
+    db_cluster_identifiers: list[str]
+
 
 class ReachableDatabase(Protocol):
-    """What functions need of a database."""
+    """What functions need of a database, and what is watched of it."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -40,50 +76,53 @@ class ReachableDatabase(Protocol):
         """What ``migrate`` needs besides."""
         ...
 
+    @property
+    def limits(self) -> Sequence[Limit]:
+        """What is watched."""
+        ...
+
+    @property
+    def label(self) -> str:
+        """What it is called; another name is another database."""
+        ...
+
     def admit(self, function: SiteFunction, *users: str) -> None:
         """Let the function log in as these users."""
         ...
 
 
-class Database(Construct):
-    """The instance, and what functions need to know to reach it."""
+class Database(Construct, metaclass=jsii.JSIIAbstractClass):
+    """A database of RDS, whichever kind the site chose."""
 
     def __init__(self, scope: Construct, name: str, *, site: Site, network: Network) -> None:
         super().__init__(scope, name)
-        self.instance = self._instance(site, network)
-        logs = log_group(
-            self,
-            "Logs",
-            site=site,
-            path=f"/aws/rds/instance/{site.stack_name}/postgresql",
-        )
-        # RDS would make the log group by itself, to be kept for ever.
-        self.instance.node.add_dependency(logs)
-        accept(
-            self.instance,
-            "RDS11",
-            because="security groups let only the functions in; another port would hide nothing",
-        )
-        if not site.database.multi_az:
-            accept(
-                self.instance,
-                "RDS3",
-                because="the site's choice: half the price; samples wait in the queue meanwhile",
-            )
-        if not site.database.deletion_protection:
-            accept(self.instance, "RDS10", because="the site's choice, for sites that come and go")
+        self.site = site
+        self.network = network
+        self.label = name_of(site)
+
+    @property
+    @abstractmethod
+    def host(self) -> str:
+        """Where it answers."""
+
+    @property
+    @abstractmethod
+    def resource_id(self) -> str:
+        """What IAM calls it."""
+
+    @property
+    @abstractmethod
+    def limits(self) -> Sequence[Limit]:
+        """What is watched of it."""
+
+    @abstractmethod
+    def as_target(self) -> Target:
+        """How a proxy's target group names it."""
 
     @property
     def environment(self) -> dict[str, str]:
         """How a function reaches the database as the service's user."""
-        return {
-            "DB_HOST": self.instance.attr_endpoint_address,
-            "DB_PORT": str(POSTGRES_PORT),
-            "DB_NAME": DATABASE,
-            "DB_USER": USER,
-            "DB_IAM_AUTH": "true",
-            "PGSSLROOTCERT": CERTIFICATES_IN_LAYER,
-        }
+        return reached_at(self.host, CERTIFICATES_IN_LAYER)
 
     @property
     def administration(self) -> dict[str, str]:
@@ -92,72 +131,88 @@ class Database(Construct):
 
     def admit(self, function: SiteFunction, *users: str) -> None:
         """Let the function log in as these users, by IAM."""
-        function.may(["rds-db:connect"], [self.user_arn(user) for user in users])
+        function.may(["rds-db:connect"], [user_arn(self, self.resource_id, user) for user in users])
 
-    def user_arn(self, user: str) -> str:
-        """What ``rds-db:connect`` is allowed on, for one user of the database."""
-        stack = Stack.of(self)
-        resource = self.instance.attr_dbi_resource_id
-        return (
-            f"arn:{stack.partition}:rds-db:{stack.region}:{stack.account}:dbuser:{resource}/{user}"
-        )
+    def if_new(self, value: str) -> str | None:
+        """A property that only a database has that begins empty."""
+        return None if self.site.database.restore_from else value
 
-    def _instance(self, site: Site, network: Network) -> rds.CfnDBInstance:
-        options = site.database
-        instance = rds.CfnDBInstance(
-            self,
-            "Instance",
-            # A name of its own also keeps CloudFormation from ever replacing it by an empty one.
-            db_instance_identifier=site.stack_name,
-            engine="postgres",
-            engine_version=options.postgres,
-            auto_minor_version_upgrade="." not in options.postgres,
-            allow_major_version_upgrade=False,
-            db_instance_class=options.instance_class,
-            db_name=DATABASE,
-            port=str(POSTGRES_PORT),
-            master_username=ADMINISTRATOR,
-            master_user_authentication_type="iam-db-auth",
-            enable_iam_database_authentication=True,
-            ca_certificate_identifier="rds-ca-rsa2048-g1",
-            db_parameter_group_name=self._parameters(site).ref,
-            db_subnet_group_name=self._subnets(network).ref,
-            vpc_security_groups=[network.database.security_group_id],
-            publicly_accessible=False,
-            multi_az=options.multi_az,
-            storage_type="gp3",
-            storage_encrypted=True,
-            allocated_storage=str(options.storage_gb),
-            max_allocated_storage=options.max_storage_gb,
-            backup_retention_period=options.backup_days,
-            copy_tags_to_snapshot=True,
-            delete_automated_backups=False,
-            deletion_protection=options.deletion_protection,
-            enable_performance_insights=options.performance_insights,
-            enable_cloudwatch_logs_exports=["postgresql"],
-        )
-        instance.cfn_options.deletion_policy = CfnDeletionPolicy.SNAPSHOT
-        instance.cfn_options.update_replace_policy = CfnDeletionPolicy.SNAPSHOT
-        return instance
-
-    def _parameters(self, site: Site) -> rds.CfnDBParameterGroup:
-        return rds.CfnDBParameterGroup(
-            self,
-            "Parameters",
-            family=f"postgres{site.database.postgres.partition('.')[0]}",
-            description=f"PostgreSQL of {site.stack_name}",
-            parameters={
-                "rds.force_ssl": "1",
-                "max_connections": str(site.database.max_connections),
-                # A Lambda environment that is frozen within a transaction must not hold its locks.
-                "idle_in_transaction_session_timeout": "60000",
-            },
-        )
-
-    def _subnets(self, network: Network) -> rds.CfnDBSubnetGroup:
+    def subnets(self) -> rds.CfnDBSubnetGroup:
+        """The site's private subnets, as RDS takes them."""
         return rds.CfnDBSubnetGroup(
             self,
             "Subnets",
             db_subnet_group_description="Where PostgreSQL is",
-            subnet_ids=[subnet.subnet_id for subnet in network.vpc.isolated_subnets],
+            subnet_ids=[subnet.subnet_id for subnet in self.network.vpc.isolated_subnets],
         )
+
+    def metric(self, name: str) -> cloudwatch.Metric:
+        """One of RDS's metrics of it."""
+        return cloudwatch.Metric(
+            namespace="AWS/RDS",
+            metric_name=name,
+            dimensions_map=self.dimensions,
+            period=Duration.minutes(5),
+            statistic="Average",
+        )
+
+    @property
+    @abstractmethod
+    def dimensions(self) -> dict[str, str]:
+        """How CloudWatch names it."""
+
+    def busy(self) -> Sequence[Limit]:
+        """What every kind is watched for."""
+        connections = self.site.database.max_connections * 8 // 10
+        return (
+            Limit(
+                name="CPUUtilization",
+                metric=self.metric("CPUUtilization"),
+                threshold=80,
+                what="its processor was 80 % busy for half an hour",
+            ),
+            Limit(
+                name="DatabaseConnections",
+                metric=self.metric("DatabaseConnections"),
+                threshold=connections,
+                what=f"more than {connections} connections, four fifths of max_connections",
+            ),
+        )
+
+
+def name_of(site: Site) -> str:
+    """The identifier of the site's database.
+
+    A name of its own keeps CloudFormation from ever replacing a database by an empty one: the new
+    one could not have the same name. One that is restored from a backup has another name, so that
+    it can stand beside the one that it replaces.
+    """
+    source = site.database.restore_from
+    if not source:
+        return site.stack_name
+    return f"{site.stack_name}-{hashlib.sha256(source.encode()).hexdigest()[:8]}"
+
+
+def keep_what_is_in(database: CfnResource) -> None:
+    """Have a last snapshot taken of what is deleted or replaced."""
+    database.cfn_options.deletion_policy = CfnDeletionPolicy.SNAPSHOT
+    database.cfn_options.update_replace_policy = CfnDeletionPolicy.SNAPSHOT
+
+
+def reached_at(host: str, certificates: str) -> dict[str, str]:
+    """The settings of functions that log in there as the service's user."""
+    return {
+        "DB_HOST": host,
+        "DB_PORT": str(POSTGRES_PORT),
+        "DB_NAME": DATABASE,
+        "DB_USER": USER,
+        "DB_IAM_AUTH": "true",
+        "PGSSLROOTCERT": certificates,
+    }
+
+
+def user_arn(scope: Construct, resource_id: str, user: str) -> str:
+    """What ``rds-db:connect`` is allowed on, for one user of a database or a proxy."""
+    stack = Stack.of(scope)
+    where = f"{stack.region}:{stack.account}"
+    return f"arn:{stack.partition}:rds-db:{where}:dbuser:{resource_id}/{user}"

@@ -39,10 +39,20 @@ class Size:
 
     memory_mb: int
     timeout_seconds: int
+    concurrency: int | None = None
+    """How many may run at a time, which no other function can take away; None is no limit."""
+
+
+LIVE = "live"
 
 
 class SiteFunction(Construct):
-    """A function of the site; within the VPC if it is given the network."""
+    """A function of the site; within the VPC if it is given the network.
+
+    ``entrance`` is what is called: the function, or with ``snap_start`` the alias of its newest
+    version, since Lambda takes snapshots of published versions only. The name of its ``database``
+    is told with it, so that another database makes another version.
+    """
 
     def __init__(
         self,
@@ -54,6 +64,8 @@ class SiteFunction(Construct):
         size: Size,
         environment: Mapping[str, str],
         network: Network | None = None,
+        database: str | None = None,
+        snap_start: bool = False,
     ) -> None:
         super().__init__(scope, name)
         self.function_name = f"{site.stack_name}-{name}"
@@ -66,6 +78,8 @@ class SiteFunction(Construct):
             self,
             "Function",
             function_name=self.function_name,
+            description=f"hpcobs: {name} of site {site.name}"
+            + (f", database {database}" if database else ""),
             handler=handler_of(name),
             code=function_code(name, layer.target),
             layers=[layer.version],
@@ -73,17 +87,23 @@ class SiteFunction(Construct):
             architecture=lambda_.Architecture.ARM_64,
             memory_size=size.memory_mb,
             timeout=Duration.seconds(size.timeout_seconds),
+            reserved_concurrent_executions=size.concurrency,
+            snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if snap_start else None,
             role=self.role,
             log_group=logs,
             logging_format=lambda_.LoggingFormat.JSON,
             environment=dict(environment),
             **_placed_in(network),
         )
+        self.entrance = self._published() if snap_start else self.function
         accept(
             self.function,
             "L1",
             because="the packages are locked, compiled and tested for this version of Python",
         )
+
+    def _published(self) -> lambda_.IFunction:
+        return lambda_.Alias(self, "Live", alias_name=LIVE, version=self.function.current_version)
 
     def may(self, actions: Sequence[str], resources: Sequence[str]) -> None:
         """Allow the function's code ``actions`` on ``resources``."""

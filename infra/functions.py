@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from constructs import Construct
@@ -34,6 +35,10 @@ SIZES = {
     "rotate": Size(memory_mb=256, timeout_seconds=60),
 }
 
+BEHIND_API_WITH_DATABASE = ("api", "events", "metrics")
+"""As many of them may run at a time as requests come, unless the site limits them."""
+ON_THE_WAY_OF_REQUESTS = (*BEHIND_API_WITH_DATABASE, "ingest", "authorizer")
+"""Somebody waits for their start."""
 
 ROTATION_ACTIONS = [
     "secretsmanager:DescribeSecret",
@@ -55,14 +60,17 @@ class Functions(Construct):
         layer: Layer,
         network: Network | None,
         database: ReachableDatabase,
+        front: ReachableDatabase,
         samples: SampleQueue,
         secret: SigningSecret,
     ) -> None:
+        """``front`` is where requests reach the database: itself, or a proxy before it."""
         super().__init__(scope, name)
         self._site = site
         self._layer = layer
         self._network = network
         self._database = database
+        self._front = front
         self._samples = samples
         self.api = self._api()
         self.events = self._events()
@@ -79,21 +87,22 @@ class Functions(Construct):
         return {name: getattr(self, name) for name in SIZES}
 
     def _api(self) -> SiteFunction:
-        environment = self._cluster | self._queues | self._samples_kept | self._stale
+        kept = self._queues | self._samples_kept | self._stale
+        environment = self._cluster | self._callers | kept
         function = self._with_database("api", environment)
         self._may_see_depth(function)
         return function
 
     def _events(self) -> SiteFunction:
-        return self._with_database("events", self._cluster)
+        return self._with_database("events", self._cluster | self._callers)
 
     def _ingest(self) -> SiteFunction:
-        function = self._function("ingest", self._queue)
+        function = self._function("ingest", self._queue | self._callers)
         function.may(["sqs:SendMessage"], [self._samples.queue.queue_arn])
         return function
 
     def _metrics(self) -> SiteFunction:
-        function = self._with_database("metrics", self._queues | self._stale)
+        function = self._with_database("metrics", self._queues | self._stale | self._callers)
         self._may_see_depth(function)
         return function
 
@@ -130,6 +139,11 @@ class Functions(Construct):
         return {"CLUSTER_NAME": self._site.cluster_name}
 
     @property
+    def _callers(self) -> dict[str, str]:
+        networks = " ".join(self._site.gateway.allowed_networks)
+        return {"ALLOWED_NETWORKS": networks} if networks else {}
+
+    @property
     def _queue(self) -> dict[str, str]:
         return {"SAMPLES_QUEUE_URL": self._samples.queue.queue_url}
 
@@ -151,22 +165,38 @@ class Functions(Construct):
         function.may(["sqs:GetQueueAttributes"], [queue.queue_arn for queue in queues])
 
     def _with_database(self, name: str, environment: Mapping[str, str]) -> SiteFunction:
-        known = {**environment, **self._database.environment}
-        function = self._function(name, known, network=self._network)
-        self._database.admit(function, USER)
+        database = self._front if name in BEHIND_API_WITH_DATABASE else self._database
+        function = self._function(
+            name,
+            {**environment, **database.environment},
+            network=self._network,
+            database=database.label,
+        )
+        database.admit(function, USER)
         return function
 
     def _function(
-        self, name: str, environment: Mapping[str, str], *, network: Network | None = None
+        self,
+        name: str,
+        environment: Mapping[str, str],
+        *,
+        network: Network | None = None,
+        database: str | None = None,
     ) -> SiteFunction:
+        options = self._site.functions
+        size = SIZES[name]
+        if options.concurrency and name in BEHIND_API_WITH_DATABASE:
+            size = replace(size, concurrency=options.concurrency)
         return SiteFunction(
             self,
             name,
             site=self._site,
             layer=self._layer,
-            size=SIZES[name],
+            size=size,
             environment=environment,
             network=network,
+            database=database,
+            snap_start=options.snap_start and name in ON_THE_WAY_OF_REQUESTS,
         )
 
 

@@ -13,6 +13,7 @@ from constructs import Construct
 
 from hpcobs.auth.principal import VERDICT_SECONDS
 from hpcobs.http.routes import DEFAULT_ROUTE, ROUTES
+from infra.domain import Domain
 from infra.findings import accept
 from infra.logs import log_group
 
@@ -48,23 +49,35 @@ class HttpApi(Construct):
     def __init__(self, scope: Construct, name: str, *, site: Site, functions: Functions) -> None:
         super().__init__(scope, name)
         self.api = apigateway.HttpApi(
-            self, "Api", api_name=site.stack_name, create_default_stage=False
+            self,
+            "Api",
+            api_name=site.stack_name,
+            create_default_stage=False,
+            # Who needs no certificate there must not get around the name that asks for one.
+            disable_execute_api_endpoint=True if site.client_ca else None,
         )
         self.access_log = log_group(
             self, "AccessLog", site=site, path=f"/aws/vendedlogs/{site.stack_name}/access"
         )
         self._integrations = {
-            name: integrations.HttpLambdaIntegration(name, function.function)
+            name: integrations.HttpLambdaIntegration(name, function.entrance)
             for name, function in functions.all.items()
         }
         open_routes = self._add_routes(functions)
-        self._add_stage(site, open_routes)
+        stage = self._add_stage(site, open_routes)
+        self.url = self._url(site, stage)
+
+    def _url(self, site: Site, stage: apigateway.CfnStage) -> str:
+        if not site.domain.name:
+            return self.api.api_endpoint
+        Domain(self, "Domain", site=site, api_id=self.api.api_id, stage=stage)
+        return f"https://{site.domain.name}"
 
     def _add_routes(self, functions: Functions) -> dict[str, apigateway.HttpRoute]:
         """Add the table's routes and ``$default``; those without an authorizer, by route key."""
         authorizer = authorizers.HttpLambdaAuthorizer(
             "Authorizer",
-            functions.authorizer.function,
+            functions.authorizer.entrance,
             response_types=[authorizers.HttpLambdaResponseType.SIMPLE],
             identity_source=["$request.header.Authorization"],
             results_cache_ttl=Duration.seconds(VERDICT_SECONDS),
@@ -100,7 +113,9 @@ class HttpApi(Construct):
             authorizer=guard,
         )
 
-    def _add_stage(self, site: Site, open_routes: dict[str, apigateway.HttpRoute]) -> None:
+    def _add_stage(
+        self, site: Site, open_routes: dict[str, apigateway.HttpRoute]
+    ) -> apigateway.CfnStage:
         route_settings = {
             "ThrottlingRateLimit": OPEN_REQUESTS_PER_SECOND,
             "ThrottlingBurstLimit": OPEN_BURST,
@@ -122,3 +137,4 @@ class HttpApi(Construct):
         )
         # A stage cannot limit a route that is not there yet.
         stage.node.add_dependency(*open_routes.values())
+        return stage

@@ -1,4 +1,4 @@
-"""The layer: ``hpcobs`` and the locked packages for Lambda's Python, and RDS's certificates."""
+"""The layer: ``hpcobs`` and the locked packages for Lambda's Python, and certificates."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from uv import find_uv_bin
 
 from infra.bundling import built_code, copy_folder
 from infra.bytecode import compile_folder
-from infra.paths import CERTIFICATES, LAYER, LAYER_LOCK
+from infra.paths import AMAZON_CERTIFICATES, CERTIFICATES, LAYER, LAYER_LOCK
 from infra.target import LAMBDA, Target
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 CERTIFICATES_IN_LAYER = "/opt/certificates/rds.pem"
+AMAZON_CERTIFICATES_IN_LAYER = "/opt/certificates/amazon.pem"
 BOTO_SERVICES = frozenset({"rds", "secretsmanager", "sqs"})
 """The services whose descriptions are kept; botocore brings those of all others along, 25 MB."""
 
@@ -41,8 +42,8 @@ class Layer(Construct):
             compatible_runtimes=[lambda_.Runtime.PYTHON_3_13],
             code=built_code(
                 source=LAYER,
-                made_from=(LAYER / "hpcobs", LAYER_LOCK, CERTIFICATES),
-                recipe=f"layer {sorted(BOTO_SERVICES)}",
+                made_from=(LAYER / "hpcobs", LAYER_LOCK, CERTIFICATES, AMAZON_CERTIFICATES),
+                recipe=f"layer 2 {sorted(BOTO_SERVICES)}",
                 target=target,
                 build=lambda folder: build_layer(folder, target),
             ),
@@ -58,7 +59,8 @@ def build_layer(folder: Path, target: Target = LAMBDA) -> None:
     compile_folder(python, installed_at="/opt/python", version=target.python)
     certificates = folder / "certificates"
     certificates.mkdir()
-    shutil.copyfile(CERTIFICATES, certificates / CERTIFICATES.name)
+    for bundle in (CERTIFICATES, AMAZON_CERTIFICATES):
+        shutil.copyfile(bundle, certificates / bundle.name)
 
 
 def _install(folder: Path, target: Target) -> None:

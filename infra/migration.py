@@ -1,9 +1,9 @@
 """Migrations: ``migrate`` runs on each deployment, before the other functions are changed.
 
-It is called whenever its code or the layer changed. If it fails, CloudFormation rolls back: nothing
-else has been touched yet, and the migrations are one transaction. If something later fails, the
-earlier ``migrate`` is called again, and finds nothing to do: the schema stays expanded, and the
-earlier functions work with it.
+It is called whenever its code, the layer or the database changed. If it fails, CloudFormation rolls
+back: nothing else has been touched yet, and the migrations are one transaction. If something later
+fails, the earlier ``migrate`` is called again, and finds nothing to do: the schema stays expanded,
+and the earlier functions work with it.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ class Migration(Construct):
             size=Size(memory_mb=512, timeout_seconds=TIMEOUT_SECONDS),
             environment={**database.environment, **database.administration},
             network=network,
+            database=database.label,
         )
         database.admit(self.migrate, ADMINISTRATOR, USER)
         self._trigger = triggers.Trigger(

@@ -61,6 +61,14 @@ class Network(Construct):
         )
         self._queue_endpoint(site, queues)
 
+    def add_proxy(self) -> ec2.SecurityGroup:
+        """The group of a proxy between the functions and the database."""
+        proxy = self._group("Proxy", "What hands connections to PostgreSQL around")
+        postgres = ec2.Port.tcp(POSTGRES_PORT)
+        self.functions.connections.allow_to(proxy, postgres, "PostgreSQL over TLS")
+        proxy.connections.allow_to(self.database, postgres, "PostgreSQL over TLS")
+        return proxy
+
     def _group(self, name: str, description: str) -> ec2.SecurityGroup:
         return ec2.SecurityGroup(
             self, name, vpc=self.vpc, description=description, allow_all_outbound=False

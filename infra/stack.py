@@ -5,17 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aws_cdk import CfnOutput, Environment, Fn, Stack, Tags
+from aws_cdk import Environment, Fn, Stack, Tags
 
 from infra.alarms import Alarms
+from infra.aurora import Cluster
 from infra.budget import Budget
 from infra.dashboard import Dashboard
-from infra.database import Database
 from infra.functions import Functions
 from infra.http_api import HttpApi
 from infra.layer import Layer
 from infra.migration import Migration
 from infra.network import ZONES, Network
+from infra.outputs import tell
+from infra.postgres import Instance
+from infra.proxy import Proxy
 from infra.queue import SampleQueue
 from infra.schedules import Schedules
 from infra.secret import SigningSecret
@@ -32,12 +35,20 @@ if TYPE_CHECKING:
     from infra.site import Site
 
 
+WITHOUT_TAGS = ["AWS::RDS::DBProxyTargetGroup"]
+"""CloudFormation knows no tags of these, though the CDK would set them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Foundations:
-    """What has to be there before any function is; ``parts`` are the constructs of it."""
+    """What has to be there before any function is; ``parts`` are the constructs of it.
+
+    ``front`` is where requests reach the database: itself, or a proxy before it.
+    """
 
     network: Network | None
     database: ReachableDatabase
+    front: ReachableDatabase
     parts: Sequence[Construct]
 
 
@@ -66,9 +77,9 @@ class SiteStack(Stack):
         self._topic = AlarmTopic(self, "Alarms", site=site)
         self._watch()
         Budget(self, "Budget", site=site, topic=self._topic)
-        self._tell()
-        for key, value in (("project", "hpcobs"), ("site", site.name)):
-            Tags.of(self).add(key, value)
+        tell(self, site=site, url=self._http_api.url, secret=self._secret, topic=self._topic)
+        for key, value in {**site.tags, "project": "hpcobs", "site": site.name}.items():
+            Tags.of(self).add(key, value, exclude_resource_types=WITHOUT_TAGS)
 
     @property
     def availability_zones(self) -> list[str]:
@@ -78,8 +89,13 @@ class SiteStack(Stack):
     def lay_foundations(self, site: Site, queues: Sequence[IQueue]) -> Foundations:
         """The network and the database that the functions stand on."""
         network = Network(self, "Network", site=site, queues=queues)
-        database = Database(self, "Database", site=site, network=network)
-        return Foundations(network=network, database=database, parts=[database, network])
+        kind = Cluster if site.database.engine == "aurora" else Instance
+        database = kind(self, "Database", site=site, network=network)
+        parts: list[Construct] = [database, network]
+        if not site.database.proxy:
+            return Foundations(network=network, database=database, front=database, parts=parts)
+        proxy = Proxy(self, "Proxy", site=site, database=database)
+        return Foundations(network=network, database=database, front=proxy, parts=[*parts, proxy])
 
     def _add_functions(self) -> Functions:
         migration = Migration(
@@ -99,6 +115,7 @@ class SiteStack(Stack):
             layer=self._layer,
             network=self._foundations.network,
             database=self._foundations.database,
+            front=self._foundations.front,
             samples=self._samples,
             secret=self._secret,
         )
@@ -115,6 +132,7 @@ class SiteStack(Stack):
             http_api=self._http_api,
             samples=self._samples,
             functions=functions,
+            database=self._foundations.database,
         )
         for name, function in functions.items():
             alarms.watch_function(name, function)
@@ -123,23 +141,4 @@ class SiteStack(Stack):
         alarms.watch_letters("dead letters", self._samples.dead_letters)
         alarms.watch_letters("schedules undelivered", self._schedules.undelivered)
         alarms.watch_api(self._http_api)
-        if isinstance(self._foundations.database, Database):
-            alarms.watch_database(self._foundations.database)
-
-    def _tell(self) -> None:
-        url = self._http_api.api.api_endpoint
-        secret = self._secret.secret.secret_arn
-        node_token = (
-            f"AUTH_SECRET_ARN={secret} hpcobs token --scope events:write,samples:write --node NODE"
-        )
-        for name, value, description in (
-            ("Url", url, "HPCOBS_URL for the forwarder, the hooks and the command line"),
-            ("NodeToken", node_token, "Makes the token of one node"),
-            (
-                "SigningKey",
-                secret,
-                "AUTH_SECRET_ARN of the command line; docs tell how to change it",
-            ),
-            ("AlarmTopic", self._topic.topic.topic_arn, "Alarms are told here"),
-        ):
-            CfnOutput(self, name, value=value, description=description)
+        alarms.watch_database(self._foundations.database)

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 AS_THE_COMMAND_LINE_DOES: dict[str, Any] = {
     "aws:cdk:enable-path-metadata": True,
-    "aws:cdk:enable-asset-metadata": True,
+    # By cdk.json's assetMetadata: it would tell where this repository lies on this machine.
+    "aws:cdk:enable-asset-metadata": False,
 }
 WITHOUT_BUILDING: dict[str, Any] = {"aws:cdk:bundling-stacks": []}
 """The CDK's own switch; assets are then no more than their sources."""

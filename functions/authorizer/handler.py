@@ -11,6 +11,8 @@ from typing import Any
 from hpcobs import bootstrap
 from hpcobs.domain.errors import UnauthorizedError, UnavailableError
 
+bootstrap.before_snapshot(bootstrap.authenticator)
+
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """The principal of a request's token, or what is wrong with it, for the functions to judge."""

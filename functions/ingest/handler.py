@@ -26,7 +26,8 @@ def take_samples() -> Response[str]:
     return json_reply(views.accepted(accepted), status=202)
 
 
-app = HttpApp("ingest", router)
+app = HttpApp("ingest", router, networks=bootstrap.networks)
+bootstrap.before_snapshot(bootstrap.ingestion, bootstrap.networks)
 
 
 def lambda_handler(event: Event, context: Any) -> dict[str, Any]:

@@ -51,7 +51,8 @@ def _asked(query: str) -> tuple[frozenset[str], Shard]:
     return frozenset(groups), shard_of(shards[0]) if shards else WHOLE
 
 
-app = HttpApp("metrics", router, too_large=TOO_LARGE)
+app = HttpApp("metrics", router, networks=bootstrap.networks, too_large=TOO_LARGE)
+bootstrap.before_snapshot(bootstrap.scrape, bootstrap.networks)
 
 
 def lambda_handler(event: Event, context: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import psycopg
 
 from hpcobs.auth import tokens
 from hpcobs.auth.authenticator import authenticator
+from hpcobs.auth.networks import networks
 from hpcobs.auth.scopes import ADMIN
 from hpcobs.settings import read_settings
 from hpcobs.storage.conninfo import parsed
@@ -98,6 +99,7 @@ def _settings(options: Options, secret: str) -> Settings:
     database_url = options.database_url or ""
     settings = read_settings(environment(options, database_url=database_url, secret=secret))
     authenticator(settings)
+    networks(settings)
     parsed(database_url)
     return settings
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from aws_cdk.aws_sqs import IQueue
 
+    from infra.database import Limit
     from infra.function import SiteFunction
 
 SITE = Site(name="emulated", account="000000000000", region="eu-central-1", cluster_name="lab")
@@ -47,6 +48,16 @@ class GivenDatabase(Construct):
         """Its user is there already."""
         return {}
 
+    @property
+    def limits(self) -> Sequence[Limit]:
+        """Nobody watches it."""
+        return ()
+
+    @property
+    def label(self) -> str:
+        """It is always the same."""
+        return "given"
+
     def admit(self, function: SiteFunction, *users: str) -> None:
         """The URL lets in whoever knows it."""
 
@@ -64,7 +75,7 @@ class EmulatedStack(SiteStack):
     def lay_foundations(self, site: Site, queues: Sequence[IQueue]) -> Foundations:
         """Nothing of AWS."""
         database = GivenDatabase(self, "Database")
-        return Foundations(network=None, database=database, parts=[database])
+        return Foundations(network=None, database=database, front=database, parts=[database])
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from infra.paths import ROOT
-from tests.aws.deployed import Deployed
+from tests.aws.deployed import Deployed, deploy
 from tests.aws.emulator import Emulator
 
 if TYPE_CHECKING:
@@ -45,10 +44,9 @@ def deployed(
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute("CREATE DATABASE deployed")
     outputs = tmp_path_factory.mktemp("outputs") / "outputs.json"
-    app = f"{sys.executable} -m tests.aws.app"
     url = make_conninfo(postgres_url, dbname="deployed")
-    quiet = ("--require-approval", "never", "--progress", "events")
-    emulator.cdk("deploy", "--app", app, *quiet, "--outputs-file", str(outputs), DATABASE_URL=url)
+    done = deploy(emulator, url, "--outputs-file", str(outputs))
+    assert done.returncode == 0, f"{done.stdout[-3000:]}{done.stderr[-3000:]}{emulator.log[-3000:]}"
     (told,) = json.loads(outputs.read_text()).values()
     with closing(Deployed(emulator, told, url)) as deployed:
         yield deployed

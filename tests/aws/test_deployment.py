@@ -17,6 +17,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from hpcobs.storage.migrations import available
 from hpcobs_forwarder.sending.requests import PACKED
@@ -106,6 +107,25 @@ def test_each_function_answers_in_a_process_of_its_own(deployed: Deployed) -> No
     log = deployed.emulator.log
     spawned = {name for name in SIZES if f"spawned for hpcobs-emulated-{name} " in log}
     assert spawned == SIZES.keys() - {"rotate"}
+
+
+def test_a_migration_that_fails_leaves_the_site_as_it_was(
+    deployed: Deployed, reader: httpx.Client
+) -> None:
+    before = deployed.functions()
+    with psycopg.connect(deployed.database_url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE spoiled")
+    spoiled = make_conninfo(deployed.database_url, dbname="spoiled")
+    with psycopg.connect(spoiled, autocommit=True) as connection:
+        connection.execute("CREATE TABLE jobs (taken boolean)")
+    done = deployed.deploy_on(spoiled)
+    assert done.returncode != 0
+    assert 'relation "jobs" already exists' in done.stdout + done.stderr
+    updated = deployed.updated()
+    assert [name for name in updated if name.startswith("MigrationRun")]
+    assert not [name for name in updated if name.startswith("Functions")]
+    assert deployed.functions() == before
+    assert reader.get("/v1/jobs").status_code == 200
 
 
 def _send_samples(node: httpx.Client, *, job_id: str) -> None:

@@ -1,4 +1,4 @@
-"""Templates of the example site and of one that differs in every option; no layer is built here."""
+"""Templates of the example site, and of two that choose what it does not; no layer is built."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from infra.paths import CERTIFICATES
 from infra.site import Site, load_site
 from infra.synth import synthesize
 from tests.infra.template import Template
@@ -25,6 +26,7 @@ def other() -> Site:
     return Site.model_validate(
         {
             "name": "other",
+            "folder": CERTIFICATES.parent,
             "account": "444455556666",
             "region": "us-west-2",
             "cluster_name": "big",
@@ -36,13 +38,24 @@ def other() -> Site:
                 "max_storage_gb": 1000,
                 "max_connections": 500,
                 "multi_az": True,
+                "proxy": True,
                 "backup_days": 30,
                 "deletion_protection": False,
                 "performance_insights": False,
             },
             "retention": {"samples_days": 30, "audit_days": 1000, "logs_days": 90},
             "collector": {"interval_seconds": 15},
-            "gateway": {"requests_per_second": 1000, "burst": 2000},
+            "functions": {"snap_start": True, "concurrency": 50},
+            "gateway": {
+                "requests_per_second": 1000,
+                "burst": 2000,
+                "allowed_networks": ["192.0.2.0/24", "2001:db8::/32"],
+            },
+            "domain": {
+                "name": "hpcobs.example.org",
+                "certificate_arn": "arn:aws:acm:us-west-2:444455556666:certificate/1",
+                "client_ca": "amazon.pem",
+            },
             "identity": {
                 "jwks_url": "https://login.example.org/keys",
                 "issuer": "https://login.example.org",
@@ -59,6 +72,32 @@ def other() -> Site:
                 "refusals": 7,
                 "monthly_budget_usd": 500,
             },
+            "tags": {"cost-center": "hpc"},
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def restored() -> Site:
+    """A site on Aurora, which begins with what a snapshot holds."""
+    return Site.model_validate(
+        {
+            "name": "restored",
+            "account": "444455556666",
+            "region": "us-west-2",
+            "cluster_name": "big",
+            "database": {
+                "engine": "aurora",
+                "instance_class": "db.serverless",
+                "max_acu": 16,
+                "multi_az": True,
+                "restore_from": "hpcobs-big-final",
+            },
+            "domain": {
+                "name": "hpcobs.example.org",
+                "certificate_arn": "arn:aws:acm:us-west-2:444455556666:certificate/1",
+                "hosted_zone_id": "Z0123456789",
+            },
         }
     )
 
@@ -71,6 +110,11 @@ def template(example: Site, tmp_path_factory: pytest.TempPathFactory) -> Templat
 @pytest.fixture(scope="session")
 def other_template(other: Site, tmp_path_factory: pytest.TempPathFactory) -> Template:
     return _template(other, tmp_path_factory.mktemp("other"))
+
+
+@pytest.fixture(scope="session")
+def restored_template(restored: Site, tmp_path_factory: pytest.TempPathFactory) -> Template:
+    return _template(restored, tmp_path_factory.mktemp("restored"))
 
 
 def _template(site: Site, out: Path) -> Template:

@@ -91,6 +91,8 @@ def _factories(function: str) -> set[str]:
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "bootstrap"
     }
+    # It makes what it is handed over, and that is named beside it.
+    asked.discard("before_snapshot")
     found: set[str] = set()
     while asked:
         name = asked.pop()

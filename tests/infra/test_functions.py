@@ -9,8 +9,9 @@ import pytest
 
 from hpcobs.auth import identity
 from hpcobs.settings import read_settings
-from infra.functions import SIZES
+from infra.functions import BEHIND_API_WITH_DATABASE, ON_THE_WAY_OF_REQUESTS, SIZES
 from infra.paths import ROOT
+from infra.site import REQUEST_FUNCTIONS_WITH_DATABASE
 from tests.infra.needs import settings_of
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ LEFT_AT_ITS_DEFAULT = {
     "DB_MIN_CONNS": "likewise",
     "DB_MAX_CONN_LIFETIME_SECONDS": "there is no pool in a Lambda",
     "DB_MAX_CONN_IDLE_SECONDS": "likewise",
+    "DB_PROXY": "the example has no proxy",
+    "ALLOWED_NETWORKS": "the example answers all",
     "SCHEDULER_BACKEND": "slurm",
     "SLURM_BASE_URL": "the network has no way to a cluster: its controller role tells",
     "SLURM_API_VERSION": "likewise",
@@ -96,6 +99,51 @@ def test_the_site_s_choices_reach_the_functions(other_template: Template, other:
     assert collector["METRICS_RETENTION_DAYS"] == "30"
     assert collector["CLUSTER_NAME"] == other.cluster_name
     assert _variables(other_template, "retention")["AUDIT_RETENTION_DAYS"] == "1000"
+    for name in ("api", "events", "ingest", "metrics"):
+        allowed = _variables(other_template, name)["ALLOWED_NETWORKS"]
+        assert allowed == "192.0.2.0/24 2001:db8::/32"
+
+
+def test_functions_behind_the_api_start_from_snapshots_where_the_site_asks_for_it(
+    template: Template, other_template: Template
+) -> None:
+    for name, function in other_template.functions().items():
+        asked = function.get("SnapStart", {}).get("ApplyOn")
+        assert asked == ("PublishedVersions" if name in ON_THE_WAY_OF_REQUESTS else None)
+    assert not any("SnapStart" in function for function in template.functions().values())
+    assert template.all("Lambda::Alias") == []
+
+
+def test_what_has_snapshots_is_called_by_the_alias_of_its_newest_version(
+    other_template: Template,
+) -> None:
+    integrations = other_template.all("ApiGatewayV2::Integration")
+    called = {other_template.referred(one["IntegrationUri"]) for one in integrations}
+    called.add(
+        other_template.referred(
+            other_template.one("ApiGatewayV2::Authorizer")["AuthorizerUri"]["Fn::Join"][1][-2]
+        )
+    )
+    assert called == {f"Functions/{name}/Live" for name in ON_THE_WAY_OF_REQUESTS}
+    for name in ON_THE_WAY_OF_REQUESTS:
+        alias = other_template.one("Lambda::Alias", f"Functions/{name}/")
+        version = other_template.resources[alias["FunctionVersion"]["Fn::GetAtt"][0]]
+        published = version["Properties"]["FunctionName"]
+        assert other_template.referred(published) == f"Functions/{name}/Function"
+
+
+def test_requests_cannot_take_more_connections_than_the_site_lets_them(
+    template: Template, other_template: Template
+) -> None:
+    reserved = {
+        name: function["ReservedConcurrentExecutions"]
+        for name, function in other_template.functions().items()
+        if "ReservedConcurrentExecutions" in function
+    }
+    assert reserved == dict.fromkeys(BEHIND_API_WITH_DATABASE, 50)
+    assert len(BEHIND_API_WITH_DATABASE) == REQUEST_FUNCTIONS_WITH_DATABASE
+    for function in template.functions().values():
+        assert "ReservedConcurrentExecutions" not in function
 
 
 def test_the_authorizer_gets_to_know_the_site_s_identity_provider(

@@ -107,8 +107,3 @@ def test_the_access_log_tells_who_and_what_but_no_token(template: Template) -> N
     assert {"authorizer.subject", "routeKey", "status", "identity.sourceIp"} <= written
     assert json.loads(settings["Format"]).keys() >= {"request_id", "latency_ms"}
     assert not [name for name in written if "header" in name.lower() or "query" in name.lower()]
-
-
-def test_the_url_and_what_to_do_next_are_told(template: Template) -> None:
-    assert template.outputs["Url"]["Value"]["Fn::GetAtt"][1] == "ApiEndpoint"
-    assert "hpcobs token --scope" in json.dumps(template.outputs["NodeToken"]["Value"])

@@ -36,7 +36,7 @@ UNZIPPED_LIMIT_MB = 250
 UNREACHABLE = ("Failed to fetch", "error sending request", "dns error", "client error (Connect)")
 
 
-def _build(folder: Path) -> Path:
+def _build(folder: Path, *, umask: int = 0o022) -> Path:
     """Have the CDK build the layer into a cloud assembly; the folder of its asset."""
     done = subprocess.run(
         [sys.executable, "-c", BUILD, str(folder)],
@@ -45,6 +45,7 @@ def _build(folder: Path) -> Path:
         text=True,
         check=False,
         timeout=100,
+        umask=umask,
     )
     if done.returncode and any(sign in done.stderr for sign in UNREACHABLE):
         pytest.skip("the packages cannot be downloaded here")
@@ -94,15 +95,26 @@ def test_nothing_in_it_tells_of_the_machine_that_built_it(layer: Path) -> None:
             assert not [mark for mark in marks if mark in content], path
 
 
-def test_a_second_build_is_the_same(layer: Path, tmp_path: Path) -> None:
-    assert _digest(_build(tmp_path / "again")) == _digest(layer)
+def test_a_second_build_is_the_same_even_by_somebody_who_hides_their_files(
+    layer: Path, tmp_path: Path
+) -> None:
+    again = _build(tmp_path / "again", umask=0o077)
+    assert again.name == layer.name
+    assert _digest(again) == _digest(layer)
+
+
+def test_lambda_s_own_user_can_read_all_of_it(layer: Path) -> None:
+    modes = {path.stat().st_mode & 0o7777 for path in layer.rglob("*") if path.is_file()}
+    folders = {path.stat().st_mode & 0o7777 for path in layer.rglob("*") if path.is_dir()}
+    assert (modes, folders) == ({0o644}, {0o755})
 
 
 def _digest(folder: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         if path.is_file():
-            digest.update(str(path.relative_to(folder)).encode() + path.read_bytes())
+            digest.update(f"{path.relative_to(folder)} {path.stat().st_mode:o}".encode())
+            digest.update(path.read_bytes())
     return digest.hexdigest()
 
 

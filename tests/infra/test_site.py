@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.paths import SITES
+from infra.paths import AMAZON_CERTIFICATES, SITES
 from infra.site import Site, SiteError, load_site
 
 if TYPE_CHECKING:
@@ -35,14 +35,14 @@ def test_the_example_says_what_is_taken_when_a_setting_is_left_out(tmp_path: Pat
 
 def test_the_example_shows_every_setting() -> None:
     shown = set(re.findall(r"^(\w+) =", (SITES / "example.toml").read_text(), re.MULTILINE))
-    fields = {name for name, field in Site.model_fields.items() if name != "name"}
+    fields = {name for name, field in Site.model_fields.items() if not field.exclude} - {"name"}
     options = {
         option
         for name in fields
         if hasattr(section := Site.model_fields[name].default, "model_dump")
         for option in section.model_dump()
     }
-    sections = {"network", "database", "retention", "collector", "gateway", "identity", "alarms"}
+    sections = set(re.findall(r"^\[(\w+)\]", (SITES / "example.toml").read_text(), re.MULTILINE))
     assert shown == (fields - sections) | options
 
 
@@ -88,6 +88,48 @@ def test_the_stack_is_named_after_the_file(tmp_path: Path) -> None:
             f"lab.toml: alarms.emails.0: string should match pattern {EMAIL}",
         ),
         (
+            NEEDED + '[database]\ninstance_class = "db.serverless"',
+            'lab.toml: database: instance_class "db.serverless" needs engine = "aurora"',
+        ),
+        (
+            NEEDED + '[database]\nengine = "aurora"',
+            (
+                'lab.toml: database: engine = "aurora" needs an instance_class such as '
+                '"db.serverless", "db.t4g.medium" or "db.r8g.large"'
+            ),
+        ),
+        (
+            NEEDED + "[database]\nmin_acu = 4\nmax_acu = 2",
+            "lab.toml: database: max_acu must be at least 1, and at least min_acu",
+        ),
+        (
+            NEEDED + "[functions]\nconcurrency = 31",
+            (
+                "lab.toml: functions.concurrency: 3 functions take 93 connections then, and "
+                "database.max_connections leaves 92"
+            ),
+        ),
+        (
+            NEEDED + '[gateway]\nallowed_networks = ["192.0.2.1/24"]',
+            (
+                "lab.toml: gateway.allowed_networks.0: 192.0.2.1/24 has host bits set; "
+                "a network is written as 192.0.2.0/24"
+            ),
+        ),
+        (
+            NEEDED + '[domain]\nname = "hpcobs.example.org"',
+            "lab.toml: domain: name needs certificate_arn: the certificate in ACM for that name",
+        ),
+        (
+            NEEDED + '[domain]\nclient_ca = "ca.pem"',
+            "lab.toml: domain: certificate_arn, hosted_zone_id and client_ca need name",
+        ),
+        (
+            NEEDED + '[tags]\nproject = "mine"',
+            "lab.toml: tags: project is not a site's own to set",
+        ),
+        (NEEDED + 'name = "x"', "lab.toml: name: extra inputs are not permitted"),
+        (
             NEEDED.replace("eu-central-1", "mars-north-1"),
             "lab.toml: region: RDS's certificates for 'mars-north-1' are not in rds.pem",
         ),
@@ -99,6 +141,23 @@ def test_a_mistake_is_told_in_one_line_that_names_the_field(
     with pytest.raises(SiteError) as caught:
         _load(tmp_path, text)
     assert str(caught.value) == line
+
+
+@pytest.mark.parametrize("content", [None, "", "lab"])
+def test_authorities_of_clients_are_looked_for_beside_the_file(
+    tmp_path: Path, content: str | None
+) -> None:
+    text = f'{NEEDED}[domain]\nname = "h.example.org"\n'
+    text += 'certificate_arn = "arn:aws:acm:eu-central-1:111122223333:certificate/1"\n'
+    if content is not None:
+        (tmp_path / "ca.pem").write_text(content)
+    with pytest.raises(
+        SiteError, match=r"domain\.client_ca: there are no certificates in /.*/ca\.pem"
+    ):
+        _load(tmp_path, f'{text}client_ca = "ca.pem"')
+    (tmp_path / "ca.pem").write_bytes(AMAZON_CERTIFICATES.read_bytes())
+    site = _load(tmp_path, f'{text}client_ca = "ca.pem"')
+    assert site.client_ca == tmp_path / "ca.pem"
 
 
 def test_several_mistakes_are_told_at_once(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 IGNORED = "W3005"
 
 
-def _run(program: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def _run(
+    program: str, *arguments: str, folder: Path = ROOT, umask: int = 0o022, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run a program of this Python's, with no account and no configuration to be found."""
     kept = {
         name: os.environ[name]
@@ -33,7 +36,8 @@ def _run(program: str, *arguments: str, **environment: str) -> subprocess.Comple
     }
     return subprocess.run(
         [Path(sys.executable).with_name(program), *arguments],
-        cwd=ROOT,
+        cwd=folder,
+        umask=umask,
         env={**kept, "PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1", **environment},
         capture_output=True,
         text=True,
@@ -42,9 +46,15 @@ def _run(program: str, *arguments: str, **environment: str) -> subprocess.Comple
     )
 
 
-def test_two_syntheses_give_the_same_template(template: Template, tmp_path: Path) -> None:
+def test_a_synthesis_elsewhere_by_somebody_else_gives_the_same_template(
+    template: Template, tmp_path: Path
+) -> None:
+    copy = tmp_path / "another place"
+    for part in ("infra", "functions", "layers", "lock", "sites"):
+        shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "cdk.json", copy)
     command = ("-m", "infra.synth", "--site", "example", "--template-only", "--out", str(tmp_path))
-    done = _run("python", *command, PYTHONHASHSEED="4711")
+    done = _run("python", *command, folder=copy, umask=0o077, PYTHONHASHSEED="4711")
     assert done.returncode == 0, done.stderr
     path = tmp_path / template.path.name
     assert done.stdout.startswith(f"{path} (")
@@ -77,13 +87,13 @@ def test_nothing_is_to_be_looked_up_in_an_account(template: Template) -> None:
 
 
 def test_cloudformation_s_linter_has_nothing_to_say(
-    template: Template, other_template: Template
+    template: Template, other_template: Template, restored_template: Template
 ) -> None:
-    for one, region in ((template, "eu-central-1"), (other_template, "us-west-2")):
-        arguments = ("--regions", region, "--ignore-checks", IGNORED, "--template", str(one.path))
-        done = _run("cfn-lint", *arguments)
-        assert done.stdout == ""
-        assert done.returncode == 0, done.stderr
+    templates = [str(one.path) for one in (template, other_template, restored_template)]
+    regions = ("--regions", "eu-central-1", "us-west-2")
+    done = _run("cfn-lint", *regions, "--ignore-checks", IGNORED, "--template", *templates)
+    assert done.stdout == ""
+    assert done.returncode == 0, done.stderr
 
 
 def test_what_is_accepted_is_found_and_lies_within_the_stack(

@@ -6,6 +6,7 @@ cold start does no work that it may not need.
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from functools import _lru_cache_wrapper
 
     from hpcobs.auth.authenticator import Authenticator
+    from hpcobs.auth.networks import Networks
     from hpcobs.auth.rotation import Rotation
     from hpcobs.domain.first_heard import Origin
     from hpcobs.ports.queue import SampleQueue
@@ -98,11 +100,10 @@ def _connections(statement_timeout_seconds: float) -> Connections:
     from hpcobs.storage.conninfo import connect_arguments
 
     arguments = connect_arguments(settings())
+    limit = None if settings().db_proxy else statement_timeout_seconds
     if settings().db_max_conns == 1:
-        return SingleConnection(arguments, statement_timeout_seconds=statement_timeout_seconds)
-    return PooledConnections(
-        arguments, settings(), statement_timeout_seconds=statement_timeout_seconds
-    )
+        return SingleConnection(arguments, statement_timeout_seconds=limit)
+    return PooledConnections(arguments, settings(), statement_timeout_seconds=limit)
 
 
 @once
@@ -264,6 +265,14 @@ def health() -> Health:
 
 
 @once
+def networks() -> Networks:
+    """Where requests may come from."""
+    from hpcobs.auth.networks import networks
+
+    return networks(settings())
+
+
+@once
 def authenticator() -> Authenticator:
     """Checks tokens by the site's keys, and by its identity provider's."""
     from hpcobs.auth.authenticator import authenticator
@@ -280,6 +289,27 @@ def rotation() -> Rotation:
     if arn is None:
         raise SettingsError("AUTH_SECRET_ARN: required")
     return Rotation(arn)
+
+
+def before_snapshot(*factories: Callable[[], object]) -> None:
+    """Make what a function is going to need, if Lambda takes a snapshot of it then (SnapStart).
+
+    Elsewhere each is made when it is first asked for. Either way nothing is connected, and no
+    random number drawn: many environments begin as the one that the snapshot was taken of.
+    """
+    if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") != "snap-start":
+        return
+    for factory in factories:
+        factory()
+    import boto3
+
+    # Once boto3 has read a service's description, its next client is made in no time.
+    if settings().db_iam_auth:
+        boto3.client("rds")
+    if settings().samples_queue_url:
+        boto3.client("sqs")
+    if settings().auth_secret_arn:
+        boto3.client("secretsmanager")
 
 
 def reset() -> None:

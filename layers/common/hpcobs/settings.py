@@ -32,6 +32,7 @@ class Settings(msgspec.Struct, frozen=True, rename="upper", kw_only=True):
     db_user: str = "hpcobs"
     db_iam_auth: bool = False
     db_admin_user: str | None = None
+    db_proxy: bool = False
     db_max_conns: Positive = 25
     db_min_conns: Count = 5
     db_max_conn_lifetime_seconds: Positive = 300
@@ -59,6 +60,7 @@ class Settings(msgspec.Struct, frozen=True, rename="upper", kw_only=True):
     auth_user_scopes: str = "jobs:read"
     auth_groups_claim: str = "groups"
     auth_scopes_by_group: dict[str, str] = {}
+    allowed_networks: str = ""
     host: str = "127.0.0.1"
     port: PortOrAny = 8080
     seed_demo: bool = False

@@ -20,8 +20,11 @@ from hpcobs.http.request import correlation_id_of, read_request
 from hpcobs.http.routing import as_context
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aws_lambda_powertools.event_handler.api_gateway import Router
 
+    from hpcobs.auth.networks import Networks
     from hpcobs.http.request import Event
     from hpcobs.http.routes import Route
 
@@ -34,10 +37,18 @@ TOO_LARGE = (
 class HttpApp:
     """A function's routes, ready to answer API Gateway events.
 
-    ``too_large`` is what a client is told whose answer does not fit into a response.
+    ``networks`` is asked at the first request, not when this is made; ``too_large`` is what a
+    client is told whose answer does not fit into a response.
     """
 
-    def __init__(self, function: str, *routers: Router, too_large: str = TOO_LARGE) -> None:
+    def __init__(
+        self,
+        function: str,
+        *routers: Router,
+        networks: Callable[[], Networks],
+        too_large: str = TOO_LARGE,
+    ) -> None:
+        self._networks = networks
         self._too_large = too_large
         self._logger = Logger(service=f"hpcobs-{function}")
         self._resolver = APIGatewayHttpResolver()
@@ -80,6 +91,7 @@ class HttpApp:
             return answer_to(error)
 
     def _resolved(self, event: Event, context: Any, correlation_id: str) -> Answer:
+        self._networks().admit(event["requestContext"]["http"].get("sourceIp", ""))
         route = route_of(event)
         request = read_request(event, route, correlation_id)
         self._logger.append_keys(subject=request.principal.subject)

@@ -40,11 +40,15 @@ class Connections(Protocol):
 
 
 def open_connection(
-    arguments: Mapping[str, Any], *, statement_timeout_seconds: float
+    arguments: Mapping[str, Any], *, statement_timeout_seconds: float | None
 ) -> Connection:
-    """A new connection with the service's session settings: UTC, a limit on every statement."""
+    """A new connection with the service's session settings: UTC, a limit on every statement.
+
+    Without a limit nothing is set: whoever hands the connections around has done it.
+    """
     connection = psycopg.connect(**arguments, autocommit=True)
-    configure(connection, statement_timeout_seconds=statement_timeout_seconds)
+    if statement_timeout_seconds is not None:
+        configure(connection, statement_timeout_seconds=statement_timeout_seconds)
     return connection
 
 
@@ -67,7 +71,10 @@ class SingleConnection:
     """One connection, opened lazily, reopened when it does not survive a pause."""
 
     def __init__(
-        self, arguments: Callable[[], ConnectArguments], *, statement_timeout_seconds: float = 10
+        self,
+        arguments: Callable[[], ConnectArguments],
+        *,
+        statement_timeout_seconds: float | None = 10,
     ) -> None:
         self._arguments = arguments
         self._statement_timeout_seconds = statement_timeout_seconds
@@ -126,12 +133,13 @@ class PooledConnections:
         arguments: Callable[[], ConnectArguments],
         settings: Settings,
         *,
-        statement_timeout_seconds: float = 10,
+        statement_timeout_seconds: float | None = 10,
     ) -> None:
         from psycopg_pool import ConnectionPool
 
         def configured(connection: Connection) -> None:
-            configure(connection, statement_timeout_seconds=statement_timeout_seconds)
+            if statement_timeout_seconds is not None:
+                configure(connection, statement_timeout_seconds=statement_timeout_seconds)
 
         self._pool = ConnectionPool(
             kwargs={**arguments(), "autocommit": True},

@@ -20,18 +20,24 @@ VANISHED = {"tcp_user_timeout": 2000, "keepalives_idle": 10, "keepalives_interva
 """A host that is gone without a word is given up after two seconds, in a query too."""
 
 
+NEVER_PREPARED = {"prepare_threshold": None}
+"""Behind a proxy the next transaction may run on another connection, which has prepared nothing."""
+
+
 def connect_arguments(settings: Settings) -> Callable[[], ConnectArguments]:
     """What ``psycopg.connect`` needs, made anew for each connection because IAM tokens expire."""
+    shared = NEVER_PREPARED if settings.db_proxy else {}
     if settings.database_url:
         fixed: ConnectArguments = {
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
             **VANISHED,
+            **shared,
             **parsed(settings.database_url),
         }
         return lambda: fixed
     if not settings.db_host:
         raise SettingsError("DATABASE_URL: neither it nor DB_HOST is set")
-    return lambda: _from_parts(settings)
+    return lambda: {**shared, **_from_parts(settings)}
 
 
 def parsed(database_url: str) -> ConnectArguments:

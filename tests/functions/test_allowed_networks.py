@@ -1,0 +1,90 @@
+"""A site that takes requests from some networks only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hpcobs import bootstrap
+from hpcobs.auth.networks import networks
+from hpcobs.domain.errors import ForbiddenError
+from hpcobs.http.routes import ROUTES
+from hpcobs.settings import SettingsError, read_settings
+from tests.functions.attacks import path_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.functions.gateway import Gateway
+
+CALLER = "192.0.2.1"
+"""Where the tests' requests come from."""
+FORGED = {
+    "x-forwarded-for": "10.1.2.3",
+    "x-real-ip": "10.1.2.3",
+    "forwarded": "for=10.1.2.3",
+    "x-client-ip": "10.1.2.3",
+}
+
+
+@pytest.fixture
+def allow(shared_site: Gateway, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
+    """A site for 10.0.0.0/8 alone."""
+    monkeypatch.setenv("ALLOWED_NETWORKS", "10.0.0.0/8")
+    changed = (bootstrap.settings, bootstrap.networks)
+    for factory in changed:
+        factory.cache_clear()
+    yield shared_site
+    for factory in changed:
+        factory.cache_clear()
+
+
+def test_no_route_answers_others_be_it_open_or_their_token_good(allow: Gateway) -> None:
+    for route in ROUTES:
+        answer = allow.send(route.method, path_of(route))
+        assert (answer.status, answer.error) == (403, "forbidden"), route.key
+        assert answer.json["message"] == "requests from this address are not taken"
+    assert allow.get("/v1/nowhere").status == 403
+
+
+def test_no_header_tells_another_address(allow: Gateway) -> None:
+    assert allow.get("/v1/health", headers=FORGED).status == 403
+
+
+def test_a_site_without_networks_answers_all(shared_site: Gateway) -> None:
+    assert shared_site.get("/v1/docs").status == 200
+
+
+@pytest.mark.parametrize(
+    ("named", "address"),
+    [
+        ("192.0.2.0/24", CALLER),
+        ("10.0.0.0/8 192.0.2.0/24", CALLER),
+        ("10.0.0.0/8,192.0.2.1", CALLER),
+        ("2001:db8::/32", "2001:db8::17"),
+    ],
+)
+def test_an_address_of_a_named_network_is_let_in(named: str, address: str) -> None:
+    networks(read_settings({"ALLOWED_NETWORKS": named})).admit(address)
+
+
+@pytest.mark.parametrize(
+    ("named", "address"),
+    [
+        ("192.0.2.0/25", "192.0.2.129"),
+        ("10.0.0.0/8", "2001:db8::17"),
+        ("::/0", CALLER),
+        ("192.0.2.0/24", ""),
+        ("192.0.2.0/24", "192.0.2.1, 10.0.0.1"),
+        ("0.0.0.0/0", "lab"),
+    ],
+)
+def test_any_other_is_not(named: str, address: str) -> None:
+    with pytest.raises(ForbiddenError):
+        networks(read_settings({"ALLOWED_NETWORKS": named})).admit(address)
+
+
+def test_what_is_no_network_is_told_by_its_variable() -> None:
+    with pytest.raises(SettingsError, match=r"^ALLOWED_NETWORKS: .*192\.0\.2\.1/24"):
+        networks(read_settings({"ALLOWED_NETWORKS": "192.0.2.1/24"}))

@@ -1,0 +1,152 @@
+"""``DB_PROXY``: functions leave nothing in a session that is another's in the next transaction.
+
+PgBouncer stands in for RDS Proxy. It has one connection to PostgreSQL, which everybody takes turns
+on, and knows nothing of prepared statements.
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import time
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from hpcobs import bootstrap
+from tests.functions.attacks import END, JOB, N1, SAMPLE, START
+from tests.functions.gateway import SECRET, Gateway
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PROGRAM = shutil.which("pgbouncer", path="/usr/sbin:/usr/bin")
+START_SECONDS = 10.0
+CONFIGURATION = """
+[databases]
+{dbname} = host={host} port={port} user={user} password={password}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {listen_port}
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+default_pool_size = 1
+query_wait_timeout = 5
+"""
+LEFT_BEHIND = """
+SELECT 'statement ' || name FROM pg_prepared_statements
+UNION ALL SELECT 'setting ' || name FROM pg_settings
+WHERE source = 'session' AND name NOT LIKE 'transaction\\_%'
+UNION ALL SELECT 'lock ' || objid FROM pg_locks WHERE locktype = 'advisory'
+"""
+
+pytestmark = pytest.mark.skipif(PROGRAM is None, reason="Debian's pgbouncer is not installed")
+
+
+@pytest.fixture
+def proxy_url(database_url: str, tmp_path: Path) -> Iterator[str]:
+    """The test's database behind PgBouncer, as a site's parameters set it up."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        for setting in ("timezone = 'UTC'", "jit = off"):
+            name = connection.info.dbname
+            connection.execute(f"ALTER DATABASE {name} SET {setting}".encode())
+    where = conninfo_to_dict(database_url)
+    port = _free_port()
+    file = tmp_path / "pgbouncer.ini"
+    file.write_text(CONFIGURATION.format(**where, listen_port=port))
+    assert PROGRAM is not None
+    # It does not run as root.
+    command = [PROGRAM, "-q", "-u", "nobody", str(file)]
+    with (tmp_path / "pgbouncer.log").open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+    url = make_conninfo(database_url, host="127.0.0.1", port=port)
+    try:
+        _wait_for(url, process)
+        yield url
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def proxied(proxy_url: str) -> Iterator[Gateway]:
+    """A site whose functions reach their database by the proxy, as in a Lambda."""
+    environment = {
+        "DATABASE_URL": proxy_url,
+        "DB_PROXY": "true",
+        "DB_MAX_CONNS": "1",
+        "DB_MIN_CONNS": "0",
+        "AUTH_SECRET": SECRET,
+        "CLUSTER_NAME": "lab",
+        "METRICS_RETENTION_DAYS": "3650",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        bootstrap.reset()
+        yield Gateway()
+        bootstrap.reset()
+
+
+def _life(site: Gateway, number: int) -> None:
+    """All routes that use the database, for one job told of by events and one by hand.
+
+    The sample is staged in temporary tables. They stay, empty, and whoever stages next finds them.
+    """
+    told, made = f"{number}", f"{number}000"
+    statuses = [
+        site.post("/v1/events/job-started", {**START, "job_id": told}, authorization=N1).status,
+        site.post("/v1/events/job-finished", {**END, "job_id": told}, authorization=N1).status,
+        site.post("/v1/jobs", {**JOB, "id": made}).status,
+        site.post(f"/v1/jobs/{made}/metrics", SAMPLE).status,
+        site.send("PATCH", f"/v1/jobs/{made}", json={"cpu_usage": 9}).status,
+        *(
+            site.get(path).status
+            for path in (
+                "/v1/jobs",
+                f"/v1/jobs/{made}",
+                f"/v1/jobs/{made}/metrics",
+                f"/v1/jobs/{made}/gpus",
+                f"/v1/jobs/{made}/audit",
+                "/v1/health",
+                "/metrics",
+            )
+        ),
+        site.send("DELETE", f"/v1/jobs/{made}").status,
+    ]
+    assert statuses == [200, 200, 201, 201, 200, *[200] * 7, 204]
+
+
+def test_everybody_takes_turns_on_one_connection_and_finds_it_as_it_was(
+    proxied: Gateway, proxy_url: str
+) -> None:
+    with psycopg.connect(proxy_url, autocommit=True, prepare_threshold=None) as other:
+        for number in range(1, 8):  # more often than psycopg waits until it prepares a statement
+            _life(proxied, number)
+            left: list[Any] = other.execute(LEFT_BEHIND).fetchall()
+            assert left == []
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            psycopg.connect(url).close()
+        except psycopg.OperationalError:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        else:
+            return
