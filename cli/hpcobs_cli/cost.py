@@ -12,7 +12,8 @@ from hpcobs_cli.options import Json
 if TYPE_CHECKING:
     from rich.table import Table
 
-Days = Annotated[int, typer.Option(min=1, max=3650)]
+SamplesDays = Annotated[int, typer.Option(help="Days that samples are kept.", min=1, max=3650)]
+RollupDays = Annotated[int, typer.Option(help="Days that roll-ups are kept.", min=1, max=3650)]
 
 
 def cost(
@@ -24,8 +25,8 @@ def cost(
     ] = 10,
     job_hours: Annotated[float, typer.Option(help="How long a job runs.", min=0.01)] = 4,
     gpu_nodes: Annotated[float, typer.Option(help="Share of nodes with GPUs.", min=0, max=1)] = 0.2,
-    samples_days: Days = 7,
-    rollup_days: Days = 400,
+    samples_days: SamplesDays = 7,
+    rollup_days: RollupDays = 400,
     multi_az: Annotated[bool, typer.Option("--multi-az", help="A database in two zones.")] = False,
     as_json: Json = False,
 ) -> None:

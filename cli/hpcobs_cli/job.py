@@ -34,7 +34,10 @@ def job(
     token_file: TokenFile = None,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
-    """Show a job: what it was given, what it uses, and how that went over time."""
+    """Show a job: what it was given, and what it does with it.
+
+    What it uses is drawn over its whole run, for the first nodes.
+    """
     client = connect(url=url, token=token, token_file=token_file, data_dir=data_dir)
     path = f"/v1/jobs/{quote(job_id, safe='')}"
     found = client.get(path)

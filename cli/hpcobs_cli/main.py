@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
+from hpcobs import __version__
 from hpcobs_cli import cost, job, jobs, migrate, rejected, retention, site, token, up
 from hpcobs_cli.errors import CommandError
 
@@ -27,18 +28,35 @@ class CommandLine(typer.Typer):
 
 app = CommandLine(
     name="hpcobs",
-    help="Tells what every job on an HPC cluster really did.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"hpcobs {__version__}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+]
+
+
+@app.callback()
+def hpcobs(*, version: Version = False) -> None:
+    """Tells what every job on an HPC cluster really did."""
+
+
 app.command("up")(up.up)
-app.command("migrate")(migrate.migrate)
-app.command("retention")(retention.retention)
-app.add_typer(rejected.app, name="rejected")
-app.add_typer(site.app, name="site")
-app.command("cost")(cost.cost)
-app.command("token")(token.token)
 app.command("jobs")(jobs.jobs)
 app.command("job")(job.job)
+app.command("token")(token.token)
+app.command("migrate")(migrate.migrate)
+app.command("retention")(retention.retention)
+app.command("cost")(cost.cost)
+app.add_typer(rejected.app, name="rejected")
+app.add_typer(site.app, name="site")

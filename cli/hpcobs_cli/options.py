@@ -16,6 +16,6 @@ Token = Annotated[
     typer.Option(help="A bearer token.", envvar="HPCOBS_TOKEN", show_envvar=True),
 ]
 TokenFile = Annotated[Path | None, typer.Option(help="A file with a bearer token.")]
-Json = Annotated[bool, typer.Option("--json", help="Print what the API answers.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for other programs.")]
 
 DATA_DIR = Path(".hpcobs")

@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
     from hpcobs.ports.rejected import Listed
 
-app = typer.Typer(
-    help="Samples that were set aside: list them, or take them in after all.", no_args_is_help=True
-)
+app = typer.Typer(help="Samples that were set aside: list, or take in.", no_args_is_help=True)
 
 Job = Annotated[str | None, typer.Option(help="Only those of this job.")]
 Node = Annotated[str | None, typer.Option(help="Only those of this node.")]
@@ -104,11 +102,15 @@ def _table(listed: Sequence[Listed]) -> Table:
     from rich.text import Text
 
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("SET ASIDE", "NODE", "JOB", "BATCH", "PLACE", "REASON"):
-        table.add_column(name, no_wrap=name != "REASON")
+    for name in ("SET ASIDE", "NODE", "JOB", "BATCH", "PLACE"):
+        table.add_column(name, no_wrap=name != "BATCH")
+    table.add_column("REASON", overflow="fold")
     for one in listed:
         sample = one.sample
-        cells = (sample.node, sample.job_id, sample.batch_id, sample.position, sample.reason)
+        batch = Text(sample.batch_id, no_wrap=True, overflow="ellipsis")
+        node, job_id, reason = (
+            Text(texts.printable(cell)) for cell in (sample.node, sample.job_id, sample.reason)
+        )
         when = f"{one.rejected_at:%Y-%m-%d %H:%M:%S}"
-        table.add_row(when, *(Text(texts.printable(cell)) for cell in cells))
+        table.add_row(when, node, job_id, batch, str(sample.position), reason)
     return table

@@ -21,7 +21,11 @@ LIMIT_SECONDS = 3600.0
 
 
 def retention(*, dry_run: DryRun = False, database_url: DatabaseUrl = None) -> None:
-    """Do what the retention schedule does, by the limits that the environment sets."""
+    """Roll samples up, make room, and let go what is too old.
+
+    That is what the schedule does each hour, by the limits that the environment sets:
+    METRICS_RETENTION_DAYS, ROLLUP_RETENTION_DAYS, AUDIT_RETENTION_DAYS.
+    """
     from hpcobs import bootstrap
 
     end = time.monotonic() + LIMIT_SECONDS

@@ -47,7 +47,11 @@ def token(
     inspect: Inspect = None,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
-    """Print a token signed by AUTH_SECRET, AUTH_SECRET_ARN or the local service's secret."""
+    """Print a token, or look into one.
+
+    It is signed by AUTH_SECRET, by the secret that AUTH_SECRET_ARN names, or else by the local
+    service's secret.
+    """
     from hpcobs_cli.inspection import described
     from hpcobs_cli.signing import signer
 

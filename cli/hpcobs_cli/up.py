@@ -57,7 +57,10 @@ def up(
     seed_demo: SeedDemo = None,
     token_file: OtherTokenFile = None,
 ) -> None:
-    """Run the whole service here, with a simulated cluster, until Ctrl-C."""
+    """Run the whole service here, until Ctrl-C.
+
+    It prints where it answers, a token, and what to try.
+    """
     from rich.console import Console
 
     from hpcobs_local.options import Options
