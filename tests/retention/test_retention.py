@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -170,6 +171,24 @@ def test_what_was_set_aside_goes_after_a_month(
     assert retention.run(plenty, dry_run=True).deleted[kind] == 2
     assert retention.run(plenty).deleted[kind] == 2
     assert retention.run(plenty).deleted[kind] == 0
+
+
+def test_of_what_was_set_aside_only_so_much_is_kept(
+    expiry: PostgresExpiry, connect: Callable[[], SingleConnection], query: Query
+) -> None:
+    query(
+        "INSERT INTO rejected_samples SELECT n::text, 0, 'n1', '1', 'bad', '{}',"
+        " %s::timestamptz - n * interval '1 day' FROM generate_series(1, 40) AS n",
+        T0,
+    )
+    limits = replace(LIMITS, rejected_rows=12)
+    rollups = PostgresRollups(connect(), OperationTimings())
+    retention = Retention(expiry, rollups, limits, clock=lambda: T0)
+    assert retention.run(plenty, dry_run=True).deleted["rejected"] == 28
+    assert retention.run(plenty).deleted["rejected"] == 28
+    assert retention.run(plenty).deleted["rejected"] == 0
+    kept = query("SELECT batch_id FROM rejected_samples ORDER BY rejected_at DESC")
+    assert kept == [(str(number),) for number in range(1, 13)]
 
 
 def test_old_audit_rows_are_found_without_looking_at_the_others(query: Query) -> None:

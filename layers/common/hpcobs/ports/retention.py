@@ -41,6 +41,9 @@ class Expiry(Protocol):
         False if the table was too busy to do so at once, or its samples are not rolled up.
         """
 
+    def surplus_rejected(self, most: int) -> datetime | None:
+        """Before when rejected samples are more than ``most``, the latest of which are kept."""
+
     def count_older(self, what: str, before: datetime) -> int:
         """How many rows of ``what`` are from before a time."""
 

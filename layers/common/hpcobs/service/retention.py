@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 DAYS_AHEAD = 3
 REJECTED_DAYS = 30
+MOST_REJECTED = 1_000_000
+"""On a site without hooks every sample is set aside, for longer than good ones are kept."""
 BATCH = 5000
 RESERVE_SECONDS = 5.0
 ROLL_RESERVE_SECONDS = 20.0
@@ -28,12 +30,16 @@ ROLL_RESERVE_SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionLimits:
-    """How many days are kept of each kind; roll-ups at least as long as samples."""
+    """How many days are kept of each kind; roll-ups at least as long as samples.
+
+    Of rejected samples there are never many more than ``rejected_rows``, the latest of them.
+    """
 
     samples_days: int
     audit_days: int
     rollup_days: int
     rejected_days: int = REJECTED_DAYS
+    rejected_rows: int = MOST_REJECTED
 
     def of_partitions(self, span: Span) -> int:
         """The days kept of what is dropped by partitions of that span."""
@@ -91,6 +97,9 @@ class Retention:
             self._drop(table, span, now.date(), report)
         for what, days in self._limits.rows().items():
             self._delete(what, now - timedelta(days=days), remaining_seconds, report)
+        surplus = self._expiry.surplus_rejected(self._limits.rejected_rows)
+        if surplus is not None:
+            self._delete("rejected", surplus, remaining_seconds, report)
         return report
 
     def _make(self, table: str, coming: Sequence[date], report: RetentionReport) -> None:
@@ -131,10 +140,10 @@ class Retention:
         remaining_seconds: Callable[[], float],
         report: RetentionReport,
     ) -> None:
+        already = report.deleted.setdefault(what, 0)
         if report.dry_run:
-            report.deleted[what] = self._expiry.count_older(what, before)
+            report.deleted[what] = max(already, self._expiry.count_older(what, before))
             return
-        report.deleted[what] = 0
         while remaining_seconds() > RESERVE_SECONDS:
             count = self._expiry.delete_older(what, before, limit=BATCH)
             report.deleted[what] += count

@@ -68,6 +68,12 @@ class PostgresExpiry:
             except LockNotAvailable:
                 return None
 
+    def surplus_rejected(self, most: int) -> datetime | None:
+        """Before when rejected samples are more than ``most``, the latest of which are kept."""
+        with self._session.operation("expiry_surplus") as connection:
+            row = connection.execute(_RETENTION["surplus_rejected"], {"most": most}).fetchone()
+        return row[0] if row else None
+
     def count_older(self, what: str, before: datetime) -> int:
         """How many rows of ``what`` are from before a time."""
         with self._session.operation("expiry_count") as connection:

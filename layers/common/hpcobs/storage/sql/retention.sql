@@ -32,6 +32,9 @@ WHERE id IN (
     WHERE changed_at < %(before)s
 )
 
+-- surplus_rejected: before when rejected samples are too many, the latest of which are kept
+SELECT rejected_at FROM rejected_samples ORDER BY rejected_at DESC OFFSET %(most)s - 1 LIMIT 1
+
 -- count_rejected: how many rejected samples are from before a time
 SELECT count(*) FROM rejected_samples WHERE rejected_at < %(before)s
 
