@@ -87,10 +87,9 @@ def _store(url: str) -> PostgresStore:
 
 
 def _collector(url: str) -> Collection:
-    connection = single_connection(url)
     rules = CollectionRules(home_cluster="bench", interval_seconds=3600, retention_days=7)
-    sink = PostgresSink(connection, OperationTimings())
-    return Collection(PostgresQueue(connection), sink, rules)
+    sink = PostgresSink(single_connection(url), OperationTimings())
+    return Collection(PostgresQueue(single_connection(url)), sink, rules)
 
 
 def _fill_queue(url: str, number: int) -> int:

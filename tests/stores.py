@@ -57,6 +57,6 @@ def query(database_url: str) -> Iterator[Query]:
 
         def run(statement: str, *parameters: object) -> list[tuple[Any, ...]]:
             cursor = connection.execute(statement.encode(), parameters or None)
-            return cursor.fetchall() if cursor.description else []
+            return [] if cursor.description is None else cursor.fetchall()
 
         yield run

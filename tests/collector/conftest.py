@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -48,13 +49,10 @@ class Site:
             self.ingestion.accept(body, principal_node=None)
 
     def collect(self, **rules: Any) -> CollectionReport:
-        """One pass of a collector on a connection of its own."""
-        connection = self.connect()
-        sink = PostgresSink(connection, OperationTimings())
-        try:
-            return Collection(PostgresQueue(connection), sink, RULES, **rules).run(lambda: 60.0)
-        finally:
-            connection.close()
+        """One pass of a collector on connections of its own."""
+        with closing(self.connect()) as of_queue, closing(self.connect()) as of_sink:
+            sink = PostgresSink(of_sink, OperationTimings())
+            return Collection(PostgresQueue(of_queue), sink, RULES, **rules).run(lambda: 60.0)
 
     def statistics(self, job_id: str) -> dict[str, Any]:
         (row,) = self.query(f"SELECT {', '.join(STATISTICS)} FROM jobs WHERE id = %s", job_id)

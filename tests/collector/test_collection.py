@@ -14,24 +14,14 @@ import pytest
 from hpcobs.domain.errors import ForbiddenError, InvalidInputError
 from hpcobs.domain.jobs import Resources
 from hpcobs.ports.clock import utc_now
-from hpcobs.queue.postgres import PostgresQueue
-from hpcobs.service.collection import (
-    WAIT_FOR_JOB,
-    Collection,
-    CollectionReport,
-    CollectionRules,
-)
+from hpcobs.service.collection import WAIT_FOR_JOB, CollectionReport
 from hpcobs.service.ingestion import Ingestion, messages
-from hpcobs.storage.sink import PostgresSink
-from hpcobs.storage.timings import OperationTimings
+from hpcobs.storage import sink as module
 from hpcobs.wire.messages import pack, unpack
 from tests.builders import AUDIT, started
 from tests.collector.batches import body, many, sample
-from tests.collector.conftest import RULES
 
 if TYPE_CHECKING:
-    from hpcobs.domain.samples import Stored
-    from hpcobs.ports.samples import Drain, SampleSink
     from tests.collector.conftest import Site
 
 
@@ -223,41 +213,29 @@ def test_an_unreadable_message_becomes_a_dead_letter(site: Site, chance: random.
     assert site.queue.depth().dead == 3
 
 
-class Squeamish:
-    """A database that refuses whatever holds a certain value."""
-
-    def __init__(self, sink: SampleSink, refused: int) -> None:
-        self._sink = sink
-        self._refused = refused
-        self.asked: list[int] = []
-
-    def store(self, drain: Drain) -> Stored:
-        self.asked.append(len(drain.samples))
-        if any(sample.memory_usage_mb == self._refused for sample in drain.samples):
-            raise InvalidInputError("body", "a value is out of the database's range")
-        return self._sink.store(drain)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._sink, name)
-
-
-def test_what_the_database_refuses_is_found_among_5000_samples_and_alone_set_aside(
+def test_one_sample_of_5000_that_the_database_refuses_is_alone_set_aside(
     site: Site, chance: random.Random
 ) -> None:
-    site.start_jobs("1", cluster_name="other")
+    site.start_jobs("1")
     now = utc_now()
-    entries = [sample("1", now - timedelta(seconds=n), chance) for n in range(5000)]
-    batches = [entries[first : first + 50] for first in range(0, 5000, 50)]
-    poison = sample("1", now, chance, memory_usage_mb=666_666)
-    good = [body("n1", batch, cluster_name="other") for batch in batches]
-    site.post(*good[:70], body("n2", [poison], cluster_name="other"), *good[70:])
-    connection = site.connect()
-    sink = Squeamish(PostgresSink(connection, OperationTimings()), 666_666)
-    report = Collection(PostgresQueue(connection), sink, RULES).run(lambda: 60.0)
-    assert (report.samples.stored, report.buried) == (5000, 1)
-    assert len(sink.asked) < 20
-    assert site.statistics("other.1")["sample_count"] == 5000
-    assert (site.queue.depth().visible, site.queue.depth().dead) == (0, 1)
+    samples = [sample("1", now - timedelta(seconds=n), chance) for n in range(5000)]
+    poison = sample("1", now, chance, memory_usage_mb=666_666, timestamp=samples[3210]["timestamp"])
+    samples[3210] = poison
+    for day in {now.date(), (now - timedelta(seconds=5000)).date()}:
+        site.query("SELECT ensure_day_partition('metric_samples', %s)", day)
+    site.query("ALTER TABLE metric_samples ADD CONSTRAINT c CHECK (memory_usage_mb <> 666666)")
+    site.post(site.sent.batch("n1", samples), body("n2", [], host={"cpus": 3}))
+    report = site.collect()
+    assert (report.samples.stored, report.samples.rejected, report.buried) == (4999, 1, 0)
+    del site.sent.samples["1", "n1", poison["timestamp"]]
+    site.check("1")
+    ((position, reason, payload),) = site.query(
+        "SELECT position, reason, payload FROM rejected_samples"
+    )
+    assert (position, json.loads(payload)["memory_usage_mb"]) == (3210, 666_666)
+    assert reason == "samples[3210]: the database refused it: a value is out of its range"
+    assert site.query("SELECT cpus FROM nodes WHERE name = 'n2'") == [(3,)]
+    assert (site.queue.depth().visible, site.queue.depth().dead) == (0, 0)
 
 
 def test_samples_wait_for_their_jobs_start(site: Site, chance: random.Random) -> None:
@@ -284,6 +262,23 @@ def test_samples_whose_job_never_comes_are_set_aside_in_the_end(
     assert site.query("SELECT job_id, reason FROM rejected_samples") == [
         ("404", "job_id: no such job was heard of")
     ]
+
+
+def test_however_many_samples_wait_a_pass_settles_all_of_them(
+    site: Site, chance: random.Random, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "WAITING_JOBS", 2)
+    monkeypatch.setattr(module, "WAITING_SAMPLES", 7)
+    jobs = [str(number) for number in range(1, 6)]
+    site.post(*many(site.sent, jobs=5, nodes=1, rounds=10, chance=chance))
+    unknown = [sample(f"4{n}", utc_now() - timedelta(seconds=n), chance) for n in range(30)]
+    site.post(body("n1", unknown))
+    site.collect()
+    site.start_jobs(*jobs)
+    late = site.collect(clock=lambda: utc_now() + 2 * WAIT_FOR_JOB)
+    assert (late.samples.stored, late.samples.rejected) == (50, 30)
+    site.check(*jobs)
+    assert site.query("SELECT count(*) FROM waiting_samples") == [(0,)]
 
 
 def test_a_requeue_starts_statistics_anew_and_late_samples_of_the_first_run_do_not_count(
@@ -334,35 +329,6 @@ def test_a_node_is_seen_even_when_nothing_runs_on_it(site: Site) -> None:
         "SELECT cpus, cpu_load, gpus, now() - last_seen < interval '1 minute' FROM nodes"
     )
     assert (cpus, load, gpus, recent) == (64, 0.5, 4, True)
-
-
-def test_a_run_stops_in_time_and_leaves_the_rest_for_the_next(
-    site: Site, chance: random.Random
-) -> None:
-    site.start_jobs("1")
-    site.post(site.sent.batch("n1", [sample("1", utc_now(), chance)]))
-    connection = site.connect()
-    sink = PostgresSink(connection, OperationTimings())
-    hurried = Collection(PostgresQueue(connection), sink, RULES).run(lambda: 5.0)
-    assert hurried.messages == 0
-    site.collect()
-    site.check("1")
-
-
-def test_passes_are_an_interval_apart(site: Site) -> None:
-    left = [58.0]
-    slept: list[float] = []
-
-    def sleep(seconds: float) -> None:
-        slept.append(seconds)
-        left[0] -= seconds
-
-    connection = site.connect()
-    rules = CollectionRules(home_cluster="lab", interval_seconds=30, retention_days=7)
-    sink = PostgresSink(connection, OperationTimings())
-    collection = Collection(PostgresQueue(connection), sink, rules, sleep=sleep)
-    assert collection.run(lambda: left[0]).passes == 2
-    assert slept == [pytest.approx(30, abs=2)]
 
 
 def test_a_batch_too_large_for_a_message_is_sent_in_parts_that_keep_their_places(

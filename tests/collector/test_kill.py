@@ -55,15 +55,17 @@ def test_a_collector_killed_at_many_points_loses_nothing_and_counts_nothing_twic
     site.start_jobs(*jobs, nodes=("n1", "n2"))
     batches = many(site.sent, jobs=4, nodes=2, rounds=300, chance=chance, per_batch=2)
     chance.shuffle(batches)
-    share = len(batches) // KILLS
+    share = len(batches) // (KILLS + 1)
+    site.post(*batches[:share])
     with collectors(database_url) as (ask, hear):
-        for first in range(0, len(batches), share):
+        whole_run = _seconds_of_a_run(ask, hear, site)
+        for first in range(share, len(batches), share):
             site.post(*batches[first : first + share])
-            _run_and_kill(ask, hear, after_seconds=chance.uniform(0, 0.15))
+            _run_and_kill(ask, hear, after_seconds=chance.uniform(0, 1.3 * whole_run))
             # What the killed one had taken is seen again at once, as if its time had run out.
             site.query("UPDATE sample_queue SET visible_at = now(), receive_count = 0")
     report = site.collect()
-    assert report.messages < len(batches), "no collector got to commit before it was killed"
+    assert report.messages < len(batches) - share, "none got to commit before it was killed"
     site.check(*jobs)
     assert site.queue.depth().visible == 0
     assert site.counter("collector_samples") == len(site.sent.samples)
@@ -90,10 +92,29 @@ def collectors(database_url: str) -> Iterator[tuple[IO[str], IO[str]]]:
         process.stdin.close()
 
 
+def _seconds_of_a_run(ask: IO[str], hear: IO[str], site: Site) -> float:
+    """How long a collector takes on this machine until it has deleted what it stored."""
+    pid = _begun(ask, hear)
+    began = time.monotonic()
+    while site.query("SELECT id FROM sample_queue"):
+        time.sleep(0.005)
+    taken = time.monotonic() - began
+    _kill(pid, hear)
+    return taken
+
+
 def _run_and_kill(ask: IO[str], hear: IO[str], *, after_seconds: float) -> None:
+    pid = _begun(ask, hear)
+    time.sleep(after_seconds)
+    _kill(pid, hear)
+
+
+def _begun(ask: IO[str], hear: IO[str]) -> int:
     ask.write("\n")
     ask.flush()
-    pid = int(hear.readline())
-    time.sleep(after_seconds)
+    return int(hear.readline())
+
+
+def _kill(pid: int, hear: IO[str]) -> None:
     os.kill(pid, signal.SIGKILL)
     assert hear.readline() == "gone\n"

@@ -54,7 +54,7 @@ class Server:
     def query(self, statement: str, *parameters: object) -> list[tuple[object, ...]]:
         with psycopg.connect(self.url, autocommit=True) as connection:
             cursor = connection.execute(statement.encode(), parameters)
-            return cursor.fetchall() if cursor.description else []
+            return [] if cursor.description is None else cursor.fetchall()
 
     def restart(self, number: int) -> None:
         process = self.postgres._process
@@ -82,9 +82,8 @@ def test_a_database_that_restarts_in_the_middle_costs_no_sample_and_counts_none_
     site.start_jobs(*jobs, nodes=("n1", "n2"))
     batches = many(site.sent, jobs=4, nodes=2, rounds=340, chance=random.Random(3), per_batch=1)
     site.post(*batches)
-    connection = server.connect()
-    sink = PostgresSink(connection, OperationTimings())
-    collection = Collection(PostgresQueue(connection), sink, RULES)
+    sink = PostgresSink(server.connect(), OperationTimings())
+    collection = Collection(PostgresQueue(server.connect()), sink, RULES)
     refused = threading.Event()
     done = threading.Event()
 

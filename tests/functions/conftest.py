@@ -60,7 +60,7 @@ def rows(database_url: str) -> Callable[..., list[tuple[Any, ...]]]:
     def run(statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         with psycopg.connect(database_url, autocommit=True) as connection:
             cursor = connection.execute(statement.encode(), parameters or None)
-            return cursor.fetchall() if cursor.description else []
+            return [] if cursor.description is None else cursor.fetchall()
 
     return run
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from threading import Lock
 from typing import Any
 
 import boto3
 import pytest
 from moto import mock_aws
+from moto.sqs.responses import SQSResponse
 
 from hpcobs.ports.queue import SampleQueue
+from hpcobs.queue import sqs
 from hpcobs.queue.postgres import PostgresQueue
 from hpcobs.queue.sqs import SqsQueue
 from hpcobs.storage.connections import SingleConnection
@@ -21,19 +24,30 @@ VISIBILITY_SECONDS = 1
 REGION = "eu-central-1"
 
 
+def one_at_a_time(action: Callable[[SQSResponse], Any]) -> Callable[[SQSResponse], Any]:
+    """Requests come side by side, for which SQS is made, and moto is not."""
+    turn = Lock()
+
+    def taking_turns(response: SQSResponse) -> Any:
+        with turn:
+            return action(response)
+
+    return taking_turns
+
+
 @pytest.fixture
 def sqs_urls(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
     """A queue and its dead-letter queue, as the stack makes them."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setattr(sqs, "LONG_POLL_SECONDS", 0)
+    monkeypatch.setattr(SQSResponse, "call_action", one_at_a_time(SQSResponse.call_action))
     with mock_aws():
         client = boto3.client("sqs")
-        dead = client.create_queue(QueueName="dead")["QueueUrl"]
-        attributes: Any = {
-            "VisibilityTimeout": str(VISIBILITY_SECONDS),
-            "MaximumMessageSize": "1048576",
-        }
+        largest: Any = {"MaximumMessageSize": "1048576"}
+        dead = client.create_queue(QueueName="dead", Attributes=largest)["QueueUrl"]
+        attributes = largest | {"VisibilityTimeout": str(VISIBILITY_SECONDS)}
         live = client.create_queue(QueueName="samples", Attributes=attributes)["QueueUrl"]
         yield live, dead
 

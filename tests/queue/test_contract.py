@@ -65,6 +65,13 @@ def test_an_extended_message_stays_hidden(queue: SampleQueue) -> None:
     assert after_visibility(queue) == []
 
 
+def test_a_message_that_is_given_back_is_there_for_others_at_once(queue: SampleQueue) -> None:
+    queue.send([b"one"])
+    queue.extend(received(queue), seconds=0)
+    (again,) = received(queue)
+    assert again.receive_count == 2
+
+
 def test_a_buried_message_is_dead_and_counted(queue: SampleQueue) -> None:
     queue.send([b"poison", b"good"])
     poison = next(message for message in received(queue) if message.body == b"poison")

@@ -79,16 +79,6 @@ def test_receivers_at_the_same_moment_share_the_messages(
     assert len(taken) == len(set(taken)) == 200
 
 
-def test_a_waiting_receiver_gets_what_comes_meanwhile(
-    connect: Callable[[], SingleConnection],
-) -> None:
-    sender = threading.Timer(0.3, PostgresQueue(connect()).send, args=([b"late"],))
-    sender.start()
-    (message,) = PostgresQueue(connect()).receive(limit=1, wait_seconds=5)
-    assert message.body == b"late"
-    sender.join()
-
-
 def test_a_queue_whose_database_is_away_is_unavailable() -> None:
     settings = Settings(database_url="postgresql://nobody@127.0.0.1:1/none")
     queue = PostgresQueue(SingleConnection(connect_arguments(settings)))

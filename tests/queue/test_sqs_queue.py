@@ -8,7 +8,7 @@ import boto3
 import pytest
 
 from hpcobs.domain.errors import UnavailableError
-from hpcobs.queue.sqs import SqsQueue
+from hpcobs.queue.sqs import MAX_MESSAGE_BYTES, SqsQueue
 
 
 def test_a_buried_message_carries_its_reason(sqs_urls: tuple[str, str]) -> None:
@@ -31,7 +31,15 @@ def test_a_message_that_somebody_else_wrote_is_handed_over_as_it_is(
     assert message.body == b"not base64!"
 
 
-def test_many_messages_are_taken_by_requests_side_by_side_each_once(
+def test_the_largest_message_of_somebody_else_can_be_buried(sqs_urls: tuple[str, str]) -> None:
+    live, dead = sqs_urls
+    boto3.client("sqs").send_message(QueueUrl=live, MessageBody="?" * MAX_MESSAGE_BYTES)
+    queue = SqsQueue(live, dead_letter_url=dead)
+    queue.bury(queue.receive(limit=1)[0], "unreadable: " + "why " * 64)
+    assert (queue.depth().visible, queue.depth().dead) == (0, 1)
+
+
+def test_many_messages_are_taken_and_deleted_by_requests_side_by_side_each_once(
     sqs_urls: tuple[str, str],
 ) -> None:
     boto3.client("sqs").set_queue_attributes(
@@ -41,6 +49,8 @@ def test_many_messages_are_taken_by_requests_side_by_side_each_once(
     queue.send([b"%d" % number for number in range(95)])
     taken = [*queue.receive(limit=60), *queue.receive(limit=60)]
     assert sorted(int(message.body) for message in taken) == list(range(95))
+    queue.delete(taken[5:])
+    assert (queue.depth().visible, queue.depth().in_flight) == (0, 5)
 
 
 def test_entries_that_sqs_failed_on_are_tried_again(sqs_urls: tuple[str, str]) -> None:

@@ -38,14 +38,17 @@ class SampleQueue(Protocol):
     def send(self, bodies: Sequence[bytes]) -> None:
         """Put messages on the queue; they are durable when this returns."""
 
-    def receive(self, *, limit: int, wait_seconds: int = 0) -> Sequence[Message]:
-        """Take up to ``limit`` messages and hide them from others for the visibility time."""
+    def receive(self, *, limit: int) -> Sequence[Message]:
+        """Take up to ``limit`` messages and hide them from others for the visibility time.
+
+        Fewer than that mean that hardly any more are there.
+        """
 
     def delete(self, messages: Sequence[Message]) -> None:
         """Remove what was dealt with; a delivery that has expired is left to its next receiver."""
 
     def extend(self, messages: Sequence[Message], *, seconds: int) -> None:
-        """Hide received messages for longer."""
+        """Hide received messages for so long from now; 0 gives them back."""
 
     def bury(self, message: Message, reason: str) -> None:
         """Move a message that can never be read to the dead-letter queue."""

@@ -45,6 +45,24 @@ class Drain:
     hosts: list[HostReading]
     rejected: list[RejectedSample]
 
+    def __len__(self) -> int:
+        """How many things are in it."""
+        return len(self.samples) + len(self.hosts) + len(self.rejected)
+
+    def halves(self) -> tuple[Drain, Drain]:
+        """Two drains that hold half of it each."""
+        middle = len(self) // 2
+        return self._part(0, middle), self._part(middle, len(self))
+
+    def _part(self, first: int, after: int) -> Drain:
+        samples = len(self.samples)
+        both = samples + len(self.hosts)
+        return Drain(
+            self.samples[first:after],
+            self.hosts[max(0, first - samples) : max(0, after - samples)],
+            self.rejected[max(0, first - both) : max(0, after - both)],
+        )
+
 
 class SampleSink(Protocol):
     """Where the collector writes to."""
@@ -56,7 +74,10 @@ class SampleSink(Protocol):
         """
 
     def settle_waiting(self, *, give_up_before: datetime) -> Stored:
-        """Store the samples whose job has become known; set aside those that wait since before."""
+        """Store samples whose job has become known; set aside those that wait since before.
+
+        As many as are worth a transaction: there may be more until nothing became of any.
+        """
 
     def finish_run(self, *, finished_at: datetime, lag_seconds: float) -> None:
         """Fold what was counted, and tell when the collector ran and how far behind it was."""

@@ -6,9 +6,9 @@ deleted; one that comes back too often becomes a dead letter.
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
 from datetime import timedelta
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from hpcobs.ports.queue import Message, QueueDepth
@@ -24,11 +24,10 @@ _QUEUE = load("queue")
 
 MAX_RECEIVES = 100
 VISIBILITY_SECONDS = 120.0
-POLL_SECONDS = 0.2
 
 
 class PostgresQueue:
-    """See ``hpcobs.ports.queue.SampleQueue``."""
+    """See ``hpcobs.ports.queue.SampleQueue``. Threads take turns: there may be one connection."""
 
     max_body_bytes = 8 * 1024 * 1024
 
@@ -37,10 +36,11 @@ class PostgresQueue:
     ) -> None:
         self._connections = connections
         self._hidden = timedelta(seconds=visibility_seconds)
+        self._turn = Lock()
 
     @contextmanager
     def _connection(self) -> Iterator[Connection]:
-        with translated(), self._connections.connection() as connection:
+        with self._turn, translated(), self._connections.connection() as connection:
             yield connection
 
     def send(self, bodies: Sequence[bytes]) -> None:
@@ -48,19 +48,12 @@ class PostgresQueue:
         with self._connection() as connection:
             connection.execute(_QUEUE["send"], {"bodies": list(bodies)})
 
-    def receive(self, *, limit: int, wait_seconds: int = 0) -> Sequence[Message]:
+    def receive(self, *, limit: int) -> Sequence[Message]:
         """Take up to ``limit`` messages and hide them from others for the visibility time."""
-        deadline = time.monotonic() + wait_seconds
-        while True:
-            messages = self._receive(limit)
-            if messages or time.monotonic() >= deadline:
-                return messages
-            time.sleep(POLL_SECONDS)
-
-    def _receive(self, limit: int) -> Sequence[Message]:
         parameters = {"max_receives": MAX_RECEIVES, "limit": limit, "hidden": self._hidden}
         with self._connection() as connection:
-            connection.execute(_QUEUE["bury_worn_out"], {"max_receives": MAX_RECEIVES})
+            # Never prepared: by the given number PostgreSQL sees that an index has just these.
+            connection.execute(_QUEUE["bury_worn_out"], parameters, prepare=False)
             rows = connection.execute(_QUEUE["receive"], parameters).fetchall()
         return [
             Message(str(number), str(receipt), bytes(body), sent_at, count)
@@ -73,7 +66,7 @@ class PostgresQueue:
             connection.execute(_QUEUE["delete"], _deliveries(messages))
 
     def extend(self, messages: Sequence[Message], *, seconds: int) -> None:
-        """Hide received messages for longer."""
+        """Hide received messages for so long from now; 0 gives them back."""
         parameters = _deliveries(messages) | {"hidden": timedelta(seconds=seconds)}
         with self._connection() as connection:
             connection.execute(_QUEUE["extend"], parameters)

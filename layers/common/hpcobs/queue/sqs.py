@@ -10,16 +10,19 @@ import base64
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hpcobs.domain.errors import UnavailableError
 from hpcobs.ports.queue import Message, QueueDepth
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from mypy_boto3_sqs.client import SQSClient
+
+Given = TypeVar("Given")
+Answer = TypeVar("Answer")
 
 MAX_MESSAGE_BYTES = 1024 * 1024
 """SQS: a message, and a batch of messages, may have 1 MiB."""
@@ -50,7 +53,7 @@ class SqsQueue:
 
         limits = Config(
             connect_timeout=2,
-            read_timeout=25,
+            read_timeout=5,
             retries={"mode": "standard", "total_max_attempts": 3},
         )
         return boto3.client("sqs", config=limits)
@@ -61,22 +64,19 @@ class SqsQueue:
             with _translated():
                 self._client.send_message(QueueUrl=self._url, MessageBody=_text(body))
 
-    def receive(self, *, limit: int, wait_seconds: int = 0) -> Sequence[Message]:
+    def receive(self, *, limit: int) -> Sequence[Message]:
         """Take up to ``limit`` messages: one request that waits, then several at a time."""
         # Without any waiting SQS asks only some of its servers, and may miss what is there.
-        messages = self._receive(min(MAX_BATCH, limit), max(LONG_POLL_SECONDS, wait_seconds))
-        while messages and len(messages) < limit:
-            more = self._receive_several(limit - len(messages))
+        messages = self._receive(min(MAX_BATCH, limit), LONG_POLL_SECONDS)
+        drained = not messages
+        while not drained and len(messages) < limit:
+            sizes = _sizes(limit - len(messages))
+            answers = _side_by_side(self._receive, sizes)
+            more = [message for answer in answers for message in answer]
             messages += more
-            if not more:
-                break
+            # Where others send all the time, a request finds something whenever it is made.
+            drained = len(more) < sum(sizes) / 2
         return messages
-
-    def _receive_several(self, limit: int) -> list[Message]:
-        sizes = [min(MAX_BATCH, limit - first) for first in range(0, limit, MAX_BATCH)]
-        with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
-            answers = pool.map(self._receive, sizes[:PARALLEL_REQUESTS])
-            return [message for messages in answers for message in messages]
 
     def _receive(self, limit: int, wait_seconds: int = 0) -> list[Message]:
         with _translated():
@@ -90,13 +90,13 @@ class SqsQueue:
 
     def delete(self, messages: Sequence[Message]) -> None:
         """Remove what was dealt with; an expired delivery is left to its next receiver."""
-        for entries in _entries(messages):
-            self._all(self._client.delete_message_batch, entries)
+        delete = partial(self._all, self._client.delete_message_batch)
+        _side_by_side(delete, _entries(messages))
 
     def extend(self, messages: Sequence[Message], *, seconds: int) -> None:
-        """Hide received messages for longer."""
-        for entries in _entries(messages, VisibilityTimeout=seconds):
-            self._all(self._client.change_message_visibility_batch, entries)
+        """Hide received messages for so long from now; 0 gives them back."""
+        change = partial(self._all, self._client.change_message_visibility_batch)
+        _side_by_side(change, _entries(messages, VisibilityTimeout=seconds))
 
     def _all(self, request: Any, entries: list[dict[str, Any]]) -> None:
         """Make a request for all entries; those that SQS failed on are tried again."""
@@ -120,7 +120,8 @@ class SqsQueue:
         with _translated():
             self._client.send_message(
                 QueueUrl=self._dead_letter_url,
-                MessageBody=_text(message.body),
+                # Of another's message, which base64 makes too large, its beginning will do.
+                MessageBody=_text(message.body[: self.max_body_bytes]),
                 MessageAttributes=attributes,
             )
         self.delete([message])
@@ -138,6 +139,18 @@ class SqsQueue:
             )
         visible, in_flight = (int(answer["Attributes"][name]) for name in DEPTH_ATTRIBUTES)
         return visible, in_flight
+
+
+def _sizes(limit: int) -> list[int]:
+    """How many messages to ask for by requests side by side."""
+    sizes = [min(MAX_BATCH, limit - first) for first in range(0, limit, MAX_BATCH)]
+    return sizes[:PARALLEL_REQUESTS]
+
+
+def _side_by_side(request: Callable[[Given], Answer], given: Iterable[Given]) -> list[Answer]:
+    """The answers to several requests, some of them under way at a time; in order."""
+    with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
+        return list(pool.map(request, given))
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Collection: the queue is drained into the database, each sample once in effect.
 
-A receive is written in one transaction and its messages are deleted after the commit. What fails in
+A load is written in one transaction and its messages are deleted after the commit. What fails in
 between comes again, and counts once because a sample's key is unique.
 """
 
@@ -9,35 +9,34 @@ from __future__ import annotations
 import gc
 import logging
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from hpcobs.domain.errors import DomainError, InvalidInputError, UnavailableError
+from hpcobs.domain.errors import DomainError, UnavailableError
 from hpcobs.domain.samples import SampleWindow, Stored
 from hpcobs.ports.clock import utc_now
+from hpcobs.service import refusals
 from hpcobs.service.drains import drain_of
-from hpcobs.wire.messages import MessageError, unpack
+from hpcobs.service.receiving import Receiving
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from hpcobs.ports.clock import Clock
-    from hpcobs.ports.queue import Message, SampleQueue
+    from hpcobs.ports.queue import SampleQueue
     from hpcobs.ports.samples import SampleSink
     from hpcobs.service.following import Following
-    from hpcobs.wire.decoding import DecodedBatch
-
-    Received = list[tuple[Message, DecodedBatch]]
+    from hpcobs.service.receiving import Load
 
 logger = logging.getLogger(__name__)
 
-RECEIVE_LIMIT = 100
-DRAIN_SAMPLES = 10_000
 RESERVE_SECONDS = 10.0
+"""What storing the last load may take."""
 HIDDEN_SECONDS = 120
-"""How long a search for what the database refuses keeps its messages from others."""
+HELD_LONG = timedelta(seconds=30)
+"""Messages that were taken so long ago are hidden for longer before work on them begins."""
 WAIT_FOR_JOB = timedelta(minutes=10)
 
 
@@ -63,7 +62,10 @@ class CollectionReport:
 
 
 class Collection:
-    """The use case of the collector's schedule."""
+    """The use case of the collector's schedule.
+
+    The queue is used by a thread while the sink is by another: they must not share a connection.
+    """
 
     def __init__(
         self,
@@ -97,75 +99,53 @@ class Collection:
 
     def _pass(self, remaining_seconds: Callable[[], float], report: CollectionReport) -> None:
         report.passes += 1
+
+        def in_time() -> bool:
+            return remaining_seconds() > RESERVE_SECONDS
+
         if self._following is not None:
             # Before the samples: they may be of jobs that are only now heard of.
             report.jobs_changed += self._following.run(
                 remaining_seconds, reserve_seconds=RESERVE_SECONDS * 2
             )
-        report.lag_seconds = 0.0
-        while remaining_seconds() > RESERVE_SECONDS:
-            received = self._receive(report)
-            if received is None:
-                break
-            self._write(received, report)
-        waited_since = self._clock() - WAIT_FOR_JOB
-        report.samples += self._sink.settle_waiting(give_up_before=waited_since)
+        # Before anything is taken from the queue: without the database it is better left there.
+        self._settle(in_time, report)
+        self._drain(in_time, report)
         self._sink.finish_run(finished_at=self._clock(), lag_seconds=report.lag_seconds)
 
-    def _receive(self, report: CollectionReport) -> Received | None:
-        """What is worth a transaction; None once the queue is empty."""
-        received: Received = []
-        samples = 0
-        empty = True
-        while samples < DRAIN_SAMPLES:
-            messages = self._queue.receive(limit=RECEIVE_LIMIT)
-            if not messages:
-                break
-            empty = False
-            readable = self._read(messages, report)
-            received += readable
-            samples += sum(len(batch.entries) for _, batch in readable)
-        return None if empty else received
-
-    def _read(self, messages: Sequence[Message], report: CollectionReport) -> Received:
-        now = self._clock()
-        readable: Received = []
-        for message in messages:
-            report.messages += 1
-            age = (now - message.sent_at).total_seconds()
-            report.lag_seconds = max(report.lag_seconds, age)
-            try:
-                readable.append((message, unpack(message.body)))
-            except (MessageError, InvalidInputError) as error:
-                self._bury(message, str(error), report)
-        return readable
-
-    def _bury(self, message: Message, reason: str, report: CollectionReport) -> None:
-        logger.error("message %s is set aside as a dead letter: %s", message.id, reason)
-        self._queue.bury(message, reason)
-        report.buried += 1
-
-    def _write(self, received: Received, report: CollectionReport) -> None:
-        """Store all of it at once; if the database refuses, by halves, to find what it refuses."""
-        if not received:
-            return
-        messages = [message for message, _ in received]
-        window = SampleWindow.at(self._clock(), kept_days=self._rules.retention_days)
-        drain = drain_of(received, window, home_cluster=self._rules.home_cluster)
+    def _settle(self, in_time: Callable[[], bool], report: CollectionReport) -> None:
+        """What waits for its job: stored, or given up. What goes wrong here stops nothing else."""
+        settled = None
         try:
-            report.samples += self._sink.store(drain)
+            while settled != Stored() and in_time():
+                settled = self._sink.settle_waiting(give_up_before=self._clock() - WAIT_FOR_JOB)
+                report.samples += settled
         except UnavailableError:
             raise
-        except DomainError as error:
-            if len(received) == 1:
-                self._bury(messages[0], str(error), report)
-                return
-            self._queue.extend(messages, seconds=HIDDEN_SECONDS)
-            middle = len(received) // 2
-            self._write(received[:middle], report)
-            self._write(received[middle:], report)
-            return
-        self._queue.delete(messages)
+        except DomainError:
+            logger.exception("the database refused samples that waited for their job")
+
+    def _drain(self, in_time: Callable[[], bool], report: CollectionReport) -> None:
+        receiving = Receiving(self._queue, clock=self._clock, in_time=in_time)
+        with closing(receiving.loads()) as loads:
+            for load in loads:
+                report.samples += self._write(load)
+        report.messages += receiving.messages
+        report.buried += receiving.buried
+        report.lag_seconds = receiving.lag_seconds
+
+    def _write(self, load: Load) -> Stored:
+        def hide() -> None:
+            self._queue.extend(load.messages, seconds=HIDDEN_SECONDS)
+
+        now = self._clock()
+        if now - load.asked_at > HELD_LONG:
+            hide()
+        window = SampleWindow.at(now, kept_days=self._rules.retention_days)
+        drain = drain_of(load.received, window, home_cluster=self._rules.home_cluster)
+        stored = refusals.store(drain, self._sink, searching=hide)
+        self._queue.delete(load.messages)
+        return stored
 
 
 @contextmanager

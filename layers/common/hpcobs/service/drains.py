@@ -10,6 +10,7 @@ from msgspec.structs import asdict, astuple
 from hpcobs.domain.jobs import scoped_id
 from hpcobs.domain.samples import GpuSample, HostReading, QueuedSample, RejectedSample
 from hpcobs.ports.samples import Drain
+from hpcobs.wire.samples import GpuEntry, SampleEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from hpcobs.domain.samples import SampleWindow
     from hpcobs.ports.queue import Message
     from hpcobs.wire.decoding import DecodedBatch
-    from hpcobs.wire.samples import GpuEntry, SampleEntry
 
 
 def drain_of(
@@ -96,4 +96,18 @@ def _out_of_time(
         reason=reason,
         payload=payload,
         cluster_name=batch.cluster_name,
+    )
+
+
+def refused(sample: QueuedSample, why: str) -> RejectedSample:
+    """A sample that the database does not take."""
+    gpus = [GpuEntry(*gpu[3:]) for gpu in sample.gpus]  # type: ignore[arg-type]
+    entry = SampleEntry(*sample[:11], gpus=gpus)
+    return RejectedSample(
+        batch_id=sample.batch_id,
+        position=sample.position,
+        node=sample.node,
+        job_id=sample.job_id,
+        reason=f"samples[{sample.position}]: {why}",
+        payload=encode(entry).decode(),
     )

@@ -23,9 +23,11 @@ def translated() -> Iterator[None]:
     """
     try:
         yield
+    except pg.UniqueViolation:
+        raise  # whoever may meet one knows what it means
+    except (psycopg.DataError, psycopg.IntegrityError, pg.ProgramLimitExceeded) as error:
+        raise InvalidInputError("body", "a value is out of its range") from error
     except (pg.QueryCanceled, pg.LockNotAvailable, HungError) as error:
         raise UnavailableError("the database took too long", deadline=True) from error
     except (psycopg.OperationalError, psycopg.InterfaceError, pg.ReadOnlySqlTransaction) as error:
         raise UnavailableError("the database is not available") from error
-    except psycopg.DataError as error:
-        raise InvalidInputError("body", "a value is out of the database's range") from error

@@ -33,7 +33,8 @@ logger = logging.getLogger(__name__)
 _SINK = load("sink")
 _REFRESH_JOBS = load("statistics")["refresh_jobs"]
 
-WAITING_BATCH = 5000
+WAITING_SAMPLES = 10_000
+WAITING_JOBS = 1000
 
 
 class PostgresSink:
@@ -62,12 +63,13 @@ class PostgresSink:
         return stored
 
     def settle_waiting(self, *, give_up_before: datetime) -> Stored:
-        """Store the samples whose job has become known; set aside those that wait since before."""
+        """Store samples whose job has become known; set aside those that wait since before.
+
+        As many as are worth a transaction: there may be more until nothing became of any.
+        """
         with self._session.operation("samples_settle") as connection, connection.transaction():
-            connection.execute(_SINK["stage"], prepare=False)
-            taken = connection.execute(_SINK["take_waiting"], {"limit": WAITING_BATCH}).rowcount
-            stored = _merge_staged(connection) if taken else Stored()
-            late = {"before": give_up_before, "limit": WAITING_BATCH}
+            stored = _take_waiting(connection)
+            late = {"before": give_up_before, "limit": WAITING_SAMPLES}
             stored += Stored(rejected=_number(connection, _SINK["give_up"], late))
             _count(connection, stored)
         return stored
@@ -106,6 +108,18 @@ def _store(connection: Connection, samples: Sequence[QueuedSample], *, look_up: 
         changed |= changed_by_merge
     connection.execute(_REFRESH_JOBS, {"ids": list(changed)})
     return stored
+
+
+def _take_waiting(connection: Connection) -> Stored:
+    rows = connection.execute(_SINK["awaited_jobs"], {"limit": WAITING_JOBS}).fetchall()
+    if not rows:
+        return Stored()
+    connection.execute(_SINK["stage"], prepare=False)
+    # Locked before their samples are taken: in the order in which everybody takes both.
+    held = hold(connection, [job_id for (job_id,) in rows])
+    parameters = {"ids": list(held), "limit": WAITING_SAMPLES}
+    connection.execute(_SINK["take_waiting"], parameters)
+    return _merge_staged(connection)
 
 
 def _merge_staged(connection: Connection) -> Stored:

@@ -123,7 +123,7 @@ WITH gpus AS (
 SELECT (SELECT count(*) FROM waiting),
        (SELECT count(*) FROM staged_samples WHERE job_id NOT IN (SELECT id FROM staged_jobs))
 
--- merge: store what is new of the staged samples, and stage its sums; how many of how many
+-- merge: store what is new of the staged samples, stage its sums, and keep its readings; how many of how many
 WITH inserted AS (
     INSERT INTO metric_samples (
         job_id, "timestamp", node, cpu_usage, memory_usage_mb, gpu_usage, memory_peak_mb, oom_kills,
@@ -135,6 +135,13 @@ WITH inserted AS (
     FROM staged_samples JOIN staged_jobs ON staged_jobs.id = job_id
     ON CONFLICT (job_id, "timestamp", node) DO NOTHING
     RETURNING job_id, "timestamp", node, cpu_usage, memory_usage_mb, gpu_usage
+), unstored AS (
+    -- A sample that is known brings no readings either, whatever it says now.
+    DELETE FROM staged_gpus
+    WHERE NOT EXISTS (SELECT FROM inserted
+                      WHERE inserted.job_id = staged_gpus.job_id
+                        AND inserted."timestamp" = staged_gpus."timestamp"
+                        AND inserted.node = staged_gpus.node)
 ), of_run AS (
     SELECT inserted.*
     FROM inserted JOIN staged_jobs ON staged_jobs.id = job_id AND "timestamp" >= since
@@ -242,7 +249,8 @@ WITH set_aside AS (
     SELECT * FROM unnest(
         %(batch_ids)s::text[], %(positions)s::int[], %(nodes)s::text[], %(job_ids)s::text[],
         %(reasons)s::text[], %(payloads)s::text[], %(clusters)s::text[]
-    )
+    ) AS given (batch_id, position, node, job_id, reason, payload, cluster_name)
+    ORDER BY batch_id, position
     ON CONFLICT (batch_id, position) DO NOTHING
     RETURNING 1
 )
@@ -256,12 +264,25 @@ FROM (VALUES ('collector_samples', %(stored)s::float8),
              ('collector_rejected', %(rejected)s::float8)) AS counted (name, delta)
 WHERE delta > 0
 
--- take_waiting: stage samples that wait for a job which is known by now
+-- awaited_jobs: jobs for which samples wait, and which are known by now; the index is read job by job
+WITH RECURSIVE awaited AS (
+    (SELECT job_id FROM waiting_samples ORDER BY job_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT job_id FROM waiting_samples
+            WHERE waiting_samples.job_id > awaited.job_id ORDER BY job_id LIMIT 1)
+    FROM awaited
+    WHERE awaited.job_id IS NOT NULL
+)
+SELECT job_id FROM awaited
+WHERE EXISTS (SELECT FROM jobs WHERE jobs.id = awaited.job_id)
+LIMIT %(limit)s
+
+-- take_waiting: stage samples that wait for some jobs
 WITH ready AS (
     DELETE FROM waiting_samples
     WHERE (job_id, "timestamp", node) IN (
         SELECT job_id, "timestamp", node FROM waiting_samples
-        WHERE EXISTS (SELECT FROM jobs WHERE jobs.id = waiting_samples.job_id)
+        WHERE job_id = ANY (%(ids)s::text[])
         ORDER BY job_id, "timestamp", node
         LIMIT %(limit)s
         FOR UPDATE SKIP LOCKED
@@ -295,6 +316,7 @@ WITH late AS (
                    FROM jsonb_array_elements(payload -> 'gpus') AS gpu
                )))::text
     FROM late
+    ORDER BY batch_id, position
     ON CONFLICT (batch_id, position) DO NOTHING
     RETURNING 1
 )

@@ -1,0 +1,115 @@
+"""Receiving: what is on the queue, as loads that are worth a transaction and fit into memory.
+
+A load is made while the one before it is stored: the queue and the database need not wait for each
+other.
+"""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from hpcobs.domain.errors import InvalidInputError
+from hpcobs.wire.messages import MessageError, unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Sequence
+    from datetime import datetime
+
+    from hpcobs.ports.clock import Clock
+    from hpcobs.ports.queue import Message, SampleQueue
+    from hpcobs.wire.decoding import DecodedBatch
+
+logger = logging.getLogger(__name__)
+
+RECEIVE_LIMIT = 250
+LOAD_ROWS = 50_000
+"""Samples and GPU readings of a load: about 100 MB while it is under way."""
+
+
+@dataclass(slots=True)
+class Load:
+    """Messages with the batches in them; none of them was asked for before ``asked_at``."""
+
+    asked_at: datetime
+    received: list[tuple[Message, DecodedBatch]] = field(default_factory=list)
+    rows: int = 0
+
+    @property
+    def messages(self) -> list[Message]:
+        """The messages, which are deleted once the load is stored."""
+        return [message for message, _ in self.received]
+
+
+class Receiving:
+    """One pass over the queue; ``messages``, ``buried`` and ``lag_seconds`` tell what it met."""
+
+    def __init__(self, queue: SampleQueue, *, clock: Clock, in_time: Callable[[], bool]) -> None:
+        self.messages = 0
+        self.buried = 0
+        self.lag_seconds = 0.0
+        self._queue = queue
+        self._clock = clock
+        self._in_time = in_time
+        self._asked_at = clock()
+
+    def loads(self) -> Generator[Load, None, None]:
+        """What is on the queue, until it is empty or time is out; the next load is made ahead."""
+        loads = self._loads()
+        with ThreadPoolExecutor(1, thread_name_prefix="receiving") as pool:
+            coming = pool.submit(next, loads, None)
+            while (load := coming.result()) is not None:
+                coming = pool.submit(next, loads, None)
+                yield load
+
+    def _loads(self) -> Iterator[Load]:
+        load: Load | None = None
+        for message in self._received():
+            batch = self._read(message)
+            if batch is None:
+                continue
+            rows = sum(1 + len(entry.gpus) for entry in batch.entries)
+            if load is not None and load.rows + rows > LOAD_ROWS:
+                yield load
+                load = None
+            load = load or Load(self._asked_at)
+            load.received.append((message, batch))
+            load.rows += rows
+        if load is not None:
+            yield load
+
+    def _received(self) -> Iterator[Message]:
+        """Messages one by one: together their batches may be more than fits into memory."""
+        began = self._clock()
+        while self._in_time():
+            self._asked_at = self._clock()
+            messages = self._queue.receive(limit=RECEIVE_LIMIT)
+            for number, message in enumerate(messages):
+                if not self._in_time():
+                    self._queue.extend(messages[number:], seconds=0)
+                    return
+                yield message
+            # On a queue to which somebody adds all the time there would be no end.
+            if len(messages) < RECEIVE_LIMIT and _all_since(began, messages):
+                return
+
+    def _read(self, message: Message) -> DecodedBatch | None:
+        self.messages += 1
+        age = (self._clock() - message.sent_at).total_seconds()
+        self.lag_seconds = max(self.lag_seconds, age)
+        try:
+            return unpack(message.body)
+        except (MessageError, InvalidInputError) as error:
+            self._bury(message, str(error))
+            return None
+
+    def _bury(self, message: Message, reason: str) -> None:
+        logger.error("message %s is set aside as a dead letter: %s", message.id, reason)
+        self._queue.bury(message, reason)
+        self.buried += 1
+
+
+def _all_since(began: datetime, messages: Sequence[Message]) -> bool:
+    return all(message.sent_at > began for message in messages)
