@@ -136,20 +136,27 @@ def _defaults(panel: Panel) -> dict[str, Any]:
     if panel.maximum is not None:
         defaults["max"] = panel.maximum
     if panel.kind == "timeseries":
-        defaults["custom"] = {"fillOpacity": 10, "showPoints": "never", "spanNulls": 120_000}
+        defaults["custom"] = {
+            "fillOpacity": 10,
+            "showPoints": "never",
+            "spanNulls": 120_000,
+            "thresholdsStyle": {"mode": "dashed" if panel.thresholds else "off"},
+        }
     return defaults
 
 
 def _overrides(panel: Panel) -> list[dict[str, Any]]:
-    """The units of columns that have their own."""
-    return [
-        {
-            "matcher": {"id": "byName", "options": query.legend},
-            "properties": [{"id": "unit", "value": query.unit}],
-        }
-        for query in panel.queries
-        if query.unit
-    ]
+    """The units of columns that have their own, and the colour of the first one's numbers."""
+    units = [_of_column(query, "unit", query.unit) for query in panel.queries if query.unit]
+    if panel.kind == "table" and panel.thresholds:
+        coloured = {"type": "color-text"}
+        return [*units, _of_column(panel.queries[0], "custom.cellOptions", coloured)]
+    return units
+
+
+def _of_column(query: Query, name: str, value: Any) -> dict[str, Any]:
+    matcher = {"id": "byName", "options": query.legend}
+    return {"matcher": matcher, "properties": [{"id": name, "value": value}]}
 
 
 def _options(panel: Panel) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def _asked(query: str) -> tuple[frozenset[str], Shard]:
     given = parse_qs(query, keep_blank_values=True)
     groups, shards = given.pop("collect[]", []), given.pop("shard", [])
     if given:
-        raise InvalidInputError(min(given), "is not a known parameter")
+        raise InvalidInputError(min(given)[:255], "is not a known parameter")
     if len(shards) > 1:
         raise InvalidInputError("shard", "is given more than once")
     return frozenset(groups), shard_of(shards[0]) if shards else WHOLE

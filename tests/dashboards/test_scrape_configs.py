@@ -40,6 +40,13 @@ def test_both_ways_on_kubernetes_use_the_token_of_the_secret() -> None:
         assert credentials["key"] in secret["stringData"]
 
 
+def test_the_page_lists_every_config() -> None:
+    page = (FOLDER.parents[1] / "docs" / "prometheus.md").read_text()
+    assert set(re.findall(r"^\| `([\w.-]+)` \|", page, re.MULTILINE)) == {
+        path.name for path in FOLDER.iterdir()
+    }
+
+
 def test_every_way_scrapes_securely_at_the_same_interval_and_with_a_token() -> None:
     for path in FOLDER.iterdir():
         text = path.read_text()

@@ -191,6 +191,26 @@ def test_a_job_of_thousands_of_nodes_has_a_series_of_each_in_order(
     assert [line.split('node="')[1].split('"')[0] for line in lines] == list(nodes)
 
 
+def test_series_are_in_the_order_of_their_labels_whatever_came_first(
+    scrape: Scrape, store: PostgresStore, query: Query
+) -> None:
+    for job_id in ("9", "10", "2"):
+        events = JobEvents(store, ORIGIN)
+        events.job_started(started(job_id=job_id, nodes=("n2", "n1")), AUDIT)
+    query(
+        "INSERT INTO job_gpus (job_id, node, gpu_id, gpu_vendor, sampled_at, utilization_percent)"
+        " SELECT job_id, node, gpu, 'amd', now(), 5 FROM job_nodes, unnest(ARRAY['1', '0']) AS gpu"
+        " ORDER BY job_id DESC"
+    )
+    for family in ("hpc_job_runtime_seconds", "hpc_job_info", "hpc_node_job_count"):
+        lines = [line for line in scrape.render().splitlines() if line.startswith(f"{family}{{")]
+        assert len(lines) > 1
+        assert lines == sorted(lines)
+    gpus = [line for line in scrape.render().splitlines() if "gpu_device_utilization" in line][2:]
+    assert len(gpus) == 12
+    assert gpus == sorted(gpus)
+
+
 def test_hostile_names_come_out_as_they_went_in(scrape: Scrape, store: PostgresStore) -> None:
     name = 'quote " backslash \\ newline \n brace } unicode é ' + "x" * 150
     event = started(user=name, name=name, account=name, nodes=("n1", "n2"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -29,26 +30,29 @@ def watched(connection: psycopg.Connection[Any], *, seconds: float) -> Iterator[
 
     What this gives is to be called whenever something was heard.
     """
-    heard, over, silent = (threading.Event() for _ in range(3))
+    over, silent = threading.Event(), threading.Event()
+    heard_at = time.monotonic()
+
+    def heard() -> None:
+        nonlocal heard_at
+        heard_at = time.monotonic()
 
     def watch() -> None:
-        while heard.wait(seconds):
-            heard.clear()
-            if over.is_set():
+        while not over.wait(max(0.0, heard_at + seconds - time.monotonic())):
+            if time.monotonic() >= heard_at + seconds:
+                silent.set()
+                line.shutdown(socket.SHUT_RDWR)
                 return
-        silent.set()
-        line.shutdown(socket.SHUT_RDWR)
 
     watcher = threading.Thread(target=watch, daemon=True)
     with socket.socket(fileno=os.dup(connection.fileno())) as line:
         watcher.start()
         try:
-            yield heard.set
+            yield heard
         except psycopg.OperationalError as error:
             if silent.is_set():
                 raise HungError("the database does not answer") from error
             raise
         finally:
             over.set()
-            heard.set()
             watcher.join()
