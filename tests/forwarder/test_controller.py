@@ -500,7 +500,7 @@ class Shell:
         if command[0] not in self.able:
             raise SourceError(f"{command[0]}: unrecognized option '--json'")
         if command[0] == "sacct":
-            return json.dumps({"jobs": [SACCT]}).encode()
+            return json.dumps({"jobs": [SACCT]}).encode() if "--json" in command else b""
         return (NODES if "nodes" in command or command[0] == "sinfo" else JOBS).encode()
 
 
@@ -529,11 +529,46 @@ def test_the_accounting_database_is_asked_by_time_and_by_id() -> None:
 
     assert len(sacct.since(1_800_000_000, 1_800_009_000)) == 1
     asked = [dict(word.split("=") for word in command if "time=" in word) for command in shell.ran]
-    begun, ended = ([one.get(f"--{end}time") for one in asked] for end in ("start", "end"))
+    begun, ended = ([one.get(f"--{end}time") for one in asked[::2]] for end in ("start", "end"))
     assert ended == [*begun[1:], None]
-    assert len(asked) == 3, "hour by hour"
+    assert len(begun) == 3, "hour by hour"
     assert len(sacct.jobs([str(number) for number in range(501)])) == 2
     assert shell.ran[-1][-1] == "--jobs=500"
+
+
+def recorded_sacct(command: list[str]) -> bytes:
+    """What a real sacct said of one of each end, with slurmdbd and without associations."""
+    file = "sacct-22.05.json" if "--json" in command else "sacct-22.05.txt"
+    return (FIXTURES / file).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("job_id", "told"),
+    [
+        ("1", ("COMPLETED", 0, 0)),
+        ("2", ("FAILED", 3, 0)),
+        ("3", ("FAILED", 0, 11)),
+        ("4", ("FAILED", 5, 0)),
+        ("5", ("CANCELLED", 0, 0)),
+        ("6", ("CANCELLED", 0, 0)),
+        ("8", ("FAILED", 1, 0)),
+        ("10", ("RUNNING", None, None)),
+    ],
+)
+def test_a_real_sacct_tells_ends_and_users_that_its_json_does_not_know(
+    job_id: str, told: tuple[str, int | None, int | None]
+) -> None:
+    jobs = {job["job_id"]: job for job in Sacct(recorded_sacct).jobs(["1"])}
+
+    job = jobs[job_id]
+    assert (job["state"], job.get("exit_code"), job.get("signal")) == told
+    assert job["user"] == "www-data"
+
+
+def test_an_accounting_database_that_does_not_know_the_job_is_not_silent() -> None:
+    nothing = (FIXTURES / "sacct-22.05-nothing.json").read_bytes()
+
+    assert Sacct(lambda _: nothing).jobs(["4711"]) == []
 
 
 @pytest.mark.parametrize("command", [["/no/such/command"], ["false"], ["sh", "-c", "kill $$"]])

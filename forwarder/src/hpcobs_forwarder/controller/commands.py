@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import time
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from hpcobs_forwarder.controller.jobs import job_of
 from hpcobs_forwarder.controller.nodes import node_of
 from hpcobs_forwarder.controller.source import (
     NoHistoryError,
+    NothingFoundError,
     SourceError,
     cluster_of,
     listed,
@@ -23,6 +25,11 @@ if TYPE_CHECKING:
 _TIME_LIMIT_SECONDS = 60
 _IDS_AT_ONCE = 500
 _SECONDS_AT_ONCE = 3600.0
+_TEXT = (
+    *("sacct", "--allocations", "--noheader", "--parsable2"),
+    "--format=JobIDRaw,User,ExitCode",
+)
+_LINE = re.compile(r"(\d+)\|([^|]*)\|(\d+):(\d+)")
 _NO_HISTORY = ("accounting storage is disabled", "No such file or directory: 'sacct'")
 
 
@@ -120,11 +127,31 @@ class Sacct:
     def _ask(self, options: list[str]) -> list[dict[str, Any]]:
         try:
             raw = _asked(["sacct", "--json", "--allocations", *options], "jobs", self._run)
+        except NothingFoundError:
+            return []
         except SourceError as error:
             if any(words in str(error) for words in _NO_HISTORY):
                 raise NoHistoryError(str(error)) from error
             raise
+        known = self._known_better(options) if raw else {}
+        for one in raw:
+            one.update(known.get(one.get("job_id"), {}))
         return [job for job in map(history.job_of, raw) if job is not None]
+
+    def _known_better(self, options: list[str]) -> dict[Any, dict[str, Any]]:
+        """By job, what sacct's JSON gets wrong and its text does not.
+
+        Without an association the JSON names no user; that of Slurm 22.05 knows no exit code but 0.
+        """
+        told = self._run([*_TEXT, *options]).decode("utf-8", errors="replace")
+        known: dict[Any, dict[str, Any]] = {}
+        for line in told.splitlines():
+            match = _LINE.fullmatch(line)
+            if match:
+                job_id, user, code, signal = match.groups()
+                exit_code = {"return_code": int(code), "signal": {"signal_id": int(signal)}}
+                known[int(job_id)] = {"exit_code": exit_code, **({"user": user} if user else {})}
+        return known
 
 
 def _local(seconds: float) -> str:

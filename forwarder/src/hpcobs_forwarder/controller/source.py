@@ -9,6 +9,9 @@ from hpcobs_forwarder.controller.values import text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_EMPTY_RESULT = 9003
+"""ESLURM_REST_EMPTY_RESULT in slurm_errno.h."""
+
 
 class SourceError(Exception):
     """Slurm did not answer, or not in a way that can be understood."""
@@ -16,6 +19,10 @@ class SourceError(Exception):
 
 class NoHistoryError(SourceError):
     """There is no accounting database."""
+
+
+class NothingFoundError(SourceError):
+    """Slurm answered that there is nothing of the kind."""
 
 
 class Source(Protocol):
@@ -57,8 +64,15 @@ def listed(answer: Any, key: str) -> list[dict[str, Any]]:
         raise SourceError(f"an answer without {key}: {_errors(answer)}")
     found = [one for one in answer[key] if isinstance(one, dict)]
     if not found and answer.get("errors"):
-        raise SourceError(_errors(answer))
+        raise (NothingFoundError if _nothing_found(answer) else SourceError)(_errors(answer))
     return found
+
+
+def _nothing_found(answer: dict[str, Any]) -> bool:
+    errors = answer["errors"]
+    return isinstance(errors, list) and all(
+        isinstance(error, dict) and error.get("error_number") == _EMPTY_RESULT for error in errors
+    )
 
 
 def _errors(answer: Any) -> str:
