@@ -275,6 +275,39 @@ def test_without_room_in_the_spool_the_event_is_posted_all_the_same(
     assert site.received[0].body["exit_code"] == 3
 
 
+FULL_DISK = """
+mount -t tmpfs -o size=16k tmpfs "$HPCOBS_SPOOL_DIR" || exit 77
+mkdir "$HPCOBS_SPOOL_DIR/events" "$HPCOBS_SPOOL_DIR/jobs"
+head -c 100000 /dev/zero >"$HPCOBS_SPOOL_DIR/zeros" 2>/dev/null
+"$1"; status=$?
+find "$HPCOBS_SPOOL_DIR" -type f ! -name zeros
+exit $status
+"""
+
+
+@needs_curl
+@pytest.mark.parametrize(("hook", "kind"), [("Prolog", "started"), ("EpilogSlurmctld", "finished")])
+def test_on_a_disk_that_is_full_the_event_is_posted_and_half_a_file_left_nowhere(
+    cluster: Cluster, site: Site, hook: str, kind: str
+) -> None:
+    cluster.settings["HPCOBS_URL"] = site.url
+    cluster.spool.mkdir()
+    ended = subprocess.run(
+        ["unshare", "--mount", "/bin/sh", "-c", FULL_DISK, "sh", str(FOLDER / FILES[hook])],
+        env={b"PATH": os.environb[b"PATH"]}
+        | encoded(recorded(hook, "1"))
+        | encoded(cluster.settings),
+        capture_output=True,
+        timeout=20,
+        check=False,
+    )
+    if ended.returncode in {1, 77} and b"Operation not permitted" in ended.stderr:
+        pytest.skip("nobody may mount here")
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"", b"")
+    site.wait_for(1, f"/v1/events/job-{kind}")
+
+
 @needs_curl
 def test_slurmd_waits_for_nothing_and_its_killing_the_group_stops_no_post(
     cluster: Cluster, site: Site

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,7 @@ import pytest
 
 from hpcobs_forwarder.sending.backoff import Backoff
 from hpcobs_forwarder.sending.gateway import Gateway
+from hpcobs_forwarder.sending.requests import request_for
 from hpcobs_forwarder.sending.sender import Sender
 from hpcobs_forwarder.sending.token import TokenFile
 from hpcobs_forwarder.spool.entries import batch_name
@@ -413,6 +416,43 @@ def test_a_damaged_batch_is_set_aside_and_a_damaged_line_left_out(sending: Sendi
     assert [body["samples"] for body in sending.site.accepted()] == [[]]
     assert sending.health.value("samples_dropped_total", "damaged") == 2
     assert len(sending.quarantined()) == 4
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_file_damaged_at_any_byte_is_set_aside_or_sent_without_what_is_damaged(
+    sending: Sending, packed: bool
+) -> None:
+    sending.batch(2)
+    if packed:
+        sending.spool.pack()
+    (entry,) = sending.spool.waiting_batches()
+    whole = entry.read()
+    data = Path(entry.path).read_bytes()
+    damaged = [data[:position] for position in range(len(data))]
+    damaged += [
+        data[:position] + bytes([byte ^ 0x55]) + data[position + 1 :]
+        for position, byte in enumerate(data)
+    ]
+
+    for content in damaged:
+        Path(entry.path).write_bytes(content)
+        try:
+            body = json.loads(gzip.decompress(request_for(entry).body))
+        except ValueError:
+            continue
+        assert entry.read() == whole or len(body["samples"]) in {0, 2}
+
+
+def test_an_event_damaged_at_any_byte_stops_nothing(sending: Sending) -> None:
+    sending.event("finished", 7, text='{"job_id": "7", "exit_code": 0, "name": "caf\\u00e9"}')
+    (entry,) = sending.spool.waiting_events()
+    data = Path(entry.path).read_bytes()
+
+    for position in range(len(data)):
+        for byte in (0x00, 0x22, 0x5B, 0x7B, 0x80, 0xFF):
+            Path(entry.path).write_bytes(data[:position] + bytes([byte]) + data[position + 1 :])
+            with suppress(ValueError):
+                request_for(entry)
 
 
 def test_the_hosts_word_alone_is_not_kept_for_later(sending: Sending) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
 
 class Patience:
@@ -45,8 +45,11 @@ class Patience:
         """Everything may be tried at once."""
         self._not_before.clear()
 
-    def keep(self, keys: Collection[str]) -> None:
-        """Forgets what is not among ``keys``: it has arrived, or has gone."""
+    def keep(self, waiting: Iterable[str]) -> None:
+        """Forgets what is not among the keys that are ``waiting``: it has arrived, or has gone."""
+        if not (self._attempts or self._breaks or self._not_before):
+            return
+        keys = frozenset(waiting)
         _forget(self._attempts, keys)
         _forget(self._breaks, keys)
         _forget(self._not_before, keys)

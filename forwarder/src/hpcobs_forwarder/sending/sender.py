@@ -90,7 +90,7 @@ class Sender:
     def _due(self) -> list[Entry]:
         """What may be sent now, but for what its hook is sending and what must wait."""
         waiting = [*self._spool.waiting_events(), *self._spool.waiting_batches()]
-        self._patience.keep({entry.key for entry in waiting})
+        self._patience.keep(entry.key for entry in waiting)
         now, wall = self._clock.uptime(), self._clock.wall()
         return [
             entry

@@ -65,7 +65,7 @@ class Upkeep:
         if not os.path.exists(path):
             return
         status = os.stat(path)
-        entry = Entry(JOURNAL, path, status.st_size, status.st_mtime)
+        entry = Entry(JOURNAL, spool.samples, status.st_size, status.st_mtime)
         try:
             batch = decode(entry.read())
         except DamagedBatchError as error:
@@ -113,9 +113,10 @@ class Upkeep:
         """Brings the spool within its bounds and says how full it is."""
         spool, health = self._spool, self._health
         spool.make_folders()
-        batches, events = spool.waiting_batches(), spool.waiting_events()
-        dropped = {entry.name for entry in [*self._too_old(batches), *self._too_old(events)]}
-        waiting = [entry for entry in [*batches, *events] if entry.name not in dropped]
+        waiting = [*spool.waiting_batches(), *spool.waiting_events()]
+        dropped = {entry.name for entry in self._too_old(waiting)}
+        if dropped:
+            waiting = [entry for entry in waiting if entry.name not in dropped]
         waiting = _within(waiting, self._limits.max_bytes, spool)
         kinds = [entry.kind for entry in waiting]
         health.set("spool_bytes", sum(entry.size for entry in waiting))
