@@ -30,6 +30,7 @@ FULL = Snapshot(
     gauges={"last_collect_timestamp_seconds": 1790000000.5, "collector_lag_seconds": 2},
     operations=[OperationTotals(operation="job_get", observations=[1, 2, 0], seconds=0.25)],
     bucket_bounds=(0.001, 0.01),
+    error_types=("not_found", "conflict"),
     queue=QueueDepth(visible=3, in_flight=1, dead=0),
 )
 
@@ -114,6 +115,7 @@ storage_operation_duration_seconds_sum{operation="job_get"} 0.25
 storage_operation_duration_seconds_count{operation="job_get"} 3
 # HELP storage_operation_errors_total Failed storage operations, summed over all functions.
 # TYPE storage_operation_errors_total counter
+storage_operation_errors_total{operation="job_get",error_type="conflict"} 0
 storage_operation_errors_total{operation="job_get",error_type="not_found"} 3
 # HELP hpc_exporter_last_collect_timestamp_seconds When the collector last finished a run.
 # TYPE hpc_exporter_last_collect_timestamp_seconds gauge

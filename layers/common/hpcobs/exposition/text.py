@@ -14,7 +14,7 @@ from hpcobs.domain.states import JobState
 from hpcobs.exposition.families import FAMILIES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from hpcobs.exposition.families import Family
     from hpcobs.ports.scrape import OperationTotals, Row, Snapshot
@@ -160,7 +160,7 @@ def _add_nodes(pieces: Pieces, snapshot: Snapshot) -> None:
 def _add_service(pieces: Pieces, snapshot: Snapshot) -> None:
     for totals in snapshot.operations:
         _add_histogram(pieces, totals, snapshot.bucket_bounds)
-    _add_errors(pieces, snapshot.counters)
+    _add_errors(pieces, snapshot)
     _add(
         pieces,
         "hpc_exporter_last_collect_timestamp_seconds",
@@ -176,11 +176,19 @@ def _add_service(pieces: Pieces, snapshot: Snapshot) -> None:
         _add(pieces, f"hpc_collector_{what}_total", value)
 
 
-def _add_errors(pieces: Pieces, counters: Mapping[str, float]) -> None:
-    for name, count in counters.items():
+def _add_errors(pieces: Pieces, snapshot: Snapshot) -> None:
+    """None is a number too: a rate sees the first error only where there was a zero before."""
+    counts = {
+        (totals.operation, kind): 0.0
+        for totals in snapshot.operations
+        for kind in snapshot.error_types
+    }
+    for name, count in snapshot.counters.items():
         if name.startswith("storage_errors:"):
             _, operation, kind = name.split(":", 2)
-            _add(pieces, "storage_operation_errors_total", count, operation, kind)
+            counts[operation, kind] = count
+    for labels, count in sorted(counts.items()):
+        _add(pieces, "storage_operation_errors_total", count, *labels)
 
 
 def _add_histogram(pieces: Pieces, totals: OperationTotals, bounds: Sequence[float]) -> None:

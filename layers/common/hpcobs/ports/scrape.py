@@ -63,6 +63,7 @@ class Snapshot:
     gauges: Mapping[str, float] = field(default_factory=dict)
     operations: Sequence[OperationTotals] = ()
     bucket_bounds: Sequence[float] = ()
+    error_types: Sequence[str] = ()
     queue: QueueDepth | None = None
     groups: frozenset[str] = GROUPS
     shard: Shard = WHOLE

@@ -17,7 +17,7 @@ import psycopg
 from hpcobs.ports.scrape import WHOLE, OperationTotals, Shard, Snapshot
 from hpcobs.storage.queries import load
 from hpcobs.storage.session import Session
-from hpcobs.storage.timings import BUCKETS_SECONDS
+from hpcobs.storage.timings import BUCKETS_SECONDS, ErrorType
 from hpcobs.storage.watch import watched
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ def _snapshot(
         if service
         else (),
         bucket_bounds=BUCKETS_SECONDS,
+        error_types=tuple(ErrorType),
     )
 
 
