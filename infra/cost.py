@@ -20,7 +20,9 @@ PRICES = ROOT / "infra" / "prices.toml"
 MONTH_DAYS = 365 / 12
 MONTH_HOURS = MONTH_DAYS * 24
 PUSH_SECONDS = 30
-"""How often a forwarder pushes, and the controller's syncs."""
+"""How often a forwarder pushes, as it comes, and the controller's syncs."""
+COLLECT_SECONDS = 30
+"""Between two passes of the collector, as it comes."""
 SAMPLE_BYTES = 60
 """Of a sample in a batch, packed; a GPU's reading as much again."""
 BATCH_BYTES = 300
@@ -31,14 +33,28 @@ VERDICT_SECONDS = 60
 HOOKS_A_JOB = 4
 SQS_REQUESTS_A_PUSH = 1 + 0.1 + 0.1
 """A message is sent alone, and received and deleted in tens."""
-COLLECTOR_GB_SECONDS = 1.73 * 32
-"""An invocation each minute: two passes, 30 seconds apart."""
+COLLECTOR_GB = 1.73
+PASS_SECONDS = 2
+LAST_PASS_SECONDS = 50
+"""No pass begins later in an invocation of a minute."""
+SNAPSHOTS_GB = 1 + 1 + 1 + 1.73 + 0.5
+"""Of the five functions that start from snapshots where a site asks for it."""
 RETENTION_GB_SECONDS = 0.5 * 20
 SERIES_A_JOB_NODE = 11
 SERIES_BYTES = 13
 """In the scrape, packed."""
-ALARMS = 26
-LOG_BYTES_A_REQUEST = 600
+ALARMS = 27
+LOG_BYTES_A_REQUEST = 900
+"""A line of the gateway, and one of the function."""
+
+
+def collector_gb_seconds(collect_seconds: float) -> float:
+    """Of one invocation a minute: it waits for its last pass, and is paid for waiting."""
+    waited = LAST_PASS_SECONDS // collect_seconds * collect_seconds
+    return COLLECTOR_GB * (waited + PASS_SECONDS)
+
+
+COLLECTOR_GB_SECONDS = collector_gb_seconds(COLLECT_SECONDS)
 
 
 @cache
@@ -52,13 +68,17 @@ class Usage:
     """What a site makes AWS do in a month."""
 
     load: Load
+    push_seconds: float = PUSH_SECONDS
+    collect_seconds: float = COLLECT_SECONDS
     scrape_seconds: float = 30
     multi_az: bool = False
+    proxy: bool = False
+    snap_start: bool = False
 
     @property
     def pushes(self) -> float:
         """Batches of samples."""
-        return self._each(PUSH_SECONDS) * self.load.nodes
+        return self._each(self.push_seconds) * self.load.nodes
 
     @property
     def events(self) -> float:
@@ -80,7 +100,7 @@ class Usage:
 
     def bytes_a_push(self) -> float:
         """A batch as it is queued, in base64."""
-        seconds = PUSH_SECONDS / max(1, self.load.nodes)
+        seconds = self.push_seconds / max(1, self.load.nodes)
         readings = self.load.samples_a_second + self.load.gpu_readings_a_second
         return (BATCH_BYTES + SAMPLE_BYTES * readings * seconds) * 4 / 3
 
@@ -92,19 +112,33 @@ class Usage:
 def monthly(usage: Usage) -> dict[str, float]:
     """Dollars a month by service, the largest first."""
     unit = prices()["units"]
+    zones = 2 if usage.multi_az else 1
+    disk = 1.2 * sum(usage.load.gigabytes().values()) * unit["rds_gb_month"]
     bill = {
         "RDS: instance": _instance(usage),
-        "RDS: storage": 1.2 * sum(usage.load.gigabytes().values()) * unit["rds_gb_month"]
-        * (2 if usage.multi_az else 1),
+        "RDS: storage": disk * zones,
         "API Gateway": usage.requests / 1e6 * unit["http_api_million"],
         "Lambda": _lambda(usage, unit),
         "SQS": _sqs(usage, unit),
-        "Network endpoint": MONTH_HOURS * unit["endpoint_hour"] * (2 if usage.multi_az else 1),
-        "Logs, alarms, key": usage.requests * LOG_BYTES_A_REQUEST / 1e9 * unit["logs_gb"]
-        + ALARMS * unit["alarm_month"] + unit["secret_month"],
+        "Network endpoint": _endpoint(usage, unit) * zones,
+        "Logs, alarms, key": _watching(usage, unit),
         "Transfer out": usage.scrapes * usage.scrape_bytes() / 1e9 * unit["transfer_out_gb"],
-    }  # fmt: skip
+    }
+    if usage.proxy:
+        vcpus = prices()["vcpus"][usage.load.instance()]
+        bill["RDS Proxy"] = vcpus * MONTH_HOURS * unit["proxy_vcpu_hour"]
     return dict(sorted(bill.items(), key=lambda line: -line[1]))
+
+
+def _endpoint(usage: Usage, unit: dict[str, float]) -> float:
+    through = usage.pushes * usage.bytes_a_push() / 1e9 * unit["endpoint_gb"]
+    return MONTH_HOURS * unit["endpoint_hour"] + through
+
+
+def _watching(usage: Usage, unit: dict[str, float]) -> float:
+    logs = usage.requests * LOG_BYTES_A_REQUEST / 1e9 * unit["logs_gb"]
+    alarms = ALARMS * unit["alarm_month"] + unit["metric_month"] + unit["dashboard_month"]
+    return logs + alarms + unit["secret_month"]
 
 
 def _instance(usage: Usage) -> float:
@@ -122,11 +156,12 @@ def _lambda(usage: Usage, unit: dict[str, float]) -> float:
         + usage.events * REQUEST_GB_SECONDS["events"]
         + usage.scrapes * REQUEST_GB_SECONDS["metrics"]
         + verdicts * REQUEST_GB_SECONDS["authorizer"]
-        + minutes * COLLECTOR_GB_SECONDS
+        + minutes * collector_gb_seconds(usage.collect_seconds)
         + hours * RETENTION_GB_SECONDS
     )
+    snapshots = SNAPSHOTS_GB * hours * 3600 * unit["snapshot_gb_second"] * usage.snap_start
     price = invocations / 1e6 * unit["lambda_million"] + gb_seconds * unit["lambda_gb_second"]
-    return float(price)
+    return float(price + snapshots)
 
 
 def _sqs(usage: Usage, unit: dict[str, float]) -> float:

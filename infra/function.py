@@ -92,6 +92,8 @@ class SiteFunction(Construct):
             role=self.role,
             log_group=logs,
             logging_format=lambda_.LoggingFormat.JSON,
+            # Lambda's own lines of each start and end would cost as much as all others together.
+            system_log_level_v2=lambda_.SystemLogLevel.WARN,
             environment=dict(environment),
             **_placed_in(network),
         )

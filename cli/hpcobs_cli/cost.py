@@ -23,11 +23,24 @@ def cost(
     sample_interval: Annotated[
         float, typer.Option(help="Seconds between two samples of a job.", min=1, max=3600)
     ] = 10,
+    push_interval: Annotated[
+        float, typer.Option(help="Seconds between two pushes of a node.", min=5, max=3600)
+    ] = 30,
+    collect_interval: Annotated[
+        float, typer.Option(help="Seconds between two passes of the collector.", min=10, max=60)
+    ] = 30,
+    scrape_interval: Annotated[
+        float, typer.Option(help="Seconds between two scrapes.", min=1, max=3600)
+    ] = 30,
     job_hours: Annotated[float, typer.Option(help="How long a job runs.", min=0.01)] = 4,
     gpu_nodes: Annotated[float, typer.Option(help="Share of nodes with GPUs.", min=0, max=1)] = 0.2,
     samples_days: SamplesDays = 7,
     rollup_days: RollupDays = 400,
     multi_az: Annotated[bool, typer.Option("--multi-az", help="A database in two zones.")] = False,
+    proxy: Annotated[bool, typer.Option("--proxy", help="With RDS Proxy.")] = False,
+    snap_start: Annotated[
+        bool, typer.Option("--snap-start", help="Functions start from snapshots.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Reckon what a site costs a month on AWS, at list prices."""
@@ -43,8 +56,17 @@ def cost(
         samples_days=samples_days,
         rollup_days=rollup_days,
     )
+    usage = Usage(
+        load=load,
+        push_seconds=push_interval,
+        collect_seconds=collect_interval,
+        scrape_seconds=scrape_interval,
+        multi_az=multi_az,
+        proxy=proxy,
+        snap_start=snap_start,
+    )
     try:
-        bill = monthly(Usage(load=load, multi_az=multi_az))
+        bill = monthly(usage)
     except ValueError as error:
         raise CommandError(str(error)) from None
     if as_json:

@@ -9,7 +9,7 @@ import typer
 
 from hpcobs_cli import texts
 from hpcobs_cli.client import connect
-from hpcobs_cli.options import DATA_DIR, DataDir, Json, Token, TokenFile, Url
+from hpcobs_cli.options import DATA_DIR, CertFile, DataDir, Json, Token, TokenFile, Url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,13 +32,16 @@ def job(
     url: Url = None,
     token: Token = None,
     token_file: TokenFile = None,
+    cert_file: CertFile = None,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
     """Show a job: what it was given, and what it does with it.
 
     What it uses is drawn over its whole run, for the first nodes.
     """
-    client = connect(url=url, token=token, token_file=token_file, data_dir=data_dir)
+    client = connect(
+        url=url, token=token, token_file=token_file, cert_file=cert_file, data_dir=data_dir
+    )
     path = f"/v1/jobs/{quote(job_id, safe='')}"
     found = client.get(path)
     if as_json:

@@ -9,7 +9,7 @@ import typer
 from hpcobs.domain.states import JobState
 from hpcobs_cli import texts
 from hpcobs_cli.client import connect
-from hpcobs_cli.options import DATA_DIR, DataDir, Json, Token, TokenFile, Url
+from hpcobs_cli.options import DATA_DIR, CertFile, DataDir, Json, Token, TokenFile, Url
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -38,10 +38,13 @@ def jobs(
     url: Url = None,
     token: Token = None,
     token_file: TokenFile = None,
+    cert_file: CertFile = None,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
     """List jobs, newest first."""
-    client = connect(url=url, token=token, token_file=token_file, data_dir=data_dir)
+    client = connect(
+        url=url, token=token, token_file=token_file, cert_file=cert_file, data_dir=data_dir
+    )
     page = client.get(
         "/v1/jobs",
         state=state.value if state else None,

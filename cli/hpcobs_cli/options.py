@@ -16,6 +16,14 @@ Token = Annotated[
     typer.Option(help="A bearer token.", envvar="HPCOBS_TOKEN", show_envvar=True),
 ]
 TokenFile = Annotated[Path | None, typer.Option(help="A file with a bearer token.")]
+CertFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="A certificate and its key in one file, for sites that ask for one.",
+        envvar="HPCOBS_CLIENT_CERT_FILE",
+        show_envvar=True,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for other programs.")]
 
 DATA_DIR = Path(".hpcobs")

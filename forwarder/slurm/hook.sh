@@ -68,6 +68,7 @@ configure() { # reads KEY=VALUE lines; what the environment says goes first
             HPCOBS_SPOOL_DIR=*) HPCOBS_SPOOL_DIR=${HPCOBS_SPOOL_DIR:-$value} ;;
             HPCOBS_CLUSTER_NAME=*) HPCOBS_CLUSTER_NAME=${HPCOBS_CLUSTER_NAME:-$value} ;;
             HPCOBS_CA_FILE=*) HPCOBS_CA_FILE=${HPCOBS_CA_FILE:-$value} ;;
+            HPCOBS_CLIENT_CERT_FILE=*) HPCOBS_CLIENT_CERT_FILE=${HPCOBS_CLIENT_CERT_FILE:-$value} ;;
             HPCOBS_PROXY=*) HPCOBS_PROXY=${HPCOBS_PROXY:-$value} ;;
             HPCOBS_HOOK_POST=*) HPCOBS_HOOK_POST=${HPCOBS_HOOK_POST:-$value} ;;
         esac
@@ -192,7 +193,7 @@ submit() { # submit KIND: writes the event, and leaves the rest to `post`
     # slurmd kills the hook's process group when the hook returns: hence a session of its own,
     # which is made before this returns; then `post` goes to the background.
     HPCOBS_EVENT={$body}
-    export HPCOBS_URL HPCOBS_CA_FILE HPCOBS_PROXY HPCOBS_EVENT
+    export HPCOBS_URL HPCOBS_CA_FILE HPCOBS_CLIENT_CERT_FILE HPCOBS_PROXY HPCOBS_EVENT
     set -- "$hooks/post" "job-$1" "$token_file" "$$" "$file" "$record"
     setsid /bin/sh "$@" </dev/null >/dev/null 2>&1 || /bin/sh "$@" </dev/null >/dev/null 2>&1
 }

@@ -1,10 +1,10 @@
 """A site deployed to an emulator: a job's life through the URL of the stack's outputs.
 
-The stack, the layer, the functions' code and the CDK's command line are the real ones. The emulator
-has no RDS, no security groups' rules, no budgets and no rotation schedules, and enforces no roles,
-no endpoint policies, no throttles and no alarms: ``tests/infra`` holds the template to these. It
-runs handlers on this machine's Python, not on Lambda's, and on no arm64. As API Gateway, it hands
-application/json over as text, so that what is packed must come as another type.
+The stack, the layer, the functions' code and the CDK's command line are the real ones. What the
+emulator cannot do is listed in ``tests/README.md``, with the tests that hold the template to it.
+
+As API Gateway, it hands application/json over as text, so that what is packed must come as another
+type.
 """
 
 from __future__ import annotations

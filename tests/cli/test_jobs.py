@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.certificates import server_context, vouching_for_itself
+from tests.forwarder.fake_site import Reply, Site
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.cli.conftest import Run
@@ -191,3 +195,27 @@ def test_a_service_that_is_not_there_is_one_line(url: str, complaint: str, run: 
     assert result.status == 1
     assert complaint in result.errors
     assert result.errors.count("\n") == 1
+
+
+@pytest.fixture
+def wary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Site, Path]]:
+    """A site that asks for its callers' certificates, and one that it takes."""
+    certificate = vouching_for_itself(tmp_path / "site.pem")
+    site = Site()
+    site.secure(server_context(certificate, asks_who_calls=True))
+    site.usual = Reply(200, json.dumps({"jobs": [], "total": 0, "limit": 100, "offset": 0}))
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    yield site, certificate
+    site.close()
+
+
+def test_a_site_that_asks_for_a_certificate_is_shown_the_one_that_is_named(
+    run: Run, wary: tuple[Site, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site, certificate = wary
+    assert run("jobs", "--url", site.url).status == 1
+    assert run("jobs", "--url", site.url, "--cert-file", str(certificate)).status == 0
+    monkeypatch.setenv("HPCOBS_CLIENT_CERT_FILE", str(certificate))
+    assert run("jobs", "--url", site.url).status == 0
+    missing = run("jobs", "--url", site.url, "--cert-file", "none.pem")
+    assert missing.errors == "hpcobs: cannot use none.pem: No such file or directory\n"

@@ -13,6 +13,7 @@ sys.path.insert(0, str(SOURCE))
 
 from hpcobs_forwarder.health import Health  # noqa: E402 - found by the path above
 from hpcobs_forwarder.spool.spool import Spool  # noqa: E402
+from tests.certificates import server_context, vouching_for_itself  # noqa: E402
 from tests.forwarder.clocks import FakeClock  # noqa: E402
 from tests.forwarder.fake_site import Site  # noqa: E402
 
@@ -43,3 +44,23 @@ def site() -> Iterator[Site]:
     site = Site()
     yield site
     site.close()
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Path:
+    """A certificate for 127.0.0.1 that vouches for itself, and its key behind it."""
+    return vouching_for_itself(tmp_path / "site.pem")
+
+
+@pytest.fixture
+def secure(site: Site, authority: Path) -> Site:
+    """Speaks TLS."""
+    site.secure(server_context(authority))
+    return site
+
+
+@pytest.fixture
+def wary(site: Site, authority: Path) -> Site:
+    """Speaks TLS, and asks who calls."""
+    site.secure(server_context(authority, asks_who_calls=True))
+    return site

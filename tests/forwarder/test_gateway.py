@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import base64
-import ipaddress
 import socket
 import ssl
 import threading
 import time
 from contextlib import closing, suppress
-from datetime import datetime, timedelta, timezone
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from hpcobs_forwarder.sending.gateway import Gateway, GatewayError
 from tests.forwarder.fake_site import Reply, Site
@@ -122,36 +117,6 @@ def test_certificates_are_checked() -> None:
     assert gateway._tls().check_hostname
 
 
-@pytest.fixture
-def authority(tmp_path: Path) -> Path:
-    """A certificate for 127.0.0.1 that vouches for itself, and its key behind it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a site")])
-    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    now = datetime.now(timezone.utc)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    plain = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    file = tmp_path / "site.pem"
-    file.write_bytes(certificate.public_bytes(pem) + key.private_bytes(pem, *plain))
-    return file
-
-
-@pytest.fixture
-def secure(site: Site, authority: Path) -> Site:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(authority)
-    site.secure(context)
-    return site
-
-
 def test_a_site_with_an_authority_of_its_own_is_believed_if_that_is_configured(
     secure: Site, authority: Path
 ) -> None:
@@ -159,6 +124,20 @@ def test_a_site_with_an_authority_of_its_own_is_believed_if_that_is_configured(
 
     with pytest.raises(GatewayError, match="CERTIFICATE_VERIFY_FAILED"):
         posts(secure.url)
+
+
+def test_a_site_that_asks_for_a_certificate_gets_the_client_s(
+    wary: Site, authority: Path, tmp_path: Path
+) -> None:
+    file = str(authority)
+    assert posts(wary.url, ca_file=file, client_cert_file=file) == [202]
+
+    with pytest.raises(GatewayError):
+        posts(wary.url, ca_file=file)
+    with pytest.raises(
+        GatewayError, match=r"the client's certificate .*/none\.pem: .*No such file"
+    ):
+        posts(wary.url, ca_file=file, client_cert_file=str(tmp_path / "none.pem"))
 
 
 def test_a_certificate_that_is_renewed_needs_no_restart(secure: Site, authority: Path) -> None:

@@ -262,6 +262,19 @@ def test_an_event_that_is_refused_stays_for_the_forwarder(
 
 
 @needs_curl
+@needs_curl
+def test_a_site_that_asks_for_a_certificate_is_shown_the_client_s(
+    cluster: Cluster, wary: Site, authority: Path
+) -> None:
+    cluster.settings["HPCOBS_URL"] = wary.url
+    (cluster.root / "own.conf").write_text(
+        f"HPCOBS_CA_FILE={authority}\nHPCOBS_CLIENT_CERT_FILE={authority}\n"
+    )
+    cluster.settings["HPCOBS_CONFIG"] = str(cluster.root / "own.conf")
+    cluster.run("Prolog", recorded("Prolog", "1"))
+    wary.wait_for(1, "/v1/events/job-started")
+
+
 def test_without_room_in_the_spool_the_event_is_posted_all_the_same(
     cluster: Cluster, site: Site, tmp_path: Path
 ) -> None:

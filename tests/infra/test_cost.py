@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from infra.cost import PAGE, Usage, monthly, page, prices
+from infra.cost import (
+    ALARMS,
+    COLLECTOR_GB,
+    PAGE,
+    SNAPSHOTS_GB,
+    Usage,
+    collector_gb_seconds,
+    monthly,
+    page,
+    prices,
+)
 from infra.sizing import INSTANCES, Load
+
+if TYPE_CHECKING:
+    from tests.infra.template import Template
 
 
 def bill(**fields: float) -> dict[str, float]:
@@ -18,7 +33,7 @@ def test_the_page_is_up_to_date() -> None:
 
 
 def test_every_instance_of_the_sizes_has_a_price() -> None:
-    assert prices()["rds_hour"].keys() == INSTANCES.keys()
+    assert prices()["rds_hour"].keys() == prices()["vcpus"].keys() == INSTANCES.keys()
 
 
 def test_the_instance_is_paid_by_the_hour() -> None:
@@ -45,6 +60,38 @@ def test_what_does_more_costs_more(change: dict[str, float], dearer: set[str]) -
     before, after = bill(), bill(**change)
     assert {name for name in before if after[name] > before[name]} >= dearer
     assert all(after[name] >= before[name] for name in before)
+
+
+def test_a_collector_that_passes_once_a_minute_costs_next_to_nothing() -> None:
+    often, rarely = (
+        monthly(Usage(load=Load(nodes=100), collect_seconds=seconds))["Lambda"]
+        for seconds in (30, 60)
+    )
+    assert often - rarely == pytest.approx(30 * 1.73 * 60 * 730 * 0.0000133334)
+    assert collector_gb_seconds(20) == pytest.approx(1.73 * 42)
+
+
+def test_what_is_paid_by_the_month_is_what_the_stack_has(
+    template: Template, other_template: Template
+) -> None:
+    assert len(template.all("CloudWatch::Alarm")) == ALARMS
+    assert len(template.all("CloudWatch::Dashboard")) == 1
+    assert len(template.all("Logs::MetricFilter")) == 1
+    assert len(template.all("SecretsManager::Secret")) == 1
+    snapshots = [one for one in other_template.functions().values() if "SnapStart" in one]
+    assert sum(one["MemorySize"] for one in snapshots) / 1024 == pytest.approx(
+        SNAPSHOTS_GB, rel=0.01
+    )
+    assert template.functions()["collector"]["MemorySize"] / 1024 == pytest.approx(
+        COLLECTOR_GB, rel=0.01
+    )
+
+
+@pytest.mark.parametrize("option", ["proxy", "snap_start"])
+def test_an_option_that_is_paid_for_is_reckoned(option: str) -> None:
+    without = sum(bill().values())
+    usage = Usage(load=Load(nodes=100), **{option: True})
+    assert 20 < sum(monthly(usage).values()) - without < 25
 
 
 def test_a_second_zone_doubles_the_database() -> None:

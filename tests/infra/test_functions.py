@@ -194,6 +194,7 @@ def test_every_function_writes_to_a_log_group_that_forgets(
         groups = one.all("Logs::LogGroup")
         assert {group["RetentionInDays"] for group in groups} == {days}
         for name, function in one.functions().items():
+            assert function["LoggingConfig"]["SystemLogLevel"] == "WARN"
             group = one.referred(function["LoggingConfig"]["LogGroup"])
             assert group.endswith(f"{name}/Logs")
         assert "Migration/CallerLogs" in one.paths("Logs::LogGroup")

@@ -49,6 +49,7 @@ def gateway(config: Config) -> Gateway:
         config.url,
         timeout_seconds=config.timeout_seconds,
         ca_file=config.ca_file,
+        client_cert_file=config.client_cert_file,
         proxy=config.proxy,
     )
 

@@ -46,6 +46,7 @@ class Config(NamedTuple):
     textfile: str | None = None
     timeout_seconds: float = 10.0
     ca_file: str | None = None
+    client_cert_file: str | None = None
     proxy: str | None = None
     gpus: str = "auto"
     root: str = "/"
@@ -217,6 +218,7 @@ _SETTINGS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "HPCOBS_TEXTFILE": ("textfile", _path),
     "HPCOBS_TIMEOUT_SECONDS": ("timeout_seconds", _seconds),
     "HPCOBS_CA_FILE": ("ca_file", _path),
+    "HPCOBS_CLIENT_CERT_FILE": ("client_cert_file", _path),
     "HPCOBS_PROXY": ("proxy", _proxy),
     "HPCOBS_GPUS": ("gpus", _gpus),
     "HPCOBS_ROOT": ("root", _path),

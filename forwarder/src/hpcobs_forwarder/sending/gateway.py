@@ -49,14 +49,16 @@ class Gateway:
         *,
         timeout_seconds: float,
         ca_file: str | None = None,
+        client_cert_file: str | None = None,
         proxy: str | None = None,
         longest_answer_bytes: int = 1 << 20,
     ) -> None:
-        """Nothing is opened yet."""
+        """Nothing is opened yet. The client's certificate and its key are in one file."""
         self._url = urlsplit(url)
         self._proxy = urlsplit(proxy) if proxy else None
         self._timeout = timeout_seconds
         self._ca_file = ca_file
+        self._client_cert_file = client_cert_file
         self._longest = longest_answer_bytes
         self._context: ssl.SSLContext | None = None
         self._connection: http.client.HTTPConnection | None = None
@@ -119,10 +121,21 @@ class Gateway:
 
         if self._context is None:
             try:
-                self._context = ssl.create_default_context(cafile=self._ca_file)
+                context = ssl.create_default_context(cafile=self._ca_file)
             except OSError as error:
                 raise GatewayError(f"the CA file {self._ca_file}: {error}") from error
+            self._show_who_we_are(context)
+            self._context = context
         return self._context
+
+    def _show_who_we_are(self, context: ssl.SSLContext) -> None:
+        if self._client_cert_file is None:
+            return
+        try:
+            context.load_cert_chain(self._client_cert_file)
+        except OSError as error:
+            file = self._client_cert_file
+            raise GatewayError(f"the client's certificate {file}: {error}") from error
 
     def close(self) -> None:
         """Closes the connection, if there is one."""
