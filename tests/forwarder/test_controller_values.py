@@ -183,6 +183,23 @@ def test_a_job_of_the_accounting_database_is_told_alike() -> None:
     assert job["extra"] == {"het_job_id": "39"}
 
 
+def test_a_newer_accounting_database_is_told_alike() -> None:
+    newer = {
+        **SACCT,
+        "exit_code": {
+            "status": ["SIGNALED"],
+            "return_code": boxed(None),
+            "signal": {"id": boxed(9), "name": "SIGKILL"},
+        },
+        "priority": boxed(7),
+        "state": {"current": ["NODE_FAIL"], "reason": "None"},
+        "time": {"submission": 1, "start": 2, "end": 3, "limit": boxed(60), "elapsed": 1},
+        "user": "ada",
+    }
+
+    assert history.job_of(newer) == history.job_of(SACCT)
+
+
 def test_recorded_nodes_are_told_in_the_contracts_words() -> None:
     assert [node_of(raw) for raw in NODES] == [
         {

@@ -149,6 +149,20 @@ def test_sighup_with_a_wrong_configuration_changes_nothing(node: Node, site: Sit
     assert "HPCOBS_URL: 'nonsense'" in node.stop()
 
 
+def test_sighup_with_a_spool_that_cannot_be_made_changes_nothing(node: Node, site: Site) -> None:
+    process = node.start()
+    site.wait_for(1)
+    node.configure(HPCOBS_SPOOL_DIR=str(node.token / "spool"))
+    node.signal(signal.SIGHUP)
+    time.sleep(0.3)
+    seen = len(site.accepted())
+
+    site.wait_for(seen + 2)
+
+    assert process.poll() is None
+    assert "the old configuration stays: the spool cannot be used" in node.stop()
+
+
 def test_a_token_that_is_replaced_needs_no_signal(node: Node, site: Site) -> None:
     node.start()
     site.wait_for(1)

@@ -102,11 +102,19 @@ def _serve(options: argparse.Namespace, config: Config) -> int:
     signals = Signals()
     signals.install()
     _log.info("hpcobs-forwarder %s: %s of %s", __version__, config.role, config.node)
+    before: Config | None = None
     while not signals.stop:
-        Parts(config, signals=signals).forwarder().run(signals)
+        try:
+            Parts(config, signals=signals).forwarder().run(signals)
+        except SpoolError as error:
+            if before is None:
+                raise
+            _log.error("the old configuration stays: %s", error)
+            config, before = before, None
+            continue
         if signals.reload:
             signals.reload = False
-            config = _reloaded(options, config)
+            config, before = _reloaded(options, config), config
     _log.info("stopped")
     return 0
 
