@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hpcobs_forwarder.gpus.detection import gpu_readers
+from hpcobs_forwarder.gpus.detection import Gpus
 from hpcobs_forwarder.gpus.mapping import gpus_of_job, used_by_processes
 from hpcobs_forwarder.gpus.readings import GpuError, GpuReading
 from hpcobs_forwarder.readers.discovery import Discovery
@@ -183,4 +183,15 @@ def test_vendors_are_found_by_their_device_files(
 ) -> None:
     write(tmp_path / "dev" / device, "")
 
-    assert [reader.name for reader in gpu_readers(wanted, str(tmp_path))] == found
+    assert [reader.name for reader in Gpus(wanted, str(tmp_path))] == found
+
+
+def test_a_driver_that_comes_after_the_forwarder_is_noticed(tmp_path: Path) -> None:
+    gpus = Gpus("auto", str(tmp_path))
+    assert list(gpus) == []
+    write(tmp_path / "dev/nvidiactl", "")
+
+    (first,) = gpus
+    (second,) = gpus
+
+    assert first is second

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hpcobs_forwarder.clock import Clock, SystemClock
 from hpcobs_forwarder.cluster import name_in_slurm_conf
 from hpcobs_forwarder.config import NODE
-from hpcobs_forwarder.gpus.detection import gpu_readers
+from hpcobs_forwarder.gpus.detection import Gpus
 from hpcobs_forwarder.health import Health
 from hpcobs_forwarder.loop import Forwarder
 from hpcobs_forwarder.node import NodeWork
@@ -39,7 +39,7 @@ def sources(config: Config) -> Sources:
         root=root,
         discovery=Discovery(root, config.node),
         records=Records(f"{config.spool_dir}/jobs"),
-        gpus=gpu_readers(config.gpus, root),
+        gpus=Gpus(config.gpus, root),
     )
 
 

@@ -14,7 +14,7 @@ from hpcobs_forwarder.samples import sample_of, with_gpus
 from hpcobs_forwarder.tracking import TrackedJob
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from hpcobs_forwarder.clock import Clock
     from hpcobs_forwarder.gpus.readings import GpuReader, GpuReading
@@ -38,7 +38,7 @@ class Sources(NamedTuple):
     root: str
     discovery: Discovery
     records: Records
-    gpus: Sequence[GpuReader] = ()
+    gpus: Iterable[GpuReader] = ()
 
 
 class Sampler:

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from hpcobs_forwarder.doctor.finding import Finding, failure, ok, warning
-from hpcobs_forwarder.gpus.detection import gpu_readers
+from hpcobs_forwarder.gpus.detection import Gpus
 from hpcobs_forwarder.gpus.readings import GpuError
 from hpcobs_forwarder.readers.discovery import layouts_in
 from hpcobs_forwarder.readers.folders import job_id_in
@@ -103,7 +103,7 @@ def _recorded(folders: Sequence[JobFolder], records: Records) -> Iterator[Findin
 
 
 def _gpus(config: Config, root: str) -> Iterator[Finding]:
-    readers = gpu_readers(config.gpus, root)
+    readers = list(Gpus(config.gpus, root))
     if not readers:
         yield ok(f"GPUs: no device files of any (HPCOBS_GPUS={config.gpus})")
     for reader in readers:

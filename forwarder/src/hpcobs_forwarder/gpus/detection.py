@@ -8,26 +8,48 @@ from typing import TYPE_CHECKING
 from hpcobs_forwarder.gpus.limited import Limited
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator
 
     from hpcobs_forwarder.gpus.readings import GpuReader
 
+_DEVICES = {"nvidia": "dev/nvidiactl", "amd": "dev/kfd"}
 
-def gpu_readers(wanted: str, root: str) -> Sequence[GpuReader]:
-    """The readers for ``wanted`` (auto, nvidia, amd, none); auto goes by the device files."""
-    readers: list[GpuReader] = []
-    if wanted == "nvidia" or (wanted == "auto" and os.path.exists(f"{root}/dev/nvidiactl")):
-        from hpcobs_forwarder.gpus.nvidia import NvidiaGpus
 
-        readers.append(NvidiaGpus())
-    if wanted == "amd" or (wanted == "auto" and os.path.exists(f"{root}/dev/kfd")):
-        readers.append(_amd())
-    return [Limited(reader) for reader in readers]
+class Gpus:
+    """The readers for ``wanted`` (auto, nvidia, amd, none).
+
+    ``auto`` goes by the device files, which are looked for each time: at boot a driver may come
+    after the forwarder.
+    """
+
+    def __init__(self, wanted: str, root: str) -> None:
+        """Nothing is looked for yet."""
+        self._wanted = wanted
+        self._root = root
+        self._readers: dict[str, GpuReader] = {}
+
+    def __iter__(self) -> Iterator[GpuReader]:
+        """The readers of the vendors that are there now."""
+        for vendor, device in _DEVICES.items():
+            if vendor not in self._readers and self._is_there(vendor, device):
+                self._readers[vendor] = _nvidia() if vendor == "nvidia" else _amd()
+        return iter(list(self._readers.values()))
+
+    def _is_there(self, vendor: str, device: str) -> bool:
+        if self._wanted == "auto":
+            return os.path.exists(f"{self._root}/{device}")
+        return self._wanted == vendor
+
+
+def _nvidia() -> GpuReader:
+    from hpcobs_forwarder.gpus.nvidia import NvidiaGpus
+
+    return Limited(NvidiaGpus())
 
 
 def _amd() -> GpuReader:
     from hpcobs_forwarder.gpus.amd import AmdGpus
     from hpcobs_forwarder.gpus.rocm_smi import RocmSmi
 
-    library, command = AmdGpus(), RocmSmi()
+    library, command = Limited(AmdGpus()), Limited(RocmSmi())
     return command if library.missing() and not command.missing() else library
