@@ -11,6 +11,7 @@ from hpcobs_forwarder.sending.gateway import Answer, GatewayError
 from hpcobs_forwarder.sending.patience import Patience
 from hpcobs_forwarder.sending.requests import Request, request_for
 from hpcobs_forwarder.sending.token import TokenError
+from hpcobs_forwarder.sending.troubles import Troubles
 from hpcobs_forwarder.sending.verdict import Verdict, verdict_of
 from hpcobs_forwarder.spool.batch import halves
 from hpcobs_forwarder.spool.entries import EVENT, batch_name
@@ -37,7 +38,6 @@ _UNKNOWN_JOB_PAUSES_SECONDS = (15.0, 60.0, 300.0, 1800.0)
 _FORBIDDEN_PAUSE_SECONDS = 600.0
 _SERVER_ERRORS_BEFORE_QUARANTINE = 8
 _SERVER_ERROR_PAUSES_SECONDS = (60.0, 1800.0)
-_SAY_AGAIN_SECONDS = 600.0
 
 
 class Sender:
@@ -64,9 +64,8 @@ class Sender:
         self._stopping = stopping
         self._denied = False
         self._patience = Patience()
-        self._said: dict[str, float] = {}
+        self._troubles = Troubles(clock)
         self._arrived = 0
-        self._away = False
 
     def pause(self) -> float:
         """Seconds until the next attempt is allowed; a new token ends a refusal at once."""
@@ -106,7 +105,7 @@ class Sender:
         except FileNotFoundError:
             return True  # its hook has sent it
         except OSError as error:
-            self._say(f"{entry.name} cannot be read: {error}")
+            self._troubles.say(f"{entry.name} cannot be read: {error}")
             return True
         except ValueError as error:
             self._spool.quarantine(entry, "damaged", str(error))
@@ -156,7 +155,7 @@ class Sender:
         self._denied = False
         self._arrived += 1
         self._backoff.succeeded()
-        self._say_that_it_works()
+        self._troubles.end()
         self._health.set("last_success_timestamp_seconds", self._clock.wall())
         self._spool.remove(entry)
         if request.batch is None:
@@ -213,7 +212,7 @@ class Sender:
     def _failed(self, entry: Entry, told: str, retry_after: float | None = None) -> bool:
         pause = self._backoff.failed(self._clock.uptime(), retry_after)
         waits = f"everything waits in the spool, next attempt in {pause:.0f} s"
-        self._away = self._say(f"{told}; {waits}") or self._away
+        self._troubles.begin(f"{told}; {waits}")
         if entry.kind == EVENT:
             return False
         if entry.samples:
@@ -227,21 +226,6 @@ class Sender:
             _log.error("%s: %d damaged lines were left out", entry.name, batch.damaged)
             lost = max(entry.samples - batch.samples, 0)
             self._health.add("samples_dropped_total", lost, label="damaged")
-
-    def _say(self, text: str) -> bool:
-        """Logs a trouble when it begins, and every ten minutes while it lasts; whether it did."""
-        key = text.partition(":")[0]
-        now = self._clock.uptime()
-        if now - self._said.get(key, -_SAY_AGAIN_SECONDS) < _SAY_AGAIN_SECONDS:
-            return False
-        self._said[key] = now
-        _log.warning("%s", text)
-        return True
-
-    def _say_that_it_works(self) -> None:
-        if self._away:
-            _log.info("the site takes what waits again")
-            self._away = False
 
 
 def _moved(answer: Answer) -> str:
