@@ -26,7 +26,7 @@ check: .venv/dev ## lint, format, types, import rules
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@$(PY) -m mypy
-	@.venv/bin/lint-imports
+	@.venv/bin/lint-imports --no-logo
 
 format: .venv/dev ## put the code in form
 	@.venv/bin/ruff check --fix --quiet .
@@ -42,7 +42,7 @@ cdk: .venv/cdk/node_modules ## the CDK's own command line (ARGS="deploy -c site=
 	@PATH="$$($(NODE)):$$PATH" node .venv/cdk/node_modules/aws-cdk/bin/cdk $(ARGS)
 
 docs: .venv/dev ## the documentation, into site/
-	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet && echo "built: site/index.html"
 
 .venv/uv: lock/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -53,11 +53,13 @@ docs: .venv/dev ## the documentation, into site/
 	@touch $@
 
 .venv/run: .venv/uv lock/run.txt $(OURSELVES)
+	@echo "installing what lock/run.txt names, into .venv"
 	@$(INSTALL) -r lock/run.txt
 	@$(UV) pip install --quiet --python $(PY) --no-deps --no-build-isolation --editable . --editable forwarder
 	@touch $@
 
 .venv/dev: .venv/run lock/dev.txt
+	@echo "installing what lock/dev.txt names, into .venv"
 	@$(INSTALL) -r lock/dev.txt
 	@touch $@
 
@@ -74,7 +76,9 @@ docs: .venv/dev ## the documentation, into site/
 	@$(UV) pip install --quiet --python .venv/emulator/bin/python --require-hashes -r lock/emulator.txt
 	@touch $@
 
+# The CDK's command line is chosen by hand, in lock/cdk: it has to know what aws-cdk-lib writes.
 lock: .venv/uv ## choose the newest versions that fit, and pin them
+	@echo uv | $(COMPILE) --upgrade - -o lock/uv.txt
 	@$(COMPILE) --upgrade pyproject.toml -o lock/layer.txt
 	@$(COMPILE) --upgrade pyproject.toml --extra local lock/build.in -c lock/layer.txt -o lock/run.txt
 	@$(COMPILE) --upgrade pyproject.toml --extra local lock/build.in --group dev -c lock/run.txt -o lock/dev.txt

@@ -1,0 +1,29 @@
+"""The list of decisions is whole, and what the functions depend on is among them."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+DECISIONS = ROOT / "docs" / "adr"
+DEPENDENCIES = DECISIONS / "0018-what-is-taken-in.md"
+
+
+def test_every_decision_is_listed_under_its_own_title() -> None:
+    listed = re.findall(
+        r"^\| \[(\d{4})\]\((.+?)\) \| (.+) \|$", (DECISIONS / "README.md").read_text(), re.MULTILINE
+    )
+    there = [
+        (path.name[:4], path.name, path.read_text().partition("\n")[0][7:])
+        for path in sorted(DECISIONS.glob("0*.md"))
+    ]
+    assert listed == there
+
+
+def test_every_library_of_the_functions_says_what_it_is_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    names = [re.split(r"[\[><=]", dependency)[0] for dependency in project["dependencies"]]
+    told = DEPENDENCIES.read_text().lower()
+    assert [name for name in names if name not in told] == []
