@@ -6,10 +6,12 @@ from typing import Any
 
 from hpcobs_forwarder.controller.jobs import (
     allocation,
+    array,
     extra,
     is_open,
     is_pending,
     present,
+    same_everywhere,
 )
 from hpcobs_forwarder.controller.values import exit_of, number, positive, state, text, time
 
@@ -21,32 +23,23 @@ def job_of(raw: dict[str, Any]) -> dict[str, Any] | None:
     user = text(raw.get("user")) or text(_object(raw, "association").get("user"))
     if job_id is None or raw_state is None or user is None:
         return None
-    open_, tres, array = is_open(raw_state), _object(raw, "tres"), _object(raw, "array")
+    open_, tres, part_of = is_open(raw_state), _object(raw, "tres"), _object(raw, "array")
     exit_code, signal = (None, None) if open_ else exit_of(raw.get("exit_code"))
-    array_job_id = positive(array.get("job_id"))
-    task_id = number(array.get("task_id")) if array_job_id else None
     return present(
         {
             "job_id": str(job_id),
             "user": user,
             "state": raw_state,
-            "node_list": text(raw.get("nodes"), None),
+            **same_everywhere(raw),
             "submit_time": time(times.get("submission")),
             "start_time": None if is_pending(raw_state) else time(times.get("start")),
             "end_time": None if open_ else time(times.get("end")),
-            "name": text(raw.get("name")),
-            "partition": text(raw.get("partition")),
-            "account": text(raw.get("account")),
-            "qos": text(raw.get("qos")),
-            "priority": number(raw.get("priority")),
             "exit_code": exit_code,
             "signal": signal,
             "state_reason": text(states.get("reason")),
             "time_limit_minutes": number(times.get("limit")),
             **allocation(_resources(tres.get("requested")), _resources(tres.get("allocated"))),
-            "array_job_id": None if array_job_id is None else str(array_job_id),
-            "array_task_id": None if task_id is None else str(task_id),
-            "restart_count": number(raw.get("restart_cnt")),
+            **array(part_of.get("job_id"), part_of.get("task_id")),
             "extra": extra(positive(_object(raw, "het").get("job_id"))),
         }
     )

@@ -47,32 +47,45 @@ def job_of(raw: dict[str, Any]) -> dict[str, Any] | None:
         return None
     open_, pending = is_open(raw_state), is_pending(raw_state)
     exit_code, signal = (None, None) if open_ else exit_of(raw.get("exit_code"))
-    array_job_id = positive(raw.get("array_job_id"))
     return present(
         {
             "job_id": str(job_id),
             "user": user,
             "state": raw_state,
-            "node_list": text(raw.get("nodes"), None),
+            **same_everywhere(raw),
             "submit_time": time(raw.get("submit_time")),
             "start_time": None if pending else time(raw.get("start_time")),
             "end_time": None if open_ else time(raw.get("end_time")),
-            "name": text(raw.get("name")),
-            "partition": text(raw.get("partition")),
-            "account": text(raw.get("account")),
-            "qos": text(raw.get("qos")),
-            "priority": number(raw.get("priority")),
             "exit_code": exit_code,
             "signal": signal,
             "state_reason": text(raw.get("state_reason")),
             "time_limit_minutes": number(raw.get("time_limit")),
             **allocation(resources(raw.get("tres_req_str")), _given(raw)),
-            "array_job_id": None if array_job_id is None else str(array_job_id),
-            "array_task_id": _text_of(number(raw.get("array_task_id")) if array_job_id else None),
-            "restart_count": number(raw.get("restart_cnt")),
+            **array(raw.get("array_job_id"), raw.get("array_task_id")),
             "extra": extra(positive(raw.get("het_job_id"))),
         }
     )
+
+
+def same_everywhere(raw: dict[str, Any]) -> dict[str, Any]:
+    """What slurmctld and the accounting database tell by the same names."""
+    return {
+        "node_list": text(raw.get("nodes"), None),
+        "name": text(raw.get("name")),
+        "partition": text(raw.get("partition")),
+        "account": text(raw.get("account")),
+        "qos": text(raw.get("qos")),
+        "priority": number(raw.get("priority")),
+        "restart_count": number(raw.get("restart_cnt")),
+    }
+
+
+def array(raw_job_id: Any, raw_task_id: Any) -> dict[str, str | None]:
+    """The array of a task, and which one it is."""
+    job_id, task_id = positive(raw_job_id), number(raw_task_id)
+    if job_id is None:
+        return {}
+    return {"array_job_id": str(job_id), "array_task_id": text(task_id)}
 
 
 def _given(raw: dict[str, Any]) -> dict[str, int]:
@@ -97,7 +110,3 @@ def extra(het_job_id: int | None) -> dict[str, str] | None:
 def present(fields: dict[str, Any]) -> dict[str, Any]:
     """The fields that have a value."""
     return {name: value for name, value in fields.items() if value is not None}
-
-
-def _text_of(count: int | None) -> str | None:
-    return None if count is None else str(count)

@@ -6,17 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from hpcobs.domain.jobs import GpuVendor, Job, Resources, SchedulerInfo, scoped_id
+from hpcobs.domain.jobs import GpuVendor, Job, SchedulerInfo, scoped_id
 from hpcobs.domain.samples import Sample
 from hpcobs.domain.states import JobState
+from hpcobs.http.models.facts import GivenResources, SchedulerFacts
 from hpcobs.http.models.types import (
     Body,
     ClusterName,
     Count,
     Devices,
-    Extra,
-    Int4,
-    Int8,
     JobId,
     MemoryMb,
     NodeList,
@@ -35,24 +33,14 @@ if TYPE_CHECKING:
     from hpcobs.domain.first_heard import Origin
 
 
-class NewScheduler(Body):
+class NewScheduler(SchedulerFacts):
     """What the scheduler says of a new job."""
 
     external_job_id: Text = None
     raw_state: Text = None
-    submit_time: Time | None = None
-    partition: Text = None
-    account: Text = None
-    qos: Text = None
-    priority: Int8 | None = None
-    exit_code: Int4 | None = None
-    signal: Count | None = None
-    state_reason: Text = None
-    time_limit_minutes: Count | None = None
-    extra: Extra | None = None
 
 
-class NewJob(Body):
+class NewJob(GivenResources):
     """The body of ``POST /v1/jobs``."""
 
     id: JobId
@@ -65,12 +53,6 @@ class NewJob(Body):
     array_job_id: Text = None
     array_task_id: Text = None
     restart_count: Count | None = None
-    requested_cpus: Count | None = None
-    allocated_cpus: Count | None = None
-    requested_memory_mb: MemoryMb | None = None
-    allocated_memory_mb: MemoryMb | None = None
-    requested_gpus: Count | None = None
-    allocated_gpus: Count | None = None
     gpu_vendor: Annotated[GpuVendor, Field(strict=False)] | None = None
     gpu_devices: Devices | None = None
     cgroup_path: Path | None = None
@@ -92,21 +74,12 @@ class NewJob(Body):
             array_job_id=self.array_job_id,
             array_task_id=self.array_task_id,
             restart_count=self.restart_count or 0,
-            resources=self._resources(),
+            resources=self.to_resources(
+                gpu_vendor=self.gpu_vendor,
+                gpu_devices=self.gpu_devices or (),
+                cgroup_path=self.cgroup_path,
+            ),
             scheduler=self._scheduler(origin),
-        )
-
-    def _resources(self) -> Resources:
-        return Resources(
-            requested_cpus=self.requested_cpus,
-            allocated_cpus=self.allocated_cpus,
-            requested_memory_mb=self.requested_memory_mb,
-            allocated_memory_mb=self.allocated_memory_mb,
-            requested_gpus=self.requested_gpus,
-            allocated_gpus=self.allocated_gpus,
-            gpu_vendor=self.gpu_vendor,
-            gpu_devices=self.gpu_devices or (),
-            cgroup_path=self.cgroup_path,
         )
 
     def _scheduler(self, origin: Origin) -> SchedulerInfo:
@@ -115,16 +88,7 @@ class NewJob(Body):
             type=origin.scheduler_type,
             external_job_id=told.external_job_id or self.id,
             raw_state=told.raw_state,
-            submit_time=told.submit_time,
-            partition=told.partition,
-            account=told.account,
-            qos=told.qos,
-            priority=told.priority,
-            exit_code=told.exit_code,
-            signal=told.signal,
-            state_reason=told.state_reason,
-            time_limit_minutes=told.time_limit_minutes,
-            extra=told.extra,
+            **told.facts(),
         )
 
 

@@ -7,16 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from hpcobs.domain.events import SchedulerJob
-from hpcobs.domain.jobs import Resources
 from hpcobs.domain.nodes import NodeReport
 from hpcobs.domain.states import from_slurm
+from hpcobs.http.models.facts import GivenResources, SchedulerFacts
 from hpcobs.http.models.types import (
     Body,
     ClusterName,
     Count,
-    Extra,
-    Int4,
-    Int8,
     JobId,
     MemoryMb,
     NodeListOrEmpty,
@@ -43,35 +40,19 @@ class StateSync(Body):
     nodes: Annotated[list[Any], Field(max_length=MAX_NODE_REPORTS)] | None = None
 
 
-class SeenJob(Body):
+class SeenJob(SchedulerFacts, GivenResources):
     """A job as the controller sees it; ``state`` is Slurm's own word."""
 
     job_id: JobId
     user: RequiredText
     state: RequiredText
     node_list: NodeListOrEmpty | None = None
-    submit_time: Time | None = None
     start_time: Time | None = None
     end_time: Time | None = None
     name: Text = None
-    partition: Text = None
-    account: Text = None
-    qos: Text = None
-    priority: Int8 | None = None
-    exit_code: Int4 | None = None
-    signal: Count | None = None
-    state_reason: Text = None
-    time_limit_minutes: Count | None = None
-    requested_cpus: Count | None = None
-    allocated_cpus: Count | None = None
-    requested_memory_mb: MemoryMb | None = None
-    allocated_memory_mb: MemoryMb | None = None
-    requested_gpus: Count | None = None
-    allocated_gpus: Count | None = None
     array_job_id: Text = None
     array_task_id: Text = None
     restart_count: Count | None = None
-    extra: Extra | None = None
 
     def to_event(self, *, observed_at: datetime, cluster_name: str | None) -> SchedulerJob:
         """The job as the domain takes it; InvalidStateError if the state is not known."""
@@ -83,39 +64,15 @@ class SeenJob(Body):
             observed_at=observed_at,
             cluster_name=cluster_name,
             nodes=self.node_list or (),
-            resources=self._resources(),
-            **self.model_dump(include=_AS_THEY_ARE),
+            start_time=self.start_time,
+            end_time=self.end_time,
+            name=self.name,
+            array_job_id=self.array_job_id,
+            array_task_id=self.array_task_id,
+            restart_count=self.restart_count,
+            resources=self.to_resources(),
+            **self.facts(),
         )
-
-    def _resources(self) -> Resources:
-        return Resources(
-            requested_cpus=self.requested_cpus,
-            allocated_cpus=self.allocated_cpus,
-            requested_memory_mb=self.requested_memory_mb,
-            allocated_memory_mb=self.allocated_memory_mb,
-            requested_gpus=self.requested_gpus,
-            allocated_gpus=self.allocated_gpus,
-        )
-
-
-_AS_THEY_ARE = {
-    "submit_time",
-    "start_time",
-    "end_time",
-    "name",
-    "partition",
-    "account",
-    "qos",
-    "priority",
-    "exit_code",
-    "signal",
-    "state_reason",
-    "time_limit_minutes",
-    "array_job_id",
-    "array_task_id",
-    "restart_count",
-    "extra",
-}
 
 
 class SeenNode(Body):
