@@ -73,7 +73,7 @@ async def running(options: Options, say: Say) -> AsyncIterator[Running]:
         stack.enter_context(folder.held())
         listener = stack.enter_context(_listener(options))
         secret = os.environ.get("AUTH_SECRET") or folder.made_secret()
-        settings = _settings(options, secret)
+        token = _issued(_settings(options, secret), options, folder)
         database_url = options.database_url or await _own_database(stack, folder, say)
         environ = environment(options, database_url=database_url, secret=secret)
         await _migrated(database_url, say)
@@ -81,7 +81,6 @@ async def running(options: Options, say: Say) -> AsyncIterator[Running]:
         runtime = await _runtime(stack, environ, folder)
         server = await _gateway(stack, runtime, listener, folder)
         address = url(options.host, listener.getsockname()[1])
-        token = _issued(settings, options, folder)
         await _background(stack, runtime.tend)
         for schedule in SCHEDULES:
             await _background(stack, partial(follow, schedule, runtime))
@@ -178,7 +177,10 @@ def _issued(settings: Settings, options: Options, folder: Folder) -> str:
         audience=settings.auth_audience,
     )
     for path in filter(None, (folder.token_file, options.token_file)):
-        write(path, token, mode=PRIVATE)
+        try:
+            write(path, token, mode=PRIVATE)
+        except OSError as error:
+            raise StartError(f"cannot write {path}: {error.strerror or error}") from None
     return token
 
 

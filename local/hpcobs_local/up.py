@@ -34,7 +34,6 @@ EXPECTED = (
     SettingsError,
     PostgresError,
     PrivilegeError,
-    OSError,
 )
 """What may go wrong at a start through no fault of the program; each is one line."""
 
@@ -50,6 +49,9 @@ def up(options: Options, console: Console) -> None:
         folder.make()
         _log_to(folder.logs)
         asyncio.run(_run(options, console))
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise UpError(f"{where}{error.strerror or error}") from error
     except EXPECTED as error:
         raise UpError(str(error)) from error
 

@@ -126,6 +126,39 @@ def test_a_port_that_is_taken_is_refused_and_nothing_is_started(tmp_path: Path) 
     assert not (tmp_path / "data" / "postgres").exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--data-dir=file",), "file: File exists"),
+        (("--data-dir=data", "--token-file=no/token"), "cannot write no/token: No such file"),
+        (("--data-dir=data", "--host=999.0.0.1"), "cannot listen on 999.0.0.1:0: "),
+    ],
+)
+def test_what_cannot_be_used_is_one_line_and_nothing_is_started(
+    arguments: tuple[str, ...], complaint: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    refused = run_command("up", "--port=0", *arguments, cwd=tmp_path)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(f"hpcobs: {complaint}")
+    assert refused.stderr.count("\n") == 1
+    assert not (tmp_path / "data" / "postgres").exists()
+
+
+@pytest.mark.parametrize(
+    "variable", ["PORT=abc", "SEED_DEMO=maybe", "SCHEDULER_BACKEND=pbs", "DATABASE_URL=mysql://x"]
+)
+def test_a_bad_variable_stops_the_start_before_anything_is_started(
+    variable: str, tmp_path: Path
+) -> None:
+    name, _, value = variable.partition("=")
+    refused = run_command("up", "--data-dir=data", cwd=tmp_path, environ={name: value})
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith(f"hpcobs: {name}: must be ")
+    assert refused.stderr.count("\n") == 1
+    assert not (tmp_path / "data" / "postgres").exists()
+
+
 def test_a_bad_setting_is_one_line_that_names_it(tmp_path: Path) -> None:
     refused = run_command(
         "up",

@@ -290,3 +290,12 @@ def test_a_patch_can_end_a_job_and_the_controller_can_correct_it() -> None:
     assert (ended.state, ended.end_time) == (JobState.CANCELLED, at(70))
     assert finish(ended, finished(75)).status is Status.SKIPPED
     assert finish(ended, controller_finished(75)).change is ChangeType.CORRECTION
+
+
+def test_a_patch_begins_a_job_that_waited_and_its_start_is_still_to_be_heard() -> None:
+    pending = view("PENDING", -10, nodes=("n1",), submit_time=at(-60))
+    running = patch(pending, state=JobState.RUNNING, now=at(20))
+    assert (running.start_time, running.start_estimated) == (at(20), True)
+    suspended = view("SUSPENDED", 50, start_time=at(0), submit_time=at(-60))
+    assert patch(suspended, state=JobState.RUNNING, now=at(70)).start_time == at(0)
+    assert start_of(running, 15).job.start_time == at(15)

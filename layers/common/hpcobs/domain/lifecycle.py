@@ -182,4 +182,11 @@ def patch(job: Job, *, state: JobState | None, now: datetime) -> Job:
         return job
     if state.is_terminal:
         return ended(job, RunEnd(ended_at=now, state=state, by=Authority.API))
-    return replace(job, state=state, scheduler=without_verdict(job.scheduler))
+    begins = job.waits and state is JobState.RUNNING
+    return replace(
+        job,
+        state=state,
+        start_time=now if begins else job.start_time,
+        start_estimated=job.start_estimated or begins,
+        scheduler=without_verdict(job.scheduler),
+    )
