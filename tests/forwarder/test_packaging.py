@@ -136,13 +136,19 @@ def test_the_example_configuration_works_and_knows_only_real_settings(role: str)
     file = FORWARDER / f"examples/{role}.conf"
     config = load(role, str(file), {})
     assert config.url == "https://hpcobs.example.org"
+    assert in_example(role) <= {*_SETTINGS, "HPCOBS_HOOK_POST"}
 
-    names = {
-        line.lstrip("#").partition("=")[0]
-        for line in file.read_text().splitlines()
-        if line.lstrip("#").startswith(("HPCOBS_", "SLURM_"))
-    }
-    assert names <= {*_SETTINGS, "HPCOBS_HOOK_POST"}
+
+def test_the_examples_together_know_every_setting() -> None:
+    of_tests = {"HPCOBS_ROOT"}
+    assert in_example("node") | in_example("controller") >= set(_SETTINGS) - of_tests
+
+
+def in_example(role: str) -> set[str]:
+    """The settings that an example file names, commented out or not."""
+    lines = (FORWARDER / f"examples/{role}.conf").read_text().splitlines()
+    names = [line.lstrip("#").partition("=")[0] for line in lines]
+    return {name for name in names if name.startswith(("HPCOBS_", "SLURM_"))}
 
 
 @pytest.mark.parametrize("role", ["node", "controller"])
