@@ -34,6 +34,9 @@ def jobs(
         str | None, typer.Option("--search", "-q", help="How the id, name or user begins.")
     ] = None,
     limit: Annotated[int, typer.Option(help="How many.", min=1, max=1000)] = 30,
+    cursor: Annotated[
+        str | None, typer.Option(help="Go on after a page: its next_cursor, which --json tells.")
+    ] = None,
     as_json: Json = False,
     url: Url = None,
     token: Token = None,
@@ -57,6 +60,7 @@ def jobs(
         started_before=started_before,
         q=search,
         limit=limit,
+        cursor=cursor,
     )
     if as_json:
         from hpcobs_cli.output import print_json

@@ -106,6 +106,12 @@ def test_where_there_are_more_it_says_so(local: Run) -> None:
     assert "1 of 3 jobs" in local("jobs", "--limit", "1").output
 
 
+def test_the_next_page_is_asked_for_by_its_cursor(local: Run) -> None:
+    first = json.loads(local("jobs", "--json", "--limit", "2").output)
+    second = listed(local("jobs", "--json", "--limit", "2", "--cursor", first["next_cursor"]))
+    assert [found["id"] for found in [*first["jobs"], *second]] == ["3", "2", "1"]
+
+
 def test_no_jobs_are_told_as_such(local: Run) -> None:
     result = local("jobs", "--user", "nobody")
     assert (result.status, result.output) == (0, "no such jobs\n")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pwd
 import re
+import shlex
 import shutil
 import signal
 import socket
 import stat
+import subprocess
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,6 +19,10 @@ import httpx
 import psycopg
 import pytest
 
+from hpcobs_local.folder import Folder, write
+from hpcobs_local.options import Options
+from hpcobs_local.service import Running
+from hpcobs_local.up import _commands
 from tests.local.processes import wait_until_gone
 from tests.local.services import run_command
 
@@ -72,6 +79,20 @@ def assert_tidy(folder: Path) -> None:
     assert not (folder / "postgres" / "data" / "postmaster.pid").exists()
     for name in ("secret", "token"):
         assert stat.S_IMODE((folder / name).stat().st_mode) == 0o600
+
+
+def test_what_it_says_to_try_can_be_typed_whatever_its_folder_is_called(tmp_path: Path) -> None:
+    options = Options(data_dir=tmp_path / "ada's own data")
+    folder = Folder(options.data_dir)
+    folder.make()
+    write(folder.token_file, "the-token")
+    service = Running("http://127.0.0.1:8080", "the-token", folder, ended=lambda: asyncio.sleep(0))
+    curl, jobs, metrics = _commands(service, options)
+    for command in (curl, metrics):
+        shown = ["bash", "-c", command.replace("curl", "printf '%s,'", 1)]
+        words = subprocess.run(shown, capture_output=True, text=True, check=True).stdout.split(",")
+        assert words[1:3] == ["-H", "Authorization: Bearer the-token"]
+    assert shlex.split(jobs)[-2:] == ["--data-dir", str(options.data_dir)]
 
 
 def test_a_termination_ends_it_with_its_simulated_cluster(make: Make) -> None:
