@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
 
 FIVE_MINUTES = 300
 POINTS = 60
+FEWEST_POINTS = 10
 MAX_NODES = 4
+MAX_NAME = 20
+BESIDE_POINTS = len("memory") + 6
+"""What a line of a chart has besides its node's name and its points: two gaps, a bucket more."""
 
 Points = list[dict[str, Any]]
 
@@ -49,25 +54,35 @@ def job(
 
         print_json(found)
         return
-    series = {node: _points(client, path, found, node) for node in found["nodes"][:MAX_NODES]}
+    nodes = found["nodes"][:MAX_NODES]
+    fitting = _fitting(nodes)
+    series = {node: _points(client, path, found, node, fitting) for node in nodes}
     _show(found, {node: points for node, points in series.items() if points})
 
 
-def _points(client: Client, path: str, job: dict[str, Any], node: str) -> Points:
-    """The whole run on one node in about POINTS buckets."""
+def _fitting(nodes: list[str]) -> int:
+    """How many points a line of a chart has room for."""
+    from hpcobs_cli.output import console
+
+    name = min(MAX_NAME, max(map(len, nodes), default=0))
+    return max(FEWEST_POINTS, min(POINTS, console().width - name - BESIDE_POINTS))
+
+
+def _points(client: Client, path: str, job: dict[str, Any], node: str, fitting: int) -> Points:
+    """The whole run on one node in as many buckets as fit, or a few less."""
     answer = client.get(
         f"{path}/metrics",
         node=node,
         start_time=job["start_time"],
-        resolution=_resolution(job["runtime_seconds"]),
+        resolution=_resolution(job["runtime_seconds"], fitting),
         limit=2 * POINTS,
     )
     return list(answer["samples"])
 
 
-def _resolution(runtime_seconds: float) -> int:
+def _resolution(runtime_seconds: float, points: int) -> int:
     """Seconds of a bucket; long ones are multiples of five minutes, which roll-ups answer."""
-    wanted = max(1, round(runtime_seconds / POINTS))
+    wanted = max(1, ceil(runtime_seconds / points))
     return wanted if wanted < FIVE_MINUTES else -(-wanted // FIVE_MINUTES) * FIVE_MINUTES
 
 
@@ -170,7 +185,8 @@ def _charts(job: dict[str, Any], series: dict[str, Points]) -> Table:
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("NODE", "", "OVER TIME"):
+    table.add_column("NODE", no_wrap=True, max_width=MAX_NAME)
+    for name in ("", "OVER TIME"):
         table.add_column(name, no_wrap=True)
     memory_top = max(
         (job.get("allocated_memory_mb") or 0) / max(1, job["node_count"]),

@@ -133,6 +133,31 @@ def test_a_job_is_shown_with_its_series_per_node(local: Run) -> None:
     assert "▆" in charts
 
 
+def test_on_a_narrow_terminal_a_chart_has_fewer_points_and_is_whole(
+    local: Run, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = "gpu-node-0123.cluster.example.org"
+    began = NOW - timedelta(hours=1)
+    with service.client() as client:
+        body = job(5, nodes=[node]) | {"start_time": began.isoformat()}
+        assert client.post("/v1/jobs", json=body).status_code == 201
+        for minute in range(60):
+            sample = {"cpu_usage": 100 * (minute > 58), "memory_usage_mb": 5, "node": node}
+            sample["timestamp"] = (began + timedelta(minutes=minute)).isoformat()
+            assert client.post("/v1/jobs/5/metrics", json=sample).status_code == 201
+    monkeypatch.setenv("COLUMNS", "80")
+    output = local("job", "5").output
+    with service.client() as client:
+        client.delete("/v1/jobs/5")
+    chart = [line.rstrip() for line in output[output.index("OVER TIME") :].splitlines()[1:]]
+    assert max(map(len, chart)) <= 80
+    cpu, memory = chart
+    assert cpu.split()[:2] == ["gpu-node-0123.clust…", "CPU"]
+    assert cpu[-1] != "▁"
+    assert memory.split()[0] == "memory"
+    assert len(memory.split()[1]) >= 40
+
+
 def test_a_job_without_samples_says_so(local: Run) -> None:
     assert "no samples yet" in local("job", "2").output
 
