@@ -10,6 +10,7 @@ import typer
 from hpcobs import __version__
 from hpcobs_cli import cost, job, jobs, migrate, rejected, retention, site, token, up
 from hpcobs_cli.errors import CommandError
+from hpcobs_cli.output import give_up_output, suit_terminal
 
 FAILED = 1
 
@@ -19,11 +20,15 @@ class CommandLine(typer.Typer):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the command that the arguments name."""
+        suit_terminal()
         try:
             return super().__call__(*args, **kwargs)
         except CommandError as error:
             sys.stderr.write(f"hpcobs: {error}\n")
-            raise SystemExit(FAILED) from None
+        except OSError as error:
+            give_up_output()
+            sys.stderr.write(f"hpcobs: {error.filename or 'the output'}: {error.strerror}\n")
+        raise SystemExit(FAILED)
 
 
 app = CommandLine(

@@ -6,6 +6,9 @@ import json
 import os
 import shutil
 import sys
+from contextlib import suppress
+from io import TextIOWrapper
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,6 +16,19 @@ if TYPE_CHECKING:
 
 WIDE = 200
 """Without a terminal nothing is cut to fit one."""
+
+
+def suit_terminal() -> None:
+    """Have what a terminal cannot show replaced by a question mark, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def give_up_output() -> None:
+    """Nothing can be written any more: what is still buffered must not fail once again."""
+    with suppress(OSError, ValueError), Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def console() -> Console:
@@ -26,4 +42,6 @@ def console() -> Console:
 
 def print_json(content: Any) -> None:
     """The content as indented JSON, uncoloured, for other programs."""
-    sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    ascii_only = (sys.stdout.encoding or "").lower() not in ("utf-8", "utf8")
+    sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=ascii_only) + "\n")
+    sys.stdout.flush()

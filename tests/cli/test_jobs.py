@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.certificates import server_context, vouching_for_itself
 from tests.forwarder.fake_site import Reply, Site
+from tests.local.services import COMMAND, run_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.cli.conftest import Run
     from tests.local.services import Service
@@ -156,6 +158,26 @@ def test_on_a_narrow_terminal_a_chart_has_fewer_points_and_is_whole(
     assert cpu[-1] != "▁"
     assert memory.split()[0] == "memory"
     assert len(memory.split()[1]) >= 40
+
+
+def test_a_terminal_that_knows_no_bars_gets_question_marks(
+    service: Service, tmp_path: Path
+) -> None:
+    environ = {"PYTHONIOENCODING": "ascii"}
+    shown = run_command("job", "1", f"--data-dir={service.folder}", cwd=tmp_path, environ=environ)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "OVER TIME" in shown.stdout
+    assert "CPU     ?" in shown.stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_a_full_disk_is_one_line(service: Service, more: tuple[str, ...]) -> None:
+    command = [*COMMAND, "jobs", f"--data-dir={service.folder}", *more]
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr == b"hpcobs: the output: No space left on device\n"
 
 
 def test_a_job_without_samples_says_so(local: Run) -> None:
