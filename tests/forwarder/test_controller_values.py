@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hpcobs_forwarder.controller import history
 from hpcobs_forwarder.controller.jobs import job_of
 from hpcobs_forwarder.controller.nodes import node_of
-from hpcobs_forwarder.controller.values import exit_of, number, resources, state, text
+from hpcobs_forwarder.controller.values import exit_of, number, resources, state, text, time
 from tests.forwarder.properties import patient
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -284,3 +284,8 @@ def test_single_values_are_told_or_left_out(value: Any) -> None:
     assert state(value) is None or isinstance(state(value), str)
     exit_of(value)
     resources(value)
+
+
+def test_a_time_beyond_the_contracts_is_not_told() -> None:
+    assert time(7_258_118_399) == "2199-12-31T23:59:59.000Z"
+    assert [time(value) for value in (0, 7_258_118_400, 253402300800, 2**63)] == [None] * 4

@@ -18,7 +18,15 @@ from hpcobs.http.models.sync import SeenJob
 from hpcobs.scheduler.slurm import answers
 from hpcobs.scheduler.slurm.client import SlurmrestdClient
 from hpcobs.scheduler.slurm.source import SlurmJobSource
-from hpcobs.scheduler.slurm.values import ExitCode, Number, SetNumber, exit_of, number, resources
+from hpcobs.scheduler.slurm.values import (
+    ExitCode,
+    Number,
+    SetNumber,
+    exit_of,
+    number,
+    resources,
+    time,
+)
 from hpcobs_forwarder.controller.jobs import job_of
 from tests.forwarder.fake_site import Reply, Site
 from tests.forwarder.test_controller_values import FIXTURES, RECORDED, as_newer
@@ -176,6 +184,13 @@ def test_no_answer_however_odd_stops_the_reading(changed: dict[str, Any]) -> Non
 )
 def test_slurms_ways_to_say_no_number_are_known(value: Number, told: int | None) -> None:
     assert number(value) == told
+
+
+def test_a_time_beyond_the_contracts_is_not_told() -> None:
+    years = (datetime(2199, 12, 31, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
+    last, beyond = (int(year.timestamp()) for year in years)
+    assert time(last) == years[0]
+    assert [time(value) for value in (0, beyond, 253402300800, 2**63)] == [None] * 4
 
 
 def test_an_exit_code_is_read_however_it_is_wrapped() -> None:

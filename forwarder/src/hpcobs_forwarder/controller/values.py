@@ -10,6 +10,9 @@ from hpcobs_forwarder.clock import rfc3339
 _NONE = frozenset({0xFFFFFFFE, 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFE, 0xFFFFFFFFFFFFFFFF})
 """NO_VAL and INFINITE in 32 and 64 bits (slurm.h); what is read here is no narrower."""
 
+YEAR_2200 = 7_258_118_400
+"""Where the contract's times end, in seconds since the epoch."""
+
 _BLANK = frozenset({"", "(null)", "None assigned", "Unknown", "N/A"})
 _SIZE = re.compile(r"([\d.]+)([KMGTP]?)")
 _GPUS = re.compile(r"\bgpu(?::[^:,(]+)?:(\d+)")
@@ -40,9 +43,9 @@ def text(value: Any, longest: int | None = 255) -> str | None:
 
 
 def time(value: Any) -> str | None:
-    """Seconds since the epoch as RFC 3339; None if it is not set."""
+    """Seconds since the epoch as RFC 3339; None if not set, or beyond what the contract takes."""
     seconds = positive(value)
-    return None if seconds is None else rfc3339(seconds)
+    return None if seconds is None or seconds >= YEAR_2200 else rfc3339(seconds)
 
 
 def state(value: Any) -> str | None:

@@ -17,6 +17,8 @@ NO_VALUES = frozenset(2**bits - back for bits in (32, 64) for back in (1, 2))
 """INFINITE and NO_VAL of 32 and 64 bits; what is read here is no narrower."""
 NOTHING = frozenset({"", "(null)", "None assigned", "Unknown", "N/A"})
 LONGEST_TEXT = 255
+YEAR_2200 = 7_258_118_400
+"""Where the contract's times end, in seconds since the epoch."""
 
 _MEMORY = re.compile(r"([\d.]+)([KMGTP]?)")
 _POWERS = "KMGTP"
@@ -69,9 +71,9 @@ def text(value: str | int | None) -> str | None:
 
 
 def time(value: Number) -> datetime | None:
-    """Seconds since the epoch as a time; None if it is not set."""
+    """Seconds since the epoch as a time; None if not set, or beyond what the contract takes."""
     seconds = number(value)
-    return datetime.fromtimestamp(seconds, UTC) if seconds else None
+    return datetime.fromtimestamp(seconds, UTC) if seconds and seconds < YEAR_2200 else None
 
 
 def state(words: str | list[str] | None) -> str:
