@@ -114,8 +114,6 @@ PARAMETERS: dict[str, object] = {
     "changed_by": "x",
     "source": "x",
     "correlation_id": "x",
-    "node_list": ["n1"],
-    "node_cpus": [1],
     "stored": 1.0,
     "duplicates": 0.0,
     "rejected": 0.0,

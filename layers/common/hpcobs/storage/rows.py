@@ -44,18 +44,7 @@ _TIMES = ("start_time", "end_time", "statistics_since", "scheduler_seen_at")
 def to_parameters(job: Job) -> dict[str, Any]:
     """The job as a statement's parameters: one JSON object is far cheaper than 55 values."""
     row = {name: value for name, value in _to_row(job).items() if value is not None}
-    return {
-        "id": job.id,
-        "job": encode(row).decode(),
-        "node_list": list(job.nodes),
-        "node_cpus": _node_cpus(job),
-    }
-
-
-def _node_cpus(job: Job) -> list[int]:
-    """The CPUs of each of the job's nodes; none at all where those of other nodes were told."""
-    cpus = job.resources.cpus_per_node
-    return list(cpus) if len(cpus) == job.node_count else []
+    return {"id": job.id, "job": encode(row).decode()}
 
 
 def _to_row(job: Job) -> dict[str, Any]:

@@ -22,7 +22,7 @@ WITH created AS (
         statistics_since, ended_by, scheduler_seen_at
     FROM jsonb_populate_record(NULL::jobs, %(job)s)
     ON CONFLICT (id) DO NOTHING
-    RETURNING id, start_time
+    RETURNING id, start_time, nodes, node_count, cpus_per_node
 ), noted AS (
     INSERT INTO job_audit_events (
         job_id, change_type, changed_by, source, correlation_id, job_snapshot
@@ -32,7 +32,11 @@ WITH created AS (
 ), placed AS (
     INSERT INTO job_nodes (job_id, node, start_time, allocated_cpus)
     SELECT created.id, node, created.start_time, cpus
-    FROM created, unnest(%(node_list)s::text[], %(node_cpus)s::integer[]) AS its (node, cpus)
+    FROM created, unnest(
+        string_to_array(nodes, ','),
+        -- None where those of other nodes were told.
+        CASE WHEN cardinality(cpus_per_node) = node_count THEN cpus_per_node END
+    ) AS its (node, cpus)
     ON CONFLICT DO NOTHING
 )
 SELECT count(*) FROM created
@@ -78,7 +82,11 @@ WITH saved AS (
 )
 INSERT INTO job_nodes AS placed (job_id, node, start_time, allocated_cpus)
 SELECT saved.id, node, saved.start_time, cpus
-FROM saved, unnest(%(node_list)s::text[], %(node_cpus)s::integer[]) AS its (node, cpus)
+FROM saved, unnest(
+    string_to_array(nodes, ','),
+    -- None where those of other nodes were told.
+    CASE WHEN cardinality(cpus_per_node) = node_count THEN cpus_per_node END
+) AS its (node, cpus)
 ON CONFLICT (job_id, node) DO UPDATE
 SET start_time = excluded.start_time, allocated_cpus = excluded.allocated_cpus
 WHERE (placed.start_time, placed.allocated_cpus)
