@@ -166,7 +166,15 @@ def _page_parameters(query: JobFilter, after: Position | None) -> dict[str, Any]
         "after_time": after and after.start_time,
         "after_id": after and after.job_id,
         "counters": _counters(query),
+        "by_node_only": query == _of_node_and_time(query),
     }
+
+
+def _of_node_and_time(query: JobFilter) -> JobFilter:
+    """The filter without all that a look into ``job_nodes`` cannot tell."""
+    return JobFilter(
+        node=query.node, started_after=query.started_after, started_before=query.started_before
+    )
 
 
 def _counters(query: JobFilter) -> list[str] | None:

@@ -43,7 +43,18 @@ WITH matching AS NOT MATERIALIZED (
       AND (%(prefix)s::text IS NULL OR jobs.id LIKE %(prefix)s OR jobs.name LIKE %(prefix)s
            OR jobs.user_name LIKE %(prefix)s)
 ), counted AS (
-    SELECT count(*) AS total FROM (SELECT FROM matching LIMIT 10001) AS capped
+    SELECT CASE
+        -- Without another filter a look into the jobs themselves would tell nothing more.
+        WHEN %(by_node_only)s THEN (
+            SELECT count(*)
+            FROM (SELECT FROM job_nodes
+                  WHERE node = %(node)s
+                    AND (%(started_after)s::timestamptz IS NULL OR start_time > %(started_after)s)
+                    AND (%(started_before)s::timestamptz IS NULL OR start_time < %(started_before)s)
+                  LIMIT 10001) AS capped
+        )
+        ELSE (SELECT count(*) FROM (SELECT FROM matching LIMIT 10001) AS capped)
+    END AS total
 ), page AS (
     SELECT * FROM matching
     WHERE %(after_time)s::timestamptz IS NULL OR (page_time, page_id) < (%(after_time)s, %(after_id)s)
