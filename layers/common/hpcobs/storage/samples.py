@@ -59,7 +59,7 @@ class PostgresSamples:
         parameters = _parameters(job_id, query)
         with self._session.operation(operation) as connection:
             # Never prepared: a plan for given times leaves out the other days' partitions.
-            rows = connection.execute(statement, parameters, prepare=False).fetchall()
+            rows = connection.execute(statement, parameters, prepare=False, binary=True).fetchall()
         return [point(*row[1:]) for row in rows if row[1] is not None], rows[0][0]
 
 

@@ -23,9 +23,10 @@ WITH sources AS MATERIALIZED (
 ), parts AS (
     SELECT date_bin(make_interval(secs => %(resolution)s), "timestamp", 'epoch') AS bucket,
            node,
-           count(*) AS samples, sum(cpu_usage) AS cpu_sum, max(cpu_usage) AS cpu_max,
-           sum(memory_usage_mb) AS memory_sum, max(memory_usage_mb) AS memory_max,
-           count(gpu_usage) AS gpu_samples, sum(gpu_usage) AS gpu_sum, max(gpu_usage) AS gpu_max
+           count(*)::float8 AS samples, sum(cpu_usage) AS cpu_sum, max(cpu_usage) AS cpu_max,
+           sum(memory_usage_mb::float8) AS memory_sum, max(memory_usage_mb)::float8 AS memory_max,
+           count(gpu_usage)::float8 AS gpu_samples, sum(gpu_usage) AS gpu_sum,
+           max(gpu_usage) AS gpu_max
     FROM sources
     CROSS JOIN unnest(raw) AS part
     -- OFFSET 0 makes PostgreSQL read just these times, instead of all that is asked for; so it is below.
@@ -59,12 +60,11 @@ WITH sources AS MATERIALIZED (
 ), by_node AS (
     SELECT bucket, node,
            sum(samples) AS samples, sum(cpu_sum) AS cpu_sum, max(cpu_max) AS cpu_max,
-           (sum(memory_sum) / sum(samples))::float8 AS memory,
-           max(memory_max)::float8 AS memory_max,
+           sum(memory_sum) / sum(samples) AS memory, max(memory_max) AS memory_max,
            sum(gpu_samples) AS gpu_samples, sum(gpu_sum) AS gpu_sum, max(gpu_max) AS gpu_max
     FROM parts GROUP BY bucket, node
 ), weights AS (
-    SELECT node, coalesce(allocated_cpus, 1) AS cpus, coalesce(devices, 1) AS gpus
+    SELECT node, coalesce(allocated_cpus, 1)::float8 AS cpus, coalesce(devices, 1)::float8 AS gpus
     FROM job_nodes
     LEFT JOIN (
         SELECT node, count(*) AS devices FROM job_gpus WHERE job_id = %(job_id)s GROUP BY node
@@ -114,12 +114,15 @@ WITH sources AS MATERIALIZED (
 ), parts AS (
     SELECT date_bin(make_interval(secs => %(resolution)s), "timestamp", 'epoch') AS bucket,
            node, gpu_id, gpu_vendor,
-           count(utilization_percent) AS utilizations, sum(utilization_percent) AS utilization_sum,
+           count(utilization_percent)::float8 AS utilizations,
+           sum(utilization_percent) AS utilization_sum,
            max(utilization_percent) AS utilization_max,
-           count(memory_used_mb) AS memories, sum(memory_used_mb) AS memory_used_sum,
+           count(memory_used_mb)::float8 AS memories,
+           sum(memory_used_mb::float8) AS memory_used_sum,
            max(memory_used_mb) AS memory_used_max, max(memory_total_mb) AS memory_total_max,
-           count(power_watts) AS powers, sum(power_watts) AS power_sum,
-           count(temperature_celsius) AS temperatures, sum(temperature_celsius) AS temperature_sum,
+           count(power_watts)::float8 AS powers, sum(power_watts) AS power_sum,
+           count(temperature_celsius)::float8 AS temperatures,
+           sum(temperature_celsius) AS temperature_sum,
            count(*) AS samples
     FROM sources
     CROSS JOIN unnest(raw) AS part
@@ -154,7 +157,7 @@ WITH sources AS MATERIALIZED (
 ), matching AS (
     SELECT bucket, node, gpu_id, gpu_vendor,
            mean_of(sum(utilization_sum), sum(utilizations)) AS utilization,
-           (sum(memory_used_sum) / nullif(sum(memories), 0))::float8 AS memory_used,
+           sum(memory_used_sum) / nullif(sum(memories), 0) AS memory_used,
            max(memory_total_max)::float8 AS memory_total,
            mean_of(sum(power_sum), sum(powers)) AS power,
            mean_of(sum(temperature_sum), sum(temperatures)) AS temperature,

@@ -59,17 +59,18 @@ FROM (
            END AS gpu_usage,
            max(last_sample_at) AS last_sample_at,
            sum(sample_count)::bigint AS sample_count,
-           CASE WHEN min(cpus) = max(cpus) THEN mean_of(sum(cpu_usage_sum), sum(sample_count))
-                ELSE mean_of(sum(cpu_usage_sum * cpus), sum(sample_count * cpus))
+           CASE WHEN min(cpus) = max(cpus) THEN mean_of(sum(cpu_usage_sum), sum(samples))
+                ELSE mean_of(sum(cpu_usage_sum * cpus), sum(samples * cpus))
            END AS avg_cpu_usage,
            max(cpu_usage_max) AS max_cpu_usage,
            sum(memory_usage_mb_max)::bigint AS max_memory_usage_mb,
-           CASE WHEN min(gpus) = max(gpus) THEN mean_of(sum(gpu_usage_sum), sum(gpu_sample_count))
-                ELSE mean_of(sum(gpu_usage_sum * gpus), sum(gpu_sample_count * gpus))
+           CASE WHEN min(gpus) = max(gpus) THEN mean_of(sum(gpu_usage_sum), sum(gpu_samples))
+                ELSE mean_of(sum(gpu_usage_sum * gpus), sum(gpu_samples * gpus))
            END AS avg_gpu_usage,
            max(gpu_usage_max) AS max_gpu_usage
     FROM (
-        SELECT job_nodes.*, coalesce(allocated_cpus, 1) AS cpus, coalesce(devices, 1) AS gpus
+        SELECT job_nodes.*, sample_count::float8 AS samples, gpu_sample_count::float8 AS gpu_samples,
+               coalesce(allocated_cpus, 1)::float8 AS cpus, coalesce(devices, 1)::float8 AS gpus
         FROM job_nodes
         LEFT JOIN (
             SELECT job_id, node, count(*) AS devices
