@@ -43,7 +43,7 @@ class Layer(Construct):
             code=built_code(
                 source=LAYER,
                 made_from=(LAYER / "hpcobs", LAYER_LOCK, CERTIFICATES, AMAZON_CERTIFICATES),
-                recipe=f"layer 2 {sorted(BOTO_SERVICES)}",
+                recipe=f"layer 3 {sorted(BOTO_SERVICES)}",
                 target=target,
                 build=lambda folder: build_layer(folder, target),
             ),
@@ -78,6 +78,9 @@ def _install(folder: Path, target: Target) -> None:
 
 
 def _trim(folder: Path) -> None:
+    # They list the programs too, by hashes that differ with the interpreter's place.
+    for record in folder.glob("*.dist-info/RECORD"):
+        record.unlink()
     for name in NOT_NEEDED:
         path = folder / name
         if path.is_dir():

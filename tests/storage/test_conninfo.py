@@ -1,0 +1,141 @@
+"""How a Lambda reaches RDS: by an IAM token, and only over TLS that it has checked."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+import psycopg
+import pytest
+
+from hpcobs.settings import Settings, read_settings
+from hpcobs.storage.conninfo import connect_arguments
+from infra.paths import AMAZON_CERTIFICATES, CERTIFICATES
+from tests.certificates import server_context, vouching_for_itself
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+TLS_PLEASE = b"\x00\x00\x00\x08\x04\xd2\x16\x2f"
+"""PostgreSQL's SSLRequest, with which libpq begins."""
+YES, NO = b"S", b"N"
+
+
+@pytest.fixture(autouse=True)
+def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+
+
+def _site(host: str, port: int) -> Settings:
+    given = {"DB_HOST": host, "DB_PORT": str(port), "DB_USER": "hpcobs", "DB_IAM_AUTH": "true"}
+    return read_settings(given)
+
+
+class Server:
+    """Speaks PostgreSQL as far as TLS; ``heard`` is what came through it first."""
+
+    def __init__(self, certificate: Path, *, tls: bytes) -> None:
+        self.heard = b""
+        self._context = server_context(certificate)
+        self._tls = tls
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        with suppress(OSError), ExitStack() as opened:
+            connection, _ = self._listener.accept()
+            opened.enter_context(connection)
+            assert connection.recv(8) == TLS_PLEASE
+            connection.sendall(self._tls)
+            if self._tls == YES:
+                secure = self._context.wrap_socket(
+                    connection, server_side=True, do_handshake_on_connect=False
+                )
+                connection = opened.enter_context(secure)
+            self.heard = connection.recv(1000)
+
+    def close(self) -> None:
+        """Wait for what is being heard, and for nobody else."""
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._listener.close()
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    return vouching_for_itself(tmp_path / "server.pem")
+
+
+@pytest.fixture
+def server(certificate: Path) -> Iterator[Server]:
+    server = Server(certificate, tls=YES)
+    yield server
+    server.close()
+
+
+def _connect(server: Server, host: str = "127.0.0.1") -> str:
+    """What goes wrong, at the latest when the server hangs up."""
+    with pytest.raises(psycopg.OperationalError) as caught:
+        psycopg.connect(**connect_arguments(_site(host, server.port))())
+    server.close()
+    return str(caught.value)
+
+
+def test_the_password_is_a_token_for_this_user_on_this_host_signed_here() -> None:
+    arguments = connect_arguments(_site("db.example.org", 5432))()
+    token = urlsplit(f"https://{arguments['password']}")
+    assert (token.hostname, token.port) == ("db.example.org", 5432)
+    query = parse_qs(token.query)
+    assert (query["Action"], query["DBUser"]) == (["connect"], ["hpcobs"])
+    assert query["X-Amz-Signature"]
+    assert query["X-Amz-Expires"] == ["900"]
+
+
+def test_a_server_that_is_known_hears_who_logs_in(
+    server: Server, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGSSLROOTCERT", str(certificate))
+    _connect(server)
+    assert b"user\0hpcobs\0" in server.heard
+
+
+@pytest.mark.parametrize("bundle", [CERTIFICATES, AMAZON_CERTIFICATES])
+def test_a_server_that_rds_s_authorities_do_not_know_hears_nothing(
+    server: Server, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGSSLROOTCERT", str(bundle))
+    assert "certificate verify failed" in _connect(server)
+    assert server.heard == b""
+
+
+def test_a_server_of_another_name_hears_nothing(
+    server: Server, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGSSLROOTCERT", str(certificate))
+    assert "does not match host name" in _connect(server, host="localhost")
+    assert server.heard == b""
+
+
+def test_without_tls_nothing_is_said(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGSSLROOTCERT", str(certificate))
+    server = Server(certificate, tls=NO)
+    assert "server does not support SSL" in _connect(server)
+    assert server.heard == b""
+
+
+def test_without_a_bundle_nobody_is_believed(
+    server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PGSSLROOTCERT", str(tmp_path / "none.pem"))
+    assert "none.pem" in _connect(server)
+    assert server.heard == b""
