@@ -167,7 +167,17 @@ def _queue_methods(factory: str) -> set[str]:
     imported = _imports(tree)
     for call in _calls(tree):
         if "queue()" in [ast.unparse(argument) for argument in call.args]:
-            methods |= _methods_called(imported[ast.unparse(call.func)], "self._queue")
+            methods |= _queue_methods_in(imported[ast.unparse(call.func)])
+    return methods
+
+
+def _queue_methods_in(module: str) -> set[str]:
+    """Those that a module calls, and those whom it hands its queue over to."""
+    methods = _methods_called(module, "self._queue")
+    imported = _imports(_module(module))
+    for call in _calls(_module(module)):
+        if "self._queue" in [ast.unparse(argument) for argument in call.args]:
+            methods |= _queue_methods_in(imported[ast.unparse(call.func)])
     return methods
 
 

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from hpcobs.domain.errors import DomainError, UnavailableError
 from hpcobs.domain.events import SchedulerJob
 from hpcobs.domain.nodes import NodeReport
-from hpcobs.domain.states import JobState, from_slurm
+from hpcobs.domain.states import JobState, from_slurm, is_suspended
 from hpcobs.scheduler.hostlists import expanded
 from hpcobs.scheduler.slurm.values import (
     ExitCode,
@@ -132,6 +132,7 @@ def _job(raw: RawJob, observed_at: datetime) -> SchedulerJob:
     """Planned times are left out: the end of what has not ended, the start of what waits."""
     raw_state = state(raw.job_state)
     normal = from_slurm(raw_state)
+    waits = normal is JobState.PENDING and not is_suspended(raw_state)
     exit_code, signal = exit_of(raw.exit_code) if normal.is_terminal else (None, None)
     array_job_id = number(raw.array_job_id) or None
     het_job_id = number(raw.het_job_id)
@@ -143,7 +144,7 @@ def _job(raw: RawJob, observed_at: datetime) -> SchedulerJob:
         observed_at=observed_at,
         nodes=expanded(raw.nodes if raw.nodes and text(raw.nodes) else ""),
         submit_time=time(raw.submit_time),
-        start_time=None if normal is JobState.PENDING else time(raw.start_time),
+        start_time=None if waits else time(raw.start_time),
         end_time=time(raw.end_time) if normal.is_terminal else None,
         name=text(raw.name),
         partition=text(raw.partition),
