@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 from aws_cdk import aws_rds as rds
 
 from infra.database import (
-    ADMINISTRATOR,
-    BY_IAM,
     CERTIFICATE_AUTHORITY,
     DATABASE,
     SETTINGS,
@@ -90,21 +88,11 @@ class Cluster(Database):
             db_cluster_identifier=self.label,
             snapshot_identifier=options.restore_from or None,
             engine=ENGINE,
-            engine_version=options.postgres,
+            **self.kept(),
             database_name=self.if_new(DATABASE),
             port=POSTGRES_PORT,
-            master_username=self.if_new(ADMINISTRATOR),
-            master_user_authentication_type=self.if_new(BY_IAM),
-            enable_iam_database_authentication=True,
             db_cluster_parameter_group_name=self._parameters().ref,
-            db_subnet_group_name=self.subnets().ref,
             vpc_security_group_ids=[self.network.database.security_group_id],
-            storage_encrypted=True,
-            backup_retention_period=options.backup_days,
-            copy_tags_to_snapshot=True,
-            delete_automated_backups=False,
-            deletion_protection=options.deletion_protection,
-            enable_cloudwatch_logs_exports=["postgresql"],
             serverless_v2_scaling_configuration=rds.CfnDBCluster.ServerlessV2ScalingConfigurationProperty(
                 min_capacity=options.min_acu, max_capacity=options.max_acu
             )

@@ -31,7 +31,6 @@ DATABASE = "hpcobs"
 USER = "hpcobs"
 ADMINISTRATOR = "hpcobs_admin"
 
-BY_IAM = "iam-db-auth"
 CERTIFICATE_AUTHORITY = "rds-ca-rsa2048-g1"
 
 SETTINGS = {
@@ -61,6 +60,22 @@ class Target(TypedDict, total=False):
 
     db_instance_identifiers: list[str]
     db_cluster_identifiers: list[str]
+
+
+class Kept(TypedDict):
+    """How either kind of database is kept safe."""
+
+    master_username: str | None
+    master_user_authentication_type: str | None
+    enable_iam_database_authentication: bool
+    engine_version: str
+    storage_encrypted: bool
+    backup_retention_period: int
+    copy_tags_to_snapshot: bool
+    delete_automated_backups: bool
+    deletion_protection: bool
+    enable_cloudwatch_logs_exports: list[str]
+    db_subnet_group_name: str
 
 
 class ReachableDatabase(Protocol):
@@ -137,13 +152,27 @@ class Database(Construct, metaclass=jsii.JSIIAbstractClass):
         """A property that only a database has that begins empty."""
         return None if self.site.database.restore_from else value
 
-    def subnets(self) -> rds.CfnDBSubnetGroup:
-        """The site's private subnets, as RDS takes them."""
-        return rds.CfnDBSubnetGroup(
+    def kept(self) -> Kept:
+        """Encrypted, backed up, in private subnets, and open to IAM alone."""
+        options = self.site.database
+        subnets = rds.CfnDBSubnetGroup(
             self,
             "Subnets",
             db_subnet_group_description="Where PostgreSQL is",
             subnet_ids=[subnet.subnet_id for subnet in self.network.vpc.isolated_subnets],
+        )
+        return Kept(
+            master_username=self.if_new(ADMINISTRATOR),
+            master_user_authentication_type=self.if_new("iam-db-auth"),
+            enable_iam_database_authentication=True,
+            engine_version=options.postgres,
+            storage_encrypted=True,
+            backup_retention_period=options.backup_days,
+            copy_tags_to_snapshot=True,
+            delete_automated_backups=False,
+            deletion_protection=options.deletion_protection,
+            enable_cloudwatch_logs_exports=["postgresql"],
+            db_subnet_group_name=subnets.ref,
         )
 
     def metric(self, name: str) -> cloudwatch.Metric:

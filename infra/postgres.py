@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 from aws_cdk import aws_rds as rds
 
 from infra.database import (
-    ADMINISTRATOR,
-    BY_IAM,
     CERTIFICATE_AUTHORITY,
     DATABASE,
     SETTINGS,
@@ -83,31 +81,21 @@ class Instance(Database):
             db_instance_identifier=self.label,
             db_snapshot_identifier=options.restore_from or None,
             engine="postgres",
-            engine_version=options.postgres,
+            **self.kept(),
             auto_minor_version_upgrade="." not in options.postgres,
             allow_major_version_upgrade=False,
             db_instance_class=options.instance_class,
             db_name=self.if_new(DATABASE),
             port=str(POSTGRES_PORT),
-            master_username=self.if_new(ADMINISTRATOR),
-            master_user_authentication_type=self.if_new(BY_IAM),
-            enable_iam_database_authentication=True,
             ca_certificate_identifier=CERTIFICATE_AUTHORITY,
             db_parameter_group_name=self._parameters().ref,
-            db_subnet_group_name=self.subnets().ref,
             vpc_security_groups=[self.network.database.security_group_id],
             publicly_accessible=False,
             multi_az=options.multi_az,
             storage_type="gp3",
-            storage_encrypted=True,
             allocated_storage=str(options.storage_gb),
             max_allocated_storage=options.max_storage_gb,
-            backup_retention_period=options.backup_days,
-            copy_tags_to_snapshot=True,
-            delete_automated_backups=False,
-            deletion_protection=options.deletion_protection,
             enable_performance_insights=options.performance_insights,
-            enable_cloudwatch_logs_exports=["postgresql"],
         )
 
     def _parameters(self) -> rds.CfnDBParameterGroup:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
 
-from hpcobs import bootstrap
-from tests.functions.gateway import SECRET, Gateway
+from tests.functions.sites import site_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from tests.functions.gateway import Gateway
 
 TABLES = (
     "jobs", "job_nodes", "job_audit_events", "nodes", "metric_samples", "gpu_samples",
@@ -20,36 +20,17 @@ TABLES = (
 )  # fmt: skip
 
 
-@contextmanager
-def _site(url: str) -> Iterator[Gateway]:
-    environment = {
-        "DATABASE_URL": url,
-        "DB_MAX_CONNS": "1",
-        "DB_MIN_CONNS": "0",
-        "AUTH_SECRET": SECRET,
-        "CLUSTER_NAME": "lab",
-        "SCHEDULER_BACKEND": "slurm",
-        "METRICS_RETENTION_DAYS": "3650",  # the tests' samples have fixed dates
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in environment.items():
-            patch.setenv(name, value)
-        bootstrap.reset()
-        yield Gateway()
-        bootstrap.reset()
-
-
 @pytest.fixture
 def site(database_url: str) -> Iterator[Gateway]:
     """A site on a database of the test's own."""
-    with _site(database_url) as gateway:
+    with site_on(database_url) as gateway:
         yield gateway
 
 
 @pytest.fixture(scope="module")
 def shared_site(module_database_url: str) -> Iterator[Gateway]:
     """A site for the tests of one module, which leave nothing in it."""
-    with _site(module_database_url) as gateway:
+    with site_on(module_database_url) as gateway:
         yield gateway
 
 

@@ -12,6 +12,7 @@ from hpcobs.domain.errors import ForbiddenError
 from hpcobs.http.routes import ROUTES
 from hpcobs.settings import SettingsError, read_settings
 from tests.functions.attacks import path_of
+from tests.functions.sites import told_otherwise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,15 +30,10 @@ FORGED = {
 
 
 @pytest.fixture
-def allow(shared_site: Gateway, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
+def allow(shared_site: Gateway) -> Iterator[Gateway]:
     """A site for 10.0.0.0/8 alone."""
-    monkeypatch.setenv("ALLOWED_NETWORKS", "10.0.0.0/8")
-    changed = (bootstrap.settings, bootstrap.networks)
-    for factory in changed:
-        factory.cache_clear()
-    yield shared_site
-    for factory in changed:
-        factory.cache_clear()
+    with told_otherwise(bootstrap.networks, ALLOWED_NETWORKS="10.0.0.0/8"):
+        yield shared_site
 
 
 def test_no_route_answers_others_be_it_open_or_their_token_good(allow: Gateway) -> None:

@@ -11,6 +11,7 @@ import pytest
 from hpcobs import bootstrap
 from hpcobs.http.routes import ROUTES, Route
 from tests.functions.gateway import CONTEXT, Gateway, handler, token
+from tests.functions.sites import told_otherwise
 from tests.unit.auth.providers import AUDIENCE, ISSUER, rsa_key, signed
 
 if TYPE_CHECKING:
@@ -100,17 +101,12 @@ def test_the_verdict_is_on_the_text_that_the_gateway_keeps_it_for() -> None:
 
 
 @pytest.fixture
-def provider_is_away(shared_site: Gateway, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
+def provider_is_away(shared_site: Gateway) -> Iterator[Gateway]:
     """A site whose identity provider was never reached."""
-    monkeypatch.setenv("AUTH_JWKS_URL", "https://127.0.0.1:1/keys")
-    monkeypatch.setenv("AUTH_ISSUER", ISSUER)
-    monkeypatch.setenv("AUTH_AUDIENCE", AUDIENCE)
-    changed = (bootstrap.settings, bootstrap.authenticator)
-    for factory in changed:
-        factory.cache_clear()
-    yield shared_site
-    for factory in changed:
-        factory.cache_clear()
+    away = {"AUTH_JWKS_URL": "https://127.0.0.1:1/keys"}
+    known = {"AUTH_ISSUER": ISSUER, "AUTH_AUDIENCE": AUDIENCE}
+    with told_otherwise(bootstrap.authenticator, **away, **known):
+        yield shared_site
 
 
 def test_what_cannot_be_told_now_is_unavailable_and_not_unauthorized(

@@ -16,13 +16,14 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from hpcobs import bootstrap
 from tests.functions.attacks import END, JOB, N1, SAMPLE, START
-from tests.functions.gateway import SECRET, Gateway
+from tests.functions.sites import site_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.functions.gateway import Gateway
 
 PROGRAM = shutil.which("pgbouncer", path="/usr/sbin:/usr/bin")
 START_SECONDS = 10.0
@@ -76,21 +77,8 @@ def proxy_url(database_url: str, tmp_path: Path) -> Iterator[str]:
 @pytest.fixture
 def proxied(proxy_url: str) -> Iterator[Gateway]:
     """A site whose functions reach their database by the proxy, as in a Lambda."""
-    environment = {
-        "DATABASE_URL": proxy_url,
-        "DB_PROXY": "true",
-        "DB_MAX_CONNS": "1",
-        "DB_MIN_CONNS": "0",
-        "AUTH_SECRET": SECRET,
-        "CLUSTER_NAME": "lab",
-        "METRICS_RETENTION_DAYS": "3650",
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in environment.items():
-            patch.setenv(name, value)
-        bootstrap.reset()
-        yield Gateway()
-        bootstrap.reset()
+    with site_on(proxy_url, DB_PROXY="true") as site:
+        yield site
 
 
 def _life(site: Gateway, number: int) -> None:
