@@ -119,7 +119,8 @@ class Cluster(Database):
     def _parameters(self) -> rds.CfnDBClusterParameterGroup:
         return rds.CfnDBClusterParameterGroup(
             self,
-            "Parameters",
+            # CloudFormation lets no resource become one of another type.
+            "ClusterParameters",
             family=f"{ENGINE}{self.site.database.postgres.partition('.')[0]}",
             description=f"PostgreSQL of {self.site.stack_name}",
             parameters=dict(SETTINGS),

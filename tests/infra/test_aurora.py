@@ -94,3 +94,13 @@ def test_a_database_under_another_name_makes_migrations_run_and_versions_anew(
     for function in ("migrate", "api", "collector"):
         description = restored_template.functions()[function]["Description"]
         assert description.endswith(f"database {name_of(restored)}")
+
+
+def test_a_site_can_take_any_option_later(
+    template: Template, other_template: Template, restored_template: Template
+) -> None:
+    """CloudFormation refuses an update by which a resource would become one of another type."""
+    types: dict[str, str] = {}
+    for one in (template, other_template, restored_template):
+        for name, resource in one.resources.items():
+            assert types.setdefault(name, resource["Type"]) == resource["Type"], name
