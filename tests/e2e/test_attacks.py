@@ -102,6 +102,26 @@ def test_forged_tokens_open_nothing(service: Service, name: str) -> None:
     assert found == (431 if name == "huge" else 401)
 
 
+FOREIGN = {
+    "for another service": signed(rsa_key("site"), aud="mail"),
+    "for nobody": signed(rsa_key("site"), aud=None),
+    "for a service whose name begins like ours": signed(rsa_key("site"), aud=f"{AUDIENCE}-test"),
+    "of another provider": signed(rsa_key("site"), iss="https://evil.example.org"),
+    "of no provider": signed(rsa_key("site"), iss=None),
+    "of another key under the provider's name": signed(rsa_key("evil")),
+    "of a key that nobody published": signed(rsa_key("evil"), kid="new"),
+    "of the other kind of key": signed(ec_key("site"), algorithm="ES256", kid="rsa"),
+    "that has ended": signed(rsa_key("site"), exp=1_700_000_000),
+}
+
+
+@pytest.mark.parametrize("token", FOREIGN.values(), ids=FOREIGN)
+def test_a_provider_s_token_that_is_not_meant_for_us_opens_nothing(
+    service: Service, token: str
+) -> None:
+    assert status(service, "/v1/jobs", f"Authorization: Bearer {token}") == 401
+
+
 PATHS = (
     "//v1/jobs", "/v1//jobs", "/v1/jobs/", "/v1/jobs//", "/./v1/jobs", "/v1/./jobs",
     "/v1/health/../jobs", "/v1/health/%2e%2e/jobs", "/v1/health/..%2fjobs", "/v1/docs/..;/jobs",
