@@ -8,7 +8,9 @@ from __future__ import annotations
 import random
 import subprocess
 import tempfile
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -16,22 +18,45 @@ import psycopg
 from bench.batches import batch
 from bench.database import migrated_database, single_connection
 from bench.measuring import Figure, show, timed
-from hpcobs.domain.audit import AuditInfo
-from hpcobs.domain.events import JobStarted
-from hpcobs.domain.first_heard import Origin
 from hpcobs.queue.postgres import PostgresQueue
 from hpcobs.service.collection import Collection, CollectionRules
-from hpcobs.service.ingestion import Ingestion
-from hpcobs.service.lifecycle import JobEvents
 from hpcobs.storage.sink import PostgresSink
-from hpcobs.storage.store import PostgresStore
 from hpcobs.storage.timings import OperationTimings
+from hpcobs.wire.messages import pack
 from hpcobs_local.postgres import binary
 
-NODES = 500
 JOBS_PER_NODE = 4
-SAMPLES_PER_BATCH = 100
 ROUNDS = 5
+
+
+@dataclass(frozen=True)
+class Feed:
+    """What comes from the nodes in a round: batches, whose samples are of each job in turn."""
+
+    nodes: int
+    batches: int
+    samples: int
+
+    @property
+    def rows(self) -> int:
+        """All samples of a round."""
+        return self.nodes * self.batches * self.samples
+
+
+BACKLOG = Feed(nodes=500, batches=4, samples=100)
+"""As after an outage: nodes send what they kept."""
+HALF_A_MINUTE = Feed(nodes=5000, batches=3, samples=JOBS_PER_NODE)
+"""A large site between two passes: each node sends a sample of each job every ten seconds."""
+
+START_JOBS = b"""
+WITH made AS (
+    INSERT INTO jobs (id, user_name, nodes, node_count, state, start_time, cluster_name)
+    SELECT node || 'j' || job, 'ada', 'n' || node, 1, 'running', now() - interval '1 day', 'bench'
+    FROM generate_series(0, %s - 1) AS node, generate_series(0, %s - 1) AS job
+    RETURNING id, nodes, start_time
+)
+INSERT INTO job_nodes (job_id, node, start_time) SELECT * FROM made
+"""
 
 COLUMNS = (
     "job_id, timestamp, node, cpu_usage, memory_usage_mb, gpu_usage, memory_peak_mb, oom_kills,"
@@ -42,48 +67,38 @@ COLUMNS = (
 def run() -> None:
     """Measure and print."""
     random.seed(1)
-    floors, products, late = [], [], []
+    floors, backlogs, late, steady = [], [], [], []
     with migrated_database() as url, tempfile.TemporaryDirectory() as folder:
         _start_jobs(url)
-        collector = _collector(url)
+        collect = partial(_collector(url).run, lambda: 60.0)
         for number in range(ROUNDS + 1):
-            rows = _fill_queue(url, number)
-            took = timed(lambda: collector.run(lambda: 60.0))
-            floor = _copy_rows(url, Path(folder) / "rows.copy")
-            _fill_queue(url, -number)
-            took_late = timed(lambda: collector.run(lambda: 60.0))
-            if number:  # the first round warms caches
-                products.append(rows / took)
-                floors.append(rows / floor)
-                late.append(rows / took_late)
+            _fill_queue(url, BACKLOG, hours_ago=40 - 2 * number)
+            backlogs.append(BACKLOG.rows / timed(collect))
+            floors.append(BACKLOG.rows / _copy_rows(url, Path(folder) / "rows.copy"))
+            _fill_queue(url, BACKLOG, hours_ago=80 - number)
+            late.append(BACKLOG.rows / timed(collect))
+            _fill_queue(url, HALF_A_MINUTE, hours_ago=39 - 2 * number)
+            steady.append(HALF_A_MINUTE.rows / timed(collect))
+    # The first round warms caches.
+    floors, backlogs, late, steady = (values[1:] for values in (floors, backlogs, late, steady))
     show(
-        f"Samples into the database, {rows:,} a round, {ROUNDS} rounds, {NODES} nodes, "
-        f"{NODES * JOBS_PER_NODE:,} jobs",
+        f"Samples into the database, {BACKLOG.rows:,} a round, {ROUNDS} rounds; of "
+        f"{HALF_A_MINUTE.nodes:,} nodes and {HALF_A_MINUTE.nodes * JOBS_PER_NODE:,} jobs in half a "
+        f"minute, {HALF_A_MINUTE.rows:,}",
         Figure("psql COPY of the same rows", "rows/s", floors),
         [
-            Figure("collector, queue to statistics", "rows/s", products),
+            Figure("collector, queue to statistics", "rows/s", backlogs),
             Figure("the same, samples out of order", "rows/s", late),
+            Figure("half a minute of a large site", "rows/s", steady),
         ],
         target="≥ 0.35 × the COPY",
     )
 
 
 def _start_jobs(url: str) -> None:
-    events = JobEvents(_store(url), Origin(home_cluster="bench"))
-    audit = AuditInfo("bench", "bench", "bench")
-    for node in range(NODES):
-        for job in range(JOBS_PER_NODE):
-            event = JobStarted(
-                job_id=f"{node}{job}",
-                user="ada",
-                nodes=(f"n{node}",),
-                timestamp=datetime.now(UTC) - timedelta(days=1),
-            )
-            events.job_started(event, audit)
-
-
-def _store(url: str) -> PostgresStore:
-    return PostgresStore(single_connection(url), OperationTimings())
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(START_JOBS, [HALF_A_MINUTE.nodes, JOBS_PER_NODE])
+        connection.execute("VACUUM ANALYZE")
 
 
 def _collector(url: str) -> Collection:
@@ -92,16 +107,18 @@ def _collector(url: str) -> Collection:
     return Collection(PostgresQueue(single_connection(url)), sink, rules)
 
 
-def _fill_queue(url: str, number: int) -> int:
-    """A batch of every node, round by round an hour later; how many samples they hold."""
+def _fill_queue(url: str, feed: Feed, *, hours_ago: int) -> None:
+    """The batches of all nodes in the order in which they were made, packed as ingest does."""
     _execute(url, "TRUNCATE metric_samples; CHECKPOINT")
-    ingestion = Ingestion(PostgresQueue(single_connection(url)))
-    beginning = datetime.now(UTC) - timedelta(hours=12 - number)
-    for node in range(NODES):
-        jobs = [f"{node}{job}" for job in range(JOBS_PER_NODE)]
-        body = batch(f"n{node}", jobs, samples=SAMPLES_PER_BATCH, gpus=0, beginning=beginning)
-        ingestion.accept(body, principal_node=None)
-    return NODES * SAMPLES_PER_BATCH
+    beginning = datetime.now(UTC) - timedelta(hours=hours_ago)
+    messages = []
+    for number in range(feed.batches):
+        at = beginning + number * timedelta(seconds=feed.samples // JOBS_PER_NODE)
+        for node in range(feed.nodes):
+            jobs = [f"{node}j{job}" for job in range(JOBS_PER_NODE)]
+            made = batch(f"n{node}", jobs, samples=feed.samples, gpus=0, beginning=at)
+            messages.append(pack(made))
+    PostgresQueue(single_connection(url)).send(messages)
 
 
 def _copy_rows(url: str, file: Path) -> float:

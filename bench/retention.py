@@ -1,8 +1,13 @@
-"""The end of a day of samples: dropped with its partition, beside DELETE and VACUUM."""
+"""The end of a day of samples: dropped with its partition, beside DELETE and VACUUM.
+
+Such a day is a week old, so that it is not in the system's cache of files any more.
+"""
 
 from __future__ import annotations
 
+import os
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -56,6 +61,11 @@ def _fill(connection: psycopg.Connection, expiry: PostgresExpiry) -> None:
     expiry.ensure_partition("metric_samples", DAY)
     connection.execute(FILL, [ROWS])
     connection.execute("CHECKPOINT")
+    row = connection.execute("SELECT current_setting('data_directory') || '/base'").fetchone()
+    for file in Path(row[0]).rglob("*"):  # type: ignore[index]
+        if file.is_file():
+            with file.open("rb") as opened:
+                os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _delete(connection: psycopg.Connection) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msgspec.json import encode
@@ -64,7 +65,8 @@ def add_samples(drain: Drain, batch: DecodedBatch, window: SampleWindow, home: s
     oldest, newest = window.oldest, window.newest
     node, batch_id, cluster = batch.node, batch.batch_id, batch.cluster_name
     at_home = scoped_id("", cluster=cluster, home_cluster=home) == ""
-    add, make = drain.samples.append, QueuedSample._make
+    # Half the time of QueuedSample(…), which looks at how many values there are.
+    add, make = drain.samples.append, partial(tuple.__new__, QueuedSample)
     for position, entry in zip(batch.positions, batch.entries, strict=True):
         if not oldest <= entry.timestamp <= newest:
             drain.rejected.append(_out_of_time(batch, position, entry, window))
