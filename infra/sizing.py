@@ -24,8 +24,8 @@ BYTES = {
     "gpu_samples": 243,
     "metric_rollups": 171,
     "gpu_rollups": 369,
-    "jobs": 1532 + 276,
-    "job_audit_events": 945,
+    "jobs": 1307 + 451,
+    "job_audit_events": 1080,
 }
 """Heap and indexes of a row; of a job its row in ``job_nodes`` as well."""
 KEY_BYTES = {"metric_samples": 50, "gpu_samples": 94}

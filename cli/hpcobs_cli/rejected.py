@@ -57,7 +57,7 @@ def replay(
     node: Node = None,
     reason: Reason = None,
     limit: Annotated[
-        int, typer.Option(help="How many to take in at the most.", min=1, max=5000)
+        int, typer.Option(help="How many to take in at the most.", min=1)
     ] = 5000,
     database_url: DatabaseUrl = None,
 ) -> None:

@@ -15,6 +15,7 @@ from hpcobs import bootstrap
 from hpcobs.domain.errors import InvalidInputError
 from hpcobs.ports.clock import utc_now
 from hpcobs.ports.rejected import RejectedFilter
+from hpcobs.service import rejected as service
 from hpcobs.service.collection import WAIT_FOR_JOB
 from hpcobs.service.rejected import Rejected, Replay
 from hpcobs.storage.rejected import PostgresRejected
@@ -121,6 +122,19 @@ def test_what_is_wrong_for_good_does_not_stand_in_the_way_of_what_came_later(
     assert counts(rejected(site).replay(ALL, limit=2)) == (2, 0, 0, 4)
     assert counts(rejected(site).replay(ALL, limit=2)) == (1, 0, 0, 4)
     assert site.statistics("2")["sample_count"] == 3
+
+
+def test_a_replay_of_many_goes_on_page_by_page(
+    site: Site, chance: random.Random, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "MOST_AT_ONCE", 4)
+    now = utc_now()
+    samples = [sample("1", now - timedelta(seconds=n), chance) for n in range(15)]
+    given_up(site, site.sent.batch("n1", samples))
+    site.start_jobs("1")
+    assert counts(rejected(site).replay(ALL, limit=10)) == (10, 0, 0, 0)
+    assert counts(rejected(site).replay(ALL, limit=10)) == (5, 0, 0, 0)
+    site.check("1")
 
 
 def test_samples_of_another_cluster_that_came_too_late_are_taken_in_when_more_is_kept(

@@ -58,9 +58,13 @@ class Rejected:
         What is wrong still is passed over, so that it never hides what came later.
         """
         done = Replay(Stored(), kept=0)
-        room = min(limit, MOST_AT_ONCE)
+        room = limit
         after = None
-        while room > 0 and (listed := self._rejected.page(wanted, limit=room, after=after)):
+        while room > 0:
+            at_once = min(room, MOST_AT_ONCE)
+            listed = self._rejected.page(wanted, limit=at_once, after=after)
+            if not listed:
+                break
             drain = self._judged(one.sample for one in listed)
             room -= len(drain.samples)
             kept = done.kept + len(listed) - len(drain.samples)
