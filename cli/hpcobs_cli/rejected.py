@@ -56,9 +56,7 @@ def replay(
     job: Job = None,
     node: Node = None,
     reason: Reason = None,
-    limit: Annotated[
-        int, typer.Option(help="How many to take in at the most.", min=1)
-    ] = 5000,
+    limit: Annotated[int, typer.Option(help="How many to take in at the most.", min=1)] = 5000,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Judge samples once more, the oldest first, and take in those that are good now.
