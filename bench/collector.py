@@ -20,7 +20,7 @@ from bench.database import migrated_database, single_connection
 from bench.measuring import Figure, show, timed
 from hpcobs.queue.postgres import PostgresQueue
 from hpcobs.service.collection import Collection, CollectionRules
-from hpcobs.storage.sink import PostgresSink
+from hpcobs.storage.sink import PostgresSampleWriter
 from hpcobs.storage.timings import OperationTimings
 from hpcobs.wire.messages import pack
 from hpcobs_local.postgres import binary
@@ -103,7 +103,7 @@ def _start_jobs(url: str) -> None:
 
 def _collector(url: str) -> Collection:
     rules = CollectionRules(home_cluster="bench", interval_seconds=3600, retention_days=7)
-    sink = PostgresSink(single_connection(url), OperationTimings())
+    sink = PostgresSampleWriter(single_connection(url), OperationTimings())
     return Collection(PostgresQueue(single_connection(url)), sink, rules)
 
 

@@ -13,15 +13,15 @@ from bench.database import migrated_database, single_connection
 from bench.measuring import Figure, show, timed
 from hpcobs.domain.audit import AuditInfo
 from hpcobs.domain.events import JobFinished, JobStarted
-from hpcobs.domain.first_heard import Origin
+from hpcobs.domain.job_from_event import Origin
 from hpcobs.domain.queries import JobFilter
 from hpcobs.domain.samples import QueuedSample
 from hpcobs.domain.states import JobState
 from hpcobs.exposition.text import write
-from hpcobs.ports.samples import Drain
-from hpcobs.service.lifecycle import JobEvents
+from hpcobs.ports.samples import WriteBatch
+from hpcobs.service.job_events import JobEvents
 from hpcobs.storage.scrape import PostgresScrape
-from hpcobs.storage.sink import PostgresSink
+from hpcobs.storage.sink import PostgresSampleWriter
 from hpcobs.storage.store import PostgresStore
 from hpcobs.storage.timings import OperationTimings
 
@@ -61,7 +61,7 @@ class Site:
         connections = single_connection(url)
         timings = OperationTimings()
         self.store = PostgresStore(connections, timings)
-        self.sink = PostgresSink(connections, timings)
+        self.sink = PostgresSampleWriter(connections, timings)
         self.scrape = PostgresScrape(connections, timings)
         self.events = JobEvents(self.store, Origin(home_cluster="bench"))
         self.audit = AuditInfo("bench", "bench", "bench")
@@ -101,7 +101,7 @@ class Site:
     def a_drain(self) -> None:
         """Ten samples of each running job."""
         self._now += timedelta(seconds=100)
-        self.sink.store(Drain(samples=[*self._samples()], hosts=[], rejected=[]))
+        self.sink.store(WriteBatch(samples=[*self._samples()], hosts=[], rejected=[]))
 
     def _samples(self) -> list[QueuedSample]:
         unread = (None,) * 6

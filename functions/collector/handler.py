@@ -20,7 +20,7 @@ CHOICES = ("job_id", "node", "reason")
 
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Drain the queue for as long as this invocation may run.
+    """WriteBatch the queue for as long as this invocation may run.
 
     An operator may ask for samples that were set aside: ``{"rejected": "list"}`` or ``"replay"``,
     with ``job_id``, ``node``, ``reason`` to choose.

@@ -11,9 +11,9 @@ import pytest
 from hpcobs.queue.postgres import PostgresQueue
 from hpcobs.service.collection import Collection, CollectionReport, CollectionRules
 from hpcobs.service.ingestion import Ingestion
-from hpcobs.service.lifecycle import JobEvents
+from hpcobs.service.job_events import JobEvents
 from hpcobs.storage.connections import SingleConnection
-from hpcobs.storage.sink import PostgresSink
+from hpcobs.storage.sink import PostgresSampleWriter
 from hpcobs.storage.store import PostgresStore
 from hpcobs.storage.timings import OperationTimings
 from tests.builders import AUDIT, ORIGIN, started
@@ -51,7 +51,7 @@ class Site:
     def collect(self, **rules: Any) -> CollectionReport:
         """One pass of a collector on connections of its own."""
         with closing(self.connect()) as of_queue, closing(self.connect()) as of_sink:
-            sink = PostgresSink(of_sink, OperationTimings())
+            sink = PostgresSampleWriter(of_sink, OperationTimings())
             return Collection(PostgresQueue(of_queue), sink, RULES, **rules).run(lambda: 60.0)
 
     def statistics(self, job_id: str) -> dict[str, Any]:

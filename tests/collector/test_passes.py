@@ -18,7 +18,7 @@ from hpcobs.service.collection import Collection, CollectionRules
 from hpcobs.settings import Settings
 from hpcobs.storage.connections import SingleConnection
 from hpcobs.storage.conninfo import connect_arguments
-from hpcobs.storage.sink import PostgresSink
+from hpcobs.storage.sink import PostgresSampleWriter
 from hpcobs.storage.timings import OperationTimings
 from tests.collector.batches import body, many, sample
 from tests.collector.conftest import RULES, Site
@@ -26,7 +26,7 @@ from tests.collector.conftest import RULES, Site
 if TYPE_CHECKING:
     from hpcobs.domain.samples import Stored
     from hpcobs.ports.queue import Message
-    from hpcobs.ports.samples import Drain
+    from hpcobs.ports.samples import WriteBatch
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_a_run_stops_in_time_and_leaves_the_rest_for_the_next(
 ) -> None:
     site.start_jobs("1")
     site.post(site.sent.batch("n1", [sample("1", utc_now(), chance)]))
-    sink = PostgresSink(site.connect(), OperationTimings())
+    sink = PostgresSampleWriter(site.connect(), OperationTimings())
     hurried = Collection(PostgresQueue(site.connect()), sink, RULES).run(lambda: 5.0)
     assert hurried.messages == 0
     site.collect()
@@ -65,7 +65,7 @@ def test_a_pass_ends_though_samples_keep_coming(site: Site, chance: random.Rando
     site.start_jobs("1")
     site.post(site.sent.batch("n1", [sample("1", utc_now(), chance)]))
     queue = Busy(site, chance)
-    sink = PostgresSink(site.connect(), OperationTimings())
+    sink = PostgresSampleWriter(site.connect(), OperationTimings())
     assert Collection(queue, sink, RULES).run(lambda: 60.0).passes == 1
     assert queue.looks < 4
     site.check("1")
@@ -76,11 +76,11 @@ class Watched:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._sink = PostgresSink(site.connect(), OperationTimings())
+        self._sink = PostgresSampleWriter(site.connect(), OperationTimings())
         self.sizes: list[int] = []
         self.hidden_for: list[timedelta] = []
 
-    def store(self, drain: Drain) -> Stored:
+    def store(self, drain: WriteBatch) -> Stored:
         self.sizes.append(len(drain.samples))
         ((hidden,),) = self._site.query("SELECT min(visible_at) - now() FROM sample_queue")
         self.hidden_for.append(hidden)
@@ -125,7 +125,7 @@ def test_what_there_is_no_time_for_is_given_back_at_once(site: Site, chance: ran
     site.start_jobs("1")
     site.post(*many(site.sent, jobs=1, nodes=1, rounds=60, chance=chance, per_batch=3))
     looks = count()
-    sink = PostgresSink(site.connect(), OperationTimings())
+    sink = PostgresSampleWriter(site.connect(), OperationTimings())
     report = Collection(PostgresQueue(site.connect()), sink, RULES).run(
         lambda: 60.0 if next(looks) < 9 else 5.0
     )
@@ -141,7 +141,7 @@ def test_while_the_database_is_away_nothing_is_taken_from_the_queue(
 ) -> None:
     site.post(body("n1", [sample("1", utc_now(), chance)]))
     nowhere = Settings(database_url="postgresql://nobody@127.0.0.1:1/none")
-    sink = PostgresSink(SingleConnection(connect_arguments(nowhere)), OperationTimings())
+    sink = PostgresSampleWriter(SingleConnection(connect_arguments(nowhere)), OperationTimings())
     with pytest.raises(UnavailableError):
         Collection(PostgresQueue(site.connect()), sink, RULES).run(lambda: 60.0)
     assert (site.queue.depth().visible, site.queue.depth().in_flight) == (1, 0)
@@ -156,7 +156,7 @@ def test_passes_are_an_interval_apart(site: Site) -> None:
         left[0] -= seconds
 
     rules = CollectionRules(home_cluster="lab", interval_seconds=30, retention_days=7)
-    sink = PostgresSink(site.connect(), OperationTimings())
+    sink = PostgresSampleWriter(site.connect(), OperationTimings())
     collection = Collection(PostgresQueue(site.connect()), sink, rules, sleep=sleep)
     assert collection.run(lambda: left[0]).passes == 2
     assert slept == [pytest.approx(30, abs=2)]

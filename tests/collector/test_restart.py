@@ -19,7 +19,7 @@ from hpcobs.settings import Settings
 from hpcobs.storage.connections import SingleConnection
 from hpcobs.storage.conninfo import connect_arguments
 from hpcobs.storage.migrations import migrate
-from hpcobs.storage.sink import PostgresSink
+from hpcobs.storage.sink import PostgresSampleWriter
 from hpcobs.storage.timings import OperationTimings
 from hpcobs_local.postgres import EmbeddedPostgres
 from tests.collector.batches import many
@@ -82,7 +82,7 @@ def test_a_database_that_restarts_in_the_middle_costs_no_sample_and_counts_none_
     site.start_jobs(*jobs, nodes=("n1", "n2"))
     batches = many(site.sent, jobs=4, nodes=2, rounds=340, chance=random.Random(3), per_batch=1)
     site.post(*batches)
-    sink = PostgresSink(server.connect(), OperationTimings())
+    sink = PostgresSampleWriter(server.connect(), OperationTimings())
     collection = Collection(PostgresQueue(server.connect()), sink, RULES)
     refused = threading.Event()
     done = threading.Event()

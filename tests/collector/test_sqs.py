@@ -14,7 +14,7 @@ from hpcobs.service.ingestion import Ingestion
 from hpcobs.settings import Settings
 from hpcobs.storage.connections import SingleConnection
 from hpcobs.storage.conninfo import connect_arguments
-from hpcobs.storage.sink import PostgresSink
+from hpcobs.storage.sink import PostgresSampleWriter
 from hpcobs.storage.timings import OperationTimings
 from tests.collector.batches import many
 from tests.collector.conftest import RULES, Site
@@ -34,7 +34,7 @@ def queue(sqs_urls: tuple[str, str]) -> SqsQueue:
 
 
 def collect(queue: SqsQueue, connection: SingleConnection) -> CollectionReport:
-    sink = PostgresSink(connection, OperationTimings())
+    sink = PostgresSampleWriter(connection, OperationTimings())
     return Collection(queue, sink, RULES).run(lambda: 60.0)
 
 

@@ -12,7 +12,7 @@ from hpcobs.domain.errors import InvalidInputError
 from hpcobs.domain.jobs import Resources
 from hpcobs.exposition.text import write
 from hpcobs.ports.scrape import GROUPS, Shard
-from hpcobs.service.lifecycle import JobEvents
+from hpcobs.service.job_events import JobEvents
 from hpcobs.service.scrape import Scrape, shard_of
 from hpcobs.storage.scrape import PostgresScrape
 from hpcobs.storage.timings import OperationTimings

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from hpcobs.domain.samples import GpuSample, QueuedSample, SamplePoint
-from hpcobs.ports.samples import Drain
+from hpcobs.ports.samples import WriteBatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def drain(samples: Iterable[Sample]) -> Drain:
+def drain(samples: Iterable[Sample]) -> WriteBatch:
     """The samples on their way into the database; what has GPU usage has a GPU's reading too."""
     queued = [QueuedSample(**sample._asdict(), gpus=_readings(sample)) for sample in samples]
-    return Drain(samples=queued, hosts=[], rejected=[])
+    return WriteBatch(samples=queued, hosts=[], rejected=[])
 
 
 def _readings(s: Sample) -> tuple[GpuSample, ...]:

@@ -19,7 +19,7 @@ from hpcobs.storage.connections import SingleConnection
 from hpcobs.storage.conninfo import connect_arguments
 from hpcobs.storage.retention import PostgresExpiry
 from hpcobs.storage.rollups import PostgresRollups
-from hpcobs.storage.sink import PostgresSink
+from hpcobs.storage.sink import PostgresSampleWriter
 from hpcobs.storage.store import PostgresStore
 from hpcobs.storage.timings import OperationTimings
 from tests.builders import AUDIT, T0, running_job
@@ -68,7 +68,7 @@ class Site:
         self.connection = SingleConnection(connect_arguments(Settings(database_url=url)))
         timings = OperationTimings()
         self.store = PostgresStore(self.connection, timings)
-        self.sink = PostgresSink(self.connection, timings)
+        self.sink = PostgresSampleWriter(self.connection, timings)
         self.rollups = PostgresRollups(self.connection, timings)
         self.expiry = PostgresExpiry(self.connection, timings)
         self.days = (DAY + timedelta(days=number) for number in count())

@@ -17,7 +17,7 @@ from hpcobs.storage.queries import load
 from hpcobs.storage.retention import PostgresExpiry
 from hpcobs.storage.rollups import PostgresRollups
 from hpcobs.storage.samples import _parameters
-from hpcobs.storage.sink import PostgresSink
+from hpcobs.storage.sink import PostgresSampleWriter
 from hpcobs.storage.timings import OperationTimings
 from tests.builders import AUDIT, T0, at, running_job
 from tests.forwarder.daemon import eventually
@@ -43,9 +43,9 @@ def rollups(connect: Callable[[], SingleConnection]) -> PostgresRollups:
 
 
 @pytest.fixture
-def sink(connect: Callable[[], SingleConnection], store: PostgresStore) -> PostgresSink:
+def sink(connect: Callable[[], SingleConnection], store: PostgresStore) -> PostgresSampleWriter:
     store.jobs.create(running_job(), AUDIT)
-    return PostgresSink(connect(), OperationTimings())
+    return PostgresSampleWriter(connect(), OperationTimings())
 
 
 def sample(seconds: float, cpu: float, job_id: str = "1") -> Sample:
@@ -77,7 +77,10 @@ def test_an_hour_is_complete_a_quarter_of_an_hour_after_its_end(minute: int, hou
 
 
 def test_samples_go_once_their_roll_ups_stand(
-    store: PostgresStore, sink: PostgresSink, retain: Callable[..., RetentionReport], query: Query
+    store: PostgresStore,
+    sink: PostgresSampleWriter,
+    retain: Callable[..., RetentionReport],
+    query: Query,
 ) -> None:
     sink.store(drain([sample(0, 10), sample(10, 30), sample(3600, 50)]))
     told = retain(LATER, dry_run=True)
@@ -93,7 +96,7 @@ def test_samples_go_once_their_roll_ups_stand(
 
 
 def test_an_hour_that_is_not_complete_is_not_rolled_up(
-    sink: PostgresSink, retain: Callable[..., RetentionReport]
+    sink: PostgresSampleWriter, retain: Callable[..., RetentionReport]
 ) -> None:
     sink.store(drain([sample(0, 10)]))
     assert retain(at(3600)).rolled_hours == 0
@@ -101,7 +104,7 @@ def test_an_hour_that_is_not_complete_is_not_rolled_up(
 
 
 def test_without_time_to_roll_up_the_samples_stay(
-    sink: PostgresSink, retain: Callable[..., RetentionReport], query: Query
+    sink: PostgresSampleWriter, retain: Callable[..., RetentionReport], query: Query
 ) -> None:
     sink.store(drain([sample(0, 10)]))
     report = retain(LATER, seconds=6)
@@ -112,7 +115,7 @@ def test_without_time_to_roll_up_the_samples_stay(
 
 
 def test_rolling_up_again_writes_nothing(
-    sink: PostgresSink, rollups: PostgresRollups, query: Query
+    sink: PostgresSampleWriter, rollups: PostgresRollups, query: Query
 ) -> None:
     batch = drain([sample(0, 10), sample(400, 30)])
     sink.store(batch)
@@ -127,7 +130,10 @@ def test_rolling_up_again_writes_nothing(
 
 
 def test_a_late_sample_is_seen_at_once_and_rolled_up_the_next_time(
-    store: PostgresStore, sink: PostgresSink, retain: Callable[..., RetentionReport], query: Query
+    store: PostgresStore,
+    sink: PostgresSampleWriter,
+    retain: Callable[..., RetentionReport],
+    query: Query,
 ) -> None:
     sink.store(drain([sample(0, 10), sample(10, 30)]))
     retain(at(7200))
@@ -139,7 +145,7 @@ def test_a_late_sample_is_seen_at_once_and_rolled_up_the_next_time(
 
 
 def test_a_sample_stored_while_its_hour_is_rolled_up_is_not_forgotten(
-    store: PostgresStore, sink: PostgresSink, rollups: PostgresRollups, database_url: str
+    store: PostgresStore, sink: PostgresSampleWriter, rollups: PostgresRollups, database_url: str
 ) -> None:
     sink.store(drain([sample(0, 10)]))
     with psycopg.connect(database_url) as storing:
@@ -160,7 +166,7 @@ def test_a_sample_stored_while_its_hour_is_rolled_up_is_not_forgotten(
 
 
 def test_a_sealed_hour_is_not_overwritten_by_a_straggler(
-    store: PostgresStore, sink: PostgresSink, retain: Callable[..., RetentionReport]
+    store: PostgresStore, sink: PostgresSampleWriter, retain: Callable[..., RetentionReport]
 ) -> None:
     sink.store(drain([sample(0, 10), sample(10, 30)]))
     retain(LATER)
@@ -170,7 +176,7 @@ def test_a_sealed_hour_is_not_overwritten_by_a_straggler(
 
 
 def test_two_roll_ups_at_once_do_not_meet(
-    sink: PostgresSink, rollups: PostgresRollups, database_url: str
+    sink: PostgresSampleWriter, rollups: PostgresRollups, database_url: str
 ) -> None:
     sink.store(drain([sample(0, 10)]))
     with psycopg.connect(database_url) as other:
@@ -181,7 +187,7 @@ def test_two_roll_ups_at_once_do_not_meet(
 
 
 def test_a_deleted_jobs_roll_ups_go_with_it(
-    store: PostgresStore, sink: PostgresSink, rollups: PostgresRollups, query: Query
+    store: PostgresStore, sink: PostgresSampleWriter, rollups: PostgresRollups, query: Query
 ) -> None:
     store.jobs.create(running_job(job_id="2"), AUDIT)
     sink.store(drain([sample(0, 10), sample(0, 10, job_id="2")]))
@@ -193,7 +199,7 @@ def test_a_deleted_jobs_roll_ups_go_with_it(
 
 def test_a_job_deleted_while_it_is_rolled_up_leaves_nothing(
     store: PostgresStore,
-    sink: PostgresSink,
+    sink: PostgresSampleWriter,
     rollups: PostgresRollups,
     query: Query,
     database_url: str,
@@ -223,7 +229,7 @@ def test_a_job_deleted_while_it_is_rolled_up_leaves_nothing(
 
 
 def test_where_samples_are_gone_any_resolution_is_answered_by_whole_intervals(
-    store: PostgresStore, sink: PostgresSink, retain: Callable[..., RetentionReport]
+    store: PostgresStore, sink: PostgresSampleWriter, retain: Callable[..., RetentionReport]
 ) -> None:
     sink.store(drain([sample(0, 10), sample(299, 30), sample(300, 50)]))
     retain(LATER)
@@ -234,7 +240,7 @@ def test_where_samples_are_gone_any_resolution_is_answered_by_whole_intervals(
 
 
 def test_a_chart_of_hours_that_are_rolled_up_reads_no_samples(
-    sink: PostgresSink, rollups: PostgresRollups, query: Query, database_url: str
+    sink: PostgresSampleWriter, rollups: PostgresRollups, query: Query, database_url: str
 ) -> None:
     """Though reading all that is asked for once may look cheaper to PostgreSQL than by parts."""
     sink.store(drain([sample(0, 10)]))

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hpcobs.domain.events import JobFinished, JobStarted, StartSource
-from hpcobs.domain.jobs import Authority
+from hpcobs.domain.jobs import Precedence
 from hpcobs.domain.runs import verdict
 from hpcobs.domain.states import JobState
-from hpcobs.service.lifecycle import JobEvents
+from hpcobs.service.job_events import JobEvents
 from tests.builders import AUDIT, ORIGIN, at, controller_finished, finished, seen, started
 
 if TYPE_CHECKING:
@@ -104,10 +104,10 @@ class History:
         return (JobState.FAILED if self.exit_code else JobState.COMPLETED, self.exit_code, 0)
 
     @property
-    def most_believed(self) -> Authority:
+    def most_believed(self) -> Precedence:
         if self.final_view:
-            return Authority.CONTROLLER_SYNC
-        return Authority.CONTROLLER_EPILOG if self.controllers_hooks else Authority.NODE_EPILOG
+            return Precedence.CONTROLLER_SYNC
+        return Precedence.CONTROLLER_EPILOG if self.controllers_hooks else Precedence.NODE_EPILOG
 
 
 PLACES = st.sampled_from([("n1",), ("n2",), ("n1", "n2"), ("n2", "n3")])

@@ -12,7 +12,7 @@ from hpcobs.domain.events import JobFinished
 from hpcobs.domain.nodes import NodeReport
 from hpcobs.domain.runs import verdict
 from hpcobs.domain.states import JobState
-from hpcobs.service.lifecycle import JobEvents
+from hpcobs.service.job_events import JobEvents
 from tests.builders import AUDIT, ORIGIN, at, finished, seen, started
 
 if TYPE_CHECKING:

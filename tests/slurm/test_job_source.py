@@ -9,7 +9,7 @@ import pytest
 from hpcobs.domain.errors import JobNotFoundError, UnavailableError
 from hpcobs.scheduler.slurm.client import SlurmrestdClient
 from hpcobs.scheduler.slurm.source import SlurmJobSource
-from hpcobs.service.following import Following
+from hpcobs.service.scheduler_sync import SchedulerSync
 from tests.collector.conftest import Site, connect, query, site
 from tests.slurm.lab import CLUSTER, NODES, Slurm, until
 
@@ -96,7 +96,9 @@ def test_a_token_that_slurm_does_not_know_is_refused(slurm: Slurm) -> None:
 def test_a_pass_of_the_collector_takes_over_what_the_controller_knows(
     ids: dict[str, str], source: SlurmJobSource, site: Site
 ) -> None:
-    followed: dict[str, Any] = {"following": Following(source, site.events, scheduler="slurm")}
+    followed: dict[str, Any] = {
+        "scheduler_sync": SchedulerSync(source, site.events, scheduler="slurm")
+    }
     assert site.collect(**followed).jobs_changed >= len(ids)
     assert site.collect(**followed).jobs_changed == 0
     states: dict[str, str] = dict(site.query("SELECT id, raw_state FROM jobs"))

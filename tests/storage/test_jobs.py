@@ -13,9 +13,9 @@ from hpcobs.domain.audit import ChangeType
 from hpcobs.domain.errors import InvalidInputError
 from hpcobs.domain.events import RunEnd
 from hpcobs.domain.jobs import (
-    Authority,
     GpuVendor,
     Job,
+    Precedence,
     Resources,
     SchedulerInfo,
     SchedulerType,
@@ -83,7 +83,7 @@ WHOLE = Job(
     ),
     start_estimated=True,
     statistics_since=at(1),
-    ended_by=Authority.CONTROLLER_SYNC,
+    ended_by=Precedence.CONTROLLER_SYNC,
     scheduler_seen_at=at(95),
 )
 
@@ -177,7 +177,7 @@ def test_the_ends_of_a_jobs_nodes_are_kept(store: PostgresStore) -> None:
     assert store.jobs.node_ends("1") == [end]
 
 
-def an_end(node: str | None, seconds: float, by: Authority = Authority.NODE_EPILOG) -> RunEnd:
+def an_end(node: str | None, seconds: float, by: Precedence = Precedence.NODE_EPILOG) -> RunEnd:
     how = {"state": JobState.FAILED, "exit_code": 3, "signal": 0}
     return RunEnd(node=node, ended_at=at(seconds), by=by, **how)  # type: ignore[arg-type]
 
@@ -186,7 +186,7 @@ def test_of_ends_that_match_no_run_yet_the_latest_of_each_sender_is_kept(
     store: PostgresStore,
 ) -> None:
     store.jobs.create(running_job(), AUDIT)
-    latest = [an_end(None, 241, Authority.CONTROLLER_EPILOG), an_end("n1", 240), an_end("n2", 60)]
+    latest = [an_end(None, 241, Precedence.CONTROLLER_EPILOG), an_end("n1", 240), an_end("n2", 60)]
     for end in (latest[1], an_end("n1", 60), latest[2], *latest, an_end(None, 300)):
         store.jobs.keep_unmatched("1", end)
     assert store.jobs.unmatched_ends("1") == latest

@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from hpcobs.auth.authenticator import Authenticator
     from hpcobs.auth.networks import Networks
     from hpcobs.auth.rotation import Rotation
-    from hpcobs.domain.first_heard import Origin
+    from hpcobs.domain.job_from_event import Origin
     from hpcobs.ports.queue import SampleQueue
     from hpcobs.queue.postgres import PostgresQueue
     from hpcobs.service.collection import Collection, CollectionRules
-    from hpcobs.service.following import Following
     from hpcobs.service.health import Health
     from hpcobs.service.ingestion import Ingestion
+    from hpcobs.service.job_events import JobEvents
     from hpcobs.service.jobs import Jobs
-    from hpcobs.service.lifecycle import JobEvents
     from hpcobs.service.rejected import Rejected
     from hpcobs.service.retention import Retention
+    from hpcobs.service.scheduler_sync import SchedulerSync
     from hpcobs.service.scrape import Scrape
     from hpcobs.storage.connections import Connections
     from hpcobs.storage.deployment import Deployment
@@ -64,7 +64,7 @@ def settings() -> Settings:
 @once
 def origin() -> Origin:
     """Where this service's jobs come from."""
-    from hpcobs.domain.first_heard import Origin
+    from hpcobs.domain.job_from_event import Origin
     from hpcobs.domain.jobs import SchedulerType
 
     return Origin(
@@ -138,7 +138,7 @@ def postgres_queue() -> PostgresQueue:
 @once
 def job_events() -> JobEvents:
     """The use cases of the events routes."""
-    from hpcobs.service.lifecycle import JobEvents
+    from hpcobs.service.job_events import JobEvents
 
     return JobEvents(store(), origin())
 
@@ -177,10 +177,10 @@ def _collection_rules() -> CollectionRules:
 def collection() -> Collection:
     """The use case of the collector's schedule."""
     from hpcobs.service.collection import Collection
-    from hpcobs.storage.sink import PostgresSink
+    from hpcobs.storage.sink import PostgresSampleWriter
 
-    sink = PostgresSink(worker_connections(), timings())
-    return Collection(queue(), sink, _collection_rules(), following=following())
+    sink = PostgresSampleWriter(worker_connections(), timings())
+    return Collection(queue(), sink, _collection_rules(), scheduler_sync=scheduler_sync())
 
 
 @once
@@ -188,26 +188,30 @@ def rejected() -> Rejected:
     """The use cases of samples that were set aside."""
     from hpcobs.service.rejected import Rejected
     from hpcobs.storage.rejected import PostgresRejected
-    from hpcobs.storage.sink import PostgresSink
+    from hpcobs.storage.sink import PostgresSampleWriter
 
     kept = PostgresRejected(worker_connections(), timings())
-    return Rejected(kept, PostgresSink(worker_connections(), timings()), _collection_rules())
+    return Rejected(
+        kept, PostgresSampleWriter(worker_connections(), timings()), _collection_rules()
+    )
 
 
 @once
-def following() -> Following | None:
+def scheduler_sync() -> SchedulerSync | None:
     """Slurm's controller, where it can be asked from here."""
     base_url = settings().slurm_base_url
     if base_url is None:
         return None
     from hpcobs.scheduler.slurm.client import SlurmrestdClient
     from hpcobs.scheduler.slurm.source import SlurmJobSource
-    from hpcobs.service.following import Following
+    from hpcobs.service.scheduler_sync import SchedulerSync
 
     client = SlurmrestdClient(
         base_url, token=settings().slurm_auth_token, version=settings().slurm_api_version
     )
-    return Following(SlurmJobSource(client), job_events(), scheduler=settings().scheduler_backend)
+    return SchedulerSync(
+        SlurmJobSource(client), job_events(), scheduler=settings().scheduler_backend
+    )
 
 
 @once

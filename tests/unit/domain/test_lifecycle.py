@@ -7,8 +7,8 @@ import pytest
 from hpcobs.domain.audit import ChangeType
 from hpcobs.domain.errors import InvalidStateError, JobNotFoundError, JobTerminalError
 from hpcobs.domain.events import RunEnd
-from hpcobs.domain.first_heard import from_finish, from_start
-from hpcobs.domain.jobs import Authority, Job, Resources, Usage
+from hpcobs.domain.job_from_event import from_finish, from_start
+from hpcobs.domain.jobs import Job, Precedence, Resources, Usage
 from hpcobs.domain.lifecycle import finish, patch, start
 from hpcobs.domain.outcomes import Outcome, Status
 from hpcobs.domain.runs import verdict
@@ -30,7 +30,7 @@ def start_of(job: Job, seconds: float, **fields: object) -> Outcome:
 
 def node_end(node: str, seconds: float) -> RunEnd:
     ended_at, state = at(seconds), JobState.COMPLETED
-    return RunEnd(node=node, ended_at=ended_at, state=state, by=Authority.NODE_EPILOG)
+    return RunEnd(node=node, ended_at=ended_at, state=state, by=Precedence.NODE_EPILOG)
 
 
 def test_a_start_makes_a_running_job() -> None:
@@ -74,7 +74,7 @@ def test_a_start_makes_a_pending_job_run() -> None:
 def test_a_finish_ends_the_job_with_exit_code_and_signal() -> None:
     after = finish(running_job(), finished(60, exit_code=3)).job
     assert verdict(after) == (JobState.FAILED, 3, 0)
-    assert (after.end_time, after.ended_by) == (at(60), Authority.NODE_EPILOG)
+    assert (after.end_time, after.ended_by) == (at(60), Precedence.NODE_EPILOG)
 
 
 def test_a_finish_that_is_no_end_is_refused() -> None:
@@ -99,7 +99,7 @@ def test_a_confirmation_by_the_controller_is_no_correction_but_settles_who_is_be
     ended = finish(running_job(), finished()).job
     after = finish(ended, controller_finished(61))
     assert after.change is ChangeType.UPDATE
-    assert after.job.ended_by is Authority.CONTROLLER_EPILOG
+    assert after.job.ended_by is Precedence.CONTROLLER_EPILOG
 
 
 def test_a_nodes_epilog_never_changes_what_the_controller_said() -> None:

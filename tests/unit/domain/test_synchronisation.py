@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from hpcobs.domain.audit import ChangeType
-from hpcobs.domain.jobs import Authority, Resources, Usage
+from hpcobs.domain.jobs import Precedence, Resources, Usage
 from hpcobs.domain.lifecycle import finish, start
 from hpcobs.domain.outcomes import Status
 from hpcobs.domain.runs import verdict
@@ -18,7 +18,7 @@ def test_a_cancelled_job_that_looked_like_a_success_is_corrected() -> None:
     after = sync(ended, told)
     assert after.change is ChangeType.CORRECTION
     assert verdict(after.job) == (JobState.CANCELLED, 0, 15)
-    assert (after.job.end_time, after.job.ended_by) == (at(59), Authority.CONTROLLER_SYNC)
+    assert (after.job.end_time, after.job.ended_by) == (at(59), Precedence.CONTROLLER_SYNC)
     assert after.job.scheduler is not None
     assert after.job.scheduler.raw_state == "CANCELLED by 1000"
 

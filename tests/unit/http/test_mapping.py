@@ -11,7 +11,7 @@ import pytest
 
 from hpcobs.auth.principal import Principal
 from hpcobs.domain.errors import ForbiddenError, InvalidStateError
-from hpcobs.domain.first_heard import Origin
+from hpcobs.domain.job_from_event import Origin
 from hpcobs.domain.jobs import GpuVendor, Job, Resources, SchedulerInfo, SchedulerType
 from hpcobs.domain.states import JobState
 from hpcobs.http.models.events import FinishedEvent, StartedEvent
@@ -20,7 +20,7 @@ from hpcobs.http.models.sync import SeenJob, SeenNode, StateSync
 from hpcobs.http.senders import check_controller, check_sender
 from hpcobs.http.state_sync import sorted_out, view
 from hpcobs.http.validation import parse_body
-from hpcobs.service.lifecycle import EventResult
+from hpcobs.service.job_events import EventResult
 from tests.builders import at
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from hpcobs.domain.jobs import Authority, Resources
+from hpcobs.domain.jobs import Precedence, Resources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,11 +66,11 @@ class JobFinished:
     source: FinishSource = FinishSource.EPILOG
 
     @property
-    def authority(self) -> Authority:
+    def precedence(self) -> Precedence:
         """How far this event is believed."""
         if self.source is FinishSource.EPILOG_SLURMCTLD:
-            return Authority.CONTROLLER_EPILOG
-        return Authority.NODE_EPILOG
+            return Precedence.CONTROLLER_EPILOG
+        return Precedence.NODE_EPILOG
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +109,7 @@ class RunEnd:
 
     ended_at: datetime
     state: JobState
-    by: Authority
+    by: Precedence
     exit_code: int | None = None
     signal: int | None = None
     node: str | None = None

@@ -31,7 +31,7 @@ class GpuVendor(StrEnum):
     MIXED = "mixed"
 
 
-class Authority(IntEnum):
+class Precedence(IntEnum):
     """Who said that a job has ended; a higher one corrects a lower one."""
 
     NODE_EPILOG = 1
@@ -127,7 +127,7 @@ class Job:
     scheduler: SchedulerInfo | None = None
     start_estimated: bool = False
     statistics_since: datetime | None = None
-    ended_by: Authority | None = None
+    ended_by: Precedence | None = None
     scheduler_seen_at: datetime | None = None
 
     @property

@@ -2,7 +2,7 @@
 
 Every function takes the job as it is and what was heard, and returns an Outcome; nothing is written
 here. Messages may come twice, late or out of order. A requeue begins a new run, and only a higher
-Authority changes how a run ended.
+Precedence changes how a run ended.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from hpcobs.domain.audit import ChangeType
 from hpcobs.domain.errors import JobTerminalError
 from hpcobs.domain.events import FinishSource, RunEnd
-from hpcobs.domain.jobs import Authority
+from hpcobs.domain.jobs import Precedence
 from hpcobs.domain.merging import filled, filled_scheduler
 from hpcobs.domain.outcomes import Outcome, Status, skipped, updated
 from hpcobs.domain.runs import (
@@ -147,7 +147,7 @@ def _end(event: JobFinished, final: JobState) -> RunEnd:
     return RunEnd(
         ended_at=event.timestamp,
         state=final,
-        by=event.authority,
+        by=event.precedence,
         exit_code=event.exit_code,
         signal=event.signal,
         node=event.node if event.source is FinishSource.EPILOG else None,
@@ -181,7 +181,7 @@ def patch(job: Job, *, state: JobState | None, now: datetime) -> Job:
     if state is None:
         return job
     if state.is_terminal:
-        return ended(job, RunEnd(ended_at=now, state=state, by=Authority.API))
+        return ended(job, RunEnd(ended_at=now, state=state, by=Precedence.API))
     begins = job.waits and state is JobState.RUNNING
     return replace(
         job,

@@ -73,7 +73,7 @@ def ended(job: Job, end: RunEnd) -> Job:
 
 
 def corrected(job: Job, end: RunEnd) -> Job:
-    """The ended job, by the word of a higher authority; when it ended stays as it was."""
+    """Return the ended job as a source of higher precedence reports it. Its end time stays."""
     scheduler = job.scheduler
     if end.state is not job.state:
         scheduler = without_verdict(scheduler)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from hpcobs.domain.audit import ChangeType
-from hpcobs.domain.jobs import Authority
+from hpcobs.domain.jobs import Precedence
 from hpcobs.domain.merging import filled_scheduler, overridden
 from hpcobs.domain.outcomes import Outcome, skipped, updated
 from hpcobs.domain.runs import (
@@ -95,7 +95,7 @@ def _after_end(job: Job, seen: Job) -> Outcome:
     if not seen.state.is_terminal:
         return skipped(job, f"job has already ended ({job.state})")
     after = _believed(job, seen)
-    if job.ended_by is Authority.CONTROLLER_SYNC and not _said_otherwise(job, after):
+    if job.ended_by is Precedence.CONTROLLER_SYNC and not _said_otherwise(job, after):
         return skipped(job, f"job has already ended ({job.state})")
     moved = after.statistics_since != job.statistics_since
     if verdict(after) == verdict(job):

@@ -9,7 +9,7 @@ from hpcobs.domain.errors import DomainError
 from hpcobs.http.models.sync import SeenJob, SeenNode
 from hpcobs.http.validation import validated
 from hpcobs.http.views import event_result
-from hpcobs.service.lifecycle import FAILED, EventResult
+from hpcobs.service.job_events import FAILED, EventResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hpcobs.domain.samples import GpuPoint, Sample, SamplePoint
     from hpcobs.service.health import CheckResult, HealthReport
     from hpcobs.service.ingestion import Accepted
-    from hpcobs.service.lifecycle import EventResult
+    from hpcobs.service.job_events import EventResult
 
 View = dict[str, Any]
 

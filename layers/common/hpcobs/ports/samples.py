@@ -38,7 +38,7 @@ class SampleRepository(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Drain:
+class WriteBatch:
     """Everything taken from the queue in one go, on its way into the database."""
 
     samples: list[QueuedSample]
@@ -49,25 +49,25 @@ class Drain:
         """How many things are in it."""
         return len(self.samples) + len(self.hosts) + len(self.rejected)
 
-    def halves(self) -> tuple[Drain, Drain]:
+    def halves(self) -> tuple[WriteBatch, WriteBatch]:
         """Two drains that hold half of it each."""
         middle = len(self) // 2
         return self._part(0, middle), self._part(middle, len(self))
 
-    def _part(self, first: int, after: int) -> Drain:
+    def _part(self, first: int, after: int) -> WriteBatch:
         samples = len(self.samples)
         both = samples + len(self.hosts)
-        return Drain(
+        return WriteBatch(
             self.samples[first:after],
             self.hosts[max(0, first - samples) : max(0, after - samples)],
             self.rejected[max(0, first - both) : max(0, after - both)],
         )
 
 
-class SampleSink(Protocol):
+class SampleWriter(Protocol):
     """Where the collector writes to."""
 
-    def store(self, drain: Drain) -> Stored:
+    def store(self, drain: WriteBatch) -> Stored:
         """Write a drain in one transaction: each sample once, statistics from what is really new.
 
         Samples of unknown jobs wait for their start.

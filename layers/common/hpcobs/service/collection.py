@@ -18,17 +18,17 @@ from hpcobs.domain.errors import DomainError, UnavailableError
 from hpcobs.domain.samples import SampleWindow, Stored
 from hpcobs.ports.clock import utc_now
 from hpcobs.service import refusals
-from hpcobs.service.drains import drain_of
 from hpcobs.service.receiving import Receiving
+from hpcobs.service.write_batches import write_batch_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from hpcobs.ports.clock import Clock
     from hpcobs.ports.queue import SampleQueue
-    from hpcobs.ports.samples import SampleSink
-    from hpcobs.service.following import Following
-    from hpcobs.service.receiving import Load
+    from hpcobs.ports.samples import SampleWriter
+    from hpcobs.service.receiving import QueueBatch
+    from hpcobs.service.scheduler_sync import SchedulerSync
 
 logger = logging.getLogger(__name__)
 
@@ -70,22 +70,22 @@ class Collection:
     def __init__(
         self,
         queue: SampleQueue,
-        sink: SampleSink,
+        sink: SampleWriter,
         rules: CollectionRules,
         *,
-        following: Following | None = None,
+        scheduler_sync: SchedulerSync | None = None,
         clock: Clock = utc_now,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._queue = queue
         self._sink = sink
         self._rules = rules
-        self._following = following
+        self._scheduler_sync = scheduler_sync
         self._clock = clock
         self._sleep = sleep
 
     def run(self, remaining_seconds: Callable[[], float]) -> CollectionReport:
-        """Drain the queue in passes an interval apart, as long as the time lasts."""
+        """WriteBatch the queue in passes an interval apart, as long as the time lasts."""
         report = CollectionReport()
         while True:
             began = self._clock()
@@ -103,9 +103,9 @@ class Collection:
         def in_time() -> bool:
             return remaining_seconds() > RESERVE_SECONDS
 
-        if self._following is not None:
+        if self._scheduler_sync is not None:
             # Before the samples: they may be of jobs that are only now heard of.
-            report.jobs_changed += self._following.run(
+            report.jobs_changed += self._scheduler_sync.run(
                 remaining_seconds, reserve_seconds=RESERVE_SECONDS * 2
             )
         # Before anything is taken from the queue: without the database it is better left there.
@@ -127,24 +127,24 @@ class Collection:
 
     def _drain(self, in_time: Callable[[], bool], report: CollectionReport) -> None:
         receiving = Receiving(self._queue, clock=self._clock, in_time=in_time)
-        with closing(receiving.loads()) as loads:
-            for load in loads:
-                report.samples += self._write(load)
+        with closing(receiving.batches()) as batches:
+            for queue_batch in batches:
+                report.samples += self._write(queue_batch)
         report.messages += receiving.messages
         report.buried += receiving.buried
         report.lag_seconds = receiving.lag_seconds
 
-    def _write(self, load: Load) -> Stored:
+    def _write(self, queue_batch: QueueBatch) -> Stored:
         def hide() -> None:
-            self._queue.extend(load.messages, seconds=HIDDEN_SECONDS)
+            self._queue.extend(queue_batch.messages, seconds=HIDDEN_SECONDS)
 
         now = self._clock()
-        if now - load.asked_at > HELD_LONG:
+        if now - queue_batch.asked_at > HELD_LONG:
             hide()
         window = SampleWindow.at(now, kept_days=self._rules.retention_days)
-        drain = drain_of(load.received, window, home_cluster=self._rules.home_cluster)
+        drain = write_batch_of(queue_batch.received, window, home_cluster=self._rules.home_cluster)
         stored = refusals.store(drain, self._sink, searching=hide)
-        self._queue.delete(load.messages)
+        self._queue.delete(queue_batch.messages)
         return stored
 
 

@@ -1,7 +1,6 @@
-"""Receiving: what is on the queue, as loads that are worth a transaction and fit into memory.
+"""Receive the queue's messages, grouped into batches that fit one transaction and memory.
 
-A load is made while the one before it is stored: the queue and the database need not wait for each
-other.
+The next batch is decoded while the previous one is stored.
 """
 
 from __future__ import annotations
@@ -26,11 +25,11 @@ logger = logging.getLogger(__name__)
 
 RECEIVE_LIMIT = 250
 LOAD_ROWS = 50_000
-"""Samples and GPU readings of a load: about 100 MB while it is under way."""
+"""Samples and GPU readings of a queue_batch: about 100 MB while it is under way."""
 
 
 @dataclass(slots=True)
-class Load:
+class QueueBatch:
     """Messages with the batches in them; none of them was asked for before ``asked_at``."""
 
     asked_at: datetime
@@ -39,7 +38,7 @@ class Load:
 
     @property
     def messages(self) -> list[Message]:
-        """The messages, which are deleted once the load is stored."""
+        """The messages, which are deleted once the queue_batch is stored."""
         return [message for message, _ in self.received]
 
 
@@ -55,30 +54,30 @@ class Receiving:
         self._in_time = in_time
         self._asked_at = clock()
 
-    def loads(self) -> Generator[Load, None, None]:
-        """What is on the queue, until it is empty or time is out; the next load is made ahead."""
-        loads = self._loads()
+    def batches(self) -> Generator[QueueBatch, None, None]:
+        """Yield batches until the queue is empty or time is up. Prepare one batch ahead."""
+        batches = self._batches()
         with ThreadPoolExecutor(1, thread_name_prefix="receiving") as pool:
-            coming = pool.submit(next, loads, None)
-            while (load := coming.result()) is not None:
-                coming = pool.submit(next, loads, None)
-                yield load
+            coming = pool.submit(next, batches, None)
+            while (queue_batch := coming.result()) is not None:
+                coming = pool.submit(next, batches, None)
+                yield queue_batch
 
-    def _loads(self) -> Iterator[Load]:
-        load: Load | None = None
+    def _batches(self) -> Iterator[QueueBatch]:
+        queue_batch: QueueBatch | None = None
         for message in self._received():
             batch = self._read(message)
             if batch is None:
                 continue
             rows = sum(1 + len(entry.gpus) for entry in batch.entries)
-            if load is not None and load.rows + rows > LOAD_ROWS:
-                yield load
-                load = None
-            load = load or Load(self._asked_at)
-            load.received.append((message, batch))
-            load.rows += rows
-        if load is not None:
-            yield load
+            if queue_batch is not None and queue_batch.rows + rows > LOAD_ROWS:
+                yield queue_batch
+                queue_batch = None
+            queue_batch = queue_batch or QueueBatch(self._asked_at)
+            queue_batch.received.append((message, batch))
+            queue_batch.rows += rows
+        if queue_batch is not None:
+            yield queue_batch
 
     def _received(self) -> Iterator[Message]:
         """Messages one by one: together their batches may be more than fits into memory."""

@@ -6,19 +6,19 @@ import logging
 from typing import TYPE_CHECKING
 
 from hpcobs.domain.errors import DomainError, UnavailableError
-from hpcobs.ports.samples import Drain
-from hpcobs.service.drains import refused
+from hpcobs.ports.samples import WriteBatch
+from hpcobs.service.write_batches import refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hpcobs.domain.samples import Stored
-    from hpcobs.ports.samples import SampleSink
+    from hpcobs.ports.samples import SampleWriter
 
 logger = logging.getLogger(__name__)
 
 
-def store(drain: Drain, sink: SampleSink, *, searching: Callable[[], None]) -> Stored:
+def store(drain: WriteBatch, sink: SampleWriter, *, searching: Callable[[], None]) -> Stored:
     """Store all at once; if the database refuses, by halves, until what it refuses is set aside.
 
     ``searching`` is called before each halving, which takes time. UnavailableError if the database
@@ -36,8 +36,8 @@ def store(drain: Drain, sink: SampleSink, *, searching: Callable[[], None]) -> S
     return store(first, sink, searching=searching) + store(second, sink, searching=searching)
 
 
-def _set_aside(drain: Drain, sink: SampleSink, error: DomainError) -> Stored:
+def _set_aside(drain: WriteBatch, sink: SampleWriter, error: DomainError) -> Stored:
     logger.error("the database refused %s: %s", drain, error)
     why = f"the database refused it: {error.details.get('reason', error)}"
     rejected = [refused(sample, why) for sample in drain.samples]
-    return sink.store(Drain(samples=[], hosts=[], rejected=rejected))
+    return sink.store(WriteBatch(samples=[], hosts=[], rejected=rejected))

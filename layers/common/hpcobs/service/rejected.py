@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from hpcobs.domain.errors import InvalidInputError
 from hpcobs.domain.samples import SampleWindow, Stored
 from hpcobs.ports.clock import utc_now
-from hpcobs.ports.samples import Drain
-from hpcobs.service.drains import add_samples
+from hpcobs.ports.samples import WriteBatch
+from hpcobs.service.write_batches import add_samples
 from hpcobs.wire.decoding import DecodedBatch, decode_entry
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hpcobs.domain.samples import RejectedSample
     from hpcobs.ports.clock import Clock
     from hpcobs.ports.rejected import Listed, RejectedFilter, RejectedSamples
-    from hpcobs.ports.samples import SampleSink
+    from hpcobs.ports.samples import SampleWriter
     from hpcobs.service.collection import CollectionRules
 
 MOST_AT_ONCE = 5000
@@ -38,7 +38,7 @@ class Rejected:
     def __init__(
         self,
         rejected: RejectedSamples,
-        sink: SampleSink,
+        sink: SampleWriter,
         rules: CollectionRules,
         *,
         clock: Clock = utc_now,
@@ -72,7 +72,7 @@ class Rejected:
             after = listed[-1].place
         return done
 
-    def _take_in(self, drain: Drain) -> Stored:
+    def _take_in(self, drain: WriteBatch) -> Stored:
         """Store, then forget: where that fails, they are duplicates the next time."""
         if not drain.samples:
             return Stored()
@@ -80,9 +80,9 @@ class Rejected:
         self._rejected.remove((sample.batch_id, sample.position) for sample in drain.samples)
         return taken
 
-    def _judged(self, samples: Iterable[RejectedSample]) -> Drain:
+    def _judged(self, samples: Iterable[RejectedSample]) -> WriteBatch:
         window = SampleWindow.at(self._clock(), kept_days=self._rules.retention_days)
-        drain = Drain(samples=[], hosts=[], rejected=[])
+        drain = WriteBatch(samples=[], hosts=[], rejected=[])
         for sample in samples:
             try:
                 batch = _batch_of(sample)

@@ -8,7 +8,7 @@ from psycopg.rows import dict_row
 
 from hpcobs.domain.audit import ChangeType
 from hpcobs.domain.errors import AlreadyExistsError
-from hpcobs.domain.jobs import Authority
+from hpcobs.domain.jobs import Precedence
 from hpcobs.domain.queries import JobFilter, JobPage, Position
 from hpcobs.domain.states import JobState
 from hpcobs.storage.queries import load
@@ -131,7 +131,7 @@ class PostgresJobs:
     def node_ends(self, job_id: str) -> Sequence[RunEnd]:
         """The nodes of the job's current run that have ended."""
         with self._session.operation("job_node_ends") as connection:
-            parameters = {"id": job_id, "by": Authority.NODE_EPILOG.value}
+            parameters = {"id": job_id, "by": Precedence.NODE_EPILOG.value}
             rows = connection.execute(_JOBS["node_ends"], parameters).fetchall()
         return [end_from_row(row) for row in rows]
 

@@ -10,9 +10,9 @@ from msgspec.json import encode
 
 from hpcobs.domain.events import RunEnd
 from hpcobs.domain.jobs import (
-    Authority,
     GpuVendor,
     Job,
+    Precedence,
     Resources,
     SchedulerInfo,
     SchedulerType,
@@ -74,7 +74,7 @@ def from_row(row: Mapping[str, Any]) -> Job:
         resources=_resources(row),
         usage=_usage(row),
         scheduler=_scheduler(row),
-        ended_by=_maybe(Authority, row.get("ended_by")),
+        ended_by=_maybe(Precedence, row.get("ended_by")),
         **_plain(row),
     )
 
@@ -113,7 +113,7 @@ def end_from_row(row: Sequence[Any]) -> RunEnd:
     return RunEnd(
         node=node,
         ended_at=ended_at,
-        by=Authority(by),
+        by=Precedence(by),
         state=JobState(state),
         exit_code=exit_code,
         signal=signal,

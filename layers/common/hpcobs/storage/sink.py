@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from hpcobs.domain.samples import HostReading, RejectedSample, Sample
-    from hpcobs.ports.samples import Drain
+    from hpcobs.ports.samples import WriteBatch
     from hpcobs.storage.connections import Connection, Connections
     from hpcobs.storage.timings import OperationTimings
 
@@ -37,13 +37,13 @@ WAITING_SAMPLES = 10_000
 WAITING_JOBS = 1000
 
 
-class PostgresSink:
-    """See ``hpcobs.ports.samples.SampleSink``."""
+class PostgresSampleWriter:
+    """See ``hpcobs.ports.samples.SampleWriter``."""
 
     def __init__(self, connections: Connections, timings: OperationTimings) -> None:
         self._session = Session(connections.connection, timings)
 
-    def store(self, drain: Drain) -> Stored:
+    def store(self, drain: WriteBatch) -> Stored:
         """Write a drain in one transaction: each sample once, statistics from what is new."""
         try:
             return self._write(drain)
@@ -52,7 +52,7 @@ class PostgresSink:
             logger.exception("samples taken for new ones were not; they are looked up")
             return self._write(drain, look_up=True)
 
-    def _write(self, drain: Drain, *, look_up: bool = False) -> Stored:
+    def _write(self, drain: WriteBatch, *, look_up: bool = False) -> Stored:
         with self._session.operation("samples_store") as connection, connection.transaction():
             stored = Stored()
             if drain.samples:

@@ -30,7 +30,7 @@ from hpcobs.service.jobs import JobPatch
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from hpcobs.domain.first_heard import Origin
+    from hpcobs.domain.job_from_event import Origin
 
 
 class NewScheduler(SchedulerFacts):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hpcobs.domain import lifecycle, synchronisation
 from hpcobs.domain.errors import DomainError, UnavailableError
-from hpcobs.domain.first_heard import from_finish, from_scheduler, from_start
+from hpcobs.domain.job_from_event import from_finish, from_scheduler, from_start
 from hpcobs.domain.outcomes import Outcome, Status, created
 from hpcobs.ports.clock import utc_now
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from hpcobs.domain.audit import AuditInfo
     from hpcobs.domain.events import JobFinished, JobStarted, RunEnd, SchedulerJob
-    from hpcobs.domain.first_heard import Origin
+    from hpcobs.domain.job_from_event import Origin
     from hpcobs.domain.jobs import Job
     from hpcobs.domain.nodes import NodeReport
     from hpcobs.ports.clock import Clock

@@ -10,7 +10,7 @@ from msgspec.structs import asdict, astuple
 
 from hpcobs.domain.jobs import scoped_id
 from hpcobs.domain.samples import GpuSample, HostReading, QueuedSample, RejectedSample
-from hpcobs.ports.samples import Drain
+from hpcobs.ports.samples import WriteBatch
 from hpcobs.wire.samples import GpuEntry, SampleEntry
 
 if TYPE_CHECKING:
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from hpcobs.wire.decoding import DecodedBatch
 
 
-def drain_of(
+def write_batch_of(
     received: Iterable[tuple[Message, DecodedBatch]], window: SampleWindow, *, home_cluster: str
-) -> Drain:
+) -> WriteBatch:
     """Everything that was received, sorted into what is stored and what is set aside."""
-    drain = Drain(samples=[], hosts=[], rejected=[])
+    drain = WriteBatch(samples=[], hosts=[], rejected=[])
     hosts: dict[str, HostReading] = {}
     for message, batch in sorted(received, key=lambda pair: pair[0].sent_at):
         hosts[batch.node] = _host(batch, message.sent_at, hosts.get(batch.node))
@@ -57,7 +57,7 @@ def _host(batch: DecodedBatch, seen_at: datetime, before: HostReading | None) ->
     return known._replace(seen_at=seen_at, **news)
 
 
-def add_samples(drain: Drain, batch: DecodedBatch, window: SampleWindow, home: str) -> None:
+def add_samples(drain: WriteBatch, batch: DecodedBatch, window: SampleWindow, home: str) -> None:
     """Add a batch's samples to a drain; those out of time are set aside.
 
     The hot path: an entry's fields go over as they are.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hpcobs.domain.errors import JobNotFoundError
-from hpcobs.domain.jobs import Authority, Job, SchedulerInfo, SchedulerType, scoped_id
+from hpcobs.domain.jobs import Job, Precedence, SchedulerInfo, SchedulerType, scoped_id
 from hpcobs.domain.states import JobState, is_suspended
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def from_scheduler(seen: SchedulerJob, origin: Origin) -> Job:
         resources=seen.resources,
         scheduler=_scheduler_info(seen, origin),
         statistics_since=run_since if seen.restart_count else None,
-        ended_by=Authority.CONTROLLER_SYNC if ended else None,
+        ended_by=Precedence.CONTROLLER_SYNC if ended else None,
         scheduler_seen_at=seen.observed_at,
     )
 

@@ -1,4 +1,4 @@
-"""Following a scheduler that can be asked: what changed is taken over, and nothing fails for it."""
+"""Tests of SchedulerSync: changes are stored, failures affect nothing else."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 from hpcobs import bootstrap
 from hpcobs.domain.errors import JobNotFoundError, UnavailableError
 from hpcobs.domain.nodes import NodeReport
-from hpcobs.service import following
-from hpcobs.service.following import Following
-from hpcobs.service.lifecycle import JobEvents
+from hpcobs.service import scheduler_sync
+from hpcobs.service.job_events import JobEvents
+from hpcobs.service.scheduler_sync import SchedulerSync
 from tests.builders import ORIGIN, at, seen
 
 if TYPE_CHECKING:
@@ -46,13 +46,13 @@ class Controller:
         return [NodeReport(node="n1", state="idle", cluster_name="lab")]
 
 
-def look(followed: Following, seconds: float = 60.0) -> int:
+def look(followed: SchedulerSync, seconds: float = 60.0) -> int:
     return followed.run(lambda: seconds, reserve_seconds=10.0)
 
 
 def test_jobs_and_nodes_become_what_the_controller_says(store: PostgresStore, query: Query) -> None:
     controller = Controller(seen("RUNNING", 10), seen("PENDING", 10, job_id="2", nodes=()))
-    followed = Following(controller, JobEvents(store, ORIGIN), scheduler="slurm")
+    followed = SchedulerSync(controller, JobEvents(store, ORIGIN), scheduler="slurm")
     assert look(followed) == 2
     controller.jobs[0] = seen("CANCELLED", 20, exit_code=0, signal=15)
 
@@ -69,7 +69,7 @@ def test_what_has_not_changed_is_not_told_again(store: PostgresStore) -> None:
     controller = Controller(
         seen("PENDING", 10, nodes=(), priority=1), seen("RUNNING", 10, job_id="2")
     )
-    followed = Following(controller, JobEvents(store, ORIGIN), scheduler="slurm")
+    followed = SchedulerSync(controller, JobEvents(store, ORIGIN), scheduler="slurm")
     look(followed)
     controller.jobs = [replace(job, priority=9) for job in controller.jobs[:1]] + [
         seen("RUNNING", 40, job_id="2")
@@ -82,7 +82,7 @@ def test_a_job_that_runs_unchanged_is_told_every_ten_minutes(
     store: PostgresStore, query: Query
 ) -> None:
     controller = Controller(seen("RUNNING", 10), seen("PENDING", 10, job_id="2", nodes=()))
-    followed = Following(controller, JobEvents(store, ORIGIN), scheduler="slurm")
+    followed = SchedulerSync(controller, JobEvents(store, ORIGIN), scheduler="slurm")
     look(followed)
     controller.jobs = [seen("RUNNING", 610), seen("PENDING", 610, job_id="2", nodes=())]
 
@@ -92,7 +92,7 @@ def test_a_job_that_runs_unchanged_is_told_every_ten_minutes(
 
 def test_a_job_that_was_not_taken_is_told_again(store: PostgresStore) -> None:
     controller = Controller(seen("RUNNING", 10, user="a\0b"), seen("RUNNING", 10, job_id="2"))
-    followed = Following(controller, JobEvents(store, ORIGIN), scheduler="slurm")
+    followed = SchedulerSync(controller, JobEvents(store, ORIGIN), scheduler="slurm")
     look(followed)
     controller.jobs[0] = seen("RUNNING", 10)
 
@@ -104,7 +104,7 @@ def test_a_silent_controller_costs_nothing_and_ends_no_job(
     store: PostgresStore, query: Query
 ) -> None:
     controller = Controller(seen("RUNNING", 10))
-    followed = Following(controller, JobEvents(store, ORIGIN), scheduler="slurm")
+    followed = SchedulerSync(controller, JobEvents(store, ORIGIN), scheduler="slurm")
     look(followed)
     controller.down = True
 
@@ -115,9 +115,9 @@ def test_a_silent_controller_costs_nothing_and_ends_no_job(
 def test_what_does_not_fit_into_the_time_comes_with_the_next_look(
     store: PostgresStore, query: Query, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(following, "AT_ONCE", 2)
+    monkeypatch.setattr(scheduler_sync, "AT_ONCE", 2)
     controller = Controller(*(seen("RUNNING", 10, job_id=str(number)) for number in range(1, 6)))
-    followed = Following(controller, JobEvents(store, ORIGIN), scheduler="slurm")
+    followed = SchedulerSync(controller, JobEvents(store, ORIGIN), scheduler="slurm")
     left = iter([60.0, 5.0])
 
     assert followed.run(lambda: next(left), reserve_seconds=10.0) == 2
@@ -127,10 +127,10 @@ def test_what_does_not_fit_into_the_time_comes_with_the_next_look(
 
 def test_the_collector_follows_where_there_is_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
     bootstrap.reset()
-    assert bootstrap.following() is None
+    assert bootstrap.scheduler_sync() is None
     bootstrap.reset()
     monkeypatch.setenv("SLURM_BASE_URL", "http://127.0.0.1:6820")
     monkeypatch.setenv("DATABASE_URL", "postgresql://127.0.0.1:1/none")
     monkeypatch.setenv("DB_MAX_CONNS", "1")
-    assert isinstance(bootstrap.following(), Following)
+    assert isinstance(bootstrap.scheduler_sync(), SchedulerSync)
     bootstrap.reset()

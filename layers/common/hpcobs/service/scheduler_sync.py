@@ -1,4 +1,4 @@
-"""Following a scheduler that can be asked: what has changed is taken over, as if it were posted."""
+"""Read a scheduler that can be queried and pass on what changed, as if it were posted."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from zlib import crc32
 from hpcobs.domain.audit import AuditInfo
 from hpcobs.domain.errors import DomainError
 from hpcobs.domain.states import JobState
-from hpcobs.service.lifecycle import FAILED
+from hpcobs.service.job_events import FAILED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hpcobs.domain.events import SchedulerJob
     from hpcobs.ports.scheduler import JobSource
-    from hpcobs.service.lifecycle import JobEvents
+    from hpcobs.service.job_events import JobEvents
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ RETOLD_SECONDS = 600
 _ANY_TIME = datetime.fromtimestamp(0, UTC)
 
 
-class Following:
+class SchedulerSync:
     """Asks ``source`` and tells ``events`` what is not as it was the last time."""
 
     def __init__(self, source: JobSource, events: JobEvents, *, scheduler: str) -> None:
