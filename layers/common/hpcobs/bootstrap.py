@@ -269,8 +269,8 @@ def health() -> Health:
 
 
 @once
-def networks() -> Networks:
-    """Where requests may come from."""
+def networks() -> Networks | None:
+    """Return the networks whose requests are accepted, or None if all are."""
     from hpcobs.auth.networks import networks
 
     return networks(settings())
