@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hpcobs import bootstrap
-from hpcobs.http import serializers
 from hpcobs.http.app import Handlers, HttpApp
 from hpcobs.http.response import Response
 
@@ -19,7 +18,16 @@ handlers = Handlers("ingest")
 def accept_samples(request: Request) -> Response:
     """Put a node's batch on the queue. A 202 means that the queue has stored it."""
     accepted = bootstrap.ingestion().accept(request.body, principal_node=request.principal.node)
-    return Response.json(serializers.accepted(accepted), status=202)
+    rejected = [
+        {"position": sample.position, "message": sample.reason} for sample in accepted.rejected
+    ]
+    body = {
+        "status": "queued",
+        "batch_id": accepted.batch_id,
+        "accepted": accepted.accepted,
+        "rejected": rejected,
+    }
+    return Response.json(body, status=202)
 
 
 app = HttpApp("ingest", handlers, networks=bootstrap.networks)

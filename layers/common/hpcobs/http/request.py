@@ -17,7 +17,6 @@ from isal import igzip_lib, isal_zlib
 
 from hpcobs.domain.audit import AuditInfo
 from hpcobs.domain.errors import ForbiddenError, InvalidInputError
-from hpcobs.domain.events import FinishSource, StartSource
 from hpcobs.http.errors import (
     InvalidRequestError,
     PayloadTooLargeError,
@@ -42,7 +41,8 @@ MAX_HEADER_TEXT = 255
 MAX_PATH_JOB_ID = 320
 """A job id of 255 characters behind a cluster's name and a dot."""
 
-NODE_SOURCES = (StartSource.PROLOG, FinishSource.EPILOG)
+# As texts: the enums would bring the domain's events into functions that have no events.
+NODE_SOURCES = ("prolog", "epilog")
 """The hooks that run on the nodes. The others run on the controller."""
 
 _JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+\[\]-]*", re.ASCII)

@@ -1,4 +1,4 @@
-"""The domain's types as the JSON of the contract. An unknown value (None) is left out.
+"""Jobs, their series and trail, and health as the contract's JSON. None is left out.
 
 The order of the fields is the order on the wire.
 """
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from hpcobs.domain.queries import JobPage
     from hpcobs.domain.samples import GpuPoint, Sample, SamplePoint
     from hpcobs.service.health import CheckResult, HealthReport
-    from hpcobs.service.ingestion import Accepted
 
 View = dict[str, Any]
 
@@ -151,16 +150,3 @@ def _check(result: CheckResult) -> View:
             "message": result.message,
         }
     )
-
-
-def accepted(batch: Accepted) -> View:
-    """Return how many samples of a batch are queued, and the first ones that were rejected."""
-    return {
-        "status": "queued",
-        "batch_id": batch.batch_id,
-        "accepted": batch.accepted,
-        "rejected": [
-            {"position": rejected.position, "message": rejected.reason}
-            for rejected in batch.rejected
-        ],
-    }

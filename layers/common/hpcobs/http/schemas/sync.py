@@ -1,6 +1,7 @@
-"""The controller's view of jobs and nodes. Each entry is checked alone: a bad one costs no other.
+"""The controller's view of jobs and nodes.
 
-Each entry is a job or a node of its own, so the envelope holds them unchecked.
+The envelope holds its entries unvalidated, because each is validated alone: a bad job or node does
+not cost the others.
 """
 
 from __future__ import annotations
@@ -33,14 +34,17 @@ from hpcobs.http.schemas.types import (
     Time,
 )
 from hpcobs.http.validation import validated
-from hpcobs.service.job_events import FAILED, EventResult
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+
+    Result = dict[str, str]
 
 MAX_JOBS = 1000
 MAX_NODE_REPORTS = 20_000
 MAX_NAME = 255
+FAILED = "failed"
+"""The status of a job that cannot be read, as of one that the service cannot store."""
 
 
 class StateSync(ClusterField):
@@ -57,32 +61,32 @@ class StateSync(ClusterField):
             try:
                 entries.jobs.append(validated(SeenJob, entry).to_event(self))
             except DomainError as error:
-                job_id = _name(entry, "job_id")
-                entries.rejected_jobs[place] = EventResult(job_id, FAILED, error.message)
+                rejected = {"status": FAILED, "job_id": _name(entry, "job_id")}
+                entries.rejected_jobs[place] = {**rejected, "message": error.message}
         for entry in self.nodes or ():
             try:
                 entries.nodes.append(validated(SeenNode, entry).to_report(self))
             except DomainError as error:
-                rejected = {"node": _name(entry, "node"), "message": error.message}
-                entries.rejected_nodes.append(rejected)
+                entries.rejected_nodes.append(
+                    {"node": _name(entry, "node"), "message": error.message}
+                )
         return entries
 
 
 @dataclass(slots=True)
 class SyncEntries:
-    """The entries of a state sync. ``rejected_jobs`` has each job's place in the request."""
+    """The entries of a state sync. ``rejected_jobs`` are results by the job's place in the list."""
 
     jobs: list[SchedulerJob] = field(default_factory=list)
     nodes: list[NodeReport] = field(default_factory=list)
-    rejected_jobs: dict[int, EventResult] = field(default_factory=dict)
+    rejected_jobs: dict[int, Result] = field(default_factory=dict)
     rejected_nodes: list[dict[str, str]] = field(default_factory=list)
 
-    def in_order(self, results: Sequence[EventResult]) -> Iterator[EventResult]:
-        """Yield one result per job of the request: ``results`` are those of the valid jobs."""
+    def in_order(self, results: Sequence[Result]) -> list[Result]:
+        """Return one result per job of the request, given those of the valid jobs."""
         valid = iter(results)
-        for place in range(len(self.rejected_jobs) + len(results)):
-            rejected = self.rejected_jobs.get(place)
-            yield next(valid) if rejected is None else rejected
+        places = range(len(self.rejected_jobs) + len(results))
+        return [self.rejected_jobs.get(place) or next(valid) for place in places]
 
 
 class SeenJob(SchedulerFields, ResourceFields, NameFields):
