@@ -42,10 +42,8 @@ def sync_state(request: Request) -> Response:
     request.check_controller()
     entries = parse_body(StateSync, request.body).entries()
     audit = request.audit(default_source=bootstrap.settings().scheduler_backend)
-    stored = bootstrap.job_events().sync(entries.jobs, entries.nodes, audit)
-    results = entries.in_order([_result(result) for result in stored])
-    rejected = {"rejected_nodes": entries.rejected_nodes} if entries.rejected_nodes else {}
-    return Response.json({"results": results, **rejected})
+    results = bootstrap.job_events().sync(entries.jobs, entries.nodes, audit)
+    return Response.json(entries.response_body([_result(result) for result in results]))
 
 
 def _result(result: EventResult) -> dict[str, str]:

@@ -23,7 +23,7 @@ node_cpus = pytest.importorskip("hpcobs.scheduler.node_cpus").node_cpus
 msgspec = pytest.importorskip("msgspec")
 answers = pytest.importorskip("hpcobs.scheduler.slurm.answers")
 states = pytest.importorskip("hpcobs.domain.states")
-sync = pytest.importorskip("hpcobs.http.models.sync")
+sync = pytest.importorskip("hpcobs.http.schemas.sync")
 Origin = pytest.importorskip("hpcobs.domain.job_from_event").Origin
 from_scheduler = pytest.importorskip("hpcobs.domain.job_from_event").from_scheduler
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hpcobs.auth.scopes import ADMIN, SCOPES
-from hpcobs.http.request import NODE_SCOPES, USER_SCOPES
+from hpcobs.auth.scopes import ADMIN, NODE_SCOPES, SCOPES, USER_SCOPES
 from hpcobs.http.routes import ROUTES, Route
 from tests.functions.attacks import LEAKS, bearer, path_of
 from tests.functions.forgeries import HEADERS, TOKENS

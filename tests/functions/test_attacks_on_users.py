@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hpcobs.http.request import USER_SCOPES
+from hpcobs.auth.scopes import USER_SCOPES
 from hpcobs.http.routes import ROUTES, Route
 from tests.functions.attacks import JOB, MARK, N1, SAMPLE, START, bearer, path_of
 

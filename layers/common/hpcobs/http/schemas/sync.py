@@ -37,6 +37,7 @@ from hpcobs.http.validation import validated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     Result = dict[str, str]
 
@@ -57,15 +58,19 @@ class StateSync(ClusterField):
     def entries(self) -> SyncEntries:
         """Return the valid jobs and nodes, and the reason for each other entry."""
         entries = SyncEntries()
+        shared: dict[str, Any] = {
+            "observed_at": self.observed_at,
+            "cluster_name": self.cluster_name,
+        }
         for place, entry in enumerate(self.jobs):
             try:
-                entries.jobs.append(validated(SeenJob, entry).to_event(self))
+                entries.jobs.append(validated(SeenJob, entry).to_event(**shared))
             except DomainError as error:
                 rejected = {"status": FAILED, "job_id": _name(entry, "job_id")}
                 entries.rejected_jobs[place] = {**rejected, "message": error.message}
         for entry in self.nodes or ():
             try:
-                entries.nodes.append(validated(SeenNode, entry).to_report(self))
+                entries.nodes.append(validated(SeenNode, entry).to_report(**shared))
             except DomainError as error:
                 entries.rejected_nodes.append(
                     {"node": _name(entry, "node"), "message": error.message}
@@ -82,11 +87,16 @@ class SyncEntries:
     rejected_jobs: dict[int, Result] = field(default_factory=dict)
     rejected_nodes: list[dict[str, str]] = field(default_factory=list)
 
-    def in_order(self, results: Sequence[Result]) -> list[Result]:
-        """Return one result per job of the request, given those of the valid jobs."""
+    def response_body(self, results: Sequence[Result]) -> dict[str, Any]:
+        """Return one result per job of the request, and the rejected nodes if there are any.
+
+        ``results`` are those of the valid jobs, in their order.
+        """
         valid = iter(results)
         places = range(len(self.rejected_jobs) + len(results))
-        return [self.rejected_jobs.get(place) or next(valid) for place in places]
+        in_order = [self.rejected_jobs.get(place) or next(valid) for place in places]
+        nodes = {"rejected_nodes": self.rejected_nodes} if self.rejected_nodes else {}
+        return {"results": in_order, **nodes}
 
 
 class SeenJob(SchedulerFields, ResourceFields, NameFields):
@@ -99,14 +109,14 @@ class SeenJob(SchedulerFields, ResourceFields, NameFields):
     start_time: Time | None = None
     end_time: Time | None = None
 
-    def to_event(self, sync: StateSync) -> SchedulerJob:
+    def to_event(self, *, observed_at: datetime, cluster_name: str | None) -> SchedulerJob:
         """Return the job for the domain. Raise InvalidStateError if its state is unknown."""
         return self.into(
             SchedulerJob,
             state=from_slurm(self.state),
             raw_state=self.state,
-            observed_at=sync.observed_at,
-            cluster_name=sync.cluster_name,
+            observed_at=observed_at,
+            cluster_name=cluster_name,
             nodes=self.node_list or (),
             resources=self.into(Resources),
         )
@@ -122,13 +132,13 @@ class SeenNode(Body):
     gpus: Count | None = None
     cpu_load: Quantity | None = None
 
-    def to_report(self, sync: StateSync) -> NodeReport:
+    def to_report(self, *, observed_at: datetime, cluster_name: str | None) -> NodeReport:
         """Return the node for the domain."""
         return self.into(
             NodeReport,
             state=self.state.lower(),
-            cluster_name=sync.cluster_name,
-            observed_at=sync.observed_at,
+            cluster_name=cluster_name,
+            observed_at=observed_at,
         )
 
 
