@@ -113,9 +113,9 @@ class HttpApp:
         networks: Callable[[], Networks | None],
         too_large: str = TOO_LARGE,
     ) -> None:
-        self._handlers = Handlers(function)
+        self.handlers = Handlers(function)
         for module in handlers:
-            self._handlers.include(module)
+            self.handlers.include(module)
         self._networks = networks
         self._too_large = too_large
         self._logger = Logger(service=f"hpcobs-{function}")
@@ -160,7 +160,7 @@ class HttpApp:
         networks = self._networks()
         if networks is not None:
             networks.admit(event["requestContext"]["http"].get("sourceIp", ""))
-        route, handler = self._handlers.find(event)
+        route, handler = self.handlers.find(event)
         principal = authorised(event, route)
         request = read_request(event, route, principal, correlation_id=correlation_id)
         self._logger.append_keys(subject=principal.subject)
