@@ -9,16 +9,15 @@ from bench.measuring import Figure, show
 
 ROUNDS = 7
 
-# What the storage layer and the HTTP edge cannot do without.
+# The libraries that the storage layer and the HTTP edge are built on.
 _DATABASE = "import psycopg, msgspec; "
-_HTTP = "from aws_lambda_powertools.event_handler import APIGatewayHttpResolver; "
 _LOG = "from aws_lambda_powertools import Logger; "
 
 FLOORS = {
-    "api": _LOG + _HTTP + _DATABASE + "from pydantic import BaseModel, Field",
-    "events": _LOG + _HTTP + _DATABASE + "from pydantic import BaseModel, Field",
-    "ingest": _LOG + _HTTP + "import msgspec",
-    "metrics": _LOG + _HTTP + _DATABASE,
+    "api": _LOG + _DATABASE + "from pydantic import BaseModel, Field",
+    "events": _LOG + _DATABASE + "from pydantic import BaseModel, Field",
+    "ingest": _LOG + "import msgspec",
+    "metrics": _LOG + _DATABASE,
     "authorizer": "import jwt, msgspec",
     "collector": _LOG + _DATABASE,
     "retention": _LOG + _DATABASE,
