@@ -28,7 +28,7 @@ def signer(
     data_dir: Path, *, scopes: Sequence[str], user: str | None, lasting: timedelta
 ) -> Signer:
     """Signs with the key that is to be had; CommandError if there is none."""
-    from hpcobs.auth.tokens import issue
+    from hpcobs.auth.site_tokens import issue
 
     settings = _settings(data_dir)
     key = _key(settings)
@@ -64,7 +64,7 @@ def _settings(data_dir: Path) -> Settings:
 
 def _key(settings: Settings) -> str:
     """The key that signs now; a service that is asked for it may say no."""
-    from hpcobs.auth.secrets import SecretsManager
+    from hpcobs.auth.signing_keys import SecretsManager
     from hpcobs.domain.errors import UnavailableError
 
     if settings.auth_secret is not None or settings.auth_secret_arn is None:

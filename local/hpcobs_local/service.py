@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from hpcobs.auth import tokens
+from hpcobs.auth import site_tokens
 from hpcobs.auth.authenticator import authenticator
 from hpcobs.auth.networks import networks
 from hpcobs.auth.scopes import ADMIN
@@ -168,7 +168,7 @@ async def _over(server: asyncio.Task[None]) -> None:
 
 def _issued(settings: Settings, options: Options, folder: Folder) -> str:
     """A token that may do everything, in the folder and where it was asked for."""
-    token = tokens.issue(
+    token = site_tokens.issue(
         settings.auth_secret or "",
         subject=ADMINISTRATOR,
         scopes=(ADMIN,),

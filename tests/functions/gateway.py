@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from jsonschema import Draft202012Validator
 
-from hpcobs.auth.tokens import issue
+from hpcobs.auth.site_tokens import issue
 from hpcobs.http import documentation
 from hpcobs.http.routes import DEFAULT_ROUTE, ROUTES
 

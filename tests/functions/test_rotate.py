@@ -11,10 +11,9 @@ import pytest
 from moto import mock_aws
 
 from hpcobs import bootstrap
-from hpcobs.auth import tokens
-from hpcobs.auth.keys import MIN_CHARACTERS
+from hpcobs.auth import site_tokens
 from hpcobs.auth.rotation import RotationError
-from hpcobs.auth.secrets import SecretsManager
+from hpcobs.auth.signing_keys import MIN_CHARACTERS, SecretsManager
 from hpcobs.domain.errors import UnauthorizedError
 from tests.functions.gateway import CONTEXT, SECRET, handler
 
@@ -54,7 +53,7 @@ def rotate(arn: str, *, times: int = 1) -> str:
 
 def token_of(arn: str) -> str:
     end = datetime.now(UTC) + timedelta(hours=1)
-    return tokens.issue(SecretsManager(arn)()[0], subject="n1", scopes=(), expires_at=end)
+    return site_tokens.issue(SecretsManager(arn)()[0], subject="n1", scopes=(), expires_at=end)
 
 
 @pytest.mark.parametrize("times", [1, 2])
@@ -69,12 +68,12 @@ def test_a_rotation_makes_a_new_key_and_keeps_the_old_one_valid(arn: str, times:
 def test_a_token_is_believed_through_one_rotation_and_not_through_two(arn: str) -> None:
     old = token_of(arn)
     rotate(arn)
-    assert tokens.verify(old, *SecretsManager(arn)()).subject == "n1"
+    assert site_tokens.verify(old, *SecretsManager(arn)()).subject == "n1"
     newer = token_of(arn)
     rotate(arn)
-    assert tokens.verify(newer, *SecretsManager(arn)()).subject == "n1"
+    assert site_tokens.verify(newer, *SecretsManager(arn)()).subject == "n1"
     with pytest.raises(UnauthorizedError):
-        tokens.verify(old, *SecretsManager(arn)())
+        site_tokens.verify(old, *SecretsManager(arn)())
 
 
 def test_until_the_last_step_the_key_is_as_it_was(arn: str) -> None:

@@ -9,7 +9,7 @@ import httpx
 import msgspec
 import pytest
 
-from hpcobs.auth.tokens import verify
+from hpcobs.auth.site_tokens import verify
 from hpcobs.http.schemas.events import FinishedEvent, StartedEvent
 from hpcobs.http.schemas.sync import StateSync
 from hpcobs.http.validation import parse_body

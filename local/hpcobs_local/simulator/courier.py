@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import msgspec
 
-from hpcobs.auth import tokens
+from hpcobs.auth import site_tokens
 from hpcobs.auth.scopes import EVENTS_WRITE, JOBS_READ, SAMPLES_WRITE
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Courier:
     def _issued(self, node: str | None, expires_at: datetime) -> str:
         """A node's own token, or the controller's."""
         scopes = (EVENTS_WRITE, SAMPLES_WRITE) if node else (EVENTS_WRITE, JOBS_READ)
-        return tokens.issue(
+        return site_tokens.issue(
             self._settings.auth_secret or "",
             subject=f"node-{node}" if node else "controller",
             scopes=scopes,

@@ -9,10 +9,9 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from hpcobs.auth import tokens
+from hpcobs.auth import site_tokens
 from hpcobs.auth.cached import Cached
-from hpcobs.auth.keys import KeyRing, Keys, key_id
-from hpcobs.auth.secrets import SecretsManager, key_ring
+from hpcobs.auth.signing_keys import KeyRing, Keys, SecretsManager, key_id, key_ring
 from hpcobs.domain.errors import UnauthorizedError, UnavailableError
 from hpcobs.settings import Settings, SettingsError
 from tests.unit.auth.clocks import Source, Time
@@ -121,13 +120,13 @@ def test_while_a_key_is_changed_tokens_of_both_are_believed() -> None:
     end = datetime.now(UTC) + timedelta(hours=1)
     ring = key_ring(Settings(auth_secret=NEXT, auth_secret_previous=KEY))
     for key, believed in ((KEY, True), (NEXT, True), (OTHER, False)):
-        token = tokens.issue(key, subject="n1", scopes=["admin"], expires_at=end)
+        token = site_tokens.issue(key, subject="n1", scopes=["admin"], expires_at=end)
         keys = ring.candidates(key_id(key))
         if believed:
-            assert tokens.verify(token, *keys).subject == "n1"
+            assert site_tokens.verify(token, *keys).subject == "n1"
         else:
             with pytest.raises(UnauthorizedError):
-                tokens.verify(token, *keys)
+                site_tokens.verify(token, *keys)
 
 
 def test_a_keys_name_tells_nothing_of_it_and_is_always_the_same() -> None:

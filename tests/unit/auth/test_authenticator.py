@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpcobs.auth.credentials import token_in
+from hpcobs.auth.authenticator import token_in
 from hpcobs.domain.errors import UnauthorizedError
 
 

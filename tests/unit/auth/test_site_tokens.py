@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpcobs.auth.principal import Principal
-from hpcobs.auth.tokens import issue, verify
+from hpcobs.auth.site_tokens import issue, verify
 from hpcobs.domain.errors import UnauthorizedError
 
 SECRET = "a secret of the site, long enough for it"

@@ -10,12 +10,12 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from hpcobs.auth import identity, jwks
+from hpcobs.auth import oidc
 from hpcobs.auth.authenticator import Authenticator, authenticator
 from hpcobs.auth.cached import Cached
 from hpcobs.auth.principal import Principal
 from hpcobs.auth.scopes import SCOPES
-from hpcobs.auth.secrets import key_ring
+from hpcobs.auth.signing_keys import key_ring
 from hpcobs.domain.errors import UnauthorizedError, UnavailableError
 from hpcobs.settings import Settings, SettingsError, read_settings
 from tests.unit.auth.clocks import Time
@@ -59,10 +59,10 @@ def site(provider: Provider, **more: str) -> Authenticator:
 
 def site_at(provider: Provider, time: Time) -> Authenticator:
     settings = configured(provider)
-    known = identity.options(settings)
+    known = oidc.options(settings)
     assert known is not None
-    keys = Cached(jwks.KeySet(known.jwks_url), what="keys", clock=time)
-    return Authenticator(key_ring(settings), provider=identity.IdentityProvider(known, keys))
+    keys = Cached(oidc.KeySet(known.jwks_url), what="keys", clock=time)
+    return Authenticator(key_ring(settings), provider=oidc.IdentityProvider(known, keys))
 
 
 def refusal(site: Authenticator, token: str) -> str:
@@ -86,7 +86,7 @@ def test_a_person_sees_their_own_jobs(
 
 
 def test_the_sites_own_tokens_go_on_and_need_no_issuer(provider: Provider) -> None:
-    from hpcobs.auth.keys import key_id
+    from hpcobs.auth.signing_keys import key_id
 
     claims = {"sub": "node-n1", "scope": "samples:write", "exp": 4_000_000_000, "node": "n1"}
     token = jwt.encode(claims, SECRET, algorithm="HS256", headers={"kid": key_id(SECRET)})
@@ -298,7 +298,7 @@ ODD: dict[str, bytes] = {
     "keys that are none": b'{"keys": 7}',
     "an empty set": b'{"keys": []}',
     "deep": b"[" * 100_000,
-    "endless": b'{"keys": [' + b" " * (jwks.MAX_BYTES + 1) + b"]}",
+    "endless": b'{"keys": [' + b" " * (oidc.MAX_BYTES + 1) + b"]}",
     "no text": b"\xff\xfe\x00",
 }
 
@@ -307,22 +307,22 @@ ODD: dict[str, bytes] = {
 def test_an_odd_answer_is_no_key_set(provider: Provider, body: bytes) -> None:
     provider.body = body
     with pytest.raises(UnavailableError):
-        jwks.KeySet(provider.url)()
+        oidc.KeySet(provider.url)()
 
 
 def test_a_redirect_is_not_followed(provider: Provider) -> None:
     with Provider(jwk(RSA, kid="rsa")) as elsewhere:
         provider.status, provider.headers = 302, {"Location": elsewhere.url}
         with pytest.raises(UnavailableError):
-            jwks.KeySet(provider.url)()
+            oidc.KeySet(provider.url)()
         assert elsewhere.asked == 0
 
 
 def test_a_slow_provider_is_given_up(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jwks, "READ_SECONDS", 0.1)
+    monkeypatch.setattr(oidc, "READ_SECONDS", 0.1)
     provider.delay_seconds = 0.4
     with pytest.raises(UnavailableError):
-        jwks.KeySet(provider.url)()
+        oidc.KeySet(provider.url)()
 
 
 def test_only_keys_for_the_two_kinds_of_signatures_are_taken(provider: Provider) -> None:
@@ -342,8 +342,9 @@ def test_only_keys_for_the_two_kinds_of_signatures_are_taken(provider: Provider)
         {**private, "kid": "private", "key_ops": None},
         jwk(EC, kid="ec", alg="ES256"),
     )
-    keys = jwks.KeySet(provider.url)()
-    assert [(key.kid, key.algorithm) for key in keys] == [("private", "RS256"), ("ec", "ES256")]
+    keys = oidc.KeySet(provider.url)()
+    found = [(key.key_id, key.algorithm_name) for key in keys]
+    assert found == [("private", "RS256"), ("ec", "ES256")]
     assert not hasattr(keys[0].key, "private_numbers")
 
 
