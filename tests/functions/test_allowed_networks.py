@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hpcobs import bootstrap
-from hpcobs.auth.networks import networks
+from hpcobs.auth.networks import Networks, networks
 from hpcobs.domain.errors import ForbiddenError
 from hpcobs.http.routes import ROUTES
 from hpcobs.settings import SettingsError, read_settings
@@ -48,6 +48,12 @@ def test_no_header_tells_another_address(allow: Gateway) -> None:
     assert allow.get("/v1/health", headers=FORGED).status == 403
 
 
+def networks_of(named: str) -> Networks:
+    known = networks(read_settings({"ALLOWED_NETWORKS": named}))
+    assert known is not None
+    return known
+
+
 def test_a_site_without_networks_answers_all(shared_site: Gateway) -> None:
     assert shared_site.get("/v1/docs").status == 200
 
@@ -62,7 +68,7 @@ def test_a_site_without_networks_answers_all(shared_site: Gateway) -> None:
     ],
 )
 def test_an_address_of_a_named_network_is_let_in(named: str, address: str) -> None:
-    networks(read_settings({"ALLOWED_NETWORKS": named})).admit(address)
+    networks_of(named).admit(address)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +84,7 @@ def test_an_address_of_a_named_network_is_let_in(named: str, address: str) -> No
 )
 def test_any_other_is_not(named: str, address: str) -> None:
     with pytest.raises(ForbiddenError):
-        networks(read_settings({"ALLOWED_NETWORKS": named})).admit(address)
+        networks_of(named).admit(address)
 
 
 def test_what_is_no_network_is_told_by_its_variable() -> None:

@@ -266,6 +266,6 @@ def _usable(entry: Any) -> PyJWK | None:
 def _is_strong(key: PyJWK, entry: Mapping[str, Any]) -> bool:
     # PyJWT makes keys of any curve and of any length.
     if key.algorithm_name == ES256:
-        return entry["crv"] == "P-256"
+        return bool(entry["crv"] == "P-256")
     bits: int = key.key.key_size
     return bits >= MIN_RSA_BITS
