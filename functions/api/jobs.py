@@ -54,6 +54,7 @@ def list_jobs(request: Request) -> Response:
 def create_job(request: Request) -> Response:
     """Add a running job."""
     body = parse_body(NewJob, request.body)
+    # Other routes hide foreign jobs as 404. Here the caller names the user, so 403 reveals nothing.
     if request.principal.user not in (None, body.user):
         raise ForbiddenError("a user's token may only add that user's jobs")
     jobs = bootstrap.jobs()

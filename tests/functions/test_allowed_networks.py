@@ -40,7 +40,7 @@ def test_no_route_answers_others_be_it_open_or_their_token_good(allow: Gateway) 
     for route in ROUTES:
         answer = allow.send(route.method, path_of(route))
         assert (answer.status, answer.error) == (403, "forbidden"), route.key
-        assert answer.json["message"] == "requests from this address are not taken"
+        assert answer.json["message"] == "requests from this address are not accepted"
     assert allow.get("/v1/nowhere").status == 403
 
 

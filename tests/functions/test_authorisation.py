@@ -115,6 +115,6 @@ def test_what_cannot_be_told_now_is_unavailable_and_not_unauthorized(
     theirs = signed(rsa_key("site"))
     answer = provider_is_away.get("/v1/jobs", authorization=f"Bearer {theirs}")
     assert (answer.status, answer.error) == (503, "unavailable")
-    assert answer.json["message"] == "the identity provider's keys cannot be had now"
+    assert answer.json["message"] == "the identity provider's keys cannot be read now"
     assert answer.headers["retry-after"] == "60"
     assert provider_is_away.get("/v1/jobs").status == 200

@@ -75,7 +75,7 @@ def test_what_was_never_had_is_unavailable_and_soon_asked_for_again(
 ) -> None:
     source.there = False
     for _ in range(9):
-        with pytest.raises(UnavailableError, match="the word cannot be had now"):
+        with pytest.raises(UnavailableError, match="the word cannot be read now"):
             cached()
     assert source.asked == 1
     source.there = True

@@ -284,7 +284,7 @@ def test_a_provider_that_was_never_reached_is_unavailable_to_its_own_people_only
 ) -> None:
     provider.status = 500
     known = site(provider)
-    with pytest.raises(UnavailableError, match="identity provider's keys cannot be had now"):
+    with pytest.raises(UnavailableError, match="identity provider's keys cannot be read now"):
         believed(known, signed(RSA))
     own = jwt.encode({"sub": "n1", "exp": 4_000_000_000}, SECRET, algorithm="HS256")
     assert believed(known, own).subject == "n1"

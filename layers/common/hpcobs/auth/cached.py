@@ -53,7 +53,7 @@ class Cached(Generic[T]):
         if self._clock() >= self._next_read:
             self._read()
         if self._value is None:
-            raise UnavailableError(f"{self._what} cannot be had now")
+            raise UnavailableError(f"{self._what} cannot be read now")
         return self._value
 
     def sooner(self) -> T:

@@ -28,7 +28,7 @@ class Networks:
         except ValueError:
             caller = None
         if caller is None or not any(caller in network for network in self._networks):
-            raise ForbiddenError("requests from this address are not taken")
+            raise ForbiddenError("requests from this address are not accepted")
 
 
 def networks(settings: Settings) -> Networks | None:

@@ -124,6 +124,7 @@ class HttpApp:
         """Answer one event, always in the contract's shape, and log one line."""
         started = time.perf_counter()
         correlation_id = correlation_id_of(event)
+        # A warm environment must not log the last request's subject or reason: None clears both.
         keys = {
             "correlation_id": correlation_id,
             "route": event["routeKey"],
@@ -151,6 +152,7 @@ class HttpApp:
             self._logger.append_keys(refusal=str(error))
             return response_to(error)
         except Exception as error:
+            # The last barrier: the client gets a plain 500, the log the traceback.
             self._logger.exception("unexpected error")
             return response_to(error)
 
@@ -170,6 +172,7 @@ class HttpApp:
         accept_encoding = (event.get("headers") or {}).get("accept-encoding")
         envelope = for_gateway(response, accept_encoding=accept_encoding)
         if envelope is None:
+            # The body of this error is small, so the second call is the last one.
             self._logger.append_keys(refusal=self._too_large)
             response = response_to(InvalidRequestError(self._too_large))
             return self._envelope(event, response, correlation_id)

@@ -73,6 +73,7 @@ def response_to(error: Exception) -> Response:
     if isinstance(error, InvalidInputError) and error.field == WHOLE_BODY:
         return _response(error, 400, "invalid_request")
     if isinstance(error, DomainError):
+        # From the class to its bases: the nearest entry of the table counts.
         for kind in type(error).__mro__:
             if kind in STATUS_AND_CODE:
                 return _response(error, *STATUS_AND_CODE[kind])

@@ -89,14 +89,14 @@ class Request:
         if event.node != node:
             raise ForbiddenError(f"this token may only send events of node {node}, named in 'node'")
         if event.source not in NODE_SOURCES:
-            raise ForbiddenError("a node's token may not speak for the controller")
+            raise ForbiddenError("a node's token may not send the controller's events")
         if event.nodes and node not in event.nodes:
             raise ForbiddenError(f"this token may only send events of jobs on node {node}")
 
     def check_controller(self) -> None:
         """Raise ForbiddenError if a node's token sends the controller's view."""
         if self.principal.node is not None:
-            raise ForbiddenError("a node's token may not speak for the controller")
+            raise ForbiddenError("a node's token may not send the controller's events")
 
 
 def read_request(

@@ -24,6 +24,7 @@ View = dict[str, Any]
 
 def known(values: Mapping[str, Any]) -> View:
     """Leave out each value that is None, and convert times to UTC."""
+    # "Not known" and "zero" are different facts: a missing field cannot be read as a zero.
     return {name: _plain(value) for name, value in values.items() if value is not None}
 
 
@@ -99,6 +100,7 @@ def scheduler(info: SchedulerInfo) -> View:
 
 def sample(sample: Sample) -> View:
     """Return a posted sample. Without a node it counts for the job's first."""
+    # The path names the job already. What a client cannot post is None here, and so left out.
     return known({**sample._asdict(), "job_id": None, "node": sample.node or None})
 
 
