@@ -24,8 +24,8 @@ msgspec = pytest.importorskip("msgspec")
 answers = pytest.importorskip("hpcobs.scheduler.slurm.answers")
 states = pytest.importorskip("hpcobs.domain.states")
 sync = pytest.importorskip("hpcobs.http.models.sync")
-Origin = pytest.importorskip("hpcobs.domain.job_from_event").Origin
-from_scheduler = pytest.importorskip("hpcobs.domain.job_from_event").from_scheduler
+Origin = pytest.importorskip("hpcobs.domain.lifecycle.job_from_event").Origin
+from_scheduler = pytest.importorskip("hpcobs.domain.lifecycle.job_from_event").from_scheduler
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
 SLURM_STATES = sorted(states._FROM_SLURM)

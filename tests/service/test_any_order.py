@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hpcobs.domain.events import JobFinished, JobStarted, StartSource
 from hpcobs.domain.jobs import Precedence
-from hpcobs.domain.runs import verdict
+from hpcobs.domain.lifecycle.runs import exit_status
 from hpcobs.domain.states import JobState
 from hpcobs.service.job_events import JobEvents
 from tests.builders import AUDIT, ORIGIN, at, controller_finished, finished, seen, started
@@ -97,7 +97,7 @@ class History:
         return self._view(state, self.last, self.end(self.last) + 5, **end)
 
     @property
-    def verdict(self) -> tuple[JobState, int, int]:
+    def exit_status(self) -> tuple[JobState, int, int]:
         """What the most believed of those who told says."""
         if self.final_view and self.cancelled:
             return (JobState.CANCELLED, self.exit_code, 15)
@@ -134,7 +134,7 @@ def tell(events: JobEvents, message: Message) -> None:
 def is_true_to(history: History, job: Job) -> bool:
     started_for = (job.start_time - at(history.start(history.last))).total_seconds()
     ended_for = ((job.end_time or at(0)) - at(history.end(history.last))).total_seconds()
-    assert verdict(job) == history.verdict
+    assert exit_status(job) == history.exit_status
     assert (job.nodes, job.restart_count) == (history.runs[-1], history.last)
     assert job.ended_by is history.most_believed
     assert not job.start_estimated

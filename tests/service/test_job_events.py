@@ -9,8 +9,8 @@ import pytest
 
 from hpcobs.domain.errors import InvalidStateError, JobNotFoundError
 from hpcobs.domain.events import JobFinished
+from hpcobs.domain.lifecycle.runs import exit_status
 from hpcobs.domain.nodes import NodeReport
-from hpcobs.domain.runs import verdict
 from hpcobs.domain.states import JobState
 from hpcobs.service.job_events import JobEvents
 from tests.builders import AUDIT, ORIGIN, at, finished, seen, started
@@ -63,7 +63,7 @@ def test_a_job_lives_from_start_to_end_with_one_audit_row_a_change(
     assert tell(events, started(1, name="train")) == "updated"
     assert tell(events, finished(60, exit_code=3)) == "updated"
     assert tell(events, finished(60, exit_code=3)) == "skipped"
-    assert verdict(the_job(store)) == (JobState.FAILED, 3, 0)
+    assert exit_status(the_job(store)) == (JobState.FAILED, 3, 0)
     assert trail(store) == ["upsert", "update", "update"]
 
 
@@ -92,7 +92,7 @@ def test_a_job_of_two_nodes_ends_with_its_second_node(
     assert the_job(store).state is JobState.RUNNING
     assert tell(events, finished(60, node="n1", exit_code=5)) == "skipped"
     assert tell(events, finished(61, node="n2", exit_code=5)) == "updated"
-    assert verdict(the_job(store)) == (JobState.FAILED, 5, 0)
+    assert exit_status(the_job(store)) == (JobState.FAILED, 5, 0)
     assert trail(store) == ["upsert", "update"]
 
 

@@ -7,11 +7,13 @@ import pytest
 from hpcobs.domain.audit import ChangeType
 from hpcobs.domain.errors import InvalidStateError, JobNotFoundError, JobTerminalError
 from hpcobs.domain.events import RunEnd
-from hpcobs.domain.job_from_event import from_finish, from_start
 from hpcobs.domain.jobs import Job, Precedence, Resources, Usage
-from hpcobs.domain.lifecycle import finish, patch, start
-from hpcobs.domain.outcomes import Outcome, Status
-from hpcobs.domain.runs import verdict
+from hpcobs.domain.lifecycle.finish import finish
+from hpcobs.domain.lifecycle.job_from_event import from_finish, from_start
+from hpcobs.domain.lifecycle.outcome import Outcome, Status
+from hpcobs.domain.lifecycle.patch import patch_state
+from hpcobs.domain.lifecycle.runs import exit_status
+from hpcobs.domain.lifecycle.start import start
 from hpcobs.domain.states import JobState
 from tests.builders import (
     ORIGIN,
@@ -73,7 +75,7 @@ def test_a_start_makes_a_pending_job_run() -> None:
 
 def test_a_finish_ends_the_job_with_exit_code_and_signal() -> None:
     after = finish(running_job(), finished(60, exit_code=3)).job
-    assert verdict(after) == (JobState.FAILED, 3, 0)
+    assert exit_status(after) == (JobState.FAILED, 3, 0)
     assert (after.end_time, after.ended_by) == (at(60), Precedence.NODE_EPILOG)
 
 
@@ -91,7 +93,7 @@ def test_the_controllers_epilog_corrects_a_nodes_epilog_and_is_audited_as_a_corr
     ended = finish(running_job(), finished()).job
     after = finish(ended, controller_finished(61, exit_code=5))
     assert after.change is ChangeType.CORRECTION
-    assert verdict(after.job) == (JobState.FAILED, 5, 0)
+    assert exit_status(after.job) == (JobState.FAILED, 5, 0)
     assert after.job.end_time == at(60)
 
 
@@ -112,7 +114,7 @@ def test_a_job_of_two_nodes_ends_with_its_last_node() -> None:
     first = finish(job, finished(60, exit_code=5, node="n2"))
     assert (first.change, first.job.state) == (None, JobState.RUNNING)
     last = finish(job, finished(62, exit_code=0, node="n1"), first.node_ends)
-    assert verdict(last.job) == (JobState.FAILED, 5, 0)
+    assert exit_status(last.job) == (JobState.FAILED, 5, 0)
     assert last.job.end_time == at(62)
 
 
@@ -166,7 +168,7 @@ def test_what_the_first_run_still_sends_after_a_requeue_is_skipped() -> None:
 def test_a_second_run_whose_end_came_before_its_start_stays_ended() -> None:
     ended = finish(running_job(), finished(200, exit_code=7, restart_count=1)).job
     after = start_of(ended, 100, restart_count=1)
-    assert verdict(after.job) == (JobState.FAILED, 7, 0)
+    assert exit_status(after.job) == (JobState.FAILED, 7, 0)
     assert (after.job.start_time, after.job.end_time) == (at(100), at(200))
 
 
@@ -176,7 +178,7 @@ def test_an_end_that_may_be_a_second_runs_is_kept_until_its_start_tells() -> Non
     assert kept.unmatched is not None
     heard = running_job(180, nodes=("n2",), restart_count=1)
     after = start(running_job(), heard, [node_end("n1", 60), kept.unmatched])
-    assert verdict(after.job) == (JobState.FAILED, 7, 0)
+    assert exit_status(after.job) == (JobState.FAILED, 7, 0)
     assert (after.job.start_time, after.job.end_time) == (at(180), at(240))
 
 
@@ -224,7 +226,7 @@ def test_an_end_tells_the_nodes_of_a_job_that_waited_so_that_all_of_them_count()
     assert first.job.state is JobState.PENDING
     event = finished(61, exit_code=5, node="n2", nodes=("n1", "n2"))
     last = finish(pending, event, first.node_ends)
-    assert verdict(last.job) == (JobState.FAILED, 5, 0)
+    assert exit_status(last.job) == (JobState.FAILED, 5, 0)
 
 
 def test_a_suspended_job_is_not_begun_again_by_a_start_that_comes_twice() -> None:
@@ -260,7 +262,7 @@ def test_a_finish_before_its_start_is_kept_and_joined() -> None:
     ended = finish(from_finish(event, ORIGIN), event).job
     after = start_of(ended, 0, name="train").job
     assert (after.start_time, after.end_time, after.name) == (at(0), at(60), "train")
-    assert verdict(after) == (JobState.FAILED, 3, 0)
+    assert exit_status(after) == (JobState.FAILED, 3, 0)
     assert not after.start_estimated
 
 
@@ -280,13 +282,13 @@ def test_a_pending_job_that_ends_unseen_has_its_start_estimated() -> None:
 def test_an_ended_job_cannot_be_patched() -> None:
     ended = finish(running_job(), finished()).job
     with pytest.raises(JobTerminalError):
-        patch(ended, state=JobState.RUNNING, now=at(70))
+        patch_state(ended, state=JobState.RUNNING, now=at(70))
     with pytest.raises(JobTerminalError):
-        patch(ended, state=None, now=at(70))
+        patch_state(ended, state=None, now=at(70))
 
 
 def test_a_patch_can_end_a_job_and_the_controller_can_correct_it() -> None:
-    ended = patch(running_job(), state=JobState.CANCELLED, now=at(70))
+    ended = patch_state(running_job(), state=JobState.CANCELLED, now=at(70))
     assert (ended.state, ended.end_time) == (JobState.CANCELLED, at(70))
     assert finish(ended, finished(75)).status is Status.SKIPPED
     assert finish(ended, controller_finished(75)).change is ChangeType.CORRECTION
@@ -294,8 +296,8 @@ def test_a_patch_can_end_a_job_and_the_controller_can_correct_it() -> None:
 
 def test_a_patch_begins_a_job_that_waited_and_its_start_is_still_to_be_heard() -> None:
     pending = view("PENDING", -10, nodes=("n1",), submit_time=at(-60))
-    running = patch(pending, state=JobState.RUNNING, now=at(20))
+    running = patch_state(pending, state=JobState.RUNNING, now=at(20))
     assert (running.start_time, running.start_estimated) == (at(20), True)
     suspended = view("SUSPENDED", 50, start_time=at(0), submit_time=at(-60))
-    assert patch(suspended, state=JobState.RUNNING, now=at(70)).start_time == at(0)
+    assert patch_state(suspended, state=JobState.RUNNING, now=at(70)).start_time == at(0)
     assert start_of(running, 15).job.start_time == at(15)

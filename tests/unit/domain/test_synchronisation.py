@@ -4,11 +4,12 @@ from dataclasses import replace
 
 from hpcobs.domain.audit import ChangeType
 from hpcobs.domain.jobs import Precedence, Resources, Usage
-from hpcobs.domain.lifecycle import finish, start
-from hpcobs.domain.outcomes import Status
-from hpcobs.domain.runs import verdict
+from hpcobs.domain.lifecycle.finish import finish
+from hpcobs.domain.lifecycle.outcome import Status
+from hpcobs.domain.lifecycle.runs import exit_status
+from hpcobs.domain.lifecycle.start import start
+from hpcobs.domain.lifecycle.sync import sync
 from hpcobs.domain.states import JobState
-from hpcobs.domain.synchronisation import sync
 from tests.builders import at, finished, running_job, view
 
 
@@ -17,7 +18,7 @@ def test_a_cancelled_job_that_looked_like_a_success_is_corrected() -> None:
     told = view("CANCELLED by 1000", 65, start_time=at(0), end_time=at(59), exit_code=0, signal=15)
     after = sync(ended, told)
     assert after.change is ChangeType.CORRECTION
-    assert verdict(after.job) == (JobState.CANCELLED, 0, 15)
+    assert exit_status(after.job) == (JobState.CANCELLED, 0, 15)
     assert (after.job.end_time, after.job.ended_by) == (at(59), Precedence.CONTROLLER_SYNC)
     assert after.job.scheduler is not None
     assert after.job.scheduler.raw_state == "CANCELLED by 1000"
@@ -50,7 +51,7 @@ def test_the_controllers_later_word_on_an_end_replaces_its_earlier() -> None:
     told = view("CANCELLED", 71, start_time=at(0), end_time=at(60), exit_code=9, signal=0)
     after = sync(too_soon, told)
     assert after.change is ChangeType.CORRECTION
-    assert verdict(after.job) == (JobState.CANCELLED, 9, 0)
+    assert exit_status(after.job) == (JobState.CANCELLED, 9, 0)
     assert sync(after.job, too_soon).status is Status.SKIPPED
     silent = view("CANCELLED", 99, start_time=at(0), end_time=at(60))
     assert sync(after.job, silent).status is Status.SKIPPED
@@ -139,7 +140,7 @@ def test_a_run_that_the_controller_tells_of_ends_with_the_end_that_was_heard_bef
     assert kept is not None
     told = view("RUNNING", 200, start_time=at(180), restart_count=1)
     after = sync(ended, told, [kept]).job
-    assert verdict(after) == (JobState.FAILED, 3, 0)
+    assert exit_status(after) == (JobState.FAILED, 3, 0)
     assert (after.start_time, after.end_time) == (at(180), at(240))
 
 

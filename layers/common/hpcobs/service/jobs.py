@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from hpcobs.domain import lifecycle
 from hpcobs.domain.audit import ChangeType
 from hpcobs.domain.errors import (
     InvalidInputError,
@@ -13,6 +12,7 @@ from hpcobs.domain.errors import (
     JobTerminalError,
 )
 from hpcobs.domain.jobs import Usage
+from hpcobs.domain.lifecycle.patch import patch_state
 from hpcobs.domain.queries import JobPage
 from hpcobs.domain.samples import SampleWindow
 from hpcobs.ports.clock import utc_now
@@ -100,7 +100,7 @@ class Jobs:
         """Change state or usage; JobTerminalError once the job has ended."""
         with self._store.transaction() as work:
             job = _own(work.jobs.lock(job_id), job_id, viewer)
-            after = lifecycle.patch(job, state=patch.state, now=self.now())
+            after = patch_state(job, state=patch.state, now=self.now())
             after = replace(after, usage=replace(after.usage, **patch.usage))
             if after != job:
                 work.jobs.save(after, ChangeType.UPDATE, audit)
