@@ -89,7 +89,7 @@ def test_nodes_are_listed(source: SlurmJobSource) -> None:
 
 
 def test_a_token_that_slurm_does_not_know_is_refused(slurm: Slurm) -> None:
-    with pytest.raises(UnavailableError, match="SLURM_AUTH_TOKEN valid"):
+    with pytest.raises(UnavailableError, match="SLURM_AUTH_TOKEN is valid"):
         SlurmJobSource(SlurmrestdClient(slurm.rest_url, token="e30.e30.x")).list_jobs()
 
 

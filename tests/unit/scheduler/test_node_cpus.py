@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpcobs.scheduler.node_cpus import node_cpus
+from hpcobs.scheduler.hostlists import node_cpus
 
 
 @given(st.lists(st.tuples(st.integers(1, 1024), st.integers(1, 50)), min_size=1, max_size=20))

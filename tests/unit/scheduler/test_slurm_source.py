@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hpcobs.domain.errors import JobNotFoundError, UnavailableError
 from hpcobs.domain.nodes import NodeReport
 from hpcobs.http.models.sync import SeenJob
-from hpcobs.scheduler.slurm import answers
+from hpcobs.scheduler.slurm import records
 from hpcobs.scheduler.slurm.client import SlurmrestdClient
 from hpcobs.scheduler.slurm.source import SlurmJobSource
 from hpcobs.scheduler.slurm.values import (
@@ -67,7 +67,7 @@ def source(site: Site, version: str | None = "v0.0.38") -> SlurmJobSource:
 
 
 def read(raw: dict[str, Any]) -> Any:
-    return answers.jobs([msgspec.Raw(msgspec.json.encode(raw))], NOW)
+    return records.parse_jobs([msgspec.Raw(msgspec.json.encode(raw))], NOW)
 
 
 @pytest.mark.parametrize("raw", RECORDED, ids=lambda raw: str(raw["job_id"]))
