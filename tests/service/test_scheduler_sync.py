@@ -115,7 +115,7 @@ def test_a_silent_controller_costs_nothing_and_ends_no_job(
 def test_what_does_not_fit_into_the_time_comes_with_the_next_look(
     store: PostgresStore, query: Query, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scheduler_sync, "AT_ONCE", 2)
+    monkeypatch.setattr(scheduler_sync, "JOBS_PER_CHECK", 2)
     controller = Controller(*(seen("RUNNING", 10, job_id=str(number)) for number in range(1, 6)))
     followed = SchedulerSync(controller, JobEvents(store, ORIGIN), scheduler="slurm")
     left = iter([60.0, 5.0])
