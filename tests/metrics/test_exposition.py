@@ -141,11 +141,11 @@ hpc_collector_rejected_total 0
 """
 
 
-def test_the_whole_text_is_as_prometheus_wants_it() -> None:
+def test_full_snapshot_renders_complete_text() -> None:
     assert write(FULL, openmetrics=False) == EXPECTED
 
 
-def test_both_formats_say_the_same_to_their_own_parsers() -> None:
+def test_both_formats_parse_to_same_samples() -> None:
     text = {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in parse_text(write(FULL, openmetrics=False))
@@ -160,7 +160,7 @@ def test_both_formats_say_the_same_to_their_own_parsers() -> None:
     assert len(text) > len(FAMILIES)
 
 
-def test_openmetrics_names_counters_without_their_suffix_and_tells_units() -> None:
+def test_openmetrics_has_units_and_bare_counter_names() -> None:
     text = write(FULL, openmetrics=True)
     for lines in (
         "# TYPE hpc_job counter\nhpc_job_total 7\n",
@@ -175,17 +175,17 @@ def test_openmetrics_names_counters_without_their_suffix_and_tells_units() -> No
     assert all(name.endswith(f"_{unit}") for name, unit in units.items())
 
 
-def test_no_help_needs_to_be_escaped() -> None:
+def test_no_help_text_needs_escaping() -> None:
     assert not {family.name for family in FAMILIES if set(family.help) & set('\\\n"')}
 
 
-def test_a_group_that_was_not_asked_for_is_absent() -> None:
+def test_unrequested_group_is_absent() -> None:
     text = write(Snapshot(groups=frozenset({"jobs"}), job_nodes=FULL.job_nodes), openmetrics=False)
     names = {family.name for family in parse_text(text)}
     assert names <= {f.name for f in FAMILIES if f.group == "jobs"} | {"hpc_job"}
 
 
-def test_every_family_belongs_to_a_group_that_can_be_asked_for() -> None:
+def test_every_family_belongs_to_known_group() -> None:
     assert {family.group for family in FAMILIES} == GROUPS
 
 
@@ -199,7 +199,7 @@ def test_any_name_survives_the_round_trip(labels: tuple[str, str, str]) -> None:
     assert tuple(sample.labels.values()) == labels_sent
 
 
-def test_one_hostile_name_among_many_spoils_no_other() -> None:
+def test_one_hostile_name_spoils_no_other() -> None:
     rows = [(str(number), 'a"b' if number == 1500 else "ada", "n1", "1") for number in range(3000)]
     padded = [(*row, None, None, None) for row in rows]
     text = write(Snapshot(job_nodes=iter(padded), groups=frozenset({"jobs"})), openmetrics=False)

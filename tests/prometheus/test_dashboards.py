@@ -55,7 +55,7 @@ def job_with_gpus(prometheus: Prometheus) -> str:
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("panel", PANELS.values(), ids=PANELS)
-def test_a_panel_has_data(prometheus: Prometheus, panel: Panel) -> None:
+def test_every_panel_has_data(prometheus: Prometheus, panel: Panel) -> None:
     prometheus.wait_until(lambda: job_with_gpus(prometheus), SECONDS)
     for query in panel.queries:
         prometheus.wait_until(
@@ -64,14 +64,14 @@ def test_a_panel_has_data(prometheus: Prometheus, panel: Panel) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
-def test_the_example_of_a_family_has_an_answer(prometheus: Prometheus, family: Family) -> None:
+def test_every_familys_example_has_a_result(prometheus: Prometheus, family: Family) -> None:
     prometheus.wait_until(lambda: job_with_gpus(prometheus), SECONDS)
     # What is compared may be found nowhere, as one would wish.
     expression = re.sub(r"\s(<|>|==)\s[\d.]+$", "", family.query)
     prometheus.wait_until(lambda: prometheus.query(expression), SECONDS)
 
 
-def test_the_alerts_of_a_living_cluster_can_be_evaluated(prometheus: Prometheus) -> None:
+def test_alerts_of_living_cluster_can_be_evaluated(prometheus: Prometheus) -> None:
     prometheus.wait_until(
         lambda: all(
             rule["health"] == "ok"

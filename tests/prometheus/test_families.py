@@ -21,7 +21,7 @@ OLDER_THAN_US = {
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
-def test_a_family_arrives_with_its_type_and_its_labels(
+def test_family_arrives_with_type_and_labels(
     prometheus: Prometheus, family: Family
 ) -> None:
     histogram = family.type == "histogram"
@@ -37,7 +37,7 @@ def test_a_family_arrives_with_its_type_and_its_labels(
     assert {one["unit"] for one in told} <= {"", family.unit}
 
 
-def test_promtool_minds_only_the_names_that_were_there_before(still: Service) -> None:
+def test_promtool_warns_only_about_older_names(still: Service) -> None:
     with still.client() as client:
         text = client.get("/metrics").text
     checked = promtool("check", "metrics", text=text)

@@ -148,7 +148,7 @@ def is_true_to(history: History, job: Job) -> bool:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(data=st.data(), history=HISTORIES)
-def test_any_history_told_in_any_order_with_repeats_ends_as_it_was(
+def test_any_order_of_events_gives_same_job(
     store: PostgresStore, database_url: str, data: st.DataObject, history: History
 ) -> None:
     with psycopg.connect(database_url, autocommit=True) as connection:

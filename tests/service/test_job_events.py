@@ -46,7 +46,7 @@ def tell(events: JobEvents, message: Message) -> str:
     return events.job_started(message, AUDIT).status
 
 
-def test_the_controller_is_heard_of_a_job_that_runs_unchanged_without_a_trail(
+def test_unchanged_view_writes_no_audit_row(
     events: JobEvents, store: PostgresStore
 ) -> None:
     for observed in (0, 600):
@@ -55,7 +55,7 @@ def test_the_controller_is_heard_of_a_job_that_runs_unchanged_without_a_trail(
     assert trail(store) == ["upsert"]
 
 
-def test_a_job_lives_from_start_to_end_with_one_audit_row_a_change(
+def test_each_change_writes_one_audit_row(
     events: JobEvents, store: PostgresStore
 ) -> None:
     assert tell(events, started()) == "created"
@@ -67,7 +67,7 @@ def test_a_job_lives_from_start_to_end_with_one_audit_row_a_change(
     assert trail(store) == ["upsert", "update", "update"]
 
 
-def test_an_end_of_an_unknown_job_needs_to_tell_enough(
+def test_end_of_unknown_job_needs_user_and_nodes(
     events: JobEvents, store: PostgresStore
 ) -> None:
     with pytest.raises(JobNotFoundError):
@@ -77,14 +77,14 @@ def test_an_end_of_an_unknown_job_needs_to_tell_enough(
     assert the_job(store).state is JobState.COMPLETED
 
 
-def test_an_end_that_is_no_end_changes_nothing(events: JobEvents, store: PostgresStore) -> None:
+def test_end_with_open_state_changes_nothing(events: JobEvents, store: PostgresStore) -> None:
     tell(events, started())
     with pytest.raises(InvalidStateError):
         tell(events, finished(60, "running"))
     assert trail(store) == ["upsert"]
 
 
-def test_a_job_of_two_nodes_ends_with_its_second_node(
+def test_two_node_job_ends_with_second_node(
     events: JobEvents, store: PostgresStore
 ) -> None:
     tell(events, started(nodes=("n1", "n2")))
@@ -96,7 +96,7 @@ def test_a_job_of_two_nodes_ends_with_its_second_node(
     assert trail(store) == ["upsert", "update"]
 
 
-def test_all_nodes_that_end_at_the_same_moment_end_the_job_once(
+def test_simultaneous_node_ends_end_job_once(
     events: JobEvents, store: PostgresStore, make_store: Callable[[], PostgresStore]
 ) -> None:
     nodes = tuple(f"n{number}" for number in range(8))
@@ -116,7 +116,7 @@ def test_all_nodes_that_end_at_the_same_moment_end_the_job_once(
     assert trail(store) == ["upsert", "update"]
 
 
-def test_many_prologs_at_the_same_moment_create_one_job(
+def test_simultaneous_prologs_create_one_job(
     store: PostgresStore, make_store: Callable[[], PostgresStore]
 ) -> None:
     results: list[str] = []
@@ -134,7 +134,7 @@ def test_many_prologs_at_the_same_moment_create_one_job(
     assert trail(store) == ["upsert"]
 
 
-def test_the_controllers_view_creates_corrects_and_answers_job_by_job(
+def test_sync_creates_and_corrects_job_by_job(
     events: JobEvents, store: PostgresStore
 ) -> None:
     tell(events, started())

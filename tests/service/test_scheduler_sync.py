@@ -50,7 +50,7 @@ def look(followed: SchedulerSync, seconds: float = 60.0) -> int:
     return followed.run(lambda: seconds, reserve_seconds=10.0)
 
 
-def test_jobs_and_nodes_become_what_the_controller_says(store: PostgresStore, query: Query) -> None:
+def test_jobs_and_nodes_follow_the_controller(store: PostgresStore, query: Query) -> None:
     controller = Controller(seen("RUNNING", 10), seen("PENDING", 10, job_id="2", nodes=()))
     followed = SchedulerSync(controller, JobEvents(store, ORIGIN), scheduler="slurm")
     assert look(followed) == 2
@@ -65,7 +65,7 @@ def test_jobs_and_nodes_become_what_the_controller_says(store: PostgresStore, qu
     assert query("SELECT state FROM nodes WHERE name = 'n1'") == [("idle",)]
 
 
-def test_what_has_not_changed_is_not_told_again(store: PostgresStore) -> None:
+def test_unchanged_jobs_are_not_resent(store: PostgresStore) -> None:
     controller = Controller(
         seen("PENDING", 10, nodes=(), priority=1), seen("RUNNING", 10, job_id="2")
     )
@@ -78,7 +78,7 @@ def test_what_has_not_changed_is_not_told_again(store: PostgresStore) -> None:
     assert look(followed) == 0
 
 
-def test_a_job_that_runs_unchanged_is_told_every_ten_minutes(
+def test_running_job_is_resent_every_ten_minutes(
     store: PostgresStore, query: Query
 ) -> None:
     controller = Controller(seen("RUNNING", 10), seen("PENDING", 10, job_id="2", nodes=()))
@@ -90,7 +90,7 @@ def test_a_job_that_runs_unchanged_is_told_every_ten_minutes(
     assert query("SELECT scheduler_seen_at FROM jobs WHERE id = '1'") == [(at(610),)]
 
 
-def test_a_job_that_was_not_taken_is_told_again(store: PostgresStore) -> None:
+def test_failed_job_is_sent_again(store: PostgresStore) -> None:
     controller = Controller(seen("RUNNING", 10, user="a\0b"), seen("RUNNING", 10, job_id="2"))
     followed = SchedulerSync(controller, JobEvents(store, ORIGIN), scheduler="slurm")
     look(followed)
@@ -100,7 +100,7 @@ def test_a_job_that_was_not_taken_is_told_again(store: PostgresStore) -> None:
     assert look(followed) == 0
 
 
-def test_a_silent_controller_costs_nothing_and_ends_no_job(
+def test_silent_controller_ends_no_job(
     store: PostgresStore, query: Query
 ) -> None:
     controller = Controller(seen("RUNNING", 10))
@@ -112,7 +112,7 @@ def test_a_silent_controller_costs_nothing_and_ends_no_job(
     assert query("SELECT state FROM jobs") == [("running",)]
 
 
-def test_what_does_not_fit_into_the_time_comes_with_the_next_look(
+def test_remaining_jobs_are_left_for_next_pass(
     store: PostgresStore, query: Query, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scheduler_sync, "JOBS_PER_CHECK", 2)
@@ -125,7 +125,7 @@ def test_what_does_not_fit_into_the_time_comes_with_the_next_look(
     assert query("SELECT count(*) FROM jobs") == [(5,)]
 
 
-def test_the_collector_follows_where_there_is_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_collector_syncs_if_url_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     bootstrap.reset()
     assert bootstrap.scheduler_sync() is None
     bootstrap.reset()

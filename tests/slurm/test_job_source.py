@@ -50,7 +50,7 @@ def source(slurm: Slurm) -> SlurmJobSource:
     return SlurmJobSource(SlurmrestdClient(slurm.rest_url, token=slurm.token()))
 
 
-def test_jobs_are_listed_and_found_as_scontrol_shows_them(
+def test_listed_jobs_equal_scontrols(
     slurm: Slurm, ids: dict[str, str], source: SlurmJobSource
 ) -> None:
     listed = {job.job_id: job for job in source.list_jobs()}
@@ -64,7 +64,7 @@ def test_jobs_are_listed_and_found_as_scontrol_shows_them(
         assert source.get_job_metrics(ids[script]) == ()
 
 
-def test_a_running_jobs_gpus_are_those_of_all_its_nodes(
+def test_running_job_has_gpus_of_all_nodes(
     slurm: Slurm, source: SlurmJobSource
 ) -> None:
     job_id = slurm.submit("exec sleep 300", "--gres=gpu:1", "-N2")
@@ -74,7 +74,7 @@ def test_a_running_jobs_gpus_are_those_of_all_its_nodes(
     slurm.wait_for(job_id, "CANCELLED")
 
 
-def test_a_job_that_never_was_is_not_found(source: SlurmJobSource) -> None:
+def test_unknown_job_is_not_found(source: SlurmJobSource) -> None:
     with pytest.raises(JobNotFoundError):
         source.get_job("4242")
 
@@ -88,12 +88,12 @@ def test_nodes_are_listed(source: SlurmJobSource) -> None:
     }
 
 
-def test_a_token_that_slurm_does_not_know_is_refused(slurm: Slurm) -> None:
+def test_unknown_token_is_rejected(slurm: Slurm) -> None:
     with pytest.raises(UnavailableError, match="SLURM_AUTH_TOKEN is valid"):
         SlurmJobSource(SlurmrestdClient(slurm.rest_url, token="e30.e30.x")).list_jobs()
 
 
-def test_a_pass_of_the_collector_takes_over_what_the_controller_knows(
+def test_collector_pass_stores_the_controllers_jobs(
     ids: dict[str, str], source: SlurmJobSource, site: Site
 ) -> None:
     followed: dict[str, Any] = {

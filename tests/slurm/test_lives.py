@@ -115,7 +115,7 @@ def _is_told(site: Site, job_id: str, case: Case) -> bool:
 
 
 @pytest.mark.parametrize("name", SHORT)
-def test_hooks_alone_tell_the_end_as_far_as_they_can_know_it(
+def test_hooks_alone_report_ends_they_can_see(
     name: str, heard: dict[str, dict[str, Any]]
 ) -> None:
     assert heard[name]["state"] == CASES[name].by_hooks
@@ -123,12 +123,12 @@ def test_hooks_alone_tell_the_end_as_far_as_they_can_know_it(
     assert heard[name]["cluster_name"] == "lab"
 
 
-def test_a_nodes_hook_tells_its_gpus(heard: dict[str, dict[str, Any]]) -> None:
+def test_node_hook_reports_its_gpus(heard: dict[str, dict[str, Any]]) -> None:
     assert heard["GPU"]["allocated_gpus"] == 2
     assert heard["GPU"]["gpu_devices"] == ["0", "1"]
 
 
-def test_the_controller_tells_names_and_arrays(
+def test_controller_reports_names_and_arrays(
     ids: dict[str, str], told: dict[str, dict[str, Any]]
 ) -> None:
     assert told["success"]["name"] == ODD_NAME
@@ -137,7 +137,7 @@ def test_the_controller_tells_names_and_arrays(
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_in_the_end_each_job_is_as_slurm_says(
+def test_final_jobs_equal_slurms(
     name: str, site: Site, ids: dict[str, str], told: dict[str, dict[str, Any]]
 ) -> None:
     case, job = CASES[name], told[name]
@@ -153,7 +153,7 @@ def test_in_the_end_each_job_is_as_slurm_says(
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_audit_trail_tells_each_change_and_who_made_it(
+def test_audit_trail_has_changes_and_authors(
     name: str, site: Site, ids: dict[str, str], told: dict[str, dict[str, Any]]
 ) -> None:
     audit = site.audit(ids[name])
@@ -169,7 +169,7 @@ def test_the_audit_trail_tells_each_change_and_who_made_it(
         assert corrections[0]["snapshot"]["state"] == "cancelled"
 
 
-def test_a_requeued_job_has_two_runs_in_one_trail(
+def test_requeued_job_has_two_audited_runs(
     site: Site, ids: dict[str, str], told: dict[str, dict[str, Any]]
 ) -> None:
     states = [event["snapshot"]["state"] for event in site.audit(ids["requeued"])]
@@ -178,14 +178,14 @@ def test_a_requeued_job_has_two_runs_in_one_trail(
     assert states.count("running") >= 2
 
 
-def test_samples_of_the_nodes_join_the_job_of_the_hooks(
+def test_node_samples_join_the_hooks_job(
     told: dict[str, dict[str, Any]],
 ) -> None:
     assert told["two nodes"]["sample_count"] >= 2
 
 
 @pytest.mark.usefixtures("told")
-def test_slurm_keeps_jobs_and_nodes_as_if_there_were_no_hooks(site: Site) -> None:
+def test_hooks_do_not_disturb_slurm(site: Site) -> None:
     calls = site.hook_calls()
     assert {hook for hook, *_ in calls} == {
         "prolog", "epilog", "prolog_slurmctld", "epilog_slurmctld"
@@ -195,7 +195,7 @@ def test_slurm_keeps_jobs_and_nodes_as_if_there_were_no_hooks(site: Site) -> Non
 
 
 @pytest.mark.usefixtures("told")
-def test_doctors_find_nothing_that_cannot_work(site: Site) -> None:
+def test_doctors_report_no_failure(site: Site) -> None:
     for node in NODES:
         said = site.doctor(f"node-{node}", "--sysfs-root", str(site.root(node)))
         assert said.returncode == 0, said.stdout
@@ -207,6 +207,6 @@ def test_doctors_find_nothing_that_cannot_work(site: Site) -> None:
 
 
 @pytest.mark.usefixtures("told")
-def test_nothing_is_refused_and_nothing_left(site: Site) -> None:
+def test_nothing_is_rejected_or_left_behind(site: Site) -> None:
     until(lambda: not site.waiting_events())
     assert list(site.slurm.folder.glob("spool/*/quarantine/*")) == []

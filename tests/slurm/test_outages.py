@@ -73,7 +73,7 @@ def _epilogs_have_run(site: Site, job_id: str) -> bool:
     return {"epilog", "epilog_slurmctld"} <= run
 
 
-def test_no_hook_fails_and_no_node_drains_while_the_service_is_away(
+def test_outage_fails_no_hook_and_drains_no_node(
     site: Site, unseen: dict[str, str]
 ) -> None:
     assert {status for _, _, status, _ in site.hook_calls()} == {0}
@@ -81,7 +81,7 @@ def test_no_hook_fails_and_no_node_drains_while_the_service_is_away(
     assert site.waiting_events() >= 4 * len(unseen)
 
 
-def test_what_happened_meanwhile_is_filled_in_as_it_truly_was(
+def test_jobs_of_outage_are_filled_in(
     site: Site, unseen: dict[str, str]
 ) -> None:
     site.service.start()
@@ -97,7 +97,7 @@ def _slurm_has_said(site: Site, job_id: str, raw_state: str) -> bool:
 
 
 @pytest.mark.usefixtures("unseen")
-def test_a_job_that_slurmctld_forgot_while_nobody_looked_does_not_wait_for_ever(
+def test_forgotten_waiting_job_is_cancelled(
     site: Site, waiting: str, running: str
 ) -> None:
     site.stop("controller")
@@ -112,7 +112,7 @@ def test_a_job_that_slurmctld_forgot_while_nobody_looked_does_not_wait_for_ever(
 
 
 @pytest.mark.usefixtures("unseen")
-def test_jobs_of_a_controller_that_lost_its_memory_do_not_run_for_ever(
+def test_jobs_end_after_controller_loses_memory(
     site: Site, running: str
 ) -> None:
     site.slurm.lose_all_jobs()

@@ -13,7 +13,7 @@ from hpcobs.domain.states import JobState
 from tests.builders import at, finished, running_job, view
 
 
-def test_a_cancelled_job_that_looked_like_a_success_is_corrected() -> None:
+def test_cancelled_job_is_corrected_from_completed() -> None:
     ended = finish(running_job(), finished(60)).job
     told = view("CANCELLED by 1000", 65, start_time=at(0), end_time=at(59), exit_code=0, signal=15)
     after = sync(ended, told)
@@ -24,7 +24,7 @@ def test_a_cancelled_job_that_looked_like_a_success_is_corrected() -> None:
     assert after.job.scheduler.raw_state == "CANCELLED by 1000"
 
 
-def test_the_same_view_twice_changes_nothing() -> None:
+def test_repeated_view_is_skipped() -> None:
     running = view("RUNNING", 10, start_time=at(0))
     assert sync(running, view("RUNNING", 40, start_time=at(0))).status is Status.SKIPPED
     ended = view("FAILED", 70, start_time=at(0), end_time=at(60), exit_code=1)
@@ -32,7 +32,7 @@ def test_the_same_view_twice_changes_nothing() -> None:
     assert sync(ended, again).status is Status.SKIPPED
 
 
-def test_a_job_that_runs_unchanged_is_noted_as_seen_now_and_then() -> None:
+def test_unchanged_view_stores_its_time_periodically() -> None:
     job = view("RUNNING", 60, start_time=at(0))
     soon = sync(job, view("RUNNING", 60 + 299, start_time=at(0)))
     later = sync(job, view("RUNNING", 60 + 300, start_time=at(0)))
@@ -40,13 +40,13 @@ def test_a_job_that_runs_unchanged_is_noted_as_seen_now_and_then() -> None:
     assert (later.job.scheduler_seen_at, later.change) == (at(360), None)
 
 
-def test_nothing_changes_what_the_controller_said_of_an_end() -> None:
+def test_controllers_end_is_final() -> None:
     ended = view("TIMEOUT", 70, start_time=at(0), end_time=at(60), exit_code=0, signal=15)
     assert finish(ended, finished(60)).status is Status.SKIPPED
     assert sync(ended, view("RUNNING", 80, start_time=at(0))).status is Status.SKIPPED
 
 
-def test_the_controllers_later_word_on_an_end_replaces_its_earlier() -> None:
+def test_later_view_revises_controllers_end() -> None:
     too_soon = view("CANCELLED", 70, start_time=at(0), end_time=at(60), exit_code=0, signal=0)
     told = view("CANCELLED", 71, start_time=at(0), end_time=at(60), exit_code=9, signal=0)
     after = sync(too_soon, told)
@@ -57,24 +57,24 @@ def test_the_controllers_later_word_on_an_end_replaces_its_earlier() -> None:
     assert sync(after.job, silent).status is Status.SKIPPED
 
 
-def test_a_job_that_still_completes_is_not_opened_again() -> None:
+def test_completing_view_does_not_reopen_job() -> None:
     ended = finish(running_job(), finished(60)).job
     assert sync(ended, view("COMPLETING", 61, start_time=at(0))).status is Status.SKIPPED
 
 
-def test_a_view_older_than_the_start_does_not_undo_it() -> None:
+def test_view_before_start_is_skipped() -> None:
     job = running_job(0)
     assert sync(job, view("PENDING", -1, submit_time=at(-60))).status is Status.SKIPPED
 
 
-def test_views_out_of_order_leave_the_latest() -> None:
+def test_latest_view_wins_in_any_order() -> None:
     suspended = sync(running_job(), view("SUSPENDED", 50, start_time=at(0))).job
     assert suspended.state is JobState.PENDING
     assert sync(suspended, view("RUNNING", 40, start_time=at(0))).status is Status.SKIPPED
     assert sync(suspended, view("RUNNING", 60, start_time=at(0))).job.state is JobState.RUNNING
 
 
-def test_the_controller_adds_its_facts_and_leaves_those_of_the_nodes() -> None:
+def test_view_keeps_facts_from_nodes() -> None:
     job = running_job(resources=Resources(cgroup_path="/job_1", allocated_gpus=1))
     job = replace(job, usage=Usage(sample_count=3, cpu_usage=50.0))
     told = view(
@@ -94,7 +94,7 @@ def test_the_controller_adds_its_facts_and_leaves_those_of_the_nodes() -> None:
     assert after.scheduler.priority == 2**40
 
 
-def test_a_requeued_job_goes_back_to_pending_and_then_runs_anew() -> None:
+def test_requeued_job_waits_then_runs_again() -> None:
     ended = finish(running_job(), finished(60, restart_count=1)).job
     waiting = sync(ended, view("PENDING", 65, nodes=(), submit_time=at(-60), restart_count=1))
     assert (waiting.job.state, waiting.recompute) == (JobState.PENDING, True)
@@ -105,7 +105,7 @@ def test_a_requeued_job_goes_back_to_pending_and_then_runs_anew() -> None:
     assert (again.state, again.start_time, again.nodes) == (JobState.RUNNING, at(180), ("n2",))
 
 
-def test_a_run_that_came_and_went_unseen_is_filled_in_from_the_controller() -> None:
+def test_view_adds_a_missed_run() -> None:
     told = view("COMPLETED", 400, start_time=at(200), end_time=at(300), restart_count=1)
     after = sync(running_job(), told).job
     assert (after.state, after.start_time, after.end_time) == (
@@ -116,14 +116,14 @@ def test_a_run_that_came_and_went_unseen_is_filled_in_from_the_controller() -> N
     assert after.statistics_since == at(200)
 
 
-def test_a_controller_that_does_not_tell_restarts_speaks_of_the_current_run() -> None:
+def test_view_without_restarts_is_of_current_run() -> None:
     second_run = start(running_job(), running_job(100, restart_count=1)).job
     told = view("COMPLETED", 400, start_time=at(100), end_time=at(300))
     after = sync(second_run, told, restart_known=False).job
     assert (after.state, after.restart_count) == (JobState.COMPLETED, 1)
 
 
-def test_a_pending_job_that_is_cancelled_ends_without_ever_running() -> None:
+def test_cancelled_pending_job_never_ran() -> None:
     pending = view("PENDING", 10, nodes=(), submit_time=at(0))
     told = view("CANCELLED", 40, nodes=(), submit_time=at(0), start_time=at(30), end_time=at(30))
     after = sync(pending, told).job
@@ -134,7 +134,7 @@ def test_a_pending_job_that_is_cancelled_ends_without_ever_running() -> None:
     )
 
 
-def test_a_run_that_the_controller_tells_of_ends_with_the_end_that_was_heard_before() -> None:
+def test_view_of_new_run_applies_kept_end() -> None:
     ended = finish(running_job(), finished(60, restart_count=1)).job
     kept = finish(ended, finished(240, exit_code=3, restart_count=1)).unmatched
     assert kept is not None
@@ -144,7 +144,7 @@ def test_a_run_that_the_controller_tells_of_ends_with_the_end_that_was_heard_bef
     assert (after.start_time, after.end_time) == (at(180), at(240))
 
 
-def test_the_controller_is_believed_before_a_client_of_whose_job_it_is() -> None:
+def test_view_replaces_claim_of_other_user() -> None:
     claim = replace(running_job(-10, user="eve", restart_count=9), start_estimated=True)
     after = sync(claim, view("RUNNING", 30, start_time=at(0), restart_count=0)).job
     assert (after.user, after.restart_count) == ("ada", 0)
