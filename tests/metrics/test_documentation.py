@@ -1,4 +1,4 @@
-"""The page about metrics says what the code's table of families says."""
+"""``docs/metrics.md`` agrees with the table of families."""
 
 from __future__ import annotations
 

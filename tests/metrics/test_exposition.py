@@ -1,4 +1,4 @@
-"""The text of a scrape: complete, parseable by Prometheus' own parsers, and right for any name."""
+"""The text of a scrape: complete, valid for Prometheus' parsers, and correct for any name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A scrape tells what the database holds: running jobs only, all from one moment."""
+"""A scrape shows the database's running jobs, all from one moment."""
 
 from __future__ import annotations
 
@@ -36,9 +36,7 @@ def test_empty_site_has_states_without_jobs(scrape: Scrape) -> None:
     assert found[one("hpc_collector_queue_depth")] == 5
 
 
-def test_only_running_jobs_have_series(
-    scrape: Scrape, store: PostgresStore
-) -> None:
+def test_only_running_jobs_have_series(scrape: Scrape, store: PostgresStore) -> None:
     events = JobEvents(store, ORIGIN)
     resources = Resources(allocated_cpus=8, allocated_memory_mb=1024)
     nodes = ("n1", "n2")
@@ -127,9 +125,7 @@ def test_all_rows_are_from_one_moment(
         assert "hpc_job_total 1" in write(snapshot, openmetrics=False)
 
 
-def test_ended_node_has_no_job_series(
-    scrape: Scrape, store: PostgresStore, query: Query
-) -> None:
+def test_ended_node_has_no_job_series(scrape: Scrape, store: PostgresStore, query: Query) -> None:
     events = JobEvents(store, ORIGIN)
     events.job_started(started(nodes=("n1", "n2")), AUDIT)
     query(
@@ -152,14 +148,14 @@ def test_unread_gpu_of_reporting_node_has_no_series(
         " VALUES ('1', 'n1', '0', 'amd', now() - interval '11 minutes', 0),"
         " ('1', 'n1', '1', 'amd', now() - interval '9 minutes', 50)"
     )
-    for heard, seen in (("NULL", ["0", "1"]), ("now() - interval '1 hour'", ["0", "1"])):
-        query(f"UPDATE job_nodes SET last_sample_at = {heard}")
-        assert gpus_seen(scrape) == seen
+    for sampled_at, expected in (("NULL", ["0", "1"]), ("now() - interval '1 hour'", ["0", "1"])):
+        query(f"UPDATE job_nodes SET last_sample_at = {sampled_at}")
+        assert gpus_shown(scrape) == expected
     query("UPDATE job_nodes SET last_sample_at = now()")
-    assert gpus_seen(scrape) == ["1"]
+    assert gpus_shown(scrape) == ["1"]
 
 
-def gpus_seen(scrape: Scrape) -> list[str]:
+def gpus_shown(scrape: Scrape) -> list[str]:
     found = series(scrape.render(collect=frozenset({"gpus"})))
     return [dict(labels)["gpu_id"] for _, labels in found]
 
@@ -181,9 +177,7 @@ def test_gpus_are_those_of_running_jobs(scrape: Scrape, store: PostgresStore, qu
     assert series(scrape.render(collect=frozenset({"gpus"}))) == {}
 
 
-def test_job_of_thousands_of_nodes_renders_all(
-    scrape: Scrape, store: PostgresStore
-) -> None:
+def test_job_of_thousands_of_nodes_renders_all(scrape: Scrape, store: PostgresStore) -> None:
     nodes = tuple(f"n{number:04}" for number in range(2500))
     JobEvents(store, ORIGIN).job_started(started(nodes=nodes), AUDIT)
     text = scrape.render()
@@ -191,9 +185,7 @@ def test_job_of_thousands_of_nodes_renders_all(
     assert [line.split('node="')[1].split('"')[0] for line in lines] == list(nodes)
 
 
-def test_series_are_sorted_by_labels(
-    scrape: Scrape, store: PostgresStore, query: Query
-) -> None:
+def test_series_are_sorted_by_labels(scrape: Scrape, store: PostgresStore, query: Query) -> None:
     for job_id in ("9", "10", "2"):
         events = JobEvents(store, ORIGIN)
         events.job_started(started(job_id=job_id, nodes=("n2", "n1")), AUDIT)

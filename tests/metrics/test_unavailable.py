@@ -1,4 +1,4 @@
-"""What is away or hangs costs no more than it must: a clear error in time, or its own series."""
+"""Unavailable or hanging parts: a clear error within the limit, or only their series missing."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 
 
 class SilentQueue:
-    """A queue that does not answer before it is told to."""
+    """A queue that does not answer before it is released."""
 
     def __init__(self) -> None:
-        self.told = threading.Event()
+        self.released = threading.Event()
 
     def depth(self) -> QueueDepth:
-        self.told.wait(30)
+        self.released.wait(30)
         raise UnavailableError("at last")
 
 
@@ -71,7 +71,7 @@ def test_hanging_queue_hides_only_its_series(
     monkeypatch.setattr(module, "LIMIT_SECONDS", 0.1)
     source, queue = PostgresScrape(connect(), OperationTimings()), SilentQueue()
     text = Scrape(source, queue, write).render()  # type: ignore[arg-type]
-    queue.told.set()
+    queue.released.set()
     assert "hpc_collector_queue_depth" not in text
     assert "hpc_job_total 0" in text
 
@@ -87,9 +87,7 @@ def test_silent_database_fails_within_two_seconds() -> None:
         assert seconds_until_unavailable(scrape) < 2.5
 
 
-def test_locked_table_fails_within_two_seconds(
-    scrape: Scrape, database_url: str
-) -> None:
+def test_locked_table_fails_within_two_seconds(scrape: Scrape, database_url: str) -> None:
     with psycopg.connect(database_url) as migration:
         migration.execute("LOCK TABLE job_nodes")
         assert seconds_until_unavailable(scrape) < 2.5
@@ -135,9 +133,9 @@ def test_freeze_between_rows_gives_no_partial_page(
 
 def test_slow_database_with_signs_of_life_succeeds(database_url: str) -> None:
     with psycopg.connect(database_url) as connection:
-        with watched(connection, seconds=0.4) as heard:
+        with watched(connection, seconds=0.4) as report_progress:
             for _ in range(3):
                 connection.execute("SELECT pg_sleep(0.2)")
-                heard()
+                report_progress()
         with pytest.raises(HungError), watched(connection, seconds=0.1):
             connection.execute("SELECT pg_sleep(5)")

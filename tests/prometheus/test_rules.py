@@ -1,4 +1,4 @@
-"""Rules, alerts and scrape configs are what Prometheus takes, and each alert says what to do."""
+"""Rules, alerts and scrape configs are valid, and each alert has a runbook."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_alert_for_jobs_owner_names_owner() -> None:
 
 @pytest.mark.parametrize("path", SCRAPES, ids=lambda path: path.stem)
 def test_promtool_accepts_the_scrape_configs(path: Path, tmp_path: Path) -> None:
-    # Tokens and rules are named where a site has them; here they stand beside the config.
+    # A site has tokens and rules in /etc/prometheus. Here they are beside the config.
     text = path.read_text().replace("/etc/prometheus/", f"{tmp_path}/")
     for name in ("hpcobs.token", "remote-write.token"):
         (tmp_path / name).touch()

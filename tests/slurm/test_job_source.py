@@ -1,4 +1,4 @@
-"""The collector's way to a real slurmctld: through slurmrestd, without hooks or forwarders."""
+"""The collector reads a real slurmctld through slurmrestd, without hooks or forwarders."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ENDS = {"true": "COMPLETED", "exit 3": "FAILED", "exec sleep 300": "CANCELLED"}
 
 @pytest.fixture(scope="module")
 def slurm(folder: Path) -> Iterator[Slurm]:  # noqa: ARG001
-    """Slurm alone; ``folder`` skips where there is none."""
+    """Start Slurm alone. ``folder`` skips the test without a real Slurm."""
     slurm = Slurm()
     try:
         slurm.configure({})
@@ -35,7 +35,7 @@ def slurm(folder: Path) -> Iterator[Slurm]:  # noqa: ARG001
 
 @pytest.fixture(scope="module")
 def ids(slurm: Slurm) -> dict[str, str]:
-    """Jobs that have ended, by their scripts."""
+    """Run jobs to their ends. Return their ids by their scripts."""
     ids = {script: slurm.submit(script, "--gres=gpu:1", "-N2") for script in ENDS}
     slurm.wait_for(ids["exec sleep 300"], "RUNNING")
     slurm.cancel(ids["exec sleep 300"])
@@ -64,9 +64,7 @@ def test_listed_jobs_equal_scontrols(
         assert source.get_job_metrics(ids[script]) == ()
 
 
-def test_running_job_has_gpus_of_all_nodes(
-    slurm: Slurm, source: SlurmJobSource
-) -> None:
+def test_running_job_has_gpus_of_all_nodes(slurm: Slurm, source: SlurmJobSource) -> None:
     job_id = slurm.submit("exec sleep 300", "--gres=gpu:1", "-N2")
     slurm.wait_for(job_id, "RUNNING")
     assert source.get_job(job_id).resources.allocated_gpus == 2
@@ -96,11 +94,11 @@ def test_unknown_token_is_rejected(slurm: Slurm) -> None:
 def test_collector_pass_stores_the_controllers_jobs(
     ids: dict[str, str], source: SlurmJobSource, site: Site
 ) -> None:
-    followed: dict[str, Any] = {
+    syncing: dict[str, Any] = {
         "scheduler_sync": SchedulerSync(source, site.events, scheduler="slurm")
     }
-    assert site.collect(**followed).jobs_changed >= len(ids)
-    assert site.collect(**followed).jobs_changed == 0
+    assert site.collect(**syncing).jobs_changed >= len(ids)
+    assert site.collect(**syncing).jobs_changed == 0
     states: dict[str, str] = dict(site.query("SELECT id, raw_state FROM jobs"))
     for script, raw_state in ENDS.items():
         assert states[ids[script]] == raw_state

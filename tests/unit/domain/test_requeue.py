@@ -65,15 +65,15 @@ def test_ambiguous_end_is_kept_until_next_start() -> None:
     kept = finish(running_job(), finished(240, exit_code=7, node="n2", restart_count=1))
     assert (kept.status, kept.change) == (Status.SKIPPED, None)
     assert kept.unmatched is not None
-    heard = running_job(180, nodes=("n2",), restart_count=1)
-    after = start(running_job(), heard, [node_end("n1", 60), kept.unmatched])
+    incoming = running_job(180, nodes=("n2",), restart_count=1)
+    after = start(running_job(), incoming, [node_end("n1", 60), kept.unmatched])
     assert exit_status(after.job) == (JobState.FAILED, 7, 0)
     assert (after.job.start_time, after.job.end_time) == (at(180), at(240))
 
 
 def test_second_run_ends_with_both_nodes() -> None:
-    heard = running_job(180, nodes=("n1", "n2"), restart_count=1)
-    after = start(running_job(), heard, [node_end("n1", 240), node_end("n9", 240)])
+    incoming = running_job(180, nodes=("n1", "n2"), restart_count=1)
+    after = start(running_job(), incoming, [node_end("n1", 240), node_end("n9", 240)])
     assert after.job.state is JobState.RUNNING
     assert after.node_ends == (node_end("n1", 240),)
     last = finish(after.job, finished(241, node="n2", restart_count=1), after.node_ends)
@@ -96,14 +96,14 @@ def test_new_run_replaces_names_and_placement() -> None:
         requested_cpus=8, cpus_per_node=(4, 4), gpu_devices=("0",), cgroup_path="/job_1"
     )
     job = running_job(nodes=("n1", "n2"), resources=placed)
-    heard = {"nodes": ("n3", "n4"), "restart_count": 1, "name": "train", "array_job_id": "9"}
-    after = start_of(job, 180, **heard).job
+    incoming = {"nodes": ("n3", "n4"), "restart_count": 1, "name": "train", "array_job_id": "9"}
+    after = start_of(job, 180, **incoming).job
     assert (after.name, after.array_job_id) == ("train", "9")
     assert after.resources == Resources(requested_cpus=8)
 
 
 def test_statistics_of_unknown_second_run_start_there() -> None:
     assert running_job(180, restart_count=1).statistics_since == at(180)
-    told = view("RUNNING", 200, start_time=at(180), restart_count=1)
-    assert told.statistics_since == at(180)
+    incoming = view("RUNNING", 200, start_time=at(180), restart_count=1)
+    assert incoming.statistics_since == at(180)
     assert running_job().statistics_since is None

@@ -71,7 +71,7 @@ def test_repeated_start_does_not_restart_suspended_job() -> None:
 
 
 def claimed(**fields: object) -> Job:
-    """A job as a client tells of it, before the cluster does."""
+    """Return a job that only a client has reported."""
     return replace(running_job(-10), start_estimated=True, **fields)  # type: ignore[arg-type]
 
 
@@ -79,9 +79,9 @@ def claimed(**fields: object) -> Job:
 def test_start_replaces_claim_of_other_user(
     claim: dict[str, object],
 ) -> None:
-    for heard in (running_job(0), running_job(0, restart_count=1)):
-        after = start(claimed(**claim), heard).job
-        assert (after.user, after.restart_count) == ("ada", heard.restart_count)
+    for incoming in (running_job(0), running_job(0, restart_count=1)):
+        after = start(claimed(**claim), incoming).job
+        assert (after.user, after.restart_count) == ("ada", incoming.restart_count)
         assert after.statistics_since == at(0)
 
 

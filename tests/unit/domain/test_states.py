@@ -1,4 +1,4 @@
-"""Slurm's states and exits, as the contract maps them."""
+"""The mapping of Slurm's states and exits to the contract's states."""
 
 import pytest
 

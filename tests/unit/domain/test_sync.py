@@ -1,4 +1,4 @@
-"""What the controller's view does to a job: the most believed word."""
+"""The controller's view of a job, the source of highest precedence."""
 
 from dataclasses import replace
 
@@ -15,8 +15,8 @@ from tests.builders import at, finished, running_job, view
 
 def test_cancelled_job_is_corrected_from_completed() -> None:
     ended = finish(running_job(), finished(60)).job
-    told = view("CANCELLED by 1000", 65, start_time=at(0), end_time=at(59), exit_code=0, signal=15)
-    after = sync(ended, told)
+    shown = view("CANCELLED by 1000", 65, start_time=at(0), end_time=at(59), exit_code=0, signal=15)
+    after = sync(ended, shown)
     assert after.change is ChangeType.CORRECTION
     assert exit_status(after.job) == (JobState.CANCELLED, 0, 15)
     assert (after.job.end_time, after.job.ended_by) == (at(59), Precedence.CONTROLLER_SYNC)
@@ -48,8 +48,8 @@ def test_controllers_end_is_final() -> None:
 
 def test_later_view_revises_controllers_end() -> None:
     too_soon = view("CANCELLED", 70, start_time=at(0), end_time=at(60), exit_code=0, signal=0)
-    told = view("CANCELLED", 71, start_time=at(0), end_time=at(60), exit_code=9, signal=0)
-    after = sync(too_soon, told)
+    incoming = view("CANCELLED", 71, start_time=at(0), end_time=at(60), exit_code=9, signal=0)
+    after = sync(too_soon, incoming)
     assert after.change is ChangeType.CORRECTION
     assert exit_status(after.job) == (JobState.CANCELLED, 9, 0)
     assert sync(after.job, too_soon).status is Status.SKIPPED
@@ -77,7 +77,7 @@ def test_latest_view_wins_in_any_order() -> None:
 def test_view_keeps_facts_from_nodes() -> None:
     job = running_job(resources=Resources(cgroup_path="/job_1", allocated_gpus=1))
     job = replace(job, usage=Usage(sample_count=3, cpu_usage=50.0))
-    told = view(
+    incoming = view(
         "RUNNING",
         30,
         start_time=at(-1),
@@ -86,7 +86,7 @@ def test_view_keeps_facts_from_nodes() -> None:
         priority=2**40,
         resources=Resources(allocated_gpus=4, requested_cpus=8),
     )
-    after = sync(job, told).job
+    after = sync(job, incoming).job
     assert after.resources == Resources(cgroup_path="/job_1", allocated_gpus=4, requested_cpus=8)
     assert after.usage == job.usage
     assert (after.start_time, after.name) == (at(-1), "train")
@@ -106,8 +106,8 @@ def test_requeued_job_waits_then_runs_again() -> None:
 
 
 def test_view_adds_a_missed_run() -> None:
-    told = view("COMPLETED", 400, start_time=at(200), end_time=at(300), restart_count=1)
-    after = sync(running_job(), told).job
+    incoming = view("COMPLETED", 400, start_time=at(200), end_time=at(300), restart_count=1)
+    after = sync(running_job(), incoming).job
     assert (after.state, after.start_time, after.end_time) == (
         JobState.COMPLETED,
         at(200),
@@ -118,15 +118,15 @@ def test_view_adds_a_missed_run() -> None:
 
 def test_view_without_restarts_is_of_current_run() -> None:
     second_run = start(running_job(), running_job(100, restart_count=1)).job
-    told = view("COMPLETED", 400, start_time=at(100), end_time=at(300))
-    after = sync(second_run, told, restart_known=False).job
+    incoming = view("COMPLETED", 400, start_time=at(100), end_time=at(300))
+    after = sync(second_run, incoming, restart_known=False).job
     assert (after.state, after.restart_count) == (JobState.COMPLETED, 1)
 
 
 def test_cancelled_pending_job_never_ran() -> None:
     pending = view("PENDING", 10, nodes=(), submit_time=at(0))
-    told = view("CANCELLED", 40, nodes=(), submit_time=at(0), start_time=at(30), end_time=at(30))
-    after = sync(pending, told).job
+    shown = view("CANCELLED", 40, nodes=(), submit_time=at(0), start_time=at(30), end_time=at(30))
+    after = sync(pending, shown).job
     assert (after.state, after.nodes, after.runtime_seconds(at(99))) == (
         JobState.CANCELLED,
         (),
@@ -138,8 +138,8 @@ def test_view_of_new_run_applies_kept_end() -> None:
     ended = finish(running_job(), finished(60, restart_count=1)).job
     kept = finish(ended, finished(240, exit_code=3, restart_count=1)).unmatched
     assert kept is not None
-    told = view("RUNNING", 200, start_time=at(180), restart_count=1)
-    after = sync(ended, told, [kept]).job
+    incoming = view("RUNNING", 200, start_time=at(180), restart_count=1)
+    after = sync(ended, incoming, [kept]).job
     assert exit_status(after) == (JobState.FAILED, 3, 0)
     assert (after.start_time, after.end_time) == (at(180), at(240))
 

@@ -1,4 +1,4 @@
-"""Slurm's compressed node lists: expanded as scontrol does it, bounded before they are."""
+"""Slurm's compressed node lists: expanded as scontrol does, with a limit checked before."""
 
 from __future__ import annotations
 

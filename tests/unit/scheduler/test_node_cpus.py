@@ -1,4 +1,4 @@
-"""Slurm's compressed counts of CPUs are read as Slurm writes them, and nothing else is."""
+"""Slurm's compressed counts of CPUs: its notation is parsed, all other text is rejected."""
 
 from __future__ import annotations
 

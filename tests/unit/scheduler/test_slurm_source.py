@@ -1,4 +1,4 @@
-"""Slurm's controller as a job source, on recorded answers over real HTTP."""
+"""Slurm's controller as a job source, on recorded responses over real HTTP."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ UNKNOWN = {"errors": [{"error_number": 2017, "error": "Invalid job id specified"
 
 @pytest.fixture
 def slurmrestd() -> Iterator[Site]:
-    """A slurmrestd that knows v0.0.38 alone."""
+    """Serve v0.0.38 only, like a slurmrestd of that version."""
     site = Site()
     site.usual = Reply(404, "Unable find requested URL")
     offer(site, "v0.0.38")
@@ -72,8 +72,8 @@ def read(raw: dict[str, Any]) -> Any:
 
 @pytest.mark.parametrize("raw", RECORDED, ids=lambda raw: str(raw["job_id"]))
 def test_record_parses_like_in_the_forwarder(raw: dict[str, Any]) -> None:
-    told = SeenJob.model_validate(job_of(raw), strict=False)
-    expected = told.to_event(observed_at=NOW, cluster_name="lab")
+    posted = SeenJob.model_validate(job_of(raw), strict=False)
+    expected = posted.to_event(observed_at=NOW, cluster_name="lab")
     assert read(raw) == [expected]
 
 
@@ -83,11 +83,11 @@ def test_old_and_new_versions_give_same_job(raw: dict[str, Any]) -> None:
 
 
 def test_controllers_jobs_and_nodes_are_listed(slurmrestd: Site) -> None:
-    asked = source(slurmrestd)
-    states = {job.job_id: job.raw_state for job in asked.list_jobs()}
+    job_source = source(slurmrestd)
+    states = {job.job_id: job.raw_state for job in job_source.list_jobs()}
     assert len(states) == 23
     assert (states["3"], states["8"], states["23"]) == ("TIMEOUT", "CANCELLED", "RUNNING")
-    assert asked.list_nodes() == [
+    assert job_source.list_nodes() == [
         NodeReport(
             node=name, state=state, cluster_name="lab", cpus=2, memory_total_mb=2000, gpus=2,
             cpu_load=load,
@@ -115,12 +115,12 @@ def test_unknown_job_is_not_found(slurmrestd: Site, job_id: str) -> None:
 def test_newest_version_is_found_again_after_upgrade(
     slurmrestd: Site,
 ) -> None:
-    asked = source(slurmrestd, version=None)
-    assert len(asked.list_jobs()) == 23
+    job_source = source(slurmrestd, version=None)
+    assert len(job_source.list_jobs()) == 23
     offer(slurmrestd, "v0.0.41")
     with pytest.raises(UnavailableError):
-        asked.list_jobs()
-    assert len(asked.list_jobs()) == 23
+        job_source.list_jobs()
+    assert len(job_source.list_jobs()) == 23
 
 
 @pytest.mark.parametrize(
@@ -145,10 +145,10 @@ def test_invalid_response_is_no_empty_cluster(slurmrestd: Site, reply: Reply) ->
 
 
 def test_unreachable_slurmrestd_is_unavailable(slurmrestd: Site) -> None:
-    asked = source(slurmrestd, version=None)
+    job_source = source(slurmrestd, version=None)
     slurmrestd.planned = [Reply(404)] * 100
     with pytest.raises(UnavailableError, match=r"offers no API from v0\.0\.36"):
-        asked.list_jobs()
+        job_source.list_jobs()
     with pytest.raises(UnavailableError, match="does not answer"):
         SlurmJobSource(SlurmrestdClient("http://127.0.0.1:9", token=None)).list_jobs()
 
@@ -170,7 +170,7 @@ def test_odd_record_never_stops_parsing(changed: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "expected"),
     [
         (7, 7),
         (65534, 65534),
@@ -182,8 +182,8 @@ def test_odd_record_never_stops_parsing(changed: dict[str, Any]) -> None:
         (SetNumber(), None),
     ],
 )
-def test_slurms_notations_of_no_number_are_known(value: Number, told: int | None) -> None:
-    assert number(value) == told
+def test_slurms_notations_of_no_number_are_known(value: Number, expected: int | None) -> None:
+    assert number(value) == expected
 
 
 def test_time_beyond_api_range_is_dropped() -> None:

@@ -1,4 +1,4 @@
-"""Health: what each part's answer, fault or silence makes of the whole."""
+"""Health: the status that follows from each part's answer, error or silence."""
 
 from __future__ import annotations
 
