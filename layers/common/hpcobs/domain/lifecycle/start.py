@@ -80,7 +80,7 @@ def _start_same_run(job: Job, incoming: Job, unmatched: Sequence[RunEnd]) -> Out
     else:
         after = _with_start_time(filled, incoming)
     if after == job:
-        return Outcome(job, Status.SKIPPED, "start already known")
+        return Outcome(job, Status.SKIPPED, "start already stored")
     # The statistics count samples from `statistics_since` on and weigh nodes by their CPUs.
     recompute = (
         after.statistics_since != job.statistics_since
@@ -89,7 +89,7 @@ def _start_same_run(job: Job, incoming: Job, unmatched: Sequence[RunEnd]) -> Out
     return Outcome(
         after,
         Status.UPDATED,
-        "start joined",
+        "start merged into the stored job",
         ChangeType.UPDATE,
         recompute=recompute,
         node_ends=node_ends,
