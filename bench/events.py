@@ -18,8 +18,8 @@ from bench.database import migrated_database, single_connection
 from bench.measuring import Figure, show
 from hpcobs.domain.audit import AuditInfo
 from hpcobs.domain.events import JobStarted
-from hpcobs.domain.job_from_event import Origin
 from hpcobs.domain.jobs import Resources
+from hpcobs.domain.lifecycle.job_from_event import Origin
 from hpcobs.service.job_events import JobEvents
 from hpcobs.storage.store import PostgresStore
 from hpcobs.storage.timings import OperationTimings

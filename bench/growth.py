@@ -13,7 +13,7 @@ from bench.database import migrated_database, single_connection
 from bench.measuring import Figure, show, timed
 from hpcobs.domain.audit import AuditInfo
 from hpcobs.domain.events import JobFinished, JobStarted
-from hpcobs.domain.job_from_event import Origin
+from hpcobs.domain.lifecycle.job_from_event import Origin
 from hpcobs.domain.queries import JobFilter
 from hpcobs.domain.samples import QueuedSample
 from hpcobs.domain.states import JobState

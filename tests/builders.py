@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpcobs.domain.audit import AuditInfo
 from hpcobs.domain.events import FinishSource, JobFinished, JobStarted, SchedulerJob
-from hpcobs.domain.job_from_event import Origin, from_scheduler, from_start
+from hpcobs.domain.lifecycle.job_from_event import Origin, from_scheduler, from_start
 from hpcobs.domain.states import JobState, from_slurm
 
 if TYPE_CHECKING:

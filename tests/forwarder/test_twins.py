@@ -19,13 +19,13 @@ from tests.forwarder.properties import patient
 from tests.forwarder.test_controller_values import boxed
 
 hostlists = pytest.importorskip("hpcobs.scheduler.hostlists")
-node_cpus = pytest.importorskip("hpcobs.scheduler.node_cpus").node_cpus
+node_cpus = hostlists.node_cpus
 msgspec = pytest.importorskip("msgspec")
-answers = pytest.importorskip("hpcobs.scheduler.slurm.answers")
+records = pytest.importorskip("hpcobs.scheduler.slurm.records")
 states = pytest.importorskip("hpcobs.domain.states")
 sync = pytest.importorskip("hpcobs.http.models.sync")
-Origin = pytest.importorskip("hpcobs.domain.job_from_event").Origin
-from_scheduler = pytest.importorskip("hpcobs.domain.job_from_event").from_scheduler
+Origin = pytest.importorskip("hpcobs.domain.lifecycle.job_from_event").Origin
+from_scheduler = pytest.importorskip("hpcobs.domain.lifecycle.job_from_event").from_scheduler
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
 SLURM_STATES = sorted(states._FROM_SLURM)
@@ -106,7 +106,7 @@ def jobs(draw: st.DrawFn) -> dict[str, Any]:
 def test_both_understand_a_job_alike_whichever_version_tells_it(raw: dict[str, Any]) -> None:
     told = sync.SeenJob.model_validate(job_of(raw), strict=False)
     sent = told.to_event(observed_at=NOW, cluster_name=None)
-    (asked,) = answers.jobs([msgspec.Raw(msgspec.json.encode(raw))], NOW)
+    (asked,) = records.parse_jobs([msgspec.Raw(msgspec.json.encode(raw))], NOW)
     origin = Origin(home_cluster="lab")
     assert from_scheduler(sent, origin) == from_scheduler(asked, origin)
 
@@ -120,5 +120,5 @@ def test_both_understand_a_node_alike(gres: str, tres: str | None, flags: list[s
         "cpu_load": 150, "gres": gres, "tres": tres,
     }  # fmt: skip
     told = sync.SeenNode.model_validate(node_of(raw))
-    (asked,) = answers.nodes([msgspec.Raw(msgspec.json.encode(raw))], "lab")
+    (asked,) = records.parse_nodes([msgspec.Raw(msgspec.json.encode(raw))], "lab")
     assert told.to_report(observed_at=asked.observed_at, cluster_name="lab") == asked

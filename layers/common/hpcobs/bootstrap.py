@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hpcobs.auth.authenticator import Authenticator
     from hpcobs.auth.networks import Networks
     from hpcobs.auth.rotation import Rotation
-    from hpcobs.domain.job_from_event import Origin
+    from hpcobs.domain.lifecycle.job_from_event import Origin
     from hpcobs.ports.queue import SampleQueue
     from hpcobs.queue.postgres import PostgresQueue
     from hpcobs.service.collection import Collection, CollectionRules
@@ -64,8 +64,8 @@ def settings() -> Settings:
 @once
 def origin() -> Origin:
     """Where this service's jobs come from."""
-    from hpcobs.domain.job_from_event import Origin
     from hpcobs.domain.jobs import SchedulerType
+    from hpcobs.domain.lifecycle.job_from_event import Origin
 
     return Origin(
         home_cluster=settings().cluster_name,

@@ -11,8 +11,8 @@ import pytest
 
 from hpcobs.auth.principal import Principal
 from hpcobs.domain.errors import ForbiddenError, InvalidStateError
-from hpcobs.domain.job_from_event import Origin
 from hpcobs.domain.jobs import GpuVendor, Job, Resources, SchedulerInfo, SchedulerType
+from hpcobs.domain.lifecycle.job_from_event import Origin
 from hpcobs.domain.states import JobState
 from hpcobs.http.models.events import FinishedEvent, StartedEvent
 from hpcobs.http.models.jobs import NewJob, NewSample

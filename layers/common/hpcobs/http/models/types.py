@@ -14,8 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from hpcobs.domain.errors import InvalidInputError
-from hpcobs.scheduler.hostlists import MAX_NODES, expanded
-from hpcobs.scheduler.node_cpus import node_cpus
+from hpcobs.scheduler.hostlists import MAX_NODES, expanded, node_cpus
 
 MAX_TEXT = 255
 INT4_MAX = 2**31 - 1

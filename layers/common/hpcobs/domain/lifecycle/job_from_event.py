@@ -1,4 +1,4 @@
-"""The job that a single message tells of, before it is joined with what is known."""
+"""The job as a single event describes it, before it is merged with the stored one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where this service's jobs come from: its own cluster, and whether they are simulated."""
+    """The cluster of this service, and whether its jobs are simulated."""
 
     home_cluster: str
     scheduler_type: SchedulerType = SchedulerType.SLURM
@@ -23,12 +23,12 @@ class Origin:
     ingest_version: str | None = None
 
     def job_id(self, event: JobStarted | JobFinished | SchedulerJob) -> str:
-        """The id under which the event's job is kept."""
+        """Return the id under which the event's job is stored."""
         return scoped_id(event.job_id, cluster=event.cluster_name, home_cluster=self.home_cluster)
 
 
 def from_start(event: JobStarted, origin: Origin) -> Job:
-    """The running job that a start tells of."""
+    """Return the running job that a start describes."""
     return Job(
         id=origin.job_id(event),
         user=event.user,
@@ -43,6 +43,7 @@ def from_start(event: JobStarted, origin: Origin) -> Job:
         array_task_id=event.array_task_id,
         restart_count=event.restart_count,
         resources=event.resources,
+        # A later run's statistics must not count samples of an earlier one.
         statistics_since=event.timestamp if event.restart_count else None,
         scheduler=SchedulerInfo(
             type=origin.scheduler_type,
@@ -54,9 +55,10 @@ def from_start(event: JobStarted, origin: Origin) -> Job:
 
 
 def from_finish(event: JobFinished, origin: Origin) -> Job:
-    """The job, still running, whose end came before its start; JobNotFoundError if too little came.
+    """Return the job, still running, whose end was received before its start.
 
-    The event must name the user and the nodes. The start is taken to be the end until it is heard.
+    The end's time stands in for the start until that is received. Raise JobNotFoundError if the
+    event names no user or no nodes.
     """
     job_id = origin.job_id(event)
     if event.user is None or not event.nodes:
@@ -71,53 +73,55 @@ def from_finish(event: JobFinished, origin: Origin) -> Job:
         cluster_name=event.cluster_name or origin.home_cluster,
         scheduler_instance=origin.scheduler_instance,
         ingest_version=origin.ingest_version,
+        # No restart count: an epilog's count may already be that of the next run.
         scheduler=SchedulerInfo(type=origin.scheduler_type, external_job_id=event.job_id),
     )
 
 
-def from_scheduler(seen: SchedulerJob, origin: Origin) -> Job:
-    """The job as the controller sees it; times that are only planned are left out."""
-    ended = seen.state.is_terminal
-    waits = seen.state is JobState.PENDING and not is_suspended(seen.raw_state)
-    start = None if waits else seen.start_time
-    end = (seen.end_time or seen.observed_at) if ended else None
-    start_time = start or seen.submit_time or end or seen.observed_at
-    run_since = seen.observed_at if waits else start_time
+def from_scheduler(event: SchedulerJob, origin: Origin) -> Job:
+    """Return the job as the controller shows it, without times that are only planned."""
+    ended = event.state.is_terminal
+    waits = event.state is JobState.PENDING and not is_suspended(event.raw_state)
+    # Slurm gives a waiting job the start, and a running one the end, that it expects.
+    start = None if waits else event.start_time
+    end = (event.end_time or event.observed_at) if ended else None
+    start_time = start or event.submit_time or end or event.observed_at
+    run_since = event.observed_at if waits else start_time
     return Job(
-        id=origin.job_id(seen),
-        user=seen.user,
-        nodes=seen.nodes,
-        state=seen.state,
+        id=origin.job_id(event),
+        user=event.user,
+        nodes=event.nodes,
+        state=event.state,
         start_time=start_time,
         end_time=end,
-        name=seen.name,
-        cluster_name=seen.cluster_name or origin.home_cluster,
+        name=event.name,
+        cluster_name=event.cluster_name or origin.home_cluster,
         scheduler_instance=origin.scheduler_instance,
         ingest_version=origin.ingest_version,
-        array_job_id=seen.array_job_id,
-        array_task_id=seen.array_task_id,
-        restart_count=seen.restart_count or 0,
-        resources=seen.resources,
-        scheduler=_scheduler_info(seen, origin),
-        statistics_since=run_since if seen.restart_count else None,
+        array_job_id=event.array_job_id,
+        array_task_id=event.array_task_id,
+        restart_count=event.restart_count or 0,
+        resources=event.resources,
+        scheduler=_scheduler_info(event, origin),
+        statistics_since=run_since if event.restart_count else None,
         ended_by=Precedence.CONTROLLER_SYNC if ended else None,
-        scheduler_seen_at=seen.observed_at,
+        scheduler_seen_at=event.observed_at,
     )
 
 
-def _scheduler_info(seen: SchedulerJob, origin: Origin) -> SchedulerInfo:
+def _scheduler_info(event: SchedulerJob, origin: Origin) -> SchedulerInfo:
     return SchedulerInfo(
         type=origin.scheduler_type,
-        external_job_id=seen.job_id,
-        raw_state=seen.raw_state,
-        submit_time=seen.submit_time,
-        partition=seen.partition,
-        account=seen.account,
-        qos=seen.qos,
-        priority=seen.priority,
-        exit_code=seen.exit_code,
-        signal=seen.signal,
-        state_reason=seen.state_reason,
-        time_limit_minutes=seen.time_limit_minutes,
-        extra=seen.extra,
+        external_job_id=event.job_id,
+        raw_state=event.raw_state,
+        submit_time=event.submit_time,
+        partition=event.partition,
+        account=event.account,
+        qos=event.qos,
+        priority=event.priority,
+        exit_code=event.exit_code,
+        signal=event.signal,
+        state_reason=event.state_reason,
+        time_limit_minutes=event.time_limit_minutes,
+        extra=event.extra,
     )

@@ -1,4 +1,4 @@
-"""slurmrestd's answers as jobs and nodes. What cannot be understood costs no other its place."""
+"""Parse slurmrestd's job and node records. An invalid record is skipped and logged."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct, field
 
-from hpcobs.domain.errors import DomainError, UnavailableError
+from hpcobs.domain.errors import DomainError
 from hpcobs.domain.events import SchedulerJob
 from hpcobs.domain.nodes import NodeReport
 from hpcobs.domain.states import JobState, from_slurm, is_suspended
@@ -32,24 +32,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class Problem(Struct):
-    """Why slurmrestd could not answer."""
-
-    error_number: Number = None
-    error: str | None = None
-    description: str | None = None
-
-
-class Answer(Struct):
-    """What every answer has; the things themselves are read one by one."""
-
-    errors: list[Problem] = field(default_factory=list)
-    jobs: list[msgspec.Raw] | None = None
-    nodes: list[msgspec.Raw] | None = None
-
-
 class RawJob(Struct, kw_only=True):
-    """A job in Slurm's words; see slurmrestd's ``job_info``."""
+    """A job record. See ``job_info`` in slurmrestd's OpenAPI document."""
 
     job_id: Number
     job_state: str | list[str]
@@ -78,7 +62,7 @@ class RawJob(Struct, kw_only=True):
 
 
 class RawNode(Struct, kw_only=True):
-    """A node in Slurm's words; see slurmrestd's ``node``."""
+    """A node record. See ``node`` in slurmrestd's OpenAPI document."""
 
     name: str
     state: str | list[str]
@@ -91,47 +75,34 @@ class RawNode(Struct, kw_only=True):
     tres: str | None = None
 
 
-def read(body: bytes) -> Answer:
-    """The answer; UnavailableError if it is none, or holds errors alone."""
-    try:
-        answer = msgspec.json.decode(body, type=Answer)
-    except msgspec.DecodeError as error:
-        raise UnavailableError(f"slurmrestd's answer cannot be read: {error}") from error
-    if answer.errors and not (answer.jobs or answer.nodes):
-        first = answer.errors[0]
-        raise UnavailableError(
-            f"slurmrestd: {first.description or 'an error'}: {first.error or 'unknown'}; "
-            "is slurmctld there, and SLURM_AUTH_TOKEN valid?"
-        )
-    return answer
-
-
-def jobs(raws: Iterable[msgspec.Raw], observed_at: datetime) -> list[SchedulerJob]:
-    """The jobs that can be understood; the others are logged."""
+def parse_jobs(raws: Iterable[msgspec.Raw], observed_at: datetime) -> list[SchedulerJob]:
+    """Return the valid jobs. Log the others."""
     found = []
     for raw in raws:
+        # One record at a time: decoded together, one odd job would hide all others.
         try:
             found.append(_job(msgspec.json.decode(raw, type=RawJob), observed_at))
         except (msgspec.DecodeError, DomainError) as error:
-            logger.warning("a job of slurmrestd's is passed over: %s", error)
+            logger.warning("skipped an invalid job from slurmrestd: %s", error)
     return found
 
 
-def nodes(raws: Iterable[msgspec.Raw], cluster_name: str | None) -> list[NodeReport]:
-    """The nodes that can be understood; the others are logged."""
+def parse_nodes(raws: Iterable[msgspec.Raw], cluster_name: str | None) -> list[NodeReport]:
+    """Return the valid nodes. Log the others."""
     found = []
     for raw in raws:
         try:
             found.append(_node(msgspec.json.decode(raw, type=RawNode), cluster_name))
         except msgspec.DecodeError as error:
-            logger.warning("a node of slurmrestd's is passed over: %s", error)
+            logger.warning("skipped an invalid node from slurmrestd: %s", error)
     return found
 
 
 def _job(raw: RawJob, observed_at: datetime) -> SchedulerJob:
-    """Planned times are left out: the end of what has not ended, the start of what waits."""
     raw_state = state(raw.job_state)
     normal = from_slurm(raw_state)
+    # Slurm reports planned times as well: a running job's end, a waiting job's start. Before the
+    # end, the exit code is only zero.
     waits = normal is JobState.PENDING and not is_suspended(raw_state)
     exit_code, signal = exit_of(raw.exit_code) if normal.is_terminal else (None, None)
     array_job_id = number(raw.array_job_id) or None
@@ -165,7 +136,7 @@ def _job(raw: RawJob, observed_at: datetime) -> SchedulerJob:
 
 
 def _node(raw: RawNode, cluster_name: str | None) -> NodeReport:
-    load = number(raw.cpu_load)
+    load = number(raw.cpu_load)  # in hundredths
     return NodeReport(
         node=raw.name,
         state="+".join([state(raw.state), *raw.state_flags]).lower(),
