@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hpcobs_forwarder.spool.batch import decode
-from hpcobs_forwarder.spool.writer import JOURNAL, BatchWriter
+from hpcobs_forwarder.spool.journal import JOURNAL, BatchWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +45,7 @@ def test_a_pass_that_does_not_fit_leaves_the_file_whole_and_waits_in_memory(
     writer.seal(None)
 
     assert (on_disk.samples, on_disk.torn, on_disk.damaged) == (1, False, 0)
-    assert caplog.text.count("takes nothing") == 1
+    assert caplog.text.count("cannot be written") == 1
     (entry,) = spool.waiting_batches()
     assert decode(entry.read()).samples == 28
     assert not Path(spool.samples, JOURNAL).exists()

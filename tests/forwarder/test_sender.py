@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hpcobs_forwarder.sending.backoff import Backoff
-from hpcobs_forwarder.sending.gateway import Gateway
+from hpcobs_forwarder.sending.http_client import HttpClient, TokenFile
 from hpcobs_forwarder.sending.requests import request_for
+from hpcobs_forwarder.sending.retry_policy import RetryState
 from hpcobs_forwarder.sending.sender import Sender
-from hpcobs_forwarder.sending.token import TokenFile
 from hpcobs_forwarder.spool.entries import batch_name
-from hpcobs_forwarder.spool.writer import BatchWriter
+from hpcobs_forwarder.spool.journal import BatchWriter
 from tests.forwarder.fake_site import Reply, Site
 
 if TYPE_CHECKING:
@@ -39,9 +38,9 @@ class Sending:
         self.writer = BatchWriter(spool, "n1", clock)
         self.sender = Sender(
             spool=spool,
-            gateway=Gateway(site.url, timeout_seconds=1),
+            client=HttpClient(site.url, timeout_seconds=1),
             token=TokenFile(str(self.token)),
-            backoff=Backoff(random.Random(1)),
+            state=RetryState(random.Random(1)),
             health=health,
             clock=clock,
             stopping=threading.Event(),
@@ -408,8 +407,8 @@ def test_a_damaged_batch_is_set_aside_and_a_damaged_line_left_out(sending: Sendi
     (whole,) = sending.spool.waiting_batches()
     lines = Path(whole.path).read_bytes().split(b"\n")
     Path(whole.path).write_bytes(b"\n".join([lines[0], lines[1][:-2] + b"zz", *lines[2:]]))
-    Path(sending.spool.samples, batch_name(0, 1, "a")).write_bytes(b"\0" * 100)
-    Path(sending.spool.samples, batch_name(1, 1, "b") + ".gz").write_bytes(b"\0" * 100)
+    Path(sending.spool.samples, batch_name(0, 1)).write_bytes(b"\0" * 100)
+    Path(sending.spool.samples, batch_name(1, 1) + ".gz").write_bytes(b"\0" * 100)
 
     assert sending.sender.drain()
 
@@ -507,7 +506,7 @@ def test_the_end_of_a_trouble_is_said_once(
 
     sending.later()
 
-    assert caplog.text.count("takes what waits again") == 1
+    assert caplog.text.count("accepts entries again") == 1
 
 
 def test_nodes_that_the_site_does_not_take_are_said(
@@ -519,5 +518,5 @@ def test_nodes_that_the_site_does_not_take_are_said(
 
     assert sending.sender.drain()
 
-    assert "1 nodes were not taken" in caplog.text
+    assert "the site rejects 1 nodes" in caplog.text
     assert "cpus must be more" in caplog.text

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hpcobs_forwarder.spool.batch import decode
-from hpcobs_forwarder.spool.memory import MEMORY_BYTES
-from hpcobs_forwarder.spool.spool import Spool, SpoolError
-from hpcobs_forwarder.spool.upkeep import Limits, Upkeep
-from hpcobs_forwarder.spool.writer import JOURNAL, MAX_SAMPLES, BatchWriter
+from hpcobs_forwarder.spool.janitor import Limits, SpoolJanitor
+from hpcobs_forwarder.spool.journal import JOURNAL, MAX_SAMPLES, BatchWriter
+from hpcobs_forwarder.spool.spool import MEMORY_BYTES, Spool, SpoolError
 
 if TYPE_CHECKING:
     from hpcobs_forwarder.health import Health
@@ -31,9 +30,9 @@ def writer(spool: Spool, clock: FakeClock) -> BatchWriter:
     return BatchWriter(spool, "n1", clock)
 
 
-def upkeep(spool: Spool, health: Health, clock: FakeClock, **limits: Any) -> Upkeep:
+def janitor_of(spool: Spool, health: Health, clock: FakeClock, **limits: Any) -> SpoolJanitor:
     bounds = {"max_bytes": 1 << 30, "max_age_seconds": 7 * 86_400, **limits}
-    return Upkeep(spool, Limits(**bounds), health=health, clock=clock, boot_id="this")
+    return SpoolJanitor(spool, Limits(**bounds), health=health, clock=clock, boot_id="this")
 
 
 def counts(entries: list[Entry]) -> list[int]:
@@ -146,7 +145,7 @@ def test_a_batch_left_open_by_a_killed_forwarder_is_sealed(
     with Path(spool.samples, JOURNAL).open("ab") as journal:
         journal.write(b'S 12345678 9 {"job_id":')
 
-    upkeep(spool, health, clock).recover()
+    janitor_of(spool, health, clock).recover()
 
     assert counts(spool.waiting_batches()) == [4]
 
@@ -156,7 +155,7 @@ def test_an_open_batch_that_is_no_batch_is_set_aside(
 ) -> None:
     Path(spool.samples, JOURNAL).write_bytes(b"\0" * 4096)
 
-    upkeep(spool, health, clock).recover()
+    janitor_of(spool, health, clock).recover()
 
     assert spool.waiting_batches() == []
     assert Path(spool.quarantined, JOURNAL).stat().st_size == 4096
@@ -171,7 +170,7 @@ def test_what_a_hook_or_forwarder_left_half_written_goes_after_an_hour(
         file.touch()
         os.utime(file, (clock.now - age, clock.now - age))
 
-    upkeep(spool, health, clock).recover()
+    janitor_of(spool, health, clock).recover()
 
     assert os.listdir(spool.events) == [".b.json.13"]
 
@@ -186,7 +185,7 @@ def test_what_a_hook_wrote_and_could_not_put_in_place_is_put_there(
         file.write_text(text)
         os.utime(file, (clock.now - age, clock.now - age))
 
-    upkeep(spool, health, clock).trim()
+    janitor_of(spool, health, clock).trim()
 
     assert sorted(os.listdir(spool.events)) == [half.name, "1-7-12.started.json"]
     assert os.listdir(spool.jobs) == [fresh.name]
@@ -199,10 +198,10 @@ def test_what_is_no_file_of_ours_stops_nothing(
     for name in (f"{spool.samples}/old.batch", f"{spool.events}/.kept.json.1"):
         os.mkdir(name)
         os.utime(name, (clock.now - 4000, clock.now - 4000))
-    keeper = upkeep(spool, health, clock, max_bytes=1)
+    janitor = janitor_of(spool, health, clock, max_bytes=1)
 
-    keeper.recover()
-    keeper.trim()
+    janitor.recover()
+    janitor.trim()
 
     assert spool.waiting_batches() == []
     assert health.value("samples_dropped_total", "size") == 10
@@ -214,7 +213,7 @@ def test_folders_that_somebody_has_cleared_up_are_made_again(
     for folder in (spool.samples, spool.events, spool.jobs):
         os.rmdir(folder)
 
-    upkeep(spool, health, clock).trim()
+    janitor_of(spool, health, clock).trim()
     writer.add(samples(2), HOST, None)
     writer.seal(None)
 
@@ -226,7 +225,7 @@ def test_records_of_an_earlier_boot_go(spool: Spool, health: Health, clock: Fake
     Path(spool.jobs, "2.json").write_text('{"job_id": "2", "boot_id": "this"}')
     Path(spool.jobs, "3.json").write_text('{"job_id": "3"}')
 
-    upkeep(spool, health, clock).recover()
+    janitor_of(spool, health, clock).recover()
 
     assert sorted(os.listdir(spool.jobs)) == ["2.json", "3.json"]
 
@@ -238,7 +237,7 @@ def test_a_full_spool_drops_its_oldest_samples_and_says_so(
     Path(spool.events, "1700000000000-7-1.finished.json").write_text("{}")
     sizes = [entry.size for entry in spool.waiting_batches()]
 
-    upkeep(spool, health, clock, max_bytes=sum(sizes[2:])).trim()
+    janitor_of(spool, health, clock, max_bytes=sum(sizes[2:])).trim()
 
     assert counts(spool.waiting_batches()) == [5, 5, 5]
     assert len(spool.waiting_events()) == 1
@@ -250,15 +249,15 @@ def test_samples_that_are_too_old_are_dropped_once_the_clock_is_believed(
     spool: Spool, health: Health, clock: FakeClock
 ) -> None:
     fill(spool, clock, 2)
-    keeper = upkeep(spool, health, clock, max_age_seconds=3600)
+    janitor = janitor_of(spool, health, clock, max_age_seconds=3600)
 
     clock.advance(3500)
-    keeper.trim()
+    janitor.trim()
     assert len(spool.waiting_batches()) == 2
 
     for _ in range(8):
         clock.advance(600)
-        keeper.trim()
+        janitor.trim()
     assert spool.waiting_batches() == []
     assert health.value("samples_dropped_total", "age") == 10
 
@@ -267,13 +266,13 @@ def test_a_clock_that_jumps_years_ahead_and_back_drops_nothing(
     spool: Spool, health: Health, clock: FakeClock
 ) -> None:
     fill(spool, clock, 2)
-    keeper = upkeep(spool, health, clock, max_age_seconds=3600)
+    janitor = janitor_of(spool, health, clock, max_age_seconds=3600)
     for years in (10, -10) * 4:
         clock.now += years * 31_536_000
-        keeper.trim()
+        janitor.trim()
         clock.advance(600)
 
-    keeper.trim()
+    janitor.trim()
 
     assert len(spool.waiting_batches()) == 2
 
@@ -285,7 +284,7 @@ def test_how_full_the_spool_is_can_be_watched(
     fill(spool, clock, 2)
     Path(spool.events, f"{int(clock.now * 1000)}-7-1.finished.json").write_text("{}")
 
-    upkeep(spool, health, clock).trim()
+    janitor_of(spool, health, clock).trim()
 
     assert health.value("spool_files", "batch") == 2
     assert health.value("spool_files", "event") == 1
@@ -303,7 +302,7 @@ def test_the_quarantine_keeps_the_reason_and_stays_small(
     assert {reason.read_text() for reason in reasons} == {"no such field\n"}
     size = sum(file.stat().st_size for file in Path(spool.quarantined).iterdir())
 
-    upkeep(spool, health, clock, max_bytes=2 * size).trim()
+    janitor_of(spool, health, clock, max_bytes=2 * size).trim()
 
     left = sum(file.stat().st_size for file in Path(spool.quarantined).iterdir())
     assert 0 < left <= size / 2

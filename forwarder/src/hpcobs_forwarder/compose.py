@@ -11,20 +11,18 @@ from hpcobs_forwarder.cluster import name_in_slurm_conf
 from hpcobs_forwarder.config import NODE
 from hpcobs_forwarder.gpus.detection import Gpus
 from hpcobs_forwarder.health import Health
-from hpcobs_forwarder.loop import Forwarder
+from hpcobs_forwarder.loop import Forwarder, SenderThread
 from hpcobs_forwarder.node import NodeWork
 from hpcobs_forwarder.readers.boot import boot_id
 from hpcobs_forwarder.readers.discovery import Discovery
 from hpcobs_forwarder.records import Records
 from hpcobs_forwarder.sampling import Sampler, Sources
-from hpcobs_forwarder.sending.backoff import Backoff
-from hpcobs_forwarder.sending.gateway import Gateway
+from hpcobs_forwarder.sending.http_client import HttpClient, TokenFile
+from hpcobs_forwarder.sending.retry_policy import RetryState
 from hpcobs_forwarder.sending.sender import Sender
-from hpcobs_forwarder.sending.thread import SenderThread
-from hpcobs_forwarder.sending.token import TokenFile
+from hpcobs_forwarder.spool.janitor import Limits, SpoolJanitor
+from hpcobs_forwarder.spool.journal import BatchWriter
 from hpcobs_forwarder.spool.spool import Spool
-from hpcobs_forwarder.spool.upkeep import Limits, Upkeep
-from hpcobs_forwarder.spool.writer import BatchWriter
 
 if TYPE_CHECKING:
     from hpcobs_forwarder.config import Config
@@ -43,9 +41,9 @@ def sources(config: Config) -> Sources:
     )
 
 
-def gateway(config: Config) -> Gateway:
-    """The site's API."""
-    return Gateway(
+def site_client(config: Config) -> HttpClient:
+    """Return a client for the site's API."""
+    return HttpClient(
         config.url,
         timeout_seconds=config.timeout_seconds,
         ca_file=config.ca_file,
@@ -67,7 +65,7 @@ class Parts:
         self.health = Health()
         self.stopping = threading.Event()
         self.spool = Spool(config.spool_dir, sync=config.spool_fsync, health=self.health)
-        self.upkeep = Upkeep(
+        self.janitor = SpoolJanitor(
             self.spool,
             Limits(config.spool_max_mb << 20, config.spool_max_age_hours * 3600),
             health=self.health,
@@ -76,9 +74,9 @@ class Parts:
         )
         self.sender = Sender(
             spool=self.spool,
-            gateway=gateway(config),
+            client=site_client(config),
             token=TokenFile(config.token_file),
-            backoff=Backoff(),
+            state=RetryState(),
             health=self.health,
             clock=self.clock,
             stopping=self.stopping,
@@ -119,8 +117,8 @@ class Parts:
             work=self.work(),
             interval_seconds=self.config.interval_seconds,
             spool=self.spool,
-            upkeep=self.upkeep,
-            sender=SenderThread(self.sender, self.upkeep, self.stopping),
+            janitor=self.janitor,
+            sender=SenderThread(self.sender, self.janitor, self.stopping),
             health=self.health,
             clock=self.clock,
             textfile=self.config.textfile,

@@ -1,8 +1,12 @@
-"""The daemon: startup, loop, shutdown, the same for both roles."""
+"""The daemon's two loops: passes in the main thread, sending in a thread beside it.
+
+Startup and shutdown are the same for both roles.
+"""
 
 from __future__ import annotations
 
 import logging
+import threading
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from hpcobs_forwarder.health import Health, write_textfile
@@ -10,49 +14,50 @@ from hpcobs_forwarder.signals import Interrupted
 
 if TYPE_CHECKING:
     from hpcobs_forwarder.clock import Clock
-    from hpcobs_forwarder.sending.thread import SenderThread
+    from hpcobs_forwarder.sending.sender import Sender
     from hpcobs_forwarder.signals import Signals
+    from hpcobs_forwarder.spool.janitor import SpoolJanitor
     from hpcobs_forwarder.spool.spool import Spool
-    from hpcobs_forwarder.spool.upkeep import Upkeep
 
 _log = logging.getLogger(__name__)
 
 _LAST_REQUEST_SECONDS = 1.0
-"""How long a request in progress may take once the forwarder is asked to stop."""
+"""How long a request in progress may take after a stop signal."""
 
 
 class Work(Protocol):
-    """What a role does at every interval."""
+    """The work of a role at every interval."""
 
     def tick(self) -> None:
-        """One pass."""
+        """Make one pass."""
         ...
 
     def close(self) -> None:
-        """The last thing: what is in memory only goes to the spool."""
+        """Write everything that is only in memory to the spool."""
         ...
 
 
 class Forwarder(NamedTuple):
-    """One forwarder's parts, put together for one configuration."""
+    """The parts of one forwarder for one configuration."""
 
     work: Work
     interval_seconds: float
     spool: Spool
-    upkeep: Upkeep
+    janitor: SpoolJanitor
     sender: SenderThread
     health: Health
     clock: Clock
     textfile: str | None = None
 
     def run(self, signals: Signals) -> None:
-        """Runs until a signal asks to stop or to reload; what was taken is in the spool then."""
+        """Run until a signal asks for a stop or a reload. All samples are in the spool then."""
         self.spool.open()
-        self.upkeep.recover()
+        self.janitor.recover()
         self.sender.start()
         try:
             self._loop(signals)
         finally:
+            # The spool's lock goes last: until then no other forwarder may touch its files.
             self.work.close()
             self.sender.stop(_LAST_REQUEST_SECONDS)
             self.spool.close()
@@ -63,7 +68,8 @@ class Forwarder(NamedTuple):
             self._tick()
             self.sender.wake()
             now = self.clock.uptime()
-            # A pass that took too long, or a node that slept, skips passes: none are made up for.
+            # A pass that took too long, or a node that slept, skips passes: a reading of a missed
+            # pass cannot be made up for.
             due += self.interval_seconds * max(1, -(-(now - due) // self.interval_seconds))
             signals.wait(due - now)
 
@@ -80,11 +86,49 @@ class Forwarder(NamedTuple):
         self.health.set("pass_duration_seconds", self.clock.uptime() - began)
         self.health.set("last_pass_timestamp_seconds", self.clock.wall())
         if self.textfile:
-            _say_health(self.textfile, self.health)
+            _write_health(self.textfile, self.health)
 
 
-def _say_health(path: str, health: Health) -> None:
+def _write_health(path: str, health: Health) -> None:
     try:
         write_textfile(path, health.exposition())
     except OSError as error:
         _log.warning("the health file cannot be written: %s", error)
+
+
+class SenderThread:
+    """Drains the spool when woken, and again after a pause. So a pass never waits for the site."""
+
+    def __init__(self, sender: Sender, janitor: SpoolJanitor, stopping: threading.Event) -> None:
+        """Create the thread without starting it. ``stopping`` is the same event as the sender's."""
+        self._sender = sender
+        self._janitor = janitor
+        self._stopping = stopping
+        self._woken = threading.Event()
+        # A daemon thread: a request that hangs must not keep the process alive after a stop.
+        self._thread = threading.Thread(target=self._run, name="sender", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Start a drain, unless the site is paused."""
+        self._woken.set()
+
+    def stop(self, timeout_seconds: float) -> None:
+        """Stop after the request in progress. Wait for it no longer than ``timeout_seconds``."""
+        self._stopping.set()
+        self.wake()
+        self._thread.join(timeout_seconds)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._woken.wait(self._sender.pause() or None)
+            # Before the drain: a batch sealed during it wakes the thread again.
+            self._woken.clear()
+            try:
+                self._sender.drain()
+                self._janitor.trim_if_due()
+            except Exception:  # noqa: BLE001 - the edge of the loop
+                _log.exception("sending failed")

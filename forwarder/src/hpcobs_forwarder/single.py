@@ -15,7 +15,7 @@ from hpcobs_forwarder.controller.compose import controller_work, slurm_source
 from hpcobs_forwarder.controller.source import SourceError
 from hpcobs_forwarder.sampling import Sampler
 from hpcobs_forwarder.spool.batch import decode, host_line, opening_line, samples_line
-from hpcobs_forwarder.spool.writer import BatchWriter
+from hpcobs_forwarder.spool.journal import BatchWriter
 
 if TYPE_CHECKING:
     from hpcobs_forwarder.config import Config
@@ -33,7 +33,7 @@ def once(config: Config) -> int:
     parts = Parts(config)
     parts.spool.open()
     try:
-        parts.upkeep.recover()
+        parts.janitor.recover()
         looked = _look(parts)
         sent = parts.sender.drain()
         _log.info(

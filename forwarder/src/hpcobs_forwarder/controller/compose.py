@@ -11,7 +11,7 @@ from hpcobs_forwarder.controller.commands import Commands, Sacct, run
 from hpcobs_forwarder.controller.slurm_token import SlurmToken
 from hpcobs_forwarder.controller.slurmrestd import Slurmrestd
 from hpcobs_forwarder.controller.sync import ControllerWork
-from hpcobs_forwarder.sending.gateway import Gateway
+from hpcobs_forwarder.sending.http_client import HttpClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
     from hpcobs_forwarder.health import Health
     from hpcobs_forwarder.spool.spool import Spool
 
-_LONGEST_ANSWER_BYTES = 1 << 30
+_MAX_RESPONSE_BYTES = 1 << 30
 
 
 def slurm_source(config: Config, clock: Clock) -> Source:
     """Slurmrestd if it is configured, else the commands."""
     if config.slurmrestd_url is None:
         return Commands()
-    gateway = Gateway(
+    client = HttpClient(
         config.slurmrestd_url,
         timeout_seconds=60.0,
         ca_file=config.ca_file,
-        longest_answer_bytes=_LONGEST_ANSWER_BYTES,
+        max_response_bytes=_MAX_RESPONSE_BYTES,
     )
     token = SlurmToken(
         file=config.slurm_token_file, command=config.slurm_token_command, run=run, clock=clock
     )
-    return Slurmrestd(gateway, token, user=config.slurm_user, version=config.slurmrestd_version)
+    return Slurmrestd(client, token, user=config.slurm_user, version=config.slurmrestd_version)
 
 
 def controller_work(

@@ -15,7 +15,7 @@ from hpcobs_forwarder.clock import rfc3339
 from hpcobs_forwarder.controller.changes import Changes
 from hpcobs_forwarder.controller.source import SourceError
 from hpcobs_forwarder.spool.batch import encode
-from hpcobs_forwarder.spool.disk import write_whole
+from hpcobs_forwarder.spool.entries import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

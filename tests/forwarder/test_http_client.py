@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hpcobs_forwarder.sending.gateway import Gateway, GatewayError
+from hpcobs_forwarder.sending.http_client import HttpClient, NoResponseError
 from tests.forwarder.fake_site import Reply, Site
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 def posts(url: str, times: int = 1, **options: Any) -> list[int]:
-    with closing(Gateway(url, timeout_seconds=2, **options)) as gateway:
-        return [gateway.request("POST", "/v1/samples", b"{}", {}).status for _ in range(times)]
+    with closing(HttpClient(url, timeout_seconds=2, **options)) as client:
+        return [client.request("POST", "/v1/samples", b"{}", {}).status for _ in range(times)]
 
 
 def test_one_connection_serves_several_requests(site: Site) -> None:
@@ -53,8 +53,8 @@ def test_retry_after_may_be_seconds_or_a_date(
 ) -> None:
     site.planned = [Reply(503, headers=(("Retry-After", header),))]
 
-    with closing(Gateway(site.url, timeout_seconds=2)) as gateway:
-        answer = gateway.request("GET", "/", None, {})
+    with closing(HttpClient(site.url, timeout_seconds=2)) as client:
+        answer = client.request("GET", "/", None, {})
 
     assert answer.retry_after == seconds
 
@@ -83,7 +83,7 @@ def test_a_proxy_is_asked_for_a_tunnel_to_a_secure_site(deaf: socket.socket) -> 
     thread.start()
     proxy = f"http://127.0.0.1:{deaf.getsockname()[1]}"
 
-    with pytest.raises(GatewayError, match="403"):
+    with pytest.raises(NoResponseError, match="403"):
         posts("https://hpcobs.invalid", proxy=proxy)
     thread.join()
 
@@ -100,21 +100,21 @@ def test_what_is_not_http_is_no_answer(deaf: socket.socket) -> None:
     thread = threading.Thread(target=babble)
     thread.start()
 
-    with pytest.raises(GatewayError, match="BadStatusLine"):
+    with pytest.raises(NoResponseError, match="BadStatusLine"):
         posts(f"http://127.0.0.1:{deaf.getsockname()[1]}")
     thread.join()
 
 
 def test_a_site_without_tls_is_no_answer_to_https(site: Site) -> None:
-    with pytest.raises(GatewayError, match="SSL"):
+    with pytest.raises(NoResponseError, match="SSL"):
         posts(site.url.replace("http:", "https:"))
 
 
 def test_certificates_are_checked() -> None:
-    gateway = Gateway("https://127.0.0.1", timeout_seconds=2)
+    client = HttpClient("https://127.0.0.1", timeout_seconds=2)
 
-    assert gateway._tls().verify_mode is ssl.CERT_REQUIRED
-    assert gateway._tls().check_hostname
+    assert client._tls().verify_mode is ssl.CERT_REQUIRED
+    assert client._tls().check_hostname
 
 
 def test_a_site_with_an_authority_of_its_own_is_believed_if_that_is_configured(
@@ -122,7 +122,7 @@ def test_a_site_with_an_authority_of_its_own_is_believed_if_that_is_configured(
 ) -> None:
     assert posts(secure.url, ca_file=str(authority)) == [202]
 
-    with pytest.raises(GatewayError, match="CERTIFICATE_VERIFY_FAILED"):
+    with pytest.raises(NoResponseError, match="CERTIFICATE_VERIFY_FAILED"):
         posts(secure.url)
 
 
@@ -132,10 +132,10 @@ def test_a_site_that_asks_for_a_certificate_gets_the_client_s(
     file = str(authority)
     assert posts(wary.url, ca_file=file, client_cert_file=file) == [202]
 
-    with pytest.raises(GatewayError):
+    with pytest.raises(NoResponseError):
         posts(wary.url, ca_file=file)
     with pytest.raises(
-        GatewayError, match=r"the client's certificate .*/none\.pem: .*No such file"
+        NoResponseError, match=r"the client's certificate .*/none\.pem: .*No such file"
     ):
         posts(wary.url, ca_file=file, client_cert_file=str(tmp_path / "none.pem"))
 
@@ -143,17 +143,17 @@ def test_a_site_that_asks_for_a_certificate_gets_the_client_s(
 def test_a_certificate_that_is_renewed_needs_no_restart(secure: Site, authority: Path) -> None:
     renewed = authority.read_bytes()
     authority.write_bytes(b"")
-    gateway = Gateway(secure.url, timeout_seconds=2, ca_file=str(authority))
-    with pytest.raises(GatewayError, match=r"site\.pem"):
-        gateway.request("GET", "/", None, {})
+    client = HttpClient(secure.url, timeout_seconds=2, ca_file=str(authority))
+    with pytest.raises(NoResponseError, match=r"site\.pem"):
+        client.request("GET", "/", None, {})
     authority.write_bytes(renewed)
 
-    with closing(gateway):
-        assert gateway.request("GET", "/", None, {}).status == 202
+    with closing(client):
+        assert client.request("GET", "/", None, {}).status == 202
 
 
 def test_an_authority_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    with pytest.raises(GatewayError, match=r"the CA file .*/none\.pem: .*No such file"):
+    with pytest.raises(NoResponseError, match=r"the CA file .*/none\.pem: .*No such file"):
         posts("https://127.0.0.1:9", ca_file=str(tmp_path / "none.pem"))
 
 
@@ -180,7 +180,7 @@ HEAD = b"HTTP/1.1 202 yes\r\nContent-Length: 1000\r\n\r\n"
 def test_an_answer_that_breaks_off_is_no_answer(deaf: socket.socket, pieces: list[bytes]) -> None:
     serve(deaf, *pieces)
 
-    with pytest.raises(GatewayError):
+    with pytest.raises(NoResponseError):
         posts(f"http://127.0.0.1:{deaf.getsockname()[1]}")
 
 
@@ -189,24 +189,24 @@ def test_an_answer_that_breaks_off_is_no_answer(deaf: socket.socket, pieces: lis
 )
 def test_an_answer_that_trickles_in_is_given_up(deaf: socket.socket, pieces: list[bytes]) -> None:
     serve(deaf, *pieces, between_seconds=0.02)
-    gateway = Gateway(f"http://127.0.0.1:{deaf.getsockname()[1]}", timeout_seconds=0.1)
+    client = HttpClient(f"http://127.0.0.1:{deaf.getsockname()[1]}", timeout_seconds=0.1)
 
-    with pytest.raises(GatewayError):
-        gateway.request("POST", "/", b"{}", {})
+    with pytest.raises(NoResponseError):
+        client.request("POST", "/", b"{}", {})
 
 
 def test_of_a_huge_answer_the_beginning_is_enough(site: Site) -> None:
     site.planned = [Reply(202, "x" * 5_000_000)]
 
-    with closing(Gateway(site.url, timeout_seconds=2)) as gateway:
-        answers = [gateway.request("GET", "/", None, {}) for _ in range(2)]
+    with closing(HttpClient(site.url, timeout_seconds=2)) as client:
+        answers = [client.request("GET", "/", None, {}) for _ in range(2)]
 
     assert [len(answer.body) for answer in answers] == [1 << 20, len(Reply().body)]
 
 
 @pytest.mark.parametrize("host", ["no.such.host.invalid", "a..b", f"{'a' * 70}.example"])
 def test_a_name_that_leads_nowhere_is_no_answer(host: str) -> None:
-    with pytest.raises(GatewayError):
+    with pytest.raises(NoResponseError):
         posts(f"http://{host}:9")
 
 
@@ -220,8 +220,8 @@ def test_a_proxy_is_told_who_asks(site: Site) -> None:
 def test_a_redirection_is_not_followed_but_told(site: Site) -> None:
     site.planned = [Reply(301, headers=(("Location", "https://other.example.org/"),))]
 
-    with closing(Gateway(site.url, timeout_seconds=2)) as gateway:
-        answer = gateway.request("GET", "/", None, {})
+    with closing(HttpClient(site.url, timeout_seconds=2)) as client:
+        answer = client.request("GET", "/", None, {})
 
     assert (answer.status, answer.location) == (301, "https://other.example.org/")
     assert len(site.received) == 1
