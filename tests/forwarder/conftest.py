@@ -11,7 +11,7 @@ import pytest
 SOURCE = Path(__file__).parents[2] / "forwarder" / "src"
 sys.path.insert(0, str(SOURCE))
 
-from hpcobs_forwarder.health import Health  # noqa: E402 - found by the path above
+from hpcobs_forwarder.daemon.health import Health  # noqa: E402 - found by the path above
 from hpcobs_forwarder.spool.spool import Spool  # noqa: E402
 from tests.certificates import server_context, vouching_for_itself  # noqa: E402
 from tests.forwarder.clocks import FakeClock  # noqa: E402

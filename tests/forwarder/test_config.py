@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hpcobs_forwarder.config import ConfigError, load, require_url
+from hpcobs_forwarder.daemon.config import ConfigError, load, require_url
 
 if TYPE_CHECKING:
     from pathlib import Path

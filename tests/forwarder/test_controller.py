@@ -23,7 +23,7 @@ from tests.forwarder.test_controller_values import FIXTURES, SACCT
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hpcobs_forwarder.health import Health
+    from hpcobs_forwarder.daemon.health import Health
     from hpcobs_forwarder.spool.spool import Spool
     from tests.forwarder.clocks import FakeClock
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from hpcobs_forwarder.health import METRICS, Health, write_textfile
+from hpcobs_forwarder.daemon.health import METRICS, Health, write_textfile
 
 if TYPE_CHECKING:
     from pathlib import Path

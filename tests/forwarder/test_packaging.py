@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hpcobs_forwarder import __version__
-from hpcobs_forwarder.config import _SETTINGS, load
+from hpcobs_forwarder.daemon.config import _SETTINGS, load
 from tests.forwarder.daemon import Node
 
 if TYPE_CHECKING:

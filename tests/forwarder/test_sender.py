@@ -21,7 +21,7 @@ from hpcobs_forwarder.spool.journal import BatchWriter
 from tests.forwarder.fake_site import Reply, Site
 
 if TYPE_CHECKING:
-    from hpcobs_forwarder.health import Health
+    from hpcobs_forwarder.daemon.health import Health
     from hpcobs_forwarder.spool.spool import Spool
     from tests.forwarder.clocks import FakeClock
 

@@ -14,7 +14,7 @@ from hpcobs_forwarder.spool.journal import JOURNAL, MAX_SAMPLES, BatchWriter
 from hpcobs_forwarder.spool.spool import MEMORY_BYTES, Spool, SpoolError
 
 if TYPE_CHECKING:
-    from hpcobs_forwarder.health import Health
+    from hpcobs_forwarder.daemon.health import Health
     from hpcobs_forwarder.spool.entries import Entry
     from tests.forwarder.clocks import FakeClock
 

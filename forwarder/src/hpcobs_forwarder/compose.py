@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from hpcobs_forwarder.clock import Clock, SystemClock
 from hpcobs_forwarder.cluster import name_in_slurm_conf
-from hpcobs_forwarder.config import NODE
+from hpcobs_forwarder.daemon.config import NODE
+from hpcobs_forwarder.daemon.health import Health
+from hpcobs_forwarder.daemon.loop import Forwarder, SenderThread
 from hpcobs_forwarder.gpus.detection import Gpus
-from hpcobs_forwarder.health import Health
-from hpcobs_forwarder.loop import Forwarder, SenderThread
 from hpcobs_forwarder.node import NodeWork
 from hpcobs_forwarder.readers.boot import boot_id
 from hpcobs_forwarder.readers.discovery import Discovery
@@ -25,9 +25,9 @@ from hpcobs_forwarder.spool.journal import BatchWriter
 from hpcobs_forwarder.spool.spool import Spool
 
 if TYPE_CHECKING:
-    from hpcobs_forwarder.config import Config
-    from hpcobs_forwarder.loop import Work
-    from hpcobs_forwarder.signals import Signals
+    from hpcobs_forwarder.daemon.config import Config
+    from hpcobs_forwarder.daemon.loop import Work
+    from hpcobs_forwarder.daemon.signals import Signals
 
 
 def sources(config: Config) -> Sources:

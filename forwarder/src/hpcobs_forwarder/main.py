@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from hpcobs_forwarder import __version__
-from hpcobs_forwarder.config import (
+from hpcobs_forwarder.daemon.config import (
     NODE,
     ROLES,
     Config,
@@ -19,7 +19,7 @@ from hpcobs_forwarder.config import (
     load,
     require_url,
 )
-from hpcobs_forwarder.signals import Signals
+from hpcobs_forwarder.daemon.signals import Signals
 from hpcobs_forwarder.spool.spool import SpoolError
 
 if TYPE_CHECKING:

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 from hpcobs_forwarder.clock import SystemClock
 from hpcobs_forwarder.compose import Parts, sources
-from hpcobs_forwarder.config import NODE
 from hpcobs_forwarder.controller.compose import controller_work, slurm_source
 from hpcobs_forwarder.controller.source import SourceError
+from hpcobs_forwarder.daemon.config import NODE
 from hpcobs_forwarder.sampling import Sampler
 from hpcobs_forwarder.spool.batch import decode, host_line, opening_line, samples_line
 from hpcobs_forwarder.spool.journal import BatchWriter
 
 if TYPE_CHECKING:
-    from hpcobs_forwarder.config import Config
     from hpcobs_forwarder.controller.source import Source
+    from hpcobs_forwarder.daemon.config import Config
     from hpcobs_forwarder.sampling import Pass
     from hpcobs_forwarder.tracking import TrackedJob
 

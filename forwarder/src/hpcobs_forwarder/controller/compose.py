@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from hpcobs_forwarder.clock import Clock
-    from hpcobs_forwarder.config import Config
     from hpcobs_forwarder.controller.source import Source
-    from hpcobs_forwarder.health import Health
+    from hpcobs_forwarder.daemon.config import Config
+    from hpcobs_forwarder.daemon.health import Health
     from hpcobs_forwarder.spool.spool import Spool
 
 _MAX_RESPONSE_BYTES = 1 << 30

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hpcobs_forwarder.clock import Clock
     from hpcobs_forwarder.controller.backfill import Backfill
     from hpcobs_forwarder.controller.source import Source
-    from hpcobs_forwarder.health import Health
+    from hpcobs_forwarder.daemon.health import Health
     from hpcobs_forwarder.spool.spool import Spool
 
 _log = logging.getLogger(__name__)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from hpcobs_forwarder.clock import SystemClock, rfc3339
 from hpcobs_forwarder.cluster import name_in_slurm_conf
 from hpcobs_forwarder.compose import site_client
-from hpcobs_forwarder.config import NODE
 from hpcobs_forwarder.controller.compose import slurm_source
 from hpcobs_forwarder.controller.source import SourceError
+from hpcobs_forwarder.daemon.config import NODE
 from hpcobs_forwarder.doctor.finding import Finding, failure, ok, warning
 from hpcobs_forwarder.records import Records
 from hpcobs_forwarder.sending.http_client import (
@@ -23,7 +23,7 @@ from hpcobs_forwarder.sending.http_client import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hpcobs_forwarder.config import Config
+    from hpcobs_forwarder.daemon.config import Config
 
 _NO_JOB = "0"
 """Slurm numbers its jobs from 1."""

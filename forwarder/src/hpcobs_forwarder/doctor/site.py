@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpcobs_forwarder.claims import claims_of
 from hpcobs_forwarder.compose import site_client
-from hpcobs_forwarder.config import NODE, default_path
+from hpcobs_forwarder.daemon.config import NODE, default_path
 from hpcobs_forwarder.doctor.finding import Finding, failure, ok, warning
 from hpcobs_forwarder.sending.http_client import (
     NoResponseError,
@@ -22,7 +22,7 @@ from hpcobs_forwarder.sending.http_client import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hpcobs_forwarder.config import Config
+    from hpcobs_forwarder.daemon.config import Config
 
 _SKEW_SECONDS = 30.0
 _SOON_SECONDS = 7 * 86_400.0

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import threading
 
     from hpcobs_forwarder.clock import Clock
-    from hpcobs_forwarder.health import Health
+    from hpcobs_forwarder.daemon.health import Health
     from hpcobs_forwarder.sending.http_client import HttpClient, TokenFile
     from hpcobs_forwarder.sending.requests import Request
     from hpcobs_forwarder.sending.retry_policy import Decision, Outcome, RetryState

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hpcobs_forwarder.clock import Clock
-    from hpcobs_forwarder.health import Health
+    from hpcobs_forwarder.daemon.health import Health
     from hpcobs_forwarder.spool.spool import Spool
 
 _log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from hpcobs_forwarder.spool.entries import EVENT, EVENT_ENDINGS, Entry, listed, write_whole
 
 if TYPE_CHECKING:
-    from hpcobs_forwarder.health import Health
+    from hpcobs_forwarder.daemon.health import Health
 
 _log = logging.getLogger(__name__)
 

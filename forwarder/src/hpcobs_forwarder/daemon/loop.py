@@ -9,13 +9,13 @@ import logging
 import threading
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from hpcobs_forwarder.health import Health, write_textfile
-from hpcobs_forwarder.signals import Interrupted
+from hpcobs_forwarder.daemon.health import Health, write_textfile
+from hpcobs_forwarder.daemon.signals import Interrupted
 
 if TYPE_CHECKING:
     from hpcobs_forwarder.clock import Clock
+    from hpcobs_forwarder.daemon.signals import Signals
     from hpcobs_forwarder.sending.sender import Sender
-    from hpcobs_forwarder.signals import Signals
     from hpcobs_forwarder.spool.janitor import SpoolJanitor
     from hpcobs_forwarder.spool.spool import Spool
 
