@@ -1,4 +1,4 @@
-"""The composition root: the only place that knows which parts a forwarder is made of."""
+"""The composition root: the only module that creates the parts of a forwarder."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def sources(config: Config) -> Sources:
-    """Where the node's readings come from."""
+    """Return the sources of the node's readings."""
     root = config.root.rstrip("/")
     return Sources(
         root=root,
@@ -58,7 +58,7 @@ class Parts:
     def __init__(
         self, config: Config, clock: Clock | None = None, signals: Signals | None = None
     ) -> None:
-        """Nothing is opened yet."""
+        """Create the parts of both roles without opening files or connections."""
         self.config = config
         self._interruptible = signals.interrupting if signals else nullcontext
         self.clock = clock or SystemClock()
@@ -83,10 +83,10 @@ class Parts:
         )
 
     def node_work(self) -> NodeWork:
-        """What the node role does."""
-        where = sources(self.config)
+        """Return the work of the node role."""
+        node_sources = sources(self.config)
         sampler = Sampler(
-            where,
+            node_sources,
             interval_seconds=self.config.interval_seconds,
             health=self.health,
             clock=self.clock,
@@ -94,7 +94,7 @@ class Parts:
         return NodeWork(
             sampler,
             BatchWriter(self.spool, self.config.node, self.clock),
-            records=where.records,
+            records=node_sources.records,
             cluster_name=self.config.cluster_name,
             fallback_cluster_name=name_in_slurm_conf(self.config.root),
             push_seconds=self.config.push_seconds,
@@ -102,9 +102,10 @@ class Parts:
         )
 
     def work(self) -> Work:
-        """What the configured role does."""
+        """Return the work of the configured role."""
         if self.config.role == NODE:
             return self.node_work()
+        # Here: the node role should not pay memory for the controller role.
         from hpcobs_forwarder.controller.compose import controller_work
 
         return controller_work(
@@ -112,7 +113,7 @@ class Parts:
         )
 
     def forwarder(self) -> Forwarder:
-        """The daemon."""
+        """Return the daemon."""
         return Forwarder(
             work=self.work(),
             interval_seconds=self.config.interval_seconds,

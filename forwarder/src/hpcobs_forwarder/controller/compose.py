@@ -1,4 +1,4 @@
-"""The parts of the controller role."""
+"""Creates the parts of the controller role."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from hpcobs_forwarder.spool.spool import Spool
 
 _MAX_RESPONSE_BYTES = 1 << 30
+"""slurmrestd lists all jobs in one response: some kilobytes each, and there may be 100,000."""
 
 
 def slurm_source(config: Config, clock: Clock) -> Source:
-    """Slurmrestd if it is configured, else the commands."""
+    """Return slurmrestd as the source if it is configured, else Slurm's commands."""
     if config.slurmrestd_url is None:
         return Commands()
     client = HttpClient(
@@ -49,7 +50,7 @@ def controller_work(
     clock: Clock,
     interruptible: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> ControllerWork:
-    """What the controller role does."""
+    """Return the work of the controller role."""
     return ControllerWork(
         slurm_source(config, clock),
         Backfill(Sacct(), f"{spool.folder}/synchronised.json"),

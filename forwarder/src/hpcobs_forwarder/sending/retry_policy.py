@@ -88,7 +88,7 @@ class RetryState:
         self._not_before: dict[str, float] = {}
 
     def remaining(self, now: float) -> float:
-        """Return the seconds until the site may be tried again; 0 if there is no pause."""
+        """Return the seconds until the site may be tried again, or 0 without a pause."""
         return max(self._site_not_before - now, 0.0)
 
     def allows(self, key: str, now: float) -> bool:

@@ -19,7 +19,7 @@ class DamagedBatchError(ValueError):
 
 
 class Batch(NamedTuple):
-    """A decoded batch. ``damaged`` counts lost lines; ``torn`` means that the last line is cut."""
+    """A decoded batch. ``damaged`` counts lost lines. ``torn`` means that the last line is cut."""
 
     opening: dict[str, Any]
     passes: tuple[bytes, ...]

@@ -68,7 +68,7 @@ class Entry(NamedTuple):
 
     @property
     def samples(self) -> int:
-        """Number of samples in the batch, from the name; 0 for an event."""
+        """Number of samples in the batch, from the name, or 0 for an event."""
         match = _COUNT.match(self.name)
         return int(match[1]) if match else 0
 
