@@ -32,7 +32,7 @@ def batch(samples: list[dict[str, Any]], host: dict[str, Any]) -> bytes:
     return decode(b"".join(lines)).body()
 
 
-def test_a_full_sample_is_taken_whole() -> None:
+def test_full_sample_is_accepted_whole() -> None:
     reading = Reading(12.3456, 5 << 20, 6 << 20, 1, 0.5, 100, 200)
     sample = sample_of("7", "2027-01-15T08:00:10.000Z", 33.333, reading)
     whole = gpu(0, utilization=50)._replace(
@@ -48,11 +48,11 @@ def test_a_full_sample_is_taken_whole() -> None:
     assert taken.host.gpus == 4
 
 
-def test_a_sign_of_life_without_samples_is_taken() -> None:
+def test_batch_without_samples_is_accepted() -> None:
     assert decoding.decode_batch(batch([], {})).entries == []
 
 
-def test_every_recorded_hook_call_is_a_valid_event(tmp_path: Path) -> None:
+def test_recorded_hook_calls_are_valid_events(tmp_path: Path) -> None:
     cluster = Cluster(tmp_path)
     for call in HOOKS:
         cluster.run(call["hook"], call["env"])
@@ -64,7 +64,7 @@ def test_every_recorded_hook_call_is_a_valid_event(tmp_path: Path) -> None:
         assert taken.nodes
 
 
-def test_names_longer_than_the_contract_allows_are_cut(tmp_path: Path) -> None:
+def test_too_long_names_are_cut(tmp_path: Path) -> None:
     cluster = Cluster(tmp_path)
     nodes = ",".join(f"node-with-a-long-name-{number}" for number in range(100))
     long = {"SLURM_JOB_NAME": "漢" * 341, "SLURM_JOB_NODELIST": nodes}
@@ -76,7 +76,7 @@ def test_names_longer_than_the_contract_allows_are_cut(tmp_path: Path) -> None:
     assert len(taken.nodes) == 100
 
 
-def test_the_controllers_view_is_valid() -> None:
+def test_controller_state_sync_is_valid() -> None:
     jobs = [*map(job_of, RECORDED), history.job_of(SACCT)]
     body = {
         "observed_at": "2027-01-15T08:00:10.000Z",

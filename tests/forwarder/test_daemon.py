@@ -37,7 +37,7 @@ def timestamps(site: Site) -> list[str]:
     return [sample["timestamp"] for body in site.accepted() for sample in body["samples"]]
 
 
-def test_samples_reach_the_site_in_the_contracts_shape(node: Node, site: Site) -> None:
+def test_samples_reach_site_in_contract_format(node: Node, site: Site) -> None:
     node.start()
     site.wait_for(3)
 
@@ -49,7 +49,7 @@ def test_samples_reach_the_site_in_the_contracts_shape(node: Node, site: Site) -
     assert timestamps(site) == sorted(set(timestamps(site)))
 
 
-def test_sigterm_ends_it_at_once_with_everything_in_the_spool(node: Node, site: Site) -> None:
+def test_sigterm_stops_fast_and_spools_everything(node: Node, site: Site) -> None:
     node.configure(HPCOBS_PUSH_SECONDS="60")
     process = node.start()
     eventually(lambda: journal_samples(node) >= 2)
@@ -64,7 +64,7 @@ def test_sigterm_ends_it_at_once_with_everything_in_the_spool(node: Node, site: 
     assert not (node.spool / "samples/open.journal").exists()
 
 
-def test_sigterm_does_not_wait_for_a_site_that_hangs(node: Node, site: Site) -> None:
+def test_sigterm_does_not_wait_for_hanging_site(node: Node, site: Site) -> None:
     site.usual = Reply(hang=True)
     process = node.start()
     eventually(lambda: site.received)
@@ -75,7 +75,7 @@ def test_sigterm_does_not_wait_for_a_site_that_hangs(node: Node, site: Site) -> 
     assert time.monotonic() - began < 2
 
 
-def test_sigterm_does_not_wait_for_a_slurmrestd_that_hangs(node: Node, site: Site) -> None:
+def test_sigterm_does_not_wait_for_hanging_slurmrestd(node: Node, site: Site) -> None:
     site.by_path["/slurm/v0.0.40/jobs"] = Reply(hang=True)
     node.configure(SLURM_BASE_URL=site.url, SLURM_API_VERSION="v0.0.40")
     process = node.start("--role", "controller")
@@ -87,7 +87,7 @@ def test_sigterm_does_not_wait_for_a_slurmrestd_that_hangs(node: Node, site: Sit
     assert time.monotonic() - began < 2
 
 
-def test_a_hanging_site_does_not_hold_up_the_passes(node: Node, site: Site) -> None:
+def test_hanging_site_does_not_delay_passes(node: Node, site: Site) -> None:
     site.usual = Reply(hang=True)
     node.start()
     eventually(lambda: site.received)
@@ -95,7 +95,7 @@ def test_a_hanging_site_does_not_hold_up_the_passes(node: Node, site: Site) -> N
     eventually(lambda: len(list((node.spool / "samples").glob("*.batch"))) >= 3)
 
 
-def test_kill_9_loses_nothing_that_was_taken(node: Node, site: Site) -> None:
+def test_sigkill_loses_no_spooled_sample(node: Node, site: Site) -> None:
     node.configure(HPCOBS_PUSH_SECONDS="60")
     process = node.start()
     eventually(lambda: journal_samples(node) >= 5)
@@ -111,7 +111,7 @@ def test_kill_9_loses_nothing_that_was_taken(node: Node, site: Site) -> None:
     assert taken in recovered
 
 
-def test_what_was_spooled_while_the_site_was_away_arrives_in_order(node: Node, site: Site) -> None:
+def test_spooled_batches_arrive_in_order_after_outage(node: Node, site: Site) -> None:
     site.usual = Reply(503, headers=(("Retry-After", "0"),))
     node.start()
     eventually(lambda: len(list((node.spool / "samples").glob("*.batch*"))) >= 4)
@@ -123,7 +123,7 @@ def test_what_was_spooled_while_the_site_was_away_arrives_in_order(node: Node, s
     assert seen == sorted(set(seen))
 
 
-def test_sighup_reads_configuration_and_token_again(node: Node, site: Site) -> None:
+def test_sighup_reloads_configuration_and_token(node: Node, site: Site) -> None:
     node.start()
     site.wait_for(1)
     node.configure(HPCOBS_NODE="n9")
@@ -142,7 +142,7 @@ def test_sighup_reads_configuration_and_token_again(node: Node, site: Site) -> N
         ("HPCOBS_SPOOL_DIR", "/dev/null/spool", "the spool cannot be used"),
     ],
 )
-def test_sighup_with_a_wrong_configuration_changes_nothing(
+def test_sighup_with_wrong_configuration_changes_nothing(
     node: Node, site: Site, setting: str, value: str, said: str
 ) -> None:
     process = node.start()
@@ -158,7 +158,7 @@ def test_sighup_with_a_wrong_configuration_changes_nothing(
     assert f"the old configuration stays: {said}" in node.stop()
 
 
-def test_a_token_that_is_replaced_needs_no_signal(node: Node, site: Site) -> None:
+def test_replaced_token_needs_no_signal(node: Node, site: Site) -> None:
     node.start()
     site.wait_for(1)
     replacement = node.root / "replacement"
@@ -168,7 +168,7 @@ def test_a_token_that_is_replaced_needs_no_signal(node: Node, site: Site) -> Non
     eventually(lambda: site.received[-1].headers["Authorization"] == "Bearer another")
 
 
-def test_its_health_is_a_file_for_node_exporter(node: Node, site: Site) -> None:
+def test_health_file_is_for_node_exporter(node: Node, site: Site) -> None:
     node.start()
     site.wait_for(2)
 
@@ -180,7 +180,7 @@ def test_its_health_is_a_file_for_node_exporter(node: Node, site: Site) -> None:
     eventually(lambda: "hpcobs_forwarder_jobs 1\n" in said())
 
 
-def test_a_second_forwarder_says_why_it_cannot_run(node: Node, site: Site) -> None:
+def test_second_forwarder_on_spool_fails_with_reason(node: Node, site: Site) -> None:
     node.start()
     site.wait_for(1)
 
@@ -190,7 +190,7 @@ def test_a_second_forwarder_says_why_it_cannot_run(node: Node, site: Site) -> No
     assert "in use by another forwarder" in second.stderr
 
 
-def test_a_bad_value_stops_the_start_with_one_line(node: Node) -> None:
+def test_bad_setting_stops_start_with_one_line(node: Node) -> None:
     node.configure(HPCOBS_INTERVAL_SECONDS="often")
 
     ended = node.run()
@@ -200,7 +200,7 @@ def test_a_bad_value_stops_the_start_with_one_line(node: Node) -> None:
     assert "HPCOBS_INTERVAL_SECONDS" in ended.stderr
 
 
-def test_it_stays_small(node: Node, site: Site) -> None:
+def test_resident_memory_stays_small(node: Node, site: Site) -> None:
     node.start()
     site.wait_for(2)
     assert node.process is not None

@@ -32,7 +32,7 @@ def restrict(size: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 
 
-def test_a_pass_that_does_not_fit_leaves_the_file_whole_and_waits_in_memory(
+def test_pass_over_disk_limit_stays_in_memory(
     spool: Spool, clock: FakeClock, limit: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     writer = BatchWriter(spool, "n1", clock)
@@ -51,9 +51,7 @@ def test_a_pass_that_does_not_fit_leaves_the_file_whole_and_waits_in_memory(
     assert not Path(spool.samples, JOURNAL).exists()
 
 
-def test_when_there_is_room_again_everything_goes_to_disk(
-    spool: Spool, clock: FakeClock, limit: int
-) -> None:
+def test_free_disk_gets_all_samples_again(spool: Spool, clock: FakeClock, limit: int) -> None:
     writer = BatchWriter(spool, "n1", clock)
     restrict(limit)
     writer.add([SAMPLE] * 9, {"cpus": 8}, None)
@@ -63,9 +61,7 @@ def test_when_there_is_room_again_everything_goes_to_disk(
     assert decode(Path(spool.samples, JOURNAL).read_bytes()).samples == 10
 
 
-def test_a_batch_that_cannot_be_compressed_stays_as_it_is(
-    spool: Spool, clock: FakeClock, limit: int
-) -> None:
+def test_batch_stays_plain_if_compression_fails(spool: Spool, clock: FakeClock, limit: int) -> None:
     writer = BatchWriter(spool, "n1", clock)
     writer.add([{**SAMPLE, "job_id": str(number)} for number in range(400)], {}, None)
     writer.seal(None)

@@ -31,7 +31,7 @@ def test_one_connection_serves_several_requests(site: Site) -> None:
     assert site.connections == 1
 
 
-def test_a_connection_that_the_site_has_closed_is_opened_anew(site: Site) -> None:
+def test_closed_connection_is_opened_again(site: Site) -> None:
     site.planned = [Reply(), Reply(hang=True)]
     site.released.set()
 
@@ -39,7 +39,7 @@ def test_a_connection_that_the_site_has_closed_is_opened_anew(site: Site) -> Non
     assert site.connections == 2
 
 
-def test_a_url_may_have_a_path(site: Site) -> None:
+def test_url_may_have_path(site: Site) -> None:
     posts(f"{site.url}/stage")
 
     assert site.received[0].path == "/stage/v1/samples"
@@ -48,9 +48,7 @@ def test_a_url_may_have_a_path(site: Site) -> None:
 @pytest.mark.parametrize(
     ("header", "seconds"), [("7", 7), ("soon", None), (formatdate(0, usegmt=True), 0)]
 )
-def test_retry_after_may_be_seconds_or_a_date(
-    site: Site, header: str, seconds: float | None
-) -> None:
+def test_retry_after_may_be_seconds_or_date(site: Site, header: str, seconds: float | None) -> None:
     site.planned = [Reply(503, headers=(("Retry-After", header),))]
 
     with closing(HttpClient(site.url, timeout_seconds=2)) as client:
@@ -59,7 +57,7 @@ def test_retry_after_may_be_seconds_or_a_date(
     assert answer.retry_after == seconds
 
 
-def test_a_proxy_is_asked_for_the_whole_url(site: Site) -> None:
+def test_proxy_receives_absolute_url(site: Site) -> None:
     assert posts("http://hpcobs.invalid:81/x", proxy=site.url) == [202]
     assert site.received[0].path == "http://hpcobs.invalid:81/x/v1/samples"
 
@@ -70,7 +68,7 @@ def deaf() -> Iterator[socket.socket]:
         yield server
 
 
-def test_a_proxy_is_asked_for_a_tunnel_to_a_secure_site(deaf: socket.socket) -> None:
+def test_https_through_proxy_requests_tunnel(deaf: socket.socket) -> None:
     asked: list[bytes] = []
 
     def refuse() -> None:
@@ -90,7 +88,7 @@ def test_a_proxy_is_asked_for_a_tunnel_to_a_secure_site(deaf: socket.socket) -> 
     assert asked[0].startswith(b"CONNECT hpcobs.invalid:443 ")
 
 
-def test_what_is_not_http_is_no_answer(deaf: socket.socket) -> None:
+def test_other_protocol_is_no_response(deaf: socket.socket) -> None:
     def babble() -> None:
         connection, _ = deaf.accept()
         with connection:
@@ -105,7 +103,7 @@ def test_what_is_not_http_is_no_answer(deaf: socket.socket) -> None:
     thread.join()
 
 
-def test_a_site_without_tls_is_no_answer_to_https(site: Site) -> None:
+def test_plain_http_is_no_response_to_https(site: Site) -> None:
     with pytest.raises(NoResponseError, match="SSL"):
         posts(site.url.replace("http:", "https:"))
 
@@ -117,16 +115,14 @@ def test_certificates_are_checked() -> None:
     assert client._tls().check_hostname
 
 
-def test_a_site_with_an_authority_of_its_own_is_believed_if_that_is_configured(
-    secure: Site, authority: Path
-) -> None:
+def test_private_ca_is_accepted_if_configured(secure: Site, authority: Path) -> None:
     assert posts(secure.url, ca_file=str(authority)) == [202]
 
     with pytest.raises(NoResponseError, match="CERTIFICATE_VERIFY_FAILED"):
         posts(secure.url)
 
 
-def test_a_site_that_asks_for_a_certificate_gets_the_client_s(
+def test_client_certificate_is_sent_if_required(
     wary: Site, authority: Path, tmp_path: Path
 ) -> None:
     file = str(authority)
@@ -140,7 +136,7 @@ def test_a_site_that_asks_for_a_certificate_gets_the_client_s(
         posts(wary.url, ca_file=file, client_cert_file=str(tmp_path / "none.pem"))
 
 
-def test_a_certificate_that_is_renewed_needs_no_restart(secure: Site, authority: Path) -> None:
+def test_renewed_certificate_needs_no_restart(secure: Site, authority: Path) -> None:
     renewed = authority.read_bytes()
     authority.write_bytes(b"")
     client = HttpClient(secure.url, timeout_seconds=2, ca_file=str(authority))
@@ -152,7 +148,7 @@ def test_a_certificate_that_is_renewed_needs_no_restart(secure: Site, authority:
         assert client.request("GET", "/", None, {}).status == 202
 
 
-def test_an_authority_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+def test_unreadable_ca_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(NoResponseError, match=r"the CA file .*/none\.pem: .*No such file"):
         posts("https://127.0.0.1:9", ca_file=str(tmp_path / "none.pem"))
 
@@ -177,7 +173,7 @@ HEAD = b"HTTP/1.1 202 yes\r\nContent-Length: 1000\r\n\r\n"
 
 
 @pytest.mark.parametrize("pieces", [[], [HEAD[:11]], [HEAD], [HEAD, b"{"]])
-def test_an_answer_that_breaks_off_is_no_answer(deaf: socket.socket, pieces: list[bytes]) -> None:
+def test_truncated_response_is_no_response(deaf: socket.socket, pieces: list[bytes]) -> None:
     serve(deaf, *pieces)
 
     with pytest.raises(NoResponseError):
@@ -187,7 +183,7 @@ def test_an_answer_that_breaks_off_is_no_answer(deaf: socket.socket, pieces: lis
 @pytest.mark.parametrize(
     "pieces", [[HEAD, *[b" "] * 900], [b"HTTP/1.1 202 yes\r\nX: ", *[b"x"] * 900]]
 )
-def test_an_answer_that_trickles_in_is_given_up(deaf: socket.socket, pieces: list[bytes]) -> None:
+def test_trickling_response_is_aborted(deaf: socket.socket, pieces: list[bytes]) -> None:
     serve(deaf, *pieces, between_seconds=0.02)
     client = HttpClient(f"http://127.0.0.1:{deaf.getsockname()[1]}", timeout_seconds=0.1)
 
@@ -195,7 +191,7 @@ def test_an_answer_that_trickles_in_is_given_up(deaf: socket.socket, pieces: lis
         client.request("POST", "/", b"{}", {})
 
 
-def test_of_a_huge_answer_the_beginning_is_enough(site: Site) -> None:
+def test_huge_response_is_cut(site: Site) -> None:
     site.planned = [Reply(202, "x" * 5_000_000)]
 
     with closing(HttpClient(site.url, timeout_seconds=2)) as client:
@@ -205,19 +201,19 @@ def test_of_a_huge_answer_the_beginning_is_enough(site: Site) -> None:
 
 
 @pytest.mark.parametrize("host", ["no.such.host.invalid", "a..b", f"{'a' * 70}.example"])
-def test_a_name_that_leads_nowhere_is_no_answer(host: str) -> None:
+def test_unknown_host_is_no_response(host: str) -> None:
     with pytest.raises(NoResponseError):
         posts(f"http://{host}:9")
 
 
-def test_a_proxy_is_told_who_asks(site: Site) -> None:
+def test_proxy_receives_user_and_password(site: Site) -> None:
     posts("http://hpcobs.invalid", proxy=site.url.replace("//", "//ada:sec%2Fret@"))
 
     told = site.received[0].headers["Proxy-Authorization"]
     assert base64.b64decode(told.split()[1]) == b"ada:sec/ret"
 
 
-def test_a_redirection_is_not_followed_but_told(site: Site) -> None:
+def test_redirection_is_returned_unfollowed(site: Site) -> None:
     site.planned = [Reply(301, headers=(("Location", "https://other.example.org/"),))]
 
     with closing(HttpClient(site.url, timeout_seconds=2)) as client:

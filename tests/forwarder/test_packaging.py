@@ -34,7 +34,7 @@ def build(output: Path, *options: str) -> Path:
     return output
 
 
-def test_the_single_file_runs_anywhere_and_is_the_same_every_time(tmp_path: Path) -> None:
+def test_zipapp_runs_anywhere_and_is_reproducible(tmp_path: Path) -> None:
     first, second = build(tmp_path / "a.pyz"), build(tmp_path / "b.pyz")
 
     told = subprocess.run(
@@ -51,7 +51,7 @@ def test_the_single_file_runs_anywhere_and_is_the_same_every_time(tmp_path: Path
     assert first.stat().st_size < 100_000
 
 
-def test_the_single_file_can_carry_a_gpu_library(tmp_path: Path) -> None:
+def test_zipapp_can_contain_gpu_library(tmp_path: Path) -> None:
     library = tmp_path / "pynvml.py"
     library.write_text("raise ImportError('found me')\n")
     app = build(tmp_path / "app.pyz", "--with", str(library))
@@ -69,12 +69,12 @@ def test_the_single_file_can_carry_a_gpu_library(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("file", sorted(SOURCE.rglob("*.py")), ids=lambda file: file.stem)
-def test_the_source_is_python_3_9(file: Path) -> None:
+def test_source_is_python_3_9(file: Path) -> None:
     ast.parse(file.read_text(), feature_version=OLDEST_PYTHON)
 
 
 @pytest.mark.parametrize("version", ["3.9", "3.10", "3.11", "3.12", "3.13"])
-def test_the_single_file_works_on_every_python(tmp_path: Path, site: Site, version: str) -> None:
+def test_zipapp_works_on_every_python(tmp_path: Path, site: Site, version: str) -> None:
     python = pytest.importorskip("infra.bytecode").compiler(version)
     if python is None:
         pytest.skip(f"no Python {version} here")
@@ -95,7 +95,7 @@ def test_the_single_file_works_on_every_python(tmp_path: Path, site: Site, versi
     assert [len(body["samples"]) for body in site.accepted()] == [1]
 
 
-def test_the_wheel_brings_hooks_units_and_examples_and_needs_nothing(tmp_path: Path) -> None:
+def test_wheel_contains_hooks_units_and_examples(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(command, check=True, cwd=FORWARDER, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
@@ -117,7 +117,7 @@ def test_the_wheel_brings_hooks_units_and_examples_and_needs_nothing(tmp_path: P
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd-analyze here")
 @pytest.mark.parametrize("unit", ["hpcobs-forwarder", "hpcobs-forwarder-controller"])
-def test_systemd_understands_the_units_and_finds_them_locked_up(tmp_path: Path, unit: str) -> None:
+def test_systemd_accepts_and_trusts_units(tmp_path: Path, unit: str) -> None:
     text = (FORWARDER / f"systemd/{unit}.service").read_text()
     file = tmp_path / f"{unit}.service"
     file.write_text(text.replace("/usr/bin/hpcobs-forwarder", shutil.which("true") or ""))
@@ -132,14 +132,14 @@ def test_systemd_understands_the_units_and_finds_them_locked_up(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("role", ["node", "controller"])
-def test_the_example_configuration_works_and_knows_only_real_settings(role: str) -> None:
+def test_example_configuration_has_only_real_settings(role: str) -> None:
     file = FORWARDER / f"examples/{role}.conf"
     config = load(role, str(file), {})
     assert config.url == "https://hpcobs.example.org"
     assert in_example(role) <= {*_SETTINGS, "HPCOBS_HOOK_POST"}
 
 
-def test_the_examples_together_know_every_setting() -> None:
+def test_examples_together_contain_every_setting() -> None:
     of_tests = {"HPCOBS_ROOT"}
     assert in_example("node") | in_example("controller") >= set(_SETTINGS) - of_tests
 
@@ -152,7 +152,7 @@ def in_example(role: str) -> set[str]:
 
 
 @pytest.mark.parametrize("role", ["node", "controller"])
-def test_the_units_keep_their_state_where_hooks_and_configuration_expect_it(role: str) -> None:
+def test_unit_state_folder_matches_configuration(role: str) -> None:
     suffix = "" if role == "node" else "-controller"
     unit = (FORWARDER / f"systemd/hpcobs-forwarder{suffix}.service").read_text()
 
@@ -162,7 +162,7 @@ def test_the_units_keep_their_state_where_hooks_and_configuration_expect_it(role
     assert "CapabilityBoundingSet=\n" in unit
 
 
-def test_the_hooks_are_executable() -> None:
+def test_hooks_are_executable() -> None:
     names = ("prolog", "epilog", "prolog_slurmctld", "epilog_slurmctld", "post")
 
     assert all(os.access(FORWARDER / "slurm" / name, os.X_OK) for name in names)

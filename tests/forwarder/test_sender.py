@@ -74,7 +74,7 @@ def sending(spool: Spool, site: Site, health: Health, clock: FakeClock) -> Sendi
     return Sending(spool, site, health, clock)
 
 
-def test_a_batch_arrives_gzipped_with_the_token_and_its_id(sending: Sending) -> None:
+def test_batch_arrives_gzipped_with_token_and_id(sending: Sending) -> None:
     sending.batch(3)
 
     assert sending.sender.drain()
@@ -90,7 +90,7 @@ def test_a_batch_arrives_gzipped_with_the_token_and_its_id(sending: Sending) -> 
     assert sending.health.value("last_success_timestamp_seconds") == sending.clock.now
 
 
-def test_events_go_first_and_everything_in_order(sending: Sending) -> None:
+def test_events_are_sent_first_in_order(sending: Sending) -> None:
     sending.batch()
     sending.event("started", 1)
     sending.event("finished", 1)
@@ -104,7 +104,7 @@ def test_events_go_first_and_everything_in_order(sending: Sending) -> None:
     assert sending.health.value("events_sent_total") == 2
 
 
-def test_an_event_is_left_to_its_hook_for_some_seconds(sending: Sending) -> None:
+def test_new_event_is_left_to_its_hook(sending: Sending) -> None:
     sending.event("started", 1)
     sending.clock.advance(-8)
     sending.sender.drain()
@@ -116,9 +116,7 @@ def test_an_event_is_left_to_its_hook_for_some_seconds(sending: Sending) -> None
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 408])
-def test_after_a_passing_failure_everything_waits_and_arrives_later(
-    sending: Sending, status: int
-) -> None:
+def test_entries_arrive_after_temporary_failure(sending: Sending, status: int) -> None:
     sending.batch(1)
     sending.batch(2)
     sending.site.planned = [Reply(status)]
@@ -134,7 +132,7 @@ def test_after_a_passing_failure_everything_waits_and_arrives_later(
 
 
 @pytest.mark.parametrize("reply", [Reply(429, headers=(("Retry-After", "120"),))])
-def test_retry_after_is_the_least_pause(sending: Sending, reply: Reply) -> None:
+def test_retry_after_is_the_shortest_pause(sending: Sending, reply: Reply) -> None:
     sending.batch()
     sending.site.planned = [reply]
 
@@ -143,7 +141,7 @@ def test_retry_after_is_the_least_pause(sending: Sending, reply: Reply) -> None:
     assert 120 <= sending.sender.pause() <= 132
 
 
-def test_a_batch_that_waits_is_compressed_and_keeps_its_id(sending: Sending) -> None:
+def test_delayed_batch_is_compressed_under_same_id(sending: Sending) -> None:
     sending.batch()
     sending.site.planned = [Reply(503)]
     sending.sender.drain()
@@ -155,7 +153,7 @@ def test_a_batch_that_waits_is_compressed_and_keeps_its_id(sending: Sending) -> 
     assert first.body["batch_id"] == second.body["batch_id"]
 
 
-def test_an_hour_without_the_site_is_replayed_in_order_and_nothing_is_lost(
+def test_batches_of_an_outage_arrive_in_order(
     sending: Sending,
 ) -> None:
     sending.site.usual = Reply(503)
@@ -176,9 +174,7 @@ def test_an_hour_without_the_site_is_replayed_in_order_and_nothing_is_lost(
 
 
 @pytest.mark.parametrize("status", [400, 415, 422])
-def test_a_refused_batch_is_set_aside_and_does_not_hold_up_the_others(
-    sending: Sending, status: int
-) -> None:
+def test_rejected_batch_is_quarantined_others_are_sent(sending: Sending, status: int) -> None:
     sending.batch(1)
     sending.batch(2)
     sending.site.planned = [Reply(status, '{"error": "validation_error"}')]
@@ -192,7 +188,7 @@ def test_a_refused_batch_is_set_aside_and_does_not_hold_up_the_others(
     assert sending.health.value("quarantined_total", str(status)) == 1
 
 
-def test_a_batch_that_is_too_large_arrives_in_pieces(sending: Sending) -> None:
+def test_too_large_batch_arrives_in_parts(sending: Sending) -> None:
     sending.site.largest_batch = 3
     sending.batch(10)
 
@@ -205,7 +201,7 @@ def test_a_batch_that_is_too_large_arrives_in_pieces(sending: Sending) -> None:
     assert sending.quarantined() == []
 
 
-def test_a_single_sample_that_is_too_large_is_set_aside(sending: Sending) -> None:
+def test_too_large_sample_is_quarantined(sending: Sending) -> None:
     sending.site.largest_batch = 0
     sending.batch(1)
 
@@ -216,7 +212,7 @@ def test_a_single_sample_that_is_too_large_is_set_aside(sending: Sending) -> Non
 
 
 @pytest.mark.parametrize("status", [401, 404, 302, 407, 414, 421, 431])
-def test_what_only_the_administrator_can_mend_waits(sending: Sending, status: int) -> None:
+def test_batch_waits_while_token_or_address_wrong(sending: Sending, status: int) -> None:
     sending.batch()
     sending.site.usual = Reply(status)
 
@@ -227,7 +223,7 @@ def test_what_only_the_administrator_can_mend_waits(sending: Sending, status: in
     assert sending.quarantined() == []
 
 
-def test_one_forbidden_event_does_not_hold_up_the_others_for_ever(sending: Sending) -> None:
+def test_forbidden_event_does_not_block_others(sending: Sending) -> None:
     sending.event("started", 7)
     sending.batch()
     sending.site.by_path[STARTED] = Reply(403)
@@ -244,7 +240,7 @@ def test_one_forbidden_event_does_not_hold_up_the_others_for_ever(sending: Sendi
     assert sending.waiting() == 0
 
 
-def test_a_new_token_is_used_at_once(sending: Sending) -> None:
+def test_new_token_is_used_at_once(sending: Sending) -> None:
     sending.batch()
     sending.site.planned = [Reply(401)]
     sending.sender.drain()
@@ -256,7 +252,7 @@ def test_a_new_token_is_used_at_once(sending: Sending) -> None:
     assert sending.site.received[-1].headers["Authorization"] == "Bearer second"
 
 
-def test_without_a_token_nothing_is_sent_and_nothing_is_lost(sending: Sending) -> None:
+def test_batch_waits_while_token_is_missing(sending: Sending) -> None:
     sending.token.unlink()
     sending.batch()
     assert not sending.sender.drain()
@@ -266,7 +262,7 @@ def test_without_a_token_nothing_is_sent_and_nothing_is_lost(sending: Sending) -
     assert sending.sender.drain()
 
 
-def test_rejected_samples_are_counted_and_said(
+def test_rejected_samples_are_counted_and_logged(
     sending: Sending, caplog: pytest.LogCaptureFixture
 ) -> None:
     sending.batch(5)
@@ -281,7 +277,7 @@ def test_rejected_samples_are_counted_and_said(
     assert "timestamp in the future" in caplog.text
 
 
-def test_an_end_of_an_unknown_job_is_tried_again_a_few_times(sending: Sending) -> None:
+def test_end_of_unknown_job_is_retried_then_quarantined(sending: Sending) -> None:
     sending.event("finished", 7)
     sending.batch()
     sending.site.by_path[FINISHED] = Reply(404)
@@ -295,7 +291,7 @@ def test_an_end_of_an_unknown_job_is_tried_again_a_few_times(sending: Sending) -
     assert len(sending.site.accepted()) == 1
 
 
-def test_an_end_whose_start_has_come_arrives(sending: Sending) -> None:
+def test_end_arrives_after_its_start(sending: Sending) -> None:
     sending.event("finished", 7)
     sending.site.planned = [Reply(404)]
     sending.sender.drain()
@@ -308,7 +304,7 @@ def test_an_end_whose_start_has_come_arrives(sending: Sending) -> None:
     assert sending.waiting() == 0
 
 
-def test_what_breaks_the_site_every_time_does_not_hold_up_the_others(sending: Sending) -> None:
+def test_entry_with_server_errors_does_not_block_others(sending: Sending) -> None:
     sending.event("started", 7)
     sending.batch()
     sending.site.by_path[STARTED] = Reply(500)
@@ -320,7 +316,7 @@ def test_what_breaks_the_site_every_time_does_not_hold_up_the_others(sending: Se
     assert sending.waiting() == 1
 
 
-def test_what_breaks_the_site_every_time_while_others_arrive_is_set_aside_in_the_end(
+def test_entry_with_server_errors_alone_is_quarantined(
     sending: Sending,
 ) -> None:
     sending.event("started", 7)
@@ -337,7 +333,7 @@ def test_what_breaks_the_site_every_time_while_others_arrive_is_set_aside_in_the
     assert len(sending.site.accepted()) == 12
 
 
-def test_a_site_that_breaks_on_everything_for_days_costs_nothing(sending: Sending) -> None:
+def test_site_failing_for_days_costs_no_entry(sending: Sending) -> None:
     sending.site.usual = Reply(500, '{"message": "Internal Server Error"}')
     for _ in range(3):
         sending.event("started", 7)
@@ -358,7 +354,7 @@ def test_a_site_that_breaks_on_everything_for_days_costs_nothing(sending: Sendin
 @pytest.mark.parametrize(
     "body", ["<html>Welcome to our network</html>", "", "[]", "{}", "[" * 9999]
 )
-def test_what_some_other_server_takes_has_not_arrived(
+def test_success_of_another_server_does_not_count(
     sending: Sending, body: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     sending.batch()
@@ -372,7 +368,7 @@ def test_what_some_other_server_takes_has_not_arrived(
     assert sending.health.value("samples_sent_total") == 2
 
 
-def test_a_redirection_says_where_to(sending: Sending, caplog: pytest.LogCaptureFixture) -> None:
+def test_redirection_target_is_logged(sending: Sending, caplog: pytest.LogCaptureFixture) -> None:
     sending.batch()
     sending.site.planned = [Reply(301, headers=(("Location", "https://other.example.org/"),))]
 
@@ -382,7 +378,7 @@ def test_a_redirection_says_where_to(sending: Sending, caplog: pytest.LogCapture
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '"text"', "\0\0\0", "[" * 100_000])
-def test_a_damaged_event_is_set_aside(sending: Sending, text: str) -> None:
+def test_damaged_event_is_quarantined(sending: Sending, text: str) -> None:
     sending.event("started", 7, text=text or " ")
     sending.event("started", 8)
 
@@ -392,7 +388,7 @@ def test_a_damaged_event_is_set_aside(sending: Sending, text: str) -> None:
     assert len(sending.quarantined()) == 2
 
 
-def test_an_event_in_another_encoding_arrives_all_the_same(sending: Sending) -> None:
+def test_event_in_other_encoding_is_sent(sending: Sending) -> None:
     name = f"{int(sending.clock.now * 1000)}-7-1.started.json"
     Path(sending.spool.events, name).write_bytes(b'{"job_id": "7", "name": "caf\xe9"}')
     sending.clock.advance(10)
@@ -402,7 +398,7 @@ def test_an_event_in_another_encoding_arrives_all_the_same(sending: Sending) -> 
     assert sending.site.bodies(STARTED) == [{"job_id": "7", "name": "caf\ufffd"}]
 
 
-def test_a_damaged_batch_is_set_aside_and_a_damaged_line_left_out(sending: Sending) -> None:
+def test_damaged_batch_is_quarantined_damaged_line_skipped(sending: Sending) -> None:
     sending.batch(2)
     (whole,) = sending.spool.waiting_batches()
     lines = Path(whole.path).read_bytes().split(b"\n")
@@ -418,9 +414,7 @@ def test_a_damaged_batch_is_set_aside_and_a_damaged_line_left_out(sending: Sendi
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_a_file_damaged_at_any_byte_is_set_aside_or_sent_without_what_is_damaged(
-    sending: Sending, packed: bool
-) -> None:
+def test_batch_damaged_at_any_byte_loses_only_damage(sending: Sending, packed: bool) -> None:
     sending.batch(2)
     if packed:
         sending.spool.pack()
@@ -442,7 +436,7 @@ def test_a_file_damaged_at_any_byte_is_set_aside_or_sent_without_what_is_damaged
         assert entry.read() == whole or len(body["samples"]) in {0, 2}
 
 
-def test_an_event_damaged_at_any_byte_stops_nothing(sending: Sending) -> None:
+def test_event_damaged_at_any_byte_raises_only_valueerror(sending: Sending) -> None:
     sending.event("finished", 7, text='{"job_id": "7", "exit_code": 0, "name": "caf\\u00e9"}')
     (entry,) = sending.spool.waiting_events()
     data = Path(entry.path).read_bytes()
@@ -454,7 +448,7 @@ def test_an_event_damaged_at_any_byte_stops_nothing(sending: Sending) -> None:
                 request_for(entry)
 
 
-def test_the_hosts_word_alone_is_not_kept_for_later(sending: Sending) -> None:
+def test_host_without_samples_is_not_kept(sending: Sending) -> None:
     sending.batch(0)
     sending.site.planned = [Reply(503)]
 
@@ -463,7 +457,7 @@ def test_the_hosts_word_alone_is_not_kept_for_later(sending: Sending) -> None:
     assert sending.waiting() == 0
 
 
-def test_a_site_that_does_not_answer_is_given_up_in_time(sending: Sending) -> None:
+def test_hanging_request_times_out(sending: Sending) -> None:
     sending.batch()
     sending.site.planned = [Reply(hang=True)]
 
@@ -473,7 +467,7 @@ def test_a_site_that_does_not_answer_is_given_up_in_time(sending: Sending) -> No
     assert sending.health.value("requests_total", "0") == 1
 
 
-def test_a_site_that_is_not_there_costs_nothing(sending: Sending) -> None:
+def test_batch_waits_while_site_is_unreachable(sending: Sending) -> None:
     sending.site.close()
     sending.batch()
 
@@ -482,7 +476,7 @@ def test_a_site_that_is_not_there_costs_nothing(sending: Sending) -> None:
     assert sending.waiting() == 1
 
 
-def test_a_lasting_trouble_is_said_when_it_begins_and_every_ten_minutes(
+def test_lasting_failure_is_logged_every_ten_minutes(
     sending: Sending, caplog: pytest.LogCaptureFixture
 ) -> None:
     sending.batch()
@@ -495,9 +489,7 @@ def test_a_lasting_trouble_is_said_when_it_begins_and_every_ten_minutes(
     assert 5 <= caplog.text.count("maintenance") <= 7
 
 
-def test_the_end_of_a_trouble_is_said_once(
-    sending: Sending, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_recovery_is_logged_once(sending: Sending, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     sending.batch()
     sending.batch()
@@ -509,9 +501,7 @@ def test_the_end_of_a_trouble_is_said_once(
     assert caplog.text.count("accepts entries again") == 1
 
 
-def test_nodes_that_the_site_does_not_take_are_said(
-    sending: Sending, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_rejected_nodes_are_logged(sending: Sending, caplog: pytest.LogCaptureFixture) -> None:
     answer = {"results": [], "rejected_nodes": [{"node": "n1", "message": "cpus must be more"}]}
     sending.event("jobs", 0)
     sending.site.planned = [Reply(200, json.dumps(answer))]

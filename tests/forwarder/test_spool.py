@@ -47,9 +47,7 @@ def fill(spool: Spool, clock: FakeClock, batches: int) -> None:
         clock.advance(30)
 
 
-def test_every_pass_is_on_disk_before_the_batch_is_sealed(
-    spool: Spool, writer: BatchWriter
-) -> None:
+def test_each_pass_is_on_disk_before_sealing(spool: Spool, writer: BatchWriter) -> None:
     for passes in (1, 2, 3):
         writer.add(samples(4), HOST, "lab")
 
@@ -58,7 +56,7 @@ def test_every_pass_is_on_disk_before_the_batch_is_sealed(
         assert on_disk.opening["cluster_name"] == "lab"
 
 
-def test_a_sealed_batch_waits_with_the_hosts_last_word(spool: Spool, writer: BatchWriter) -> None:
+def test_sealed_batch_has_last_host_state(spool: Spool, writer: BatchWriter) -> None:
     writer.add(samples(2), {"cpus": 1}, None)
     writer.add(samples(3), {"cpus": 2}, None)
     writer.seal(None)
@@ -70,7 +68,7 @@ def test_a_sealed_batch_waits_with_the_hosts_last_word(spool: Spool, writer: Bat
     assert not Path(spool.samples, JOURNAL).exists()
 
 
-def test_an_idle_node_writes_nothing_to_disk(spool: Spool, writer: BatchWriter) -> None:
+def test_idle_node_writes_nothing_to_disk(spool: Spool, writer: BatchWriter) -> None:
     writer.add([], HOST, None)
     writer.seal(None)
 
@@ -78,7 +76,7 @@ def test_an_idle_node_writes_nothing_to_disk(spool: Spool, writer: BatchWriter) 
     assert counts(spool.waiting_batches()) == [0]
 
 
-def test_only_the_newest_word_of_an_idle_node_waits(
+def test_only_newest_state_of_idle_node_is_queued(
     spool: Spool, writer: BatchWriter, clock: FakeClock
 ) -> None:
     for load in range(5):
@@ -91,9 +89,7 @@ def test_only_the_newest_word_of_an_idle_node_waits(
     assert decode(entry.read()).host == b'{"cpu_load":4}'
 
 
-def test_a_journal_that_nobody_could_remove_stands_in_no_new_ones_way(
-    spool: Spool, writer: BatchWriter
-) -> None:
+def test_leftover_journal_does_not_block_new_one(spool: Spool, writer: BatchWriter) -> None:
     Path(spool.samples, JOURNAL).write_bytes(b"given up by a disk that had become read-only")
 
     writer.add(samples(2), HOST, None)
@@ -101,7 +97,7 @@ def test_a_journal_that_nobody_could_remove_stands_in_no_new_ones_way(
     assert decode(Path(spool.samples, JOURNAL).read_bytes()).samples == 2
 
 
-def test_no_batch_is_larger_than_the_contract_allows(spool: Spool, writer: BatchWriter) -> None:
+def test_batches_stay_within_contract_limit(spool: Spool, writer: BatchWriter) -> None:
     for _ in range(3):
         writer.add(samples(3000), HOST, None)
     writer.add(samples(2 * MAX_SAMPLES), HOST, None)
@@ -113,7 +109,7 @@ def test_no_batch_is_larger_than_the_contract_allows(spool: Spool, writer: Batch
     assert sum(sizes) == 19_000
 
 
-def test_batches_wait_in_the_order_of_their_time(spool: Spool, clock: FakeClock) -> None:
+def test_batches_are_queued_by_time(spool: Spool, clock: FakeClock) -> None:
     fill(spool, clock, 3)
     newest = spool.waiting_batches()[-1]
     spool.compress(spool.waiting_batches()[0])
@@ -124,7 +120,7 @@ def test_batches_wait_in_the_order_of_their_time(spool: Spool, clock: FakeClock)
     assert spool.waiting_batches()[-1] == newest
 
 
-def test_a_compressed_batch_is_smaller_and_the_same(spool: Spool, writer: BatchWriter) -> None:
+def test_compressed_batch_is_smaller_with_same_content(spool: Spool, writer: BatchWriter) -> None:
     writer.add(samples(500), HOST, None)
     writer.seal(None)
     (entry,) = spool.waiting_batches()
@@ -138,7 +134,7 @@ def test_a_compressed_batch_is_smaller_and_the_same(spool: Spool, writer: BatchW
     assert packed.samples == 500
 
 
-def test_a_batch_left_open_by_a_killed_forwarder_is_sealed(
+def test_open_batch_of_killed_forwarder_is_sealed(
     spool: Spool, writer: BatchWriter, health: Health, clock: FakeClock
 ) -> None:
     writer.add(samples(4), HOST, None)
@@ -150,9 +146,7 @@ def test_a_batch_left_open_by_a_killed_forwarder_is_sealed(
     assert counts(spool.waiting_batches()) == [4]
 
 
-def test_an_open_batch_that_is_no_batch_is_set_aside(
-    spool: Spool, health: Health, clock: FakeClock
-) -> None:
+def test_damaged_open_batch_is_quarantined(spool: Spool, health: Health, clock: FakeClock) -> None:
     Path(spool.samples, JOURNAL).write_bytes(b"\0" * 4096)
 
     janitor_of(spool, health, clock).recover()
@@ -162,7 +156,7 @@ def test_an_open_batch_that_is_no_batch_is_set_aside(
     assert health.value("quarantined_total", "damaged") == 1
 
 
-def test_what_a_hook_or_forwarder_left_half_written_goes_after_an_hour(
+def test_half_written_files_are_removed_after_an_hour(
     spool: Spool, health: Health, clock: FakeClock
 ) -> None:
     old, new = Path(spool.events, ".a.json.12"), Path(spool.events, ".b.json.13")
@@ -175,7 +169,7 @@ def test_what_a_hook_or_forwarder_left_half_written_goes_after_an_hour(
     assert os.listdir(spool.events) == [".b.json.13"]
 
 
-def test_what_a_hook_wrote_and_could_not_put_in_place_is_put_there(
+def test_whole_file_of_killed_hook_is_renamed(
     spool: Spool, health: Health, clock: FakeClock
 ) -> None:
     whole = Path(spool.events, ".1-7-12.started.json.12")
@@ -191,7 +185,7 @@ def test_what_a_hook_wrote_and_could_not_put_in_place_is_put_there(
     assert os.listdir(spool.jobs) == [fresh.name]
 
 
-def test_what_is_no_file_of_ours_stops_nothing(
+def test_foreign_folders_do_not_stop_the_janitor(
     spool: Spool, health: Health, clock: FakeClock
 ) -> None:
     fill(spool, clock, 2)
@@ -207,7 +201,7 @@ def test_what_is_no_file_of_ours_stops_nothing(
     assert health.value("samples_dropped_total", "size") == 10
 
 
-def test_folders_that_somebody_has_cleared_up_are_made_again(
+def test_removed_folders_are_made_again(
     spool: Spool, health: Health, clock: FakeClock, writer: BatchWriter
 ) -> None:
     for folder in (spool.samples, spool.events, spool.jobs):
@@ -220,7 +214,9 @@ def test_folders_that_somebody_has_cleared_up_are_made_again(
     assert counts(spool.waiting_batches()) == [2]
 
 
-def test_records_of_an_earlier_boot_go(spool: Spool, health: Health, clock: FakeClock) -> None:
+def test_job_records_of_earlier_boot_are_removed(
+    spool: Spool, health: Health, clock: FakeClock
+) -> None:
     Path(spool.jobs, "1.json").write_text('{"job_id": "1", "boot_id": "earlier"}')
     Path(spool.jobs, "2.json").write_text('{"job_id": "2", "boot_id": "this"}')
     Path(spool.jobs, "3.json").write_text('{"job_id": "3"}')
@@ -230,7 +226,7 @@ def test_records_of_an_earlier_boot_go(spool: Spool, health: Health, clock: Fake
     assert sorted(os.listdir(spool.jobs)) == ["2.json", "3.json"]
 
 
-def test_a_full_spool_drops_its_oldest_samples_and_says_so(
+def test_full_spool_drops_and_logs_oldest_samples(
     spool: Spool, health: Health, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     fill(spool, clock, 6)
@@ -245,7 +241,7 @@ def test_a_full_spool_drops_its_oldest_samples_and_says_so(
     assert caplog.text.count("dropped (size)") == 3
 
 
-def test_samples_that_are_too_old_are_dropped_once_the_clock_is_believed(
+def test_old_samples_are_dropped_after_an_hour(
     spool: Spool, health: Health, clock: FakeClock
 ) -> None:
     fill(spool, clock, 2)
@@ -262,7 +258,7 @@ def test_samples_that_are_too_old_are_dropped_once_the_clock_is_believed(
     assert health.value("samples_dropped_total", "age") == 10
 
 
-def test_a_clock_that_jumps_years_ahead_and_back_drops_nothing(
+def test_clock_jumping_years_ahead_drops_nothing(
     spool: Spool, health: Health, clock: FakeClock
 ) -> None:
     fill(spool, clock, 2)
@@ -277,9 +273,7 @@ def test_a_clock_that_jumps_years_ahead_and_back_drops_nothing(
     assert len(spool.waiting_batches()) == 2
 
 
-def test_how_full_the_spool_is_can_be_watched(
-    spool: Spool, health: Health, clock: FakeClock
-) -> None:
+def test_spool_size_is_reported(spool: Spool, health: Health, clock: FakeClock) -> None:
     began = clock.now
     fill(spool, clock, 2)
     Path(spool.events, f"{int(clock.now * 1000)}-7-1.finished.json").write_text("{}")
@@ -292,7 +286,7 @@ def test_how_full_the_spool_is_can_be_watched(
     assert health.value("spool_oldest_timestamp_seconds") == began
 
 
-def test_the_quarantine_keeps_the_reason_and_stays_small(
+def test_quarantine_keeps_reason_and_stays_small(
     spool: Spool, health: Health, clock: FakeClock
 ) -> None:
     fill(spool, clock, 4)
@@ -309,13 +303,13 @@ def test_the_quarantine_keeps_the_reason_and_stays_small(
     assert health.value("samples_dropped_total", "quarantine") > 0
 
 
-def test_two_forwarders_do_not_share_a_spool(spool: Spool, health: Health) -> None:
+def test_two_forwarders_cannot_share_a_spool(spool: Spool, health: Health) -> None:
     with pytest.raises(SpoolError, match="in use by another"):
         Spool(spool.folder, sync=False, health=health).open()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
-def test_root_leaves_another_users_spool_alone(tmp_path: Path, health: Health) -> None:
+def test_root_does_not_touch_other_users_spool(tmp_path: Path, health: Health) -> None:
     os.chown(tmp_path, 1, 1)
 
     with pytest.raises(SpoolError, match="run this as that user"):
@@ -323,14 +317,14 @@ def test_root_leaves_another_users_spool_alone(tmp_path: Path, health: Health) -
     assert os.listdir(tmp_path) == []
 
 
-def test_a_spool_that_cannot_be_made_is_one_line(tmp_path: Path, health: Health) -> None:
+def test_spool_that_cannot_be_made_is_one_line(tmp_path: Path, health: Health) -> None:
     (tmp_path / "file").touch()
 
     with pytest.raises(SpoolError, match="cannot be used"):
         Spool(str(tmp_path / "file/spool"), sync=False, health=health).open()
 
 
-def test_while_the_disk_takes_nothing_batches_wait_in_memory(
+def test_batches_stay_in_memory_while_disk_fails(
     spool: Spool, writer: BatchWriter, clock: FakeClock
 ) -> None:
     os.rename(spool.samples, f"{spool.samples}.away")
@@ -349,9 +343,7 @@ def test_while_the_disk_takes_nothing_batches_wait_in_memory(
     assert counts(spool.waiting_batches()) == [7, 5]
 
 
-def test_what_waits_in_memory_is_bounded_and_its_loss_is_counted(
-    spool: Spool, health: Health
-) -> None:
+def test_memory_queue_is_bounded_and_losses_counted(spool: Spool, health: Health) -> None:
     data = b"x" * (MEMORY_BYTES // 2)
     for number in range(3):
         spool.keep_in_memory(f"{number:013d}-9-a.batch", data)
