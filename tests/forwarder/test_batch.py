@@ -1,4 +1,4 @@
-"""The format of a batch file."""
+"""The format of a batch file, cut and damaged at any byte."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The configuration file and the environment."""
+"""The configuration: file, environment, defaults, and errors."""
 
 from __future__ import annotations
 

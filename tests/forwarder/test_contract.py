@@ -1,4 +1,4 @@
-"""What the forwarder and the hooks send, checked by the service's own decoders."""
+"""The messages of forwarder and hooks, checked by the decoders of the service."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def test_full_sample_is_accepted_whole() -> None:
     )
     host = {"cpus": 8, "memory_total_mb": 10, "memory_used_mb": 5, "cpu_load": 1.5, "gpus": 4}
 
-    taken = decoding.decode_batch(batch([with_gpus(sample, [whole, gpu(1)])], host))
+    decoded = decoding.decode_batch(batch([with_gpus(sample, [whole, gpu(1)])], host))
 
-    assert not taken.refused
-    assert taken.entries[0].cpu_usage == 33.33
-    assert taken.entries[0].gpus[0].power_watts == 3.5
-    assert taken.host.gpus == 4
+    assert not decoded.refused
+    assert decoded.entries[0].cpu_usage == 33.33
+    assert decoded.entries[0].gpus[0].power_watts == 3.5
+    assert decoded.host.gpus == 4
 
 
 def test_batch_without_samples_is_accepted() -> None:
@@ -60,8 +60,8 @@ def test_recorded_hook_calls_are_valid_events(tmp_path: Path) -> None:
     for event in cluster.events():
         finished = "final_state" in event
         model = events.FinishedEvent if finished else events.StartedEvent
-        taken = validation.validated(model, event).to_event()
-        assert taken.nodes
+        decoded = validation.validated(model, event).to_event()
+        assert decoded.nodes
 
 
 def test_too_long_names_are_cut(tmp_path: Path) -> None:
@@ -70,10 +70,10 @@ def test_too_long_names_are_cut(tmp_path: Path) -> None:
     long = {"SLURM_JOB_NAME": "漢" * 341, "SLURM_JOB_NODELIST": nodes}
     cluster.run("PrologSlurmctld", {**recorded("PrologSlurmctld", "1"), **long})
 
-    taken = validation.validated(events.StartedEvent, cluster.event()).to_event()
+    decoded = validation.validated(events.StartedEvent, cluster.event()).to_event()
 
-    assert taken.name == "漢" * 85
-    assert len(taken.nodes) == 100
+    assert decoded.name == "漢" * 85
+    assert len(decoded.nodes) == 100
 
 
 def test_controller_state_sync_is_valid() -> None:

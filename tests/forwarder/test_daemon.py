@@ -1,4 +1,4 @@
-"""The forwarder as a process: signals, kills, and what is left behind."""
+"""The forwarder as a process: signals, kills, and the files that remain."""
 
 from __future__ import annotations
 
@@ -58,9 +58,9 @@ def test_sigterm_stops_fast_and_spools_everything(node: Node, site: Site) -> Non
 
     assert process.wait(5) == 0
     assert time.monotonic() - began < 2
-    left = list((node.spool / "samples").iterdir())
+    remaining = list((node.spool / "samples").iterdir())
     arrived = sum(len(body["samples"]) for body in site.accepted())
-    assert arrived + sum(int(file.name.split("-")[1]) for file in left) >= 2
+    assert arrived + sum(int(file.name.split("-")[1]) for file in remaining) >= 2
     assert not (node.spool / "samples/open.journal").exists()
 
 
@@ -101,14 +101,14 @@ def test_sigkill_loses_no_spooled_sample(node: Node, site: Site) -> None:
     eventually(lambda: journal_samples(node) >= 5)
     node.signal(signal.SIGKILL)
     process.communicate(timeout=5)
-    taken = journal_samples(node)
+    spooled = journal_samples(node)
 
     node.configure(HPCOBS_PUSH_SECONDS="0.2")
     node.start()
     site.wait_for(2)
 
     recovered = [len(body["samples"]) for body in site.accepted()]
-    assert taken in recovered
+    assert spooled in recovered
 
 
 def test_spooled_batches_arrive_in_order_after_outage(node: Node, site: Site) -> None:
@@ -119,8 +119,8 @@ def test_spooled_batches_arrive_in_order_after_outage(node: Node, site: Site) ->
 
     site.wait_for(5)
 
-    seen = timestamps(site)
-    assert seen == sorted(set(seen))
+    times = timestamps(site)
+    assert times == sorted(set(times))
 
 
 def test_sighup_reloads_configuration_and_token(node: Node, site: Site) -> None:
@@ -136,26 +136,26 @@ def test_sighup_reloads_configuration_and_token(node: Node, site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "value", "said"),
+    ("setting", "value", "reason"),
     [
         ("HPCOBS_URL", "nonsense", "HPCOBS_URL: 'nonsense'"),
         ("HPCOBS_SPOOL_DIR", "/dev/null/spool", "the spool cannot be used"),
     ],
 )
 def test_sighup_with_wrong_configuration_changes_nothing(
-    node: Node, site: Site, setting: str, value: str, said: str
+    node: Node, site: Site, setting: str, value: str, reason: str
 ) -> None:
     process = node.start()
     site.wait_for(1)
     node.configure(**{setting: value})
     node.signal(signal.SIGHUP)
     time.sleep(0.3)
-    seen = len(site.accepted())
+    accepted = len(site.accepted())
 
-    site.wait_for(seen + 2)
+    site.wait_for(accepted + 2)
 
     assert process.poll() is None
-    assert f"the old configuration stays: {said}" in node.stop()
+    assert f"the old configuration stays: {reason}" in node.stop()
 
 
 def test_replaced_token_needs_no_signal(node: Node, site: Site) -> None:
@@ -172,12 +172,12 @@ def test_health_file_is_for_node_exporter(node: Node, site: Site) -> None:
     node.start()
     site.wait_for(2)
 
-    def said() -> str:
+    def health() -> str:
         file = node.root / "health.prom"
         return file.read_text() if file.exists() else ""
 
-    eventually(lambda: "hpcobs_forwarder_samples_sent_total " in said())
-    eventually(lambda: "hpcobs_forwarder_jobs 1\n" in said())
+    eventually(lambda: "hpcobs_forwarder_samples_sent_total " in health())
+    eventually(lambda: "hpcobs_forwarder_jobs 1\n" in health())
 
 
 def test_second_forwarder_on_spool_fails_with_reason(node: Node, site: Site) -> None:

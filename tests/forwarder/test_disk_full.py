@@ -1,4 +1,4 @@
-"""A disk that takes no more, by the limit that the kernel sets a process's files."""
+"""A full disk, simulated by the kernel's limit for the size of a file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ SAMPLE = {"job_id": "1", "cpu_usage": 12.5, "memory_usage_mb": 100}
 
 @pytest.fixture
 def limit() -> Iterator[int]:
-    """500 bytes a file: the kernel writes a part, then says EFBIG, as a full disk says ENOSPC."""
+    """Return 500 bytes, the limit that ``restrict`` may set, and restore the old one afterwards.
+
+    The kernel writes a part and then fails with EFBIG, as a full disk does with ENOSPC.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     yield 500
     resource.setrlimit(resource.RLIMIT_FSIZE, before)

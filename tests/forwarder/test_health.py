@@ -1,4 +1,4 @@
-"""The forwarder's own health."""
+"""The forwarder's metrics and the file for node_exporter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HTTP to the site."""
+"""HTTP against real sockets: proxies, certificates, and responses that break off."""
 
 from __future__ import annotations
 
@@ -63,34 +63,34 @@ def test_proxy_receives_absolute_url(site: Site) -> None:
 
 
 @pytest.fixture
-def deaf() -> Iterator[socket.socket]:
+def server() -> Iterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server
 
 
-def test_https_through_proxy_requests_tunnel(deaf: socket.socket) -> None:
-    asked: list[bytes] = []
+def test_https_through_proxy_requests_tunnel(server: socket.socket) -> None:
+    requests: list[bytes] = []
 
-    def refuse() -> None:
-        connection, _ = deaf.accept()
+    def reject() -> None:
+        connection, _ = server.accept()
         with connection:
-            asked.append(connection.recv(1000))
+            requests.append(connection.recv(1000))
             connection.sendall(b"HTTP/1.1 403 no\r\n\r\n")
 
-    thread = threading.Thread(target=refuse)
+    thread = threading.Thread(target=reject)
     thread.start()
-    proxy = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+    proxy = f"http://127.0.0.1:{server.getsockname()[1]}"
 
     with pytest.raises(NoResponseError, match="403"):
         posts("https://hpcobs.invalid", proxy=proxy)
     thread.join()
 
-    assert asked[0].startswith(b"CONNECT hpcobs.invalid:443 ")
+    assert requests[0].startswith(b"CONNECT hpcobs.invalid:443 ")
 
 
-def test_other_protocol_is_no_response(deaf: socket.socket) -> None:
+def test_other_protocol_is_no_response(server: socket.socket) -> None:
     def babble() -> None:
-        connection, _ = deaf.accept()
+        connection, _ = server.accept()
         with connection:
             connection.recv(1000)
             connection.sendall(b"SSH-2.0-OpenSSH\r\n\r\n")
@@ -99,7 +99,7 @@ def test_other_protocol_is_no_response(deaf: socket.socket) -> None:
     thread.start()
 
     with pytest.raises(NoResponseError, match="BadStatusLine"):
-        posts(f"http://127.0.0.1:{deaf.getsockname()[1]}")
+        posts(f"http://127.0.0.1:{server.getsockname()[1]}")
     thread.join()
 
 
@@ -154,7 +154,7 @@ def test_unreadable_ca_file_is_named(tmp_path: Path) -> None:
 
 
 def serve(server: socket.socket, *pieces: bytes, between_seconds: float = 0.0) -> threading.Thread:
-    """Answers one request with these pieces, then closes."""
+    """Answer one request with these pieces, then close the connection."""
 
     def answer() -> None:
         connection, _ = server.accept()
@@ -173,19 +173,19 @@ HEAD = b"HTTP/1.1 202 yes\r\nContent-Length: 1000\r\n\r\n"
 
 
 @pytest.mark.parametrize("pieces", [[], [HEAD[:11]], [HEAD], [HEAD, b"{"]])
-def test_truncated_response_is_no_response(deaf: socket.socket, pieces: list[bytes]) -> None:
-    serve(deaf, *pieces)
+def test_truncated_response_is_no_response(server: socket.socket, pieces: list[bytes]) -> None:
+    serve(server, *pieces)
 
     with pytest.raises(NoResponseError):
-        posts(f"http://127.0.0.1:{deaf.getsockname()[1]}")
+        posts(f"http://127.0.0.1:{server.getsockname()[1]}")
 
 
 @pytest.mark.parametrize(
     "pieces", [[HEAD, *[b" "] * 900], [b"HTTP/1.1 202 yes\r\nX: ", *[b"x"] * 900]]
 )
-def test_trickling_response_is_aborted(deaf: socket.socket, pieces: list[bytes]) -> None:
-    serve(deaf, *pieces, between_seconds=0.02)
-    client = HttpClient(f"http://127.0.0.1:{deaf.getsockname()[1]}", timeout_seconds=0.1)
+def test_trickling_response_is_aborted(server: socket.socket, pieces: list[bytes]) -> None:
+    serve(server, *pieces, between_seconds=0.02)
+    client = HttpClient(f"http://127.0.0.1:{server.getsockname()[1]}", timeout_seconds=0.1)
 
     with pytest.raises(NoResponseError):
         client.request("POST", "/", b"{}", {})
@@ -209,8 +209,8 @@ def test_unknown_host_is_no_response(host: str) -> None:
 def test_proxy_receives_user_and_password(site: Site) -> None:
     posts("http://hpcobs.invalid", proxy=site.url.replace("//", "//ada:sec%2Fret@"))
 
-    told = site.received[0].headers["Proxy-Authorization"]
-    assert base64.b64decode(told.split()[1]) == b"ada:sec/ret"
+    header = site.received[0].headers["Proxy-Authorization"]
+    assert base64.b64decode(header.split()[1]) == b"ada:sec/ret"
 
 
 def test_redirection_is_returned_unfollowed(site: Site) -> None:

@@ -1,4 +1,4 @@
-"""What is shipped besides the code, and what it runs on."""
+"""The shipped files: zipapp, wheel, units, examples, hooks. And the Python that they run on."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FORWARDER = Path(__file__).parents[2] / "forwarder"
 SOURCE = FORWARDER / "src"
 OLDEST_PYTHON = (3, 9)
 MOST_EXPOSED = 25
-"""Of 100, by systemd's reckoning; most services have more than 90."""
+"""Limit for the exposure by systemd-analyze, 0 to 100. Most services have more than 90."""
 
 
 def build(output: Path, *options: str) -> Path:
@@ -37,7 +37,7 @@ def build(output: Path, *options: str) -> Path:
 def test_zipapp_runs_anywhere_and_is_reproducible(tmp_path: Path) -> None:
     first, second = build(tmp_path / "a.pyz"), build(tmp_path / "b.pyz")
 
-    told = subprocess.run(
+    ended = subprocess.run(
         [sys.executable, str(first), "--version"],
         capture_output=True,
         text=True,
@@ -46,7 +46,7 @@ def test_zipapp_runs_anywhere_and_is_reproducible(tmp_path: Path) -> None:
         env={"PATH": os.environ["PATH"]},
     )
 
-    assert told.stdout.strip() == __version__
+    assert ended.stdout.strip() == __version__
     assert first.read_bytes() == second.read_bytes()
     assert first.stat().st_size < 100_000
 
@@ -57,7 +57,7 @@ def test_zipapp_can_contain_gpu_library(tmp_path: Path) -> None:
     app = build(tmp_path / "app.pyz", "--with", str(library))
     config = {"HPCOBS_URL": "http://127.0.0.1:9", "HPCOBS_SPOOL_DIR": str(tmp_path)}
 
-    told = subprocess.run(
+    ended = subprocess.run(
         [sys.executable, str(app), "doctor"],
         capture_output=True,
         text=True,
@@ -65,7 +65,7 @@ def test_zipapp_can_contain_gpu_library(tmp_path: Path) -> None:
         env={"PATH": os.environ["PATH"], "HPCOBS_GPUS": "nvidia", **config},
     )
 
-    assert "found me" in told.stdout
+    assert "found me" in ended.stdout
 
 
 @pytest.mark.parametrize("file", sorted(SOURCE.rglob("*.py")), ids=lambda file: file.stem)
@@ -102,12 +102,12 @@ def test_wheel_contains_hooks_units_and_examples(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as packed:
         modes = {entry.filename: entry.external_attr >> 16 for entry in packed.infolist()}
         (metadata,) = (name for name in modes if name.endswith("/METADATA"))
-        told = packed.read(metadata).decode()
+        metadata_text = packed.read(metadata).decode()
     data = f"hpcobs_forwarder-{__version__}.data/data"
 
     assert wheel.name == f"hpcobs_forwarder-{__version__}-py3-none-any.whl"
-    assert "Requires-Python: >=3.9" in told
-    assert [line for line in told.splitlines() if line.startswith("Requires-Dist")] == [
+    assert "Requires-Python: >=3.9" in metadata_text
+    assert [line for line in metadata_text.splitlines() if line.startswith("Requires-Dist")] == [
         "Requires-Dist: nvidia-ml-py; extra == 'nvidia'"
     ]
     assert modes[f"{data}/libexec/hpcobs/prolog"] & 0o111
@@ -117,18 +117,18 @@ def test_wheel_contains_hooks_units_and_examples(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd-analyze here")
 @pytest.mark.parametrize("unit", ["hpcobs-forwarder", "hpcobs-forwarder-controller"])
-def test_systemd_accepts_and_trusts_units(tmp_path: Path, unit: str) -> None:
+def test_systemd_accepts_units_as_sandboxed(tmp_path: Path, unit: str) -> None:
     text = (FORWARDER / f"systemd/{unit}.service").read_text()
     file = tmp_path / f"{unit}.service"
     file.write_text(text.replace("/usr/bin/hpcobs-forwarder", shutil.which("true") or ""))
     least_exposed = ["security", "--offline=true", f"--threshold={MOST_EXPOSED}", str(file)]
 
     for arguments in (["verify", "--man=no", str(file)], least_exposed):
-        said = subprocess.run(
+        ended = subprocess.run(
             ["systemd-analyze", *arguments], capture_output=True, text=True, check=False
         )
-        assert said.returncode == 0, said.stdout + said.stderr
-        assert said.stderr == ""
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        assert ended.stderr == ""
 
 
 @pytest.mark.parametrize("role", ["node", "controller"])
@@ -145,7 +145,7 @@ def test_examples_together_contain_every_setting() -> None:
 
 
 def in_example(role: str) -> set[str]:
-    """The settings that an example file names, commented out or not."""
+    """Return the settings in an example file, also those in comments."""
     lines = (FORWARDER / f"examples/{role}.conf").read_text().splitlines()
     names = [line.lstrip("#").partition("=")[0] for line in lines]
     return {name for name in names if name.startswith(("HPCOBS_", "SLURM_"))}

@@ -1,4 +1,4 @@
-"""What becomes of what is sent, answer by answer, over real HTTP."""
+"""The sender with a real spool and real HTTP: which entries arrive, wait, or are quarantined."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STARTED, FINISHED = "/v1/events/job-started", "/v1/events/job-finished"
 
 
 class Sending:
-    """A sender with everything it needs, and short ways to fill its spool."""
+    """A sender with its parts, and methods that fill its spool."""
 
     def __init__(self, spool: Spool, site: Site, health: Health, clock: FakeClock) -> None:
         self.spool, self.site, self.health, self.clock = spool, site, health, clock
@@ -57,14 +57,14 @@ class Sending:
         Path(self.spool.events, name).write_text(text or json.dumps({"job_id": str(job_id)}))
         self.clock.advance(10)
 
-    def waiting(self) -> int:
+    def queued(self) -> int:
         return len(self.spool.waiting_batches()) + len(self.spool.waiting_events())
 
     def quarantined(self) -> list[str]:
         return sorted(path.name for path in Path(self.spool.quarantined).iterdir())
 
     def later(self) -> bool:
-        """Drains once the pause is over."""
+        """Wait for the end of the pause, then drain."""
         self.clock.advance(self.sender.pause())
         return self.sender.drain()
 
@@ -85,7 +85,7 @@ def test_batch_arrives_gzipped_with_token_and_id(sending: Sending) -> None:
     assert received.headers["Content-Encoding"] == "gzip"
     assert received.headers["X-Correlation-Id"] == received.body["batch_id"]
     assert len(received.body["samples"]) == 3
-    assert sending.waiting() == 0
+    assert sending.queued() == 0
     assert sending.health.value("samples_sent_total") == 3
     assert sending.health.value("last_success_timestamp_seconds") == sending.clock.now
 
@@ -100,7 +100,7 @@ def test_events_are_sent_first_in_order(sending: Sending) -> None:
 
     paths = [received.path for received in sending.site.received]
     assert paths == [STARTED, FINISHED, "/v1/samples", "/v1/samples"]
-    assert sending.waiting() == 0
+    assert sending.queued() == 0
     assert sending.health.value("events_sent_total") == 2
 
 
@@ -112,7 +112,7 @@ def test_new_event_is_left_to_its_hook(sending: Sending) -> None:
 
     sending.clock.advance(8)
     sending.sender.drain()
-    assert sending.waiting() == 0
+    assert sending.queued() == 0
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 408])
@@ -123,9 +123,9 @@ def test_entries_arrive_after_temporary_failure(sending: Sending, status: int) -
 
     assert not sending.sender.drain()
     assert len(sending.site.received) == 1
-    assert sending.waiting() == 2
+    assert sending.queued() == 2
     assert not sending.sender.drain()
-    assert len(sending.site.received) == 1, "not before the pause is over"
+    assert len(sending.site.received) == 1, "no attempt before the end of the pause"
 
     assert sending.later()
     assert [len(body["samples"]) for body in sending.site.accepted()] == [1, 2]
@@ -162,14 +162,14 @@ def test_batches_of_an_outage_arrive_in_order(
         sending.sender.drain()
     attempts = len(sending.site.received)
     packed = [entry for entry in sending.spool.waiting_batches() if entry.name.endswith(".gz")]
-    assert len(packed) > 100, "all that waited for longer than a pause"
+    assert len(packed) > 100, "batches older than one pause are compressed"
     sending.site.usual = Reply()
 
     assert sending.later()
 
     sizes = [len(body["samples"]) for body in sending.site.accepted()]
     assert sizes == [number % 3 + 1 for number in range(120)]
-    assert attempts < 40, "a site that is away is not hammered"
+    assert attempts < 40, "pauses limit the attempts"
     assert sending.health.value("samples_sent_total") == 240
 
 
@@ -181,7 +181,7 @@ def test_rejected_batch_is_quarantined_others_are_sent(sending: Sending, status:
 
     assert sending.sender.drain()
 
-    assert sending.waiting() == 0
+    assert sending.queued() == 0
     refused, reason = sending.quarantined()
     assert refused.endswith(".batch")
     assert "validation_error" in Path(sending.spool.quarantined, reason).read_text()
@@ -197,7 +197,7 @@ def test_too_large_batch_arrives_in_parts(sending: Sending) -> None:
 
     names = [sample["job_id"] for body in sending.site.accepted() for sample in body["samples"]]
     assert sorted(names, key=int) == [str(number) for number in range(10)]
-    assert sending.waiting() == 0
+    assert sending.queued() == 0
     assert sending.quarantined() == []
 
 
@@ -207,7 +207,7 @@ def test_too_large_sample_is_quarantined(sending: Sending) -> None:
 
     sending.sender.drain()
 
-    assert sending.waiting() == 0
+    assert sending.queued() == 0
     assert len(sending.quarantined()) == 2
 
 
@@ -219,7 +219,7 @@ def test_batch_waits_while_token_or_address_wrong(sending: Sending, status: int)
     for _ in range(12):
         assert not sending.later()
 
-    assert sending.waiting() == 1
+    assert sending.queued() == 1
     assert sending.quarantined() == []
 
 
@@ -232,12 +232,12 @@ def test_forbidden_event_does_not_block_others(sending: Sending) -> None:
     assert sending.later()
 
     assert len(sending.site.accepted()) == 1
-    assert sending.waiting() == 1
+    assert sending.queued() == 1
     assert sending.quarantined() == []
     sending.site.by_path.clear()
     sending.clock.advance(600)
     assert sending.sender.drain()
-    assert sending.waiting() == 0
+    assert sending.queued() == 0
 
 
 def test_new_token_is_used_at_once(sending: Sending) -> None:
@@ -283,7 +283,7 @@ def test_end_of_unknown_job_is_retried_then_quarantined(sending: Sending) -> Non
     sending.site.by_path[FINISHED] = Reply(404)
 
     for _ in range(6):
-        assert sending.sender.drain(), "other things do not wait for it"
+        assert sending.sender.drain(), "other entries do not wait for it"
         sending.clock.advance(3600)
 
     assert len(sending.site.bodies(FINISHED)) == 5
@@ -296,12 +296,12 @@ def test_end_arrives_after_its_start(sending: Sending) -> None:
     sending.site.planned = [Reply(404)]
     sending.sender.drain()
     sending.sender.drain()
-    assert sending.waiting() == 1
+    assert sending.queued() == 1
     sending.clock.advance(16)
 
     sending.sender.drain()
 
-    assert sending.waiting() == 0
+    assert sending.queued() == 0
 
 
 def test_entry_with_server_errors_does_not_block_others(sending: Sending) -> None:
@@ -313,7 +313,7 @@ def test_entry_with_server_errors_does_not_block_others(sending: Sending) -> Non
         sending.later()
 
     assert len(sending.site.accepted()) == 1
-    assert sending.waiting() == 1
+    assert sending.queued() == 1
 
 
 def test_entry_with_server_errors_alone_is_quarantined(
@@ -328,7 +328,7 @@ def test_entry_with_server_errors_alone_is_quarantined(
         sending.clock.advance(1800)
         sending.later()
 
-    assert sending.waiting() == 0
+    assert sending.queued() == 0
     assert len(sending.quarantined()) == 2
     assert len(sending.site.accepted()) == 12
 
@@ -347,7 +347,7 @@ def test_site_failing_for_days_costs_no_entry(sending: Sending) -> None:
         sending.later()
         sending.clock.advance(60)
 
-    assert sending.waiting() == 0
+    assert sending.queued() == 0
     assert len(sending.site.accepted()) == 3
 
 
@@ -361,7 +361,7 @@ def test_success_of_another_server_does_not_count(
     sending.site.planned = [Reply(200, body)]
 
     assert not sending.sender.drain()
-    assert sending.waiting() == 1
+    assert sending.queued() == 1
     assert "is HPCOBS_URL right?" in caplog.text
 
     assert sending.later()
@@ -454,7 +454,7 @@ def test_host_without_samples_is_not_kept(sending: Sending) -> None:
 
     sending.sender.drain()
 
-    assert sending.waiting() == 0
+    assert sending.queued() == 0
 
 
 def test_hanging_request_times_out(sending: Sending) -> None:
@@ -463,7 +463,7 @@ def test_hanging_request_times_out(sending: Sending) -> None:
 
     assert not sending.sender.drain()
 
-    assert sending.waiting() == 1
+    assert sending.queued() == 1
     assert sending.health.value("requests_total", "0") == 1
 
 
@@ -473,7 +473,7 @@ def test_batch_waits_while_site_is_unreachable(sending: Sending) -> None:
 
     assert not sending.sender.drain()
 
-    assert sending.waiting() == 1
+    assert sending.queued() == 1
 
 
 def test_lasting_failure_is_logged_every_ten_minutes(

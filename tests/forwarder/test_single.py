@@ -1,4 +1,4 @@
-"""What is done once and by hand."""
+"""The commands for an administrator: --once, --dry-run and jobs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_once_keeps_unsent_batches(node: Node, site: Site) -> None:
 
 
 def test_once_reports_its_result(node: Node) -> None:
-    assert "1 samples and 0 events were sent, 0 files wait" in node.run("--once").stderr
+    assert "1 samples and 0 events were sent, 0 files are queued" in node.run("--once").stderr
 
 
 def test_dry_run_and_jobs_need_no_url(node: Node) -> None:
@@ -60,9 +60,9 @@ def test_controller_dry_run_prints_slurm_jobs(node: Node, site: Site) -> None:
         site.by_path[f"/slurm/v0.0.38/{what}"] = Reply(200, json.dumps(slurm))
     node.configure(SLURM_BASE_URL=site.url, SLURM_API_VERSION="v0.0.38")
 
-    told = json.loads(node.run("--role", "controller", "--dry-run").stdout)
+    printed = json.loads(node.run("--role", "controller", "--dry-run").stdout)
 
-    assert told == {
+    assert printed == {
         "cluster_name": "lab",
         "jobs": [{"job_id": "7", "user": "ada", "state": "RUNNING"}],
         "nodes": [{"node": "n1", "state": "idle"}],
@@ -94,7 +94,7 @@ def test_dry_run_prints_batch_and_changes_nothing(node: Node, site: Site) -> Non
 def test_jobs_reports_node_without_jobs(node: Node) -> None:
     node.job.vanish()
 
-    assert "no job of Slurm's is seen here" in node.run("jobs").stderr
+    assert "no Slurm job was found on this node" in node.run("jobs").stderr
 
 
 def test_jobs_shows_values_of_the_kernel(node: Node) -> None:

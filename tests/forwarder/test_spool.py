@@ -1,4 +1,4 @@
-"""The spool folder: what is in it survives, and it stays within its bounds."""
+"""The spool folder: its entries survive crashes, and it stays within its limits."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_only_newest_state_of_idle_node_is_queued(
 
 
 def test_leftover_journal_does_not_block_new_one(spool: Spool, writer: BatchWriter) -> None:
-    Path(spool.samples, JOURNAL).write_bytes(b"given up by a disk that had become read-only")
+    Path(spool.samples, JOURNAL).write_bytes(b"left over by a disk that had become read-only")
 
     writer.add(samples(2), HOST, None)
 
@@ -298,8 +298,8 @@ def test_quarantine_keeps_reason_and_stays_small(
 
     janitor_of(spool, health, clock, max_bytes=2 * size).trim()
 
-    left = sum(file.stat().st_size for file in Path(spool.quarantined).iterdir())
-    assert 0 < left <= size / 2
+    remaining = sum(file.stat().st_size for file in Path(spool.quarantined).iterdir())
+    assert 0 < remaining <= size / 2
     assert health.value("samples_dropped_total", "quarantine") > 0
 
 
