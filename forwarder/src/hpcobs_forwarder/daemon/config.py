@@ -149,13 +149,13 @@ def _megabytes(text: str) -> int:
     return int(_number(text, 1, 1_000_000, "a number of MiB, 1 to 1000000"))
 
 
-def _number(text: str, least: float, most: float, what: str) -> float:
+def _number(text: str, least: float, most: float, expected: str) -> float:
     try:
         number = float(text)
     except ValueError:
-        raise ValueError(what) from None
+        raise ValueError(expected) from None
     if not least <= number <= most:
-        raise ValueError(what)
+        raise ValueError(expected)
     return number
 
 

@@ -191,8 +191,8 @@ def _proxy_authorization(proxy: SplitResult) -> dict[str, str]:
     """Return the header for a proxy that requires a password (RFC 7617)."""
     if proxy.username is None:
         return {}
-    who = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
-    return {"Proxy-Authorization": f"Basic {base64.b64encode(who.encode()).decode()}"}
+    credentials = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+    return {"Proxy-Authorization": f"Basic {base64.b64encode(credentials.encode()).decode()}"}
 
 
 def _retry_after(text: str | None) -> float | None:

@@ -1,4 +1,4 @@
-"""Decides what to do with an entry after an attempt to send it.
+"""Decides whether an entry is sent, retried, quarantined or split after an attempt to send it.
 
 - 2xx from hpcobs: Sent.
 - 401, 403, 404, 405, 407, 414, 421, 426, 431, 3xx, or 2xx from another server: Retry. All entries
@@ -177,7 +177,7 @@ class _Attempt(NamedTuple):
 
 
 def decide(entry: Entry, request: Request, outcome: Outcome, state: RetryState) -> Decision:
-    """Return what to do with ``entry``, whose ``request`` had this outcome. Count it in ``state``.
+    """Return the decision on ``entry``, whose ``request`` had this outcome. Count it in ``state``.
 
     The caller starts the pauses of a Retry by ``state.wait``.
     """

@@ -1,4 +1,4 @@
-"""Sends the queued entries, oldest first, and carries out what the retry policy decides."""
+"""Sends the queued entries, oldest first, and carries out the decisions of the retry policy."""
 
 from __future__ import annotations
 
