@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from bench import cgroup_trees, job_exporter
 from bench.measuring import Figure, show
 from hpcobs_forwarder.compose import Parts
-from hpcobs_forwarder.config import Config
+from hpcobs_forwarder.daemon.config import Config
 
 if TYPE_CHECKING:
     from collections.abc import Callable

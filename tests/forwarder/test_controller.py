@@ -16,14 +16,14 @@ from hpcobs_forwarder.controller.slurm_token import SlurmToken
 from hpcobs_forwarder.controller.slurmrestd import Slurmrestd
 from hpcobs_forwarder.controller.source import NoHistoryError, SourceError
 from hpcobs_forwarder.controller.sync import JOBS_AT_ONCE, ControllerWork
-from hpcobs_forwarder.sending.gateway import Gateway
+from hpcobs_forwarder.sending.http_client import HttpClient
 from tests.forwarder.fake_site import Reply, Site
 from tests.forwarder.test_controller_values import FIXTURES, SACCT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hpcobs_forwarder.health import Health
+    from hpcobs_forwarder.daemon.health import Health
     from hpcobs_forwarder.spool.spool import Spool
     from tests.forwarder.clocks import FakeClock
 
@@ -388,8 +388,8 @@ class Slurmctld:
         }
 
     def client(self, token: SlurmToken, version: str | None = None) -> Slurmrestd:
-        gateway = Gateway(self.site.url, timeout_seconds=2)
-        return Slurmrestd(gateway, token, user="slurm", version=version)
+        client = HttpClient(self.site.url, timeout_seconds=2)
+        return Slurmrestd(client, token, user="slurm", version=version)
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hpcobs_forwarder.claims import claims_of
-from hpcobs_forwarder.config import Config
+from hpcobs_forwarder.daemon.config import Config
+from hpcobs_forwarder.daemon.health import Health
 from hpcobs_forwarder.doctor.report import examine, report
-from hpcobs_forwarder.health import Health
 from hpcobs_forwarder.spool.spool import Spool
 from tests.forwarder.fake_site import Reply, Site
 from tests.forwarder.trees import V1Job, V2Job, host

@@ -18,7 +18,7 @@ from tests.forwarder.trees import V1Job, V2Job, host, process, write
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hpcobs_forwarder.health import Health
+    from hpcobs_forwarder.daemon.health import Health
     from tests.forwarder.clocks import FakeClock
 
 

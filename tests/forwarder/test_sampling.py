@@ -18,7 +18,7 @@ from tests.forwarder.trees import MIB, V1Job, V2Job, host
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hpcobs_forwarder.health import Health
+    from hpcobs_forwarder.daemon.health import Health
     from tests.forwarder.clocks import FakeClock
 
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from hpcobs_forwarder.clock import Clock
     from hpcobs_forwarder.records import Records
     from hpcobs_forwarder.sampling import Sampler
-    from hpcobs_forwarder.spool.writer import BatchWriter
+    from hpcobs_forwarder.spool.journal import BatchWriter
 
 
 class NodeWork:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from hpcobs_forwarder.clock import Clock
+    from hpcobs_forwarder.daemon.health import Health
     from hpcobs_forwarder.gpus.readings import GpuReader, GpuReading
-    from hpcobs_forwarder.health import Health
     from hpcobs_forwarder.readers.discovery import Discovery
     from hpcobs_forwarder.records import Records
 

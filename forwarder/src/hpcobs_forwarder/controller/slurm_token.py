@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hpcobs_forwarder.claims import claims_of
 from hpcobs_forwarder.controller.source import SourceError
-from hpcobs_forwarder.sending.token import TokenError, TokenFile
+from hpcobs_forwarder.sending.http_client import TokenError, TokenFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hpcobs_forwarder.controller.jobs import job_of
 from hpcobs_forwarder.controller.nodes import node_of
 from hpcobs_forwarder.controller.source import SourceError, cluster_of, listed
-from hpcobs_forwarder.sending.gateway import Answer, Gateway, GatewayError
+from hpcobs_forwarder.sending.http_client import HttpClient, NoResponseError, Response
 
 if TYPE_CHECKING:
     from hpcobs_forwarder.controller.slurm_token import SlurmToken
@@ -25,10 +25,10 @@ class Slurmrestd:
     name = "slurmrestd"
 
     def __init__(
-        self, gateway: Gateway, token: SlurmToken, *, user: str, version: str | None = None
+        self, client: HttpClient, token: SlurmToken, *, user: str, version: str | None = None
     ) -> None:
         """``version`` is looked for if it is None."""
-        self._gateway = gateway
+        self._client = client
         self._token = token
         self._user = user
         self._fixed = version
@@ -50,10 +50,10 @@ class Slurmrestd:
             if self._version is None:
                 self._version = self._newest()
             return self._listed(self._version, what)
-        except GatewayError as error:
+        except NoResponseError as error:
             raise SourceError(f"slurmrestd: {error}") from error
         finally:
-            self._gateway.close()
+            self._client.close()
 
     def _listed(self, version: str, what: str) -> list[dict[str, Any]]:
         answer = self._get(f"/slurm/{version}/{what}")
@@ -74,12 +74,12 @@ class Slurmrestd:
                 return f"v0.0.{number}"
         raise SourceError(f"slurmrestd offers no API from v0.0.{OLDEST} to v0.0.{NEWEST}")
 
-    def _get(self, path: str) -> Answer:
+    def _get(self, path: str) -> Response:
         token = self._token.get()
         headers = {"X-SLURM-USER-NAME": self._user}
         if token is not None:
             headers["X-SLURM-USER-TOKEN"] = token
-        answer = self._gateway.request("GET", path, None, headers)
+        answer = self._client.request("GET", path, None, headers)
         if answer.status == _UNAUTHORISED:
             self._token.refused()
             raise SourceError("slurmrestd refuses the token (SLURM_AUTH_*)")

@@ -15,7 +15,7 @@ from hpcobs_forwarder.clock import rfc3339
 from hpcobs_forwarder.controller.changes import Changes
 from hpcobs_forwarder.controller.source import SourceError
 from hpcobs_forwarder.spool.batch import encode
-from hpcobs_forwarder.spool.disk import write_whole
+from hpcobs_forwarder.spool.entries import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hpcobs_forwarder.clock import Clock
     from hpcobs_forwarder.controller.backfill import Backfill
     from hpcobs_forwarder.controller.source import Source
-    from hpcobs_forwarder.health import Health
+    from hpcobs_forwarder.daemon.health import Health
     from hpcobs_forwarder.spool.spool import Spool
 
 _log = logging.getLogger(__name__)

@@ -7,19 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 from hpcobs_forwarder.clock import SystemClock, rfc3339
 from hpcobs_forwarder.cluster import name_in_slurm_conf
-from hpcobs_forwarder.compose import gateway
-from hpcobs_forwarder.config import NODE
+from hpcobs_forwarder.compose import site_client
 from hpcobs_forwarder.controller.compose import slurm_source
 from hpcobs_forwarder.controller.source import SourceError
+from hpcobs_forwarder.daemon.config import NODE
 from hpcobs_forwarder.doctor.finding import Finding, failure, ok, warning
 from hpcobs_forwarder.records import Records
-from hpcobs_forwarder.sending.gateway import Answer, GatewayError
-from hpcobs_forwarder.sending.token import TokenError, TokenFile
+from hpcobs_forwarder.sending.http_client import (
+    NoResponseError,
+    Response,
+    TokenError,
+    TokenFile,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hpcobs_forwarder.config import Config
+    from hpcobs_forwarder.daemon.config import Config
 
 _NO_JOB = "0"
 """Slurm numbers its jobs from 1."""
@@ -37,7 +41,7 @@ def examine(config: Config) -> Iterator[Finding]:
         return  # told elsewhere
     try:
         answer = _asked(config, name)
-    except (TokenError, GatewayError, OSError):
+    except (TokenError, NoResponseError, OSError):
         return  # told elsewhere
     yield from _told(answer, name)
 
@@ -59,7 +63,7 @@ def _slurms_name(config: Config) -> str | None:
     return source.cluster_name
 
 
-def _asked(config: Config, name: str | None) -> Answer:
+def _asked(config: Config, name: str | None) -> Response:
     event: dict[str, Any] = {
         "job_id": _NO_JOB,
         "final_state": "failed",
@@ -72,14 +76,14 @@ def _asked(config: Config, name: str | None) -> Answer:
         "Content-Type": "application/json",
         "Authorization": f"Bearer {TokenFile(config.token_file).get()}",
     }
-    site = gateway(config)
+    site = site_client(config)
     try:
         return site.request("POST", "/v1/events/job-finished", json.dumps(event).encode(), headers)
     finally:
         site.close()
 
 
-def _told(answer: Answer, name: str | None) -> Iterator[Finding]:
+def _told(answer: Response, name: str | None) -> Iterator[Finding]:
     job_id = _job_id(answer.body)
     if answer.status in {401, 403}:
         said = answer.body[:200].decode("utf-8", errors="replace")

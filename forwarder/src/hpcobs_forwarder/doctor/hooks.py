@@ -6,14 +6,14 @@ import glob
 import os
 from typing import TYPE_CHECKING
 
-from hpcobs_forwarder.config import CONTROLLER, NODE
+from hpcobs_forwarder.daemon.config import CONTROLLER, NODE
 from hpcobs_forwarder.doctor.finding import Finding, failure, ok, warning
 from hpcobs_forwarder.slurm_conf import read_slurm_conf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hpcobs_forwarder.config import Config
+    from hpcobs_forwarder.daemon.config import Config
 
 _HOOKS = {
     NODE: {"Prolog": "prolog", "Epilog": "epilog"},

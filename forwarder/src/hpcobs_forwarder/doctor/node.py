@@ -16,7 +16,7 @@ from hpcobs_forwarder.records import Records
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from hpcobs_forwarder.config import Config
+    from hpcobs_forwarder.daemon.config import Config
     from hpcobs_forwarder.gpus.readings import GpuReader
     from hpcobs_forwarder.readers.layout import JobFolder, Layout
 

@@ -6,14 +6,14 @@ import sys
 from typing import TYPE_CHECKING
 
 from hpcobs_forwarder import __version__
-from hpcobs_forwarder.config import NODE
+from hpcobs_forwarder.daemon.config import NODE
 from hpcobs_forwarder.doctor import cluster, hooks, node, site, slurm, spool
 from hpcobs_forwarder.doctor.finding import FAILURE, WARNING, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hpcobs_forwarder.config import Config
+    from hpcobs_forwarder.daemon.config import Config
 
 
 def report(config: Config) -> int:

@@ -9,16 +9,20 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from hpcobs_forwarder.claims import claims_of
-from hpcobs_forwarder.compose import gateway
-from hpcobs_forwarder.config import NODE, default_path
+from hpcobs_forwarder.compose import site_client
+from hpcobs_forwarder.daemon.config import NODE, default_path
 from hpcobs_forwarder.doctor.finding import Finding, failure, ok, warning
-from hpcobs_forwarder.sending.gateway import Answer, GatewayError
-from hpcobs_forwarder.sending.token import TokenError, TokenFile
+from hpcobs_forwarder.sending.http_client import (
+    NoResponseError,
+    Response,
+    TokenError,
+    TokenFile,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hpcobs_forwarder.config import Config
+    from hpcobs_forwarder.daemon.config import Config
 
 _SKEW_SECONDS = 30.0
 _SOON_SECONDS = 7 * 86_400.0
@@ -83,10 +87,10 @@ def _claims(config: Config, claims: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _reach(config: Config) -> Iterator[Finding]:
-    site = gateway(config)
+    site = site_client(config)
     try:
         answer = site.request("GET", "/v1/health", None, {})
-    except (GatewayError, OSError) as error:
+    except (NoResponseError, OSError) as error:
         yield failure(
             f"{config.url} cannot be reached: {error}",
             "check HPCOBS_URL, the firewall, HPCOBS_PROXY and HPCOBS_CA_FILE",
@@ -98,14 +102,14 @@ def _reach(config: Config) -> Iterator[Finding]:
     yield from _skew(answer)
 
 
-def _health(config: Config, answer: Answer) -> Finding:
+def _health(config: Config, answer: Response) -> Finding:
     said = answer.body[:200].decode("utf-8", errors="replace")
     if answer.status in {200, 503} and b'"status"' in answer.body:
         return ok(f"{config.url} answers {answer.status}: {said}")
     return failure(f"{config.url} answers {answer.status}: {said}", "is HPCOBS_URL an hpcobs site?")
 
 
-def _skew(answer: Answer) -> Iterator[Finding]:
+def _skew(answer: Response) -> Iterator[Finding]:
     try:
         theirs = parsedate_to_datetime(answer.date or "").timestamp()
     except (TypeError, ValueError):

@@ -13,7 +13,7 @@ from hpcobs_forwarder.doctor.finding import Finding, failure, ok, warning
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hpcobs_forwarder.config import Config
+    from hpcobs_forwarder.daemon.config import Config
 
 
 def examine(config: Config) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Signals become events: a handler only notes what was asked."""
+"""Turns signals into flags: a handler only notes the request, and the loop acts on it."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ if TYPE_CHECKING:
 
 
 class Interrupted(BaseException):
-    """A signal came while somebody else's answer was waited for."""
+    """A signal arrived during a wait for another program's response."""
 
 
 class Signals:
-    """SIGTERM and SIGINT ask to stop, SIGHUP to read the configuration anew."""
+    """SIGTERM and SIGINT request a stop, SIGHUP a reload of the configuration."""
 
     def __init__(self) -> None:
-        """No handler is installed yet."""
+        """Create the flags without installing handlers."""
         self.stop = False
         self.reload = False
-        self._came = threading.Event()
+        self._arrived = threading.Event()
         self._interrupts = False
 
     def install(self) -> None:
-        """Installs the handlers; from the main thread only."""
+        """Install the handlers. Python allows that in the main thread only."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._handle)
 
@@ -37,23 +37,24 @@ class Signals:
             self.reload = True
         else:
             self.stop = True
-        self._came.set()
+        self._arrived.set()
         if self._interrupts:
+            # Only once: a second signal must not interrupt the clean-up after the first.
             self._interrupts = False
             raise Interrupted
 
     @contextmanager
     def interrupting(self) -> Iterator[None]:
-        """Within this a signal raises Interrupted: it changes nothing that has to be whole."""
+        """Let a signal raise Interrupted in this block. The block may only read, not write."""
         self._interrupts = True
         try:
-            if self.stop or self.reload:
+            if self.stop or self.reload:  # the signal arrived just before the block
                 raise Interrupted
             yield
         finally:
             self._interrupts = False
 
     def wait(self, seconds: float) -> None:
-        """Waits, but no longer than until a signal."""
-        self._came.wait(max(seconds, 0.0))
-        self._came.clear()
+        """Wait for a signal, at most ``seconds``."""
+        self._arrived.wait(max(seconds, 0.0))
+        self._arrived.clear()

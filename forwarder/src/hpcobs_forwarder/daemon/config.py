@@ -1,6 +1,6 @@
 """The configuration: ``KEY=VALUE`` lines in a file, overridden by the environment.
 
-The same file and names serve systemd's ``EnvironmentFile=`` and the hooks, which are shell scripts.
+The hooks, which are shell scripts, read the same file, and systemd can by ``EnvironmentFile=``.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ ROLES = (NODE, CONTROLLER)
 
 _FOR_HOOKS_ONLY = "HPCOBS_HOOK_POST"
 _LONGEST_LABEL = 63
-"""Of a host's name (RFC 1035, 2.3.4)."""
+"""Limit for a label of a host name (RFC 1035, 2.3.4). Longer ones fail in Python's IDNA codec."""
 
 T = TypeVar("T")
 
 
 class ConfigError(ValueError):
-    """A setting that cannot be used; the text is one line and names the variable."""
+    """A setting cannot be used. The text is one line and names the variable."""
 
 
 class Config(NamedTuple):
-    """All settings of one forwarder. Sizes and times carry their unit in the name."""
+    """All settings of one forwarder. Sizes and times have their unit in the name."""
 
     role: str
     url: str
@@ -58,21 +58,23 @@ class Config(NamedTuple):
 
 
 def default_path(role: str) -> str:
-    """Where the configuration of ``role`` is kept."""
+    """Return the default path of the configuration file of ``role``."""
     return f"/etc/hpcobs/{role}.conf"
 
 
 def unit_of(role: str) -> str:
-    """What systemd calls the forwarder of ``role``."""
+    """Return the name of the systemd unit of ``role``."""
     return "hpcobs-forwarder" if role == NODE else f"hpcobs-forwarder-{role}"
 
 
 def load(role: str, path: str, environ: Mapping[str, str]) -> Config:
-    """The configuration of ``role``; ConfigError if a setting is missing, wrong or unknown."""
+    """Return the configuration of ``role``. Raise ConfigError if a setting is wrong or unknown."""
     in_file = read_file(path)
+    # An unknown setting is a misspelt one: its default would be used without a notice.
     unknown = [name for name in in_file if name not in _SETTINGS and name != _FOR_HOOKS_ONLY]
     if unknown:
-        raise ConfigError(f"{unknown[0]}: there is no such setting, but it is in {path}")
+        raise ConfigError(f"{unknown[0]}: there is no such setting, remove it from {path}")
+    # A hook returns 0 whatever happens, so a wrong value has to be reported here.
     _parsed(_FOR_HOOKS_ONLY, _switch, in_file.get(_FOR_HOOKS_ONLY) or "yes")
     given = {
         field: _parsed(name, parse, value)
@@ -91,13 +93,13 @@ def load(role: str, path: str, environ: Mapping[str, str]) -> Config:
 
 
 def require_url(config: Config, path: str) -> None:
-    """ConfigError if nothing says where to send; looking around needs no address."""
+    """Raise ConfigError without a URL. ``load`` accepts that: only commands that send need one."""
     if not config.url:
         raise ConfigError(f"HPCOBS_URL is not set, neither in {path} nor in the environment")
 
 
 def read_file(path: str) -> dict[str, str]:
-    """The settings in the file at ``path``; none if there is no such file."""
+    """Return the settings in the file at ``path``, or none if there is no such file."""
     try:
         with open(path, encoding="utf-8") as lines:
             return dict(_settings_in(lines.read().splitlines()))
@@ -147,13 +149,13 @@ def _megabytes(text: str) -> int:
     return int(_number(text, 1, 1_000_000, "a number of MiB, 1 to 1000000"))
 
 
-def _number(text: str, least: float, most: float, what: str) -> float:
+def _number(text: str, least: float, most: float, expected: str) -> float:
     try:
         number = float(text)
     except ValueError:
-        raise ValueError(what) from None
+        raise ValueError(expected) from None
     if not least <= number <= most:
-        raise ValueError(what)
+        raise ValueError(expected)
     return number
 
 
@@ -172,10 +174,10 @@ def _proxy(text: str) -> str:
 
 
 def _address(text: str, schemes: set[str]) -> SplitResult | None:
-    """The parts of a URL that names a host; None if it is none."""
+    """Return the parts of a URL with a valid host name, or None."""
     try:
         parts = urlsplit(text)
-        parts.port  # noqa: B018 - raises if it is no number
+        parts.port  # noqa: B018 - raises ValueError if it is no number
     except ValueError:
         return None
     labels = (parts.hostname or "").split(".")
