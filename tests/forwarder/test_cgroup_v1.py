@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hpcobs_forwarder.readers.cgroup_v1 import CgroupV1
+from hpcobs_forwarder.node.cgroups.cgroup_v1 import CgroupV1
 from tests.forwarder.trees import MIB, V1Job, process
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hpcobs_forwarder.readers.layout import JobFolder, Reading
+    from hpcobs_forwarder.node.cgroups.layout import JobFolder, Reading
 
 
 def layout(root: Path, node: str = "n1") -> CgroupV1:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hpcobs_forwarder.readers import files
-from hpcobs_forwarder.readers.cgroup_v2 import CgroupV2
+from hpcobs_forwarder.node.cgroups import files
+from hpcobs_forwarder.node.cgroups.cgroup_v2 import CgroupV2
 from tests.forwarder.trees import MIB, V2Job
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hpcobs_forwarder.readers.layout import JobFolder, Reading
+    from hpcobs_forwarder.node.cgroups.layout import JobFolder, Reading
 
 
 def layout(root: Path, node: str = "n1") -> CgroupV2:

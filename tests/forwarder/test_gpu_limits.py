@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hpcobs_forwarder.gpus.limited import Limited
-from hpcobs_forwarder.gpus.readings import GpuError, GpuReading
+from hpcobs_forwarder.node.gpus.readings import GpuError, GpuReading
+from hpcobs_forwarder.node.gpus.time_limit import TimeLimited
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -48,7 +48,7 @@ def driver() -> Iterator[Driver]:
 
 def test_an_answer_in_time_is_given(driver: Driver) -> None:
     driver.released.set()
-    gpus = Limited(driver)
+    gpus = TimeLimited(driver)
 
     assert gpus.read() == [READING]
     assert gpus.missing() is None
@@ -56,7 +56,7 @@ def test_an_answer_in_time_is_given(driver: Driver) -> None:
 
 
 def test_a_driver_that_hangs_is_asked_once_and_again_when_it_has_answered(driver: Driver) -> None:
-    gpus = Limited(driver, seconds=0.05)
+    gpus = TimeLimited(driver, seconds=0.05)
     with pytest.raises(GpuError, match="no answer within"):
         gpus.read()
     for _ in range(3):
@@ -80,4 +80,4 @@ def test_whatever_a_library_raises_is_an_error_of_the_gpus(
     driver.failure = failure
 
     with pytest.raises(GpuError, match=str(failure)):
-        Limited(driver).read()
+        TimeLimited(driver).read()

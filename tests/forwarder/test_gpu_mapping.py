@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hpcobs_forwarder.gpus.detection import Gpus
-from hpcobs_forwarder.gpus.mapping import gpus_of_job, used_by_processes
-from hpcobs_forwarder.gpus.readings import GpuError, GpuReading
-from hpcobs_forwarder.readers.discovery import Discovery
-from hpcobs_forwarder.records import JobRecord, Records
-from hpcobs_forwarder.sampling import Sampler, Sources
-from hpcobs_forwarder.tracking import TrackedJob
+from hpcobs_forwarder.node.cgroups.discovery import Discovery
+from hpcobs_forwarder.node.gpus.detection import Gpus
+from hpcobs_forwarder.node.gpus.mapping import gpus_of_job, used_by_processes
+from hpcobs_forwarder.node.gpus.readings import GpuError, GpuReading
+from hpcobs_forwarder.node.records import JobRecord, Records
+from hpcobs_forwarder.node.sampler import Sampler, Sources
+from hpcobs_forwarder.node.tracking import TrackedJob
 from tests.forwarder.trees import V1Job, V2Job, host, process, write
 
 if TYPE_CHECKING:

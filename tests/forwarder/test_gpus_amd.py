@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hpcobs_forwarder.gpus.amd import AmdGpus
-from hpcobs_forwarder.gpus.readings import GpuError
-from hpcobs_forwarder.gpus.rocm_smi import RocmSmi, parse
+from hpcobs_forwarder.node.gpus.amd import AmdGpus
+from hpcobs_forwarder.node.gpus.readings import GpuError
+from hpcobs_forwarder.node.gpus.rocm_smi import RocmSmi, parse
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hpcobs_forwarder.gpus.nvidia import NvidiaGpus
-from hpcobs_forwarder.gpus.readings import GpuError
+from hpcobs_forwarder.node.gpus.nvidia import NvidiaGpus
+from hpcobs_forwarder.node.gpus.readings import GpuError
 
 if TYPE_CHECKING:
     from types import ModuleType

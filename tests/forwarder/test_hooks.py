@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hpcobs_forwarder.records import Records
+from hpcobs_forwarder.node.records import Records
 from tests.forwarder.daemon import eventually
 from tests.forwarder.fake_site import Reply, Site
 from tests.forwarder.hooks import FILES, FOLDER, RECORDED, SHELLS, Cluster, encoded, recorded

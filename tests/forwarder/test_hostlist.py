@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hpcobs_forwarder.hostlist import count_ids, cpus_on_node, cpus_per_node, expand
+from hpcobs_forwarder.node.cgroups.files import count_ids
+from hpcobs_forwarder.node.hostlist import cpus_on_node, cpus_per_node, expand
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpcobs_forwarder.rates import Count, cpu_percent
+from hpcobs_forwarder.node.tracking import Count, cpu_percent
 from tests.forwarder.properties import patient
 
 numbers = st.floats(0, 1e12, allow_nan=False, allow_infinity=False)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hpcobs_forwarder.records import Records, read_record
+from hpcobs_forwarder.node.records import Records, read_record
 
 if TYPE_CHECKING:
     from pathlib import Path

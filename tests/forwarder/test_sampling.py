@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hpcobs_forwarder.readers.discovery import Discovery
-from hpcobs_forwarder.records import Records
-from hpcobs_forwarder.sampling import Sampler, Sources
+from hpcobs_forwarder.node.cgroups.discovery import Discovery
+from hpcobs_forwarder.node.records import Records
+from hpcobs_forwarder.node.sampler import Sampler, Sources
 from tests.forwarder.properties import patient
 from tests.forwarder.trees import MIB, V1Job, V2Job, host
 

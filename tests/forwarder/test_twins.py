@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpcobs_forwarder import hostlist
 from hpcobs_forwarder.controller.jobs import is_open, is_pending, job_of
 from hpcobs_forwarder.controller.nodes import node_of
+from hpcobs_forwarder.node import hostlist
 from tests.forwarder.properties import patient
 from tests.forwarder.test_controller_values import boxed
 

@@ -12,7 +12,7 @@ from hpcobs_forwarder.config import NODE
 from hpcobs_forwarder.controller.compose import slurm_source
 from hpcobs_forwarder.controller.source import SourceError
 from hpcobs_forwarder.doctor.finding import Finding, failure, ok, warning
-from hpcobs_forwarder.records import Records
+from hpcobs_forwarder.node.records import Records
 from hpcobs_forwarder.sending.gateway import Answer, GatewayError
 from hpcobs_forwarder.sending.token import TokenError, TokenFile
 

@@ -6,19 +6,19 @@ import os
 from typing import TYPE_CHECKING
 
 from hpcobs_forwarder.doctor.finding import Finding, failure, ok, warning
-from hpcobs_forwarder.gpus.detection import Gpus
-from hpcobs_forwarder.gpus.readings import GpuError
-from hpcobs_forwarder.readers.discovery import layouts_in
-from hpcobs_forwarder.readers.folders import job_id_in
-from hpcobs_forwarder.readers.host import read_host
-from hpcobs_forwarder.records import Records
+from hpcobs_forwarder.node.cgroups.discovery import layouts_in
+from hpcobs_forwarder.node.cgroups.files import job_id_in
+from hpcobs_forwarder.node.gpus.detection import Gpus
+from hpcobs_forwarder.node.gpus.readings import GpuError
+from hpcobs_forwarder.node.host import read_host
+from hpcobs_forwarder.node.records import Records
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from hpcobs_forwarder.config import Config
-    from hpcobs_forwarder.gpus.readings import GpuReader
-    from hpcobs_forwarder.readers.layout import JobFolder, Layout
+    from hpcobs_forwarder.node.cgroups.layout import JobFolder, Layout
+    from hpcobs_forwarder.node.gpus.readings import GpuReader
 
 _ACCOUNT = (
     "in slurm.conf set ProctrackType=proctrack/cgroup and JobAcctGatherType=jobacct_gather/cgroup, "

@@ -1,4 +1,4 @@
-"""The node role: samples every interval, a batch every push."""
+"""The node role's work: samples every interval, a batch every push."""
 
 from __future__ import annotations
 
@@ -7,16 +7,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hpcobs_forwarder.clock import Clock
-    from hpcobs_forwarder.records import Records
-    from hpcobs_forwarder.sampling import Sampler
+    from hpcobs_forwarder.node.records import Records
+    from hpcobs_forwarder.node.sampler import Sampler
     from hpcobs_forwarder.spool.writer import BatchWriter
 
 
 class NodeWork:
-    """Takes samples and lets a batch go every ``push_seconds``.
-
-    The first batch goes at a random moment, so that nodes booted together do not push together.
-    """
+    """Takes samples, and hands a batch to the spool every ``push_seconds``."""
 
     def __init__(
         self,
@@ -29,7 +26,7 @@ class NodeWork:
         push_seconds: float,
         clock: Clock,
     ) -> None:
-        """Nothing is read yet."""
+        """Read nothing yet."""
         self.sampler = sampler
         self._writer = writer
         self._records = records
@@ -37,10 +34,11 @@ class NodeWork:
         self._fallback_cluster_name = fallback_cluster_name
         self._push_seconds = push_seconds
         self._clock = clock
+        # Nodes that were booted together must not all push in the same second.
         self._push_at = clock.uptime() + random.uniform(0, push_seconds)  # noqa: S311 - no secret
 
     def tick(self) -> None:
-        """One pass, and a batch if it is time."""
+        """Sample all jobs, and complete the batch if a push is due."""
         taken = self.sampler.take()
         self._writer.add(taken.samples, taken.host, self.cluster_name())
         now = self._clock.uptime()
@@ -49,11 +47,13 @@ class NodeWork:
             self._writer.seal(self.cluster_name())
 
     def close(self) -> None:
-        """Lets the last batch go to the spool."""
+        """Hand the last batch to the spool."""
         self._writer.seal(self.cluster_name())
 
     def cluster_name(self) -> str | None:
-        """The cluster as configured, else as the Prolog was told, else as slurm.conf has it."""
+        """Return the configured cluster name, else the Prolog's, else the one in slurm.conf."""
+        # Events and samples of a job must name the same cluster. The hooks prefer the configured
+        # name and fall back to Slurm's, which the Prolog's record repeats.
         if self._cluster_name:
             return self._cluster_name
         names = (record.cluster_name for record in self._records.all())

@@ -1,6 +1,7 @@
-"""What the Prolog has written down about each job on this node.
+"""Read the Prolog's record of each job on this node.
 
-It knows what the kernel does not: the CPUs and GPUs that Slurm gave the job, and when it began.
+The record holds what no kernel file shows: the CPUs and GPUs that Slurm allocated, and when the job
+started.
 """
 
 from __future__ import annotations
@@ -10,17 +11,17 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hpcobs_forwarder.hostlist import cpus_on_node
+from hpcobs_forwarder.node.hostlist import cpus_on_node
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# File times advance by ticks: up to 10 ms on a local disk, a second on some file servers.
 _TICK_NANOSECONDS = 1_000_000_000
-"""Far more than any kernel's, and than file servers'."""
 
 
 class JobRecord(NamedTuple):
-    """One job as the Prolog saw it; ``began_at`` is on the interval clock (seconds since boot)."""
+    """One job at its Prolog. ``began_at`` is in seconds since boot, as ``Clock.uptime``."""
 
     job_id: str
     sluid: str | None = None
@@ -33,10 +34,10 @@ class JobRecord(NamedTuple):
 
 
 class Records:
-    """The records in ``folder``, read anew when one comes or goes."""
+    """The records in ``folder``, read again when a file is added or removed."""
 
     def __init__(self, folder: str) -> None:
-        """Nothing is read yet."""
+        """Read nothing yet."""
         self._folder = folder
         self._changed_at = -1
         self._stamps: dict[str, tuple[int, int]] = {}
@@ -44,8 +45,10 @@ class Records:
         self._by_sluid: dict[str, JobRecord] = {}
 
     def refresh(self) -> None:
-        """Reads what is new; records that cannot be read are passed over."""
+        """Read the records that are new. Skip those that cannot be read."""
         try:
+            # The folder's time changes with each file that the hooks add or remove by rename. One
+            # stat call saves listing the folder in almost every pass.
             changed_at = os.stat(self._folder).st_mtime_ns
             if changed_at == self._changed_at:
                 return
@@ -53,12 +56,13 @@ class Records:
         except OSError:
             self._stamps, self._files, self._by_sluid, self._changed_at = {}, {}, {}, -1
             return
-        # Two changes within one tick of the kernel's clock look like one.
+        # A second change within the same tick would not change the time. So a folder that changed
+        # just now is read again in the next pass.
         settled = abs(time.time_ns() - changed_at) > _TICK_NANOSECONDS
         self._changed_at = changed_at if settled else -1
 
     def _read_anew(self) -> None:
-        """The files that there are now; those that were read before are not read again."""
+        """Read the files that were added or replaced since the last call."""
         stamps: dict[str, tuple[int, int]] = {}
         files: dict[str, JobRecord] = {}
         for name, path, stamp in _listed(self._folder):
@@ -71,44 +75,47 @@ class Records:
         self._by_sluid = {record.sluid: record for record in files.values() if record.sluid}
 
     def of_job(self, job_id: str) -> JobRecord | None:
-        """The record of the job, if its Prolog wrote one."""
+        """Return the job's record, or None if its Prolog wrote none."""
         return self._files.get(f"{job_id}.json")
 
     def of_sluid(self, sluid: str) -> JobRecord | None:
-        """The record of the job with this SLUID."""
+        """Return the record of the job with this SLUID, or None."""
         return self._by_sluid.get(sluid)
 
     def all(self) -> list[JobRecord]:
-        """All records, in no order."""
+        """Return all records, in no particular order."""
         return list(self._files.values())
 
 
 def _listed(folder: str) -> Iterator[tuple[str, str, tuple[int, int]]]:
-    """Name, path, and what tells one writing of it from another."""
+    """Yield each record's name, path, and stamp, which changes when the file is replaced."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith(".") or not entry.name.endswith(".json"):
                 continue
             try:
                 status = entry.stat()
-            except FileNotFoundError:  # its Epilog has just removed it
+            except FileNotFoundError:  # its Epilog has just removed the file
                 continue
+            # A requeued job's Prolog replaces the file by rename: the inode changes even if the
+            # time does not.
             yield entry.name, entry.path, (status.st_ino, status.st_mtime_ns)
 
 
 def read_record(path: str) -> JobRecord | None:
-    """The record in the file; None if it cannot be read or makes no sense."""
+    """Return the record in the file, or None if it cannot be read or parsed."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return _record(json.load(file))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        # Any damage: a record only improves the samples, and must not stop them.
         return None
 
 
 def _record(fields: dict[str, Any]) -> JobRecord:
     node = fields.get("node")
     gpus = fields.get("gpus")
-    began_at = fields.get("uptime_seconds")
+    began_at = fields.get("uptime_seconds")  # /proc/uptime when the Prolog ran
     return JobRecord(
         job_id=fields["job_id"],
         sluid=fields.get("sluid"),

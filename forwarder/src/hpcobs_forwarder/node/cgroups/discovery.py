@@ -1,35 +1,37 @@
-"""Finding out how cgroups are mounted, and where Slurm keeps its jobs."""
+"""Find out how cgroups are mounted, and where Slurm keeps its jobs."""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING
 
-from hpcobs_forwarder.readers.cgroup_v1 import CgroupV1
-from hpcobs_forwarder.readers.cgroup_v2 import CgroupV2
+from hpcobs_forwarder.node.cgroups.cgroup_v1 import CgroupV1
+from hpcobs_forwarder.node.cgroups.cgroup_v2 import CgroupV2
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hpcobs_forwarder.readers.layout import Layout
+    from hpcobs_forwarder.node.cgroups.layout import Layout
 
 LOOK_EVERY = 6
-"""Passes between two looks for Slurm's folders: jobs come and go, slurmd rarely."""
+"""Passes between two searches for Slurm's folders. They change only when slurmd restarts."""
 
 
 def layouts_in(root: str, node: str) -> list[Layout]:
-    """The cgroup versions mounted below ``root``, whether or not Slurm uses them."""
+    """Return the cgroup versions mounted below ``root``, whether or not Slurm uses them."""
     mount = f"{root}/sys/fs/cgroup"
+    # cgroup.controllers exists only in a version 2 hierarchy. A hybrid host mounts one at `unified`
+    # beside version 1, and Slurm's folders may be in either.
     if os.path.exists(f"{mount}/cgroup.controllers"):
         return [CgroupV2(mount, node)]
     return [CgroupV1(mount, node, f"{root}/proc"), CgroupV2(f"{mount}/unified", node)]
 
 
 class Discovery:
-    """The layouts with Slurm's folders in them; looked for again while there are none."""
+    """The layouts that contain Slurm's folders. While there are none, every pass searches again."""
 
     def __init__(self, root: str, node: str) -> None:
-        """Nothing is read yet."""
+        """Read nothing yet."""
         self._root = root
         self._node = node
         self._all: Sequence[Layout] = ()
@@ -37,8 +39,9 @@ class Discovery:
         self._passes = 0
 
     def layouts(self) -> Sequence[Layout]:
-        """The layouts to read in this pass."""
+        """Return the layouts to read in this pass."""
         if not self._used:
+            # On a node without jobs, cgroups may also be mounted later than the forwarder starts.
             self._all = layouts_in(self._root, self._node)
         if not self._used or self._passes % LOOK_EVERY == 0:
             self._used = [layout for layout in self._all if layout.look_again()]

@@ -5,19 +5,19 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, TypeVar
 
-from hpcobs_forwarder.gpus.readings import GpuError
+from hpcobs_forwarder.node.gpus.readings import GpuError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from hpcobs_forwarder.gpus.readings import GpuReader, GpuReading
+    from hpcobs_forwarder.node.gpus.readings import GpuReader, GpuReading
 
 T = TypeVar("T")
 
 _LONGEST_SECONDS = 6.0
 
 
-class Limited:
+class TimeLimited:
     """Asks ``reader`` in a thread of its own, which is waited for no longer than ``seconds``.
 
     A question without an answer stays open: until it has one, no other is asked, and every reading

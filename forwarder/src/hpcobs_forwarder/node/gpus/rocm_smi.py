@@ -7,8 +7,8 @@ import os
 import re
 from typing import Any
 
-from hpcobs_forwarder.gpus.amd import number
-from hpcobs_forwarder.gpus.readings import GpuError, GpuReading
+from hpcobs_forwarder.node.gpus.amd import number
+from hpcobs_forwarder.node.gpus.readings import GpuError, GpuReading
 
 _COMMANDS = ("/opt/rocm/bin/rocm-smi", "/usr/bin/rocm-smi")
 _ASKED = ("--showuse", "--showmeminfo", "vram", "--showpower", "--showtemp", "--showuniqueid")

@@ -1,7 +1,8 @@
-"""Jobs in the split hierarchies: ``<controller>/slurm[_<node>]/uid_<uid>/job_<id>``.
+"""Read jobs in the split hierarchies: ``<controller>/slurm[_<node>]/uid_<uid>/job_<id>``.
 
-Every file is the job's own, which the kernel keeps for all its steps together, but for the kills:
-version 1 counts those only where the killed task was. Formats: Documentation/admin-guide/cgroup-v1.
+A job's files include all its steps, because the kernel accounts hierarchically. OOM kills are the
+exception: version 1 counts a kill only in the cgroup of the killed task. Formats:
+Documentation/admin-guide/cgroup-v1.
 """
 
 from __future__ import annotations
@@ -9,33 +10,34 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from hpcobs_forwarder.hostlist import count_ids
-from hpcobs_forwarder.readers import files
-from hpcobs_forwarder.readers.folders import jobs_in, of_node, processes_below
-from hpcobs_forwarder.readers.layout import Details, JobFolder, Reading
-from hpcobs_forwarder.readers.processes import cpu_seconds
+from hpcobs_forwarder.node.cgroups import files
+from hpcobs_forwarder.node.cgroups.files import jobs_in, of_node
+from hpcobs_forwarder.node.cgroups.layout import Details, JobFolder, Reading
+from hpcobs_forwarder.node.cgroups.processes import cpu_seconds, processes_below
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _NO_LIMIT = 1 << 60
-"""Version 1 writes "no limit" as the largest multiple of a page."""
+"""Version 1 writes "no limit" as the largest multiple of a page, which depends on the page size."""
 
+# 195 is NVIDIA's major number in the kernel's devices.txt. Its minors 254 and 255 are
+# /dev/nvidia-modeset and /dev/nvidiactl, which every GPU job may open.
 _NVIDIA_MAJOR = b"195"
 _FIRST_NVIDIA_CONTROL_MINOR = 254
 
 
 class CgroupV1:
-    """The jobs below the hierarchies mounted in ``mount``, as far as they are ``node``'s.
+    """The jobs of ``node`` below the hierarchies mounted in ``mount``.
 
-    Their paths are relative to the controllers' folders. ``proc`` serves where Slurm does not
+    A job's path is relative to the controllers' folders. ``proc`` is read where Slurm does not
     account CPU time by cgroup (``JobAcctGatherType=jobacct_gather/linux``).
     """
 
     name = "cgroup_v1"
 
     def __init__(self, mount: str, node: str, proc: str) -> None:
-        """Nothing is read yet."""
+        """Read nothing yet."""
         self._mount = mount
         self._node = node
         self._proc = proc
@@ -43,7 +45,7 @@ class CgroupV1:
         self._cpuacct = True
 
     def look_again(self) -> bool:
-        """Looks for Slurm's folders anew; whether there are any."""
+        """Search for Slurm's folders again. Return whether there are any."""
         found: dict[str, list[str]] = {}
         for name in files.names(f"{self._mount}/memory"):
             if name == "slurm" or name.startswith("slurm_"):
@@ -53,11 +55,11 @@ class CgroupV1:
         return bool(self._tops)
 
     def tops(self) -> Sequence[str]:
-        """The folders that hold the jobs."""
+        """Return the folders that hold the jobs."""
         return [f"{self._mount}/memory/{top}" for top in self._tops]
 
     def folders(self) -> list[JobFolder]:
-        """The folders of the jobs that run now."""
+        """Return the folders of the running jobs."""
         memory = f"{self._mount}/memory/"
         return [
             folder._replace(path=folder.path[len(memory) :])
@@ -68,13 +70,15 @@ class CgroupV1:
         ]
 
     def read(self, folder: JobFolder) -> Reading:
-        """A job's reading; OSError if the job has gone."""
+        """Read a job's use. Raise OSError if the job has gone, ValueError for a malformed file."""
         memory = f"{self._mount}/memory/{folder.path}"
+        # Page cache that the kernel can drop at once (inactive_file) is not the job's need. kubelet
+        # and docker stats subtract it too. "total_" includes the cgroups below this one.
         used = files.read_int(f"{memory}/memory.usage_in_bytes")
         inactive = files.value(files.read(f"{memory}/memory.stat"), b"total_inactive_file") or 0
         return Reading(
             cpu_seconds=self._cpu_seconds(folder),
-            memory_bytes=max(used - inactive, 0),
+            memory_bytes=max(used - inactive, 0),  # the two files are not read at the same moment
             memory_peak_bytes=files.read_int(f"{memory}/memory.max_usage_in_bytes"),
             oom_kills=_oom_kills(memory),
             throttled_seconds=self._throttled_seconds(folder),
@@ -96,19 +100,20 @@ class CgroupV1:
         return None if nanoseconds is None else nanoseconds / 1e9
 
     def cpu_limit(self, folder: JobFolder) -> float | None:
-        """The CPU set; Slurm sets no quota here."""
+        """Return the size of the CPU set, or None if it is empty or missing."""
+        # No look at cpu.cfs_quota_us: with version 1 Slurm sets no quota.
         try:
             cpus = files.read(f"{self._mount}/cpuset/{folder.path}/cpuset.cpus")
         except FileNotFoundError:
             return None
-        return count_ids(cpus) or None
+        return files.count_ids(cpus) or None
 
     def processes(self, folder: JobFolder) -> list[int]:
-        """The ids of the job's processes."""
+        """Return the ids of the job's processes."""
         return processes_below(f"{self._mount}/memory/{folder.path}")
 
     def gpu_minors(self, folder: JobFolder) -> frozenset[int] | None:
-        """The GPUs that the device cgroup lets the job open; None if it confines nothing."""
+        """Return the GPUs that the device cgroup allows, or None if it allows all devices."""
         try:
             rules = files.read(f"{self._mount}/devices/{folder.path}/devices.list").split(b"\n")
         except FileNotFoundError:
@@ -117,16 +122,17 @@ class CgroupV1:
         for rule in filter(None, rules):
             kind, device, access = rule.split()[:3]
             major, _, minor = device.partition(b":")
+            # A rule without "r" (`c *:* m`) allows only mknod, which every job may do.
             if kind == b"b" or b"r" not in access or major not in {b"*", _NVIDIA_MAJOR}:
                 continue
             if minor == b"*":
-                return None
+                return None  # all devices are allowed: ConstrainDevices is off
             if int(minor) < _FIRST_NVIDIA_CONTROL_MINOR:
                 minors.add(int(minor))
         return frozenset(minors)
 
     def details(self, folder: JobFolder) -> Details:
-        """More of the job, for people; version 1 knows no pressure."""
+        """Read more about a job, for people. Version 1 has no pressure files."""
         memory = f"{self._mount}/memory/{folder.path}"
         stat = files.read(f"{memory}/memory.stat")
         limit = files.read_int(f"{memory}/memory.limit_in_bytes")
@@ -138,10 +144,11 @@ class CgroupV1:
 
 
 def _oom_kills(memory: str) -> int | None:
-    """The kills in the job, its steps and their tasks; None on a kernel that does not count."""
+    """Return the kills in the job, its steps and tasks, or None if the kernel does not count."""
     kills = files.value(files.read(f"{memory}/memory.oom_control"), b"oom_kill")
     if kills is None:
         return None
+    # A job at its own limit has kills in steps that never met theirs, so that all steps are read.
     limit_met = files.read_int(f"{memory}/memory.failcnt") > 0
     for name in files.names(memory):
         if name.startswith("step_"):
@@ -152,7 +159,7 @@ def _oom_kills(memory: str) -> int | None:
 def _kills_in_step(step: str, *, limit_met: bool) -> int:
     try:
         if not limit_met and not files.read_int(f"{step}/memory.failcnt"):
-            return 0  # where no limit was met, nothing was killed
+            return 0  # no limit was met, so nothing was killed: saves a read per task
         folders = [step, *(f"{step}/{task}" for task in files.names(step) if task[:5] == "task_")]
         controls = [files.read(f"{folder}/memory.oom_control") for folder in folders]
     except OSError:

@@ -1,6 +1,6 @@
-"""Jobs in the unified hierarchy: ``<slice>/slurmstepd.scope/job_<id>``.
+"""Read jobs in the unified hierarchy: ``<slice>/slurmstepd.scope/job_<id>``.
 
-Every file is the job's own, which the kernel keeps for all its steps together. Formats:
+A job's files include all its steps, because the kernel accounts hierarchically. Formats:
 Documentation/admin-guide/cgroup-v2.rst.
 """
 
@@ -10,61 +10,70 @@ import errno
 import os
 from typing import TYPE_CHECKING
 
-from hpcobs_forwarder.hostlist import count_ids
-from hpcobs_forwarder.readers import files
-from hpcobs_forwarder.readers.folders import jobs_in, of_node, processes_below
-from hpcobs_forwarder.readers.layout import Details, JobFolder, Reading
+from hpcobs_forwarder.node.cgroups import files
+from hpcobs_forwarder.node.cgroups.files import jobs_in, of_node
+from hpcobs_forwarder.node.cgroups.layout import Details, JobFolder, Reading
+from hpcobs_forwarder.node.cgroups.processes import processes_below
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _SCOPE = "slurmstepd.scope"
+
+# RHEL 9's kernel has the *.pressure files even if it was not booted with psi=1. Reading one then
+# fails with EOPNOTSUPP.
 _NOT_THERE = frozenset({errno.ENOENT, errno.EOPNOTSUPP})
-"""A kernel that could tell of pressure but was not booted with psi=1 has the files all the same."""
 
 
 class CgroupV2:
-    """The jobs below the unified hierarchy mounted at ``mount``, as far as they are ``node``'s."""
+    """The jobs of ``node`` below the unified hierarchy mounted at ``mount``."""
 
     name = "cgroup_v2"
 
     def __init__(self, mount: str, node: str) -> None:
-        """Nothing is read yet."""
+        """Read nothing yet."""
         self._mount = mount
         self._node = node
         self._scopes: list[str] = []
         self._absent: set[str] = set()
 
     def look_again(self) -> bool:
-        """Looks for Slurm's scopes anew; whether there are any."""
+        """Search for Slurm's scopes again. Return whether there are any."""
         found: dict[str, list[str]] = {}
         for slice_ in files.names(self._mount):
             if not slice_.endswith(".slice"):
                 continue
             for scope in files.names(f"{self._mount}/{slice_}"):
+                # With several slurmd on a host each has its own: <node>_slurmstepd.scope.
                 if scope.endswith(_SCOPE):
                     node = scope[: -len(_SCOPE) - 1]
                     found.setdefault(node, []).append(f"{self._mount}/{slice_}/{scope}")
         self._scopes = of_node(found, self._node)
-        self._absent.clear()
+        self._absent.clear()  # a controller may have been enabled since
         return bool(self._scopes)
 
     def tops(self) -> Sequence[str]:
-        """The folders that hold the jobs."""
+        """Return the folders that hold the jobs."""
         return self._scopes
 
     def folders(self) -> list[JobFolder]:
-        """The folders of the jobs that run now."""
+        """Return the folders of the running jobs."""
         return [folder for scope in self._scopes for folder in jobs_in(scope)]
 
     def read(self, folder: JobFolder) -> Reading:
-        """A job's reading; OSError if the job has gone or its memory is not accounted."""
+        """Read a job's use.
+
+        Raise OSError if the job has gone or its memory is not accounted, ValueError if a file is
+        malformed.
+        """
         path = folder.path
         cpu = files.read(f"{path}/cpu.stat")
         usage = files.value(cpu, b"usage_usec")
         if usage is None:
             raise ValueError(f"{path}/cpu.stat has no usage_usec")
         throttled = files.value(cpu, b"throttled_usec")
+        # Page cache that the kernel can drop at once (inactive_file) is not the job's need. kubelet
+        # and docker stats subtract it too.
         current = files.read_int(f"{path}/memory.current")
         inactive = files.value(files.read(f"{path}/memory.stat"), b"inactive_file") or 0
         peak = self._optional(path, "memory.peak")
@@ -72,7 +81,7 @@ class CgroupV2:
         io = self._optional(path, "io.stat")
         return Reading(
             cpu_seconds=usage / 1e6,
-            memory_bytes=max(current - inactive, 0),
+            memory_bytes=max(current - inactive, 0),  # not read at the same moment
             memory_peak_bytes=int(peak) if peak else None,
             oom_kills=files.value(events, b"oom_kill") if events else None,
             throttled_seconds=None if throttled is None else throttled / 1e6,
@@ -81,7 +90,10 @@ class CgroupV2:
         )
 
     def _optional(self, path: str, name: str) -> bytes | None:
-        """A file that the kernel or the configuration may lack; asked for once a look."""
+        """Read a file that the kernel or the configuration may lack. Return None if it is missing.
+
+        A missing file is tried again only after the next ``look_again``.
+        """
         if name in self._absent:
             return None
         try:
@@ -89,31 +101,33 @@ class CgroupV2:
         except OSError as error:
             if error.errno not in _NOT_THERE:
                 raise
-            os.stat(path)  # raises if the whole job has gone
+            # The file may be missing because the whole job has gone: then this raises, and the file
+            # is still read for the other jobs.
+            os.stat(path)
             self._absent.add(name)
             return None
 
     def cpu_limit(self, folder: JobFolder) -> float | None:
-        """The smaller of the CPU set and the quota."""
+        """Return the smaller of the CPU set and the quota, or None without either."""
         limits: list[float] = []
         cpus = self._optional(folder.path, "cpuset.cpus.effective")
         if cpus and cpus.strip():
-            limits.append(count_ids(cpus))
+            limits.append(files.count_ids(cpus))
         quota, _, period = (self._optional(folder.path, "cpu.max") or b"max").partition(b" ")
         if quota.strip() != b"max":
             limits.append(int(quota) / int(period))
         return min(limits, default=None)
 
     def processes(self, folder: JobFolder) -> list[int]:
-        """The ids of the job's processes."""
+        """Return the ids of the job's processes."""
         return processes_below(folder.path)
 
     def gpu_minors(self, folder: JobFolder) -> frozenset[int] | None:
-        """None: here Slurm confines devices by eBPF, which cannot be read back."""
+        """Return None: with version 2 Slurm limits devices by eBPF, which cannot be read back."""
         return None
 
     def details(self, folder: JobFolder) -> Details:
-        """More of the job, for people."""
+        """Read more about a job, for people. Raise OSError if the job has gone."""
         path = folder.path
         stat = self._optional(path, "memory.stat") or b""
         limit = (self._optional(path, "memory.max") or b"max").strip()
@@ -128,14 +142,15 @@ class CgroupV2:
 
 
 def _summed(io: bytes, key: bytes) -> int:
-    """The sum of ``key`` over the devices of ``io.stat``."""
+    """Return the sum of ``key`` over the devices of ``io.stat``."""
     return sum(int(word[len(key) :]) for word in io.split() if word.startswith(key))
 
 
 def _pressure(data: bytes | None) -> float | None:
-    """Percent of the last minute in which some task waited (``some … avg60=…``)."""
+    """Return the percentage of the last minute in which some task waited."""
     if data is None:
         return None
+    # The first line is "some avg10=… avg60=…", the second one "full …": the first match is "some".
     for word in data.split():
         if word.startswith(b"avg60="):
             return float(word[6:])

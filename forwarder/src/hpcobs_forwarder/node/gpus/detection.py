@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from hpcobs_forwarder.gpus.limited import Limited
+from hpcobs_forwarder.node.gpus.time_limit import TimeLimited
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hpcobs_forwarder.gpus.readings import GpuReader
+    from hpcobs_forwarder.node.gpus.readings import GpuReader
 
 _DEVICES = {"nvidia": "dev/nvidiactl", "amd": "dev/kfd"}
 
@@ -42,14 +42,14 @@ class Gpus:
 
 
 def _nvidia() -> GpuReader:
-    from hpcobs_forwarder.gpus.nvidia import NvidiaGpus
+    from hpcobs_forwarder.node.gpus.nvidia import NvidiaGpus
 
-    return Limited(NvidiaGpus())
+    return TimeLimited(NvidiaGpus())
 
 
 def _amd() -> GpuReader:
-    from hpcobs_forwarder.gpus.amd import AmdGpus
-    from hpcobs_forwarder.gpus.rocm_smi import RocmSmi
+    from hpcobs_forwarder.node.gpus.amd import AmdGpus
+    from hpcobs_forwarder.node.gpus.rocm_smi import RocmSmi
 
-    library, command = Limited(AmdGpus()), Limited(RocmSmi())
+    library, command = TimeLimited(AmdGpus()), TimeLimited(RocmSmi())
     return command if library.missing() and not command.missing() else library

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from hpcobs_forwarder.readers import files
+from hpcobs_forwarder.node.cgroups import files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hpcobs_forwarder.gpus.readings import GpuReading
-    from hpcobs_forwarder.tracking import TrackedJob
+    from hpcobs_forwarder.node.gpus.readings import GpuReading
+    from hpcobs_forwarder.node.tracking import TrackedJob
 
 _JOB = re.compile(rb"/(job_\d+|s[0-9A-Za-z]{13})(?:/|$)", re.MULTILINE)
 

@@ -1,4 +1,7 @@
-"""A sample as the contract spells it. Only what was read is in it: no zero stands for "unknown"."""
+"""Build samples in the contract's shape.
+
+A value that was not read is left out. A zero would be taken for a measurement.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hpcobs_forwarder.gpus.readings import GpuReading
-    from hpcobs_forwarder.readers.layout import Reading
+    from hpcobs_forwarder.node.cgroups.layout import Reading
+    from hpcobs_forwarder.node.gpus.readings import GpuReading
 
 _GPU_FIELDS = (
     "gpu_id",
@@ -22,7 +25,7 @@ _GPU_FIELDS = (
 
 
 def sample_of(job_id: str, timestamp: str, cpu_percent: float, reading: Reading) -> dict[str, Any]:
-    """The sample of one job; memory in MiB, CPU in percent of the allocation."""
+    """Return a job's sample, with memory in MiB and CPU in percent of the allocation."""
     peak = reading.memory_peak_bytes
     throttled = reading.throttled_seconds
     optional = {
@@ -43,9 +46,10 @@ def sample_of(job_id: str, timestamp: str, cpu_percent: float, reading: Reading)
 
 
 def with_gpus(sample: dict[str, Any], gpus: Sequence[GpuReading]) -> dict[str, Any]:
-    """The sample with the job's GPUs; its ``gpu_usage`` is the mean of those that tell theirs."""
+    """Add the job's GPUs to its sample. ``gpu_usage`` is the mean over GPUs that report one."""
     if not gpus:
         return sample
+    # A MIG device reports no utilisation: NVML has it for the whole GPU only.
     sample["gpus"] = [
         {
             name: value
@@ -61,5 +65,5 @@ def with_gpus(sample: dict[str, Any], gpus: Sequence[GpuReading]) -> dict[str, A
 
 
 def mebibytes(size: int) -> int:
-    """``size`` bytes in MiB, rounded."""
+    """Convert bytes to MiB, rounded to the nearest."""
     return (size + (1 << 19)) >> 20

@@ -1,4 +1,4 @@
-"""What a cgroup reader offers, and what it reads."""
+"""What a cgroup reader reads of a job, and the interface of the two readers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ if TYPE_CHECKING:
 
 
 class JobFolder(NamedTuple):
-    """A job's cgroup. ``name`` is ``job_<id>`` or an SLUID; ``inode`` tells runs apart."""
+    """A job's cgroup.
+
+    ``name`` is ``job_<id>`` or an SLUID. A requeued job has the same name and another ``inode``.
+    """
 
     name: str
     path: str
@@ -17,7 +20,7 @@ class JobFolder(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """What a job has used on this node. Bytes, seconds and counts; None is "not read"."""
+    """A job's use of this node, in bytes, seconds and counts. None means "not read"."""
 
     cpu_seconds: float
     memory_bytes: int
@@ -29,7 +32,7 @@ class Reading(NamedTuple):
 
 
 class Details(NamedTuple):
-    """More of a job than is sent; for people who look at one node."""
+    """More about a job than a sample holds, for ``hpcobs-forwarder jobs``."""
 
     anonymous_bytes: int | None = None
     file_bytes: int | None = None
@@ -45,33 +48,33 @@ class Layout(Protocol):
     name: str
 
     def look_again(self) -> bool:
-        """Looks for Slurm's folders anew; whether there are any."""
+        """Search for Slurm's folders again. Return whether there are any."""
         ...
 
     def tops(self) -> Sequence[str]:
-        """The folders that hold the jobs."""
+        """Return the folders that hold the jobs."""
         ...
 
     def folders(self) -> Sequence[JobFolder]:
-        """The folders of the jobs that run now."""
+        """Return the folders of the running jobs."""
         ...
 
     def read(self, folder: JobFolder) -> Reading:
-        """A job's reading; OSError if the job has gone."""
+        """Read a job's use. Raise OSError if the job has gone, ValueError for a malformed file."""
         ...
 
     def cpu_limit(self, folder: JobFolder) -> float | None:
-        """The CPUs that the cgroup confines the job to; None if to none in particular."""
+        """Return the number of CPUs that the cgroup limits the job to, or None if it does not."""
         ...
 
     def processes(self, folder: JobFolder) -> Sequence[int]:
-        """The ids of the job's processes."""
+        """Return the ids of the job's processes."""
         ...
 
     def gpu_minors(self, folder: JobFolder) -> frozenset[int] | None:
-        """The minor numbers of the NVIDIA GPUs the job may open; None if that cannot be told."""
+        """Return the minor numbers of the NVIDIA GPUs the job may open, or None if unknown."""
         ...
 
     def details(self, folder: JobFolder) -> Details:
-        """More of the job, for people."""
+        """Read more about a job, for people. Raise OSError if the job has gone."""
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from hpcobs_forwarder.gpus.readings import GpuError, GpuReading
+from hpcobs_forwarder.node.gpus.readings import GpuError, GpuReading
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,4 +1,7 @@
-"""Slurm's compressed lists: ``n[01-04,7],m1``, ``4(x2),2``, and the kernel's ``0-3,8``."""
+"""Expand Slurm's compressed lists: ``n[01-04,7],m1`` and ``4(x2),2``.
+
+``scontrol show hostnames`` does the same, but would start a process for each job record.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ _TIMES = re.compile(r"(\d+)(?:\(x(\d+)\))?")
 
 
 def expand(text: str) -> list[str]:
-    """The host names in ``text``, in Slurm's order. One bracket per name is understood."""
+    """Return the host names in ``text``, in Slurm's order. A name may have one bracket."""
     hosts: list[str] = []
     for match in _PART.finditer(text):
         prefix, ranges, suffix = match.groups()
@@ -24,6 +27,7 @@ def _numbers(ranges: str) -> list[str]:
     numbers: list[str] = []
     for part in ranges.split(","):
         first, _, last = part.partition("-")
+        # Slurm keeps leading zeros: n[08-10] is n08, n09, n10.
         numbers += [
             str(number).zfill(len(first)) for number in range(int(first), int(last or first) + 1)
         ]
@@ -31,7 +35,7 @@ def _numbers(ranges: str) -> list[str]:
 
 
 def cpus_per_node(text: str) -> list[int]:
-    """``SLURM_JOB_CPUS_PER_NODE`` as a number for each node: ``4(x2),2`` is 4, 4, 2."""
+    """Return the CPUs of each node: ``4(x2),2`` is 4, 4, 2. Raise ValueError for other text."""
     counts: list[int] = []
     for part in text.split(","):
         match = _TIMES.fullmatch(part)
@@ -42,21 +46,12 @@ def cpus_per_node(text: str) -> list[int]:
 
 
 def cpus_on_node(per_node: str, node_list: str, node: str) -> int | None:
-    """The CPUs that a job has on ``node``; None if the texts do not tell."""
+    """Return the CPUs that a job has on ``node``, or None if the texts do not show it."""
     try:
         counts = cpus_per_node(per_node)
+        # The same on all nodes: no need for the list, whose names this parser may not support.
         if len(set(counts)) == 1:
             return counts[0]
         return counts[expand(node_list).index(node)]
     except (ValueError, IndexError):
         return None
-
-
-def count_ids(text: bytes) -> int:
-    """How many numbers are in a kernel list such as ``cpuset.cpus``: ``0-3,8`` is 5."""
-    count = 0
-    for part in text.strip().split(b","):
-        if part:
-            first, _, last = part.partition(b"-")
-            count += int(last or first) - int(first) + 1
-    return count
