@@ -51,7 +51,7 @@ def _look(parts: Parts) -> bool:
     """One pass; whether there was anything to see."""
     config = parts.config
     if config.role != NODE:
-        return controller_work(config, parts.spool, parts.health, parts.clock).look()
+        return controller_work(config, parts.spool, parts.health, parts.clock).sync()
     taken, cluster_name = _taken(parts)
     writer = BatchWriter(parts.spool, config.node, parts.clock)
     writer.add(taken.samples, taken.host, cluster_name)

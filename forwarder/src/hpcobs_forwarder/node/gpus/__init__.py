@@ -1,1 +1,1 @@
-"""GPUs: one vendor's library per file, and which GPU is which job's."""
+"""The node's GPUs: readers for each vendor, and the mapping of GPUs to jobs."""

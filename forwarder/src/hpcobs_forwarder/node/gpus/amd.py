@@ -1,4 +1,4 @@
-"""AMD GPUs by ``amdsmi``, the library that comes with ROCm 6."""
+"""Read AMD GPUs by ``amdsmi``, the library that comes with ROCm 6."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-
+# Above these a value is a placeholder: older versions fill fields with 0xFFFF or 0xFFFFFFFF.
 _MOST_WATTS = 10_000
 _MOST_CELSIUS = 500
 
 
 class AmdGpus:
-    """The node's AMD GPUs. The library is opened at the first reading, and after a failure."""
+    """The node's AMD GPUs. amdsmi is initialised at the first reading, and after a failure."""
 
     name = "amd"
     unread = ()
 
     def __init__(self, library: Callable[[], ModuleType] | None = None) -> None:
-        """``library`` gives the ``amdsmi`` module."""
+        """Use ``library`` to import the ``amdsmi`` module."""
         self._library = library or (lambda: importlib.import_module("amdsmi"))
         self._smi: Any = None
 
     def missing(self) -> str | None:
-        """What the library lacks to work, and how to mend it."""
+        """Return what amdsmi lacks and how to fix it, or None if it works."""
         try:
             self._open()
         except GpuError as error:
@@ -36,7 +36,7 @@ class AmdGpus:
         return None
 
     def read(self) -> list[GpuReading]:
-        """The GPUs; GpuError if the library fails as a whole."""
+        """Read the GPUs. Raise GpuError if the library fails as a whole."""
         smi = self._open()
         try:
             handles = smi.amdsmi_get_processor_handles()
@@ -50,7 +50,8 @@ class AmdGpus:
             return self._smi
         try:
             smi: Any = self._library()
-        except (ImportError, OSError, KeyError) as error:  # it loads ROCm's C library on import
+        except (ImportError, OSError, KeyError) as error:
+            # On import amdsmi loads ROCm's C library, which may be missing or of another version.
             raise GpuError(f"{error}; install amdsmi (/opt/rocm/share/amd_smi)") from error
         try:
             smi.amdsmi_init()
@@ -66,6 +67,7 @@ class AmdGpus:
         power = self._ask(smi.amdsmi_get_power_info, handle) or {}
         uuid = self._ask(smi.amdsmi_get_gpu_device_uuid, handle)
         processes = self._ask(smi.amdsmi_get_gpu_process_list, handle) or ()
+        # MI300 and newer report the current power, older GPUs the average.
         watts = within(_MOST_WATTS, power.get("current_socket_power"))
         if watts is None:
             watts = within(_MOST_WATTS, power.get("average_socket_power"))
@@ -83,6 +85,7 @@ class AmdGpus:
 
     def _celsius(self, handle: Any) -> float | None:
         smi = self._smi
+        # Some GPUs have no edge sensor and report the hot spot only.
         for sensor in (smi.AmdSmiTemperatureType.EDGE, smi.AmdSmiTemperatureType.HOTSPOT):
             celsius = within(
                 _MOST_CELSIUS,
@@ -97,31 +100,31 @@ class AmdGpus:
                 return celsius
         return None
 
-    def _ask(self, question: Callable[..., Any], *arguments: Any) -> Any:
-        """The answer, or None where this GPU or this driver does not know."""
+    def _ask(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call amdsmi. Return None if this GPU or this driver does not support the function."""
         try:
-            return question(*arguments)
+            return function(*arguments)
         except self._smi.AmdSmiLibraryException:
             return None
 
 
-def number(answer: object) -> float | None:
-    """The number in a tool's answer, which says ``N/A`` or nothing where it has none."""
-    if isinstance(answer, str):
+def number(value: object) -> float | None:
+    """Return the number in a tool's output, or None for ``N/A`` and empty values."""
+    if isinstance(value, str):
         try:
-            return float(answer)
+            return float(value)
         except ValueError:
             return None
-    return float(answer) if isinstance(answer, (int, float)) else None
+    return float(value) if isinstance(value, (int, float)) else None
 
 
-def within(most: float, answer: object) -> float | None:
-    """The number, unless it is more than can be: older versions fill blanks with 0xFFFF."""
-    found = number(answer)
+def within(most: float, value: object) -> float | None:
+    """Return the number, or None if it is not between 0 and ``most``."""
+    found = number(value)
     return None if found is None or not 0 <= found <= most else found
 
 
-def whole(answer: object) -> int | None:
-    """The same as a whole number."""
-    found = number(answer)
+def whole(value: object) -> int | None:
+    """Return the number in a tool's output as an integer, or None."""
+    found = number(value)
     return None if found is None else int(found)

@@ -1,4 +1,4 @@
-"""Which vendors' GPUs the node has."""
+"""Find the GPU vendors of this node."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _DEVICES = {"nvidia": "dev/nvidiactl", "amd": "dev/kfd"}
 class Gpus:
     """The readers for ``wanted`` (auto, nvidia, amd, none).
 
-    ``auto`` goes by the device files, which are looked for each time: at boot a driver may come
-    after the forwarder.
+    ``auto`` goes by the device files.
     """
 
     def __init__(self, wanted: str, root: str) -> None:
-        """Nothing is looked for yet."""
+        """Check nothing yet."""
         self._wanted = wanted
         self._root = root
         self._readers: dict[str, GpuReader] = {}
 
     def __iter__(self) -> Iterator[GpuReader]:
-        """The readers of the vendors that are there now."""
+        """Return the readers of the vendors whose device files exist."""
+        # Checked at each pass: at boot a driver may load after the forwarder has started.
         for vendor, device in _DEVICES.items():
             if vendor not in self._readers and self._is_there(vendor, device):
                 self._readers[vendor] = _nvidia() if vendor == "nvidia" else _amd()
@@ -42,6 +42,7 @@ class Gpus:
 
 
 def _nvidia() -> GpuReader:
+    # Imported here: a node without GPUs saves the memory.
     from hpcobs_forwarder.node.gpus.nvidia import NvidiaGpus
 
     return TimeLimited(NvidiaGpus())
@@ -51,5 +52,6 @@ def _amd() -> GpuReader:
     from hpcobs_forwarder.node.gpus.amd import AmdGpus
     from hpcobs_forwarder.node.gpus.rocm_smi import RocmSmi
 
+    # rocm-smi only as a substitute: a call costs a third of a CPU second.
     library, command = TimeLimited(AmdGpus()), TimeLimited(RocmSmi())
     return command if library.missing() and not command.missing() else library

@@ -1,4 +1,8 @@
-"""Which GPU is which job's: by Slurm's word, by the device cgroup, by the processes on it."""
+"""Map GPUs to jobs: by the Prolog's record, the device cgroup, or the processes on the GPU.
+
+The record is Slurm's own allocation, so it comes first. The device cgroup exists in version 1
+only. The processes come last: a job that has not started its work yet has none on its GPU.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +17,14 @@ if TYPE_CHECKING:
     from hpcobs_forwarder.node.gpus.readings import GpuReading
     from hpcobs_forwarder.node.tracking import TrackedJob
 
+# Matches in /proc/<pid>/cgroup, where a process's cgroup is a step below the job's folder.
 _JOB = re.compile(rb"/(job_\d+|s[0-9A-Za-z]{13})(?:/|$)", re.MULTILINE)
 
 
 def gpus_of_job(
     readings: Sequence[GpuReading], job: TrackedJob, users: dict[str, set[str]]
 ) -> list[GpuReading]:
-    """The job's GPUs among ``readings``; the first of the three that knows decides."""
+    """Return the job's GPUs among ``readings``. The first source that has an answer decides."""
     if not readings:
         return []
     if job.record is not None and job.record.gpus:
@@ -31,6 +36,7 @@ def gpus_of_job(
         reading
         for reading in readings
         if (
+            # MIG devices and AMD GPUs have no minor number that the device cgroup could name.
             reading.gpu_id in used
             if minors is None or reading.minor is None
             else reading.minor in minors
@@ -46,7 +52,7 @@ def _minors(job: TrackedJob) -> frozenset[int] | None:
 
 
 def used_by_processes(readings: Sequence[GpuReading], proc: str) -> dict[str, set[str]]:
-    """The ids of the GPUs that each job folder's processes use, by the folder's name."""
+    """Return the ids of the GPUs that each job's processes use, by the name of the job's folder."""
     used: dict[str, set[str]] = {}
     for reading in readings:
         for process in reading.processes:

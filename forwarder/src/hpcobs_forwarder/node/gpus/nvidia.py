@@ -1,7 +1,7 @@
-"""NVIDIA GPUs by NVML (the ``nvidia-ml-py`` package), MIG devices included.
+"""Read NVIDIA GPUs and their MIG devices by NVML (the ``nvidia-ml-py`` package).
 
-Of a MIG device NVML tells memory and processes. Its GPU's utilisation, power and temperature are
-not its own, so they are left out: they would count several times.
+NVML reports memory and processes of a MIG device. Utilisation, power and temperature exist only for
+the whole GPU. They are left out, because each MIG device on the GPU would repeat them.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ T = TypeVar("T")
 
 
 class NvidiaGpus:
-    """The node's NVIDIA GPUs. The library is opened at the first reading, and after a failure."""
+    """The node's NVIDIA GPUs. NVML is initialised at the first reading, and after a failure."""
 
     name = "nvidia"
 
     def __init__(self, library: Callable[[], ModuleType] | None = None) -> None:
-        """``library`` gives the ``pynvml`` module."""
+        """Use ``library`` to import the ``pynvml`` module."""
         self._library = library or (lambda: importlib.import_module("pynvml"))
         self._nvml: Any = None
         self.unread: list[str] = []
 
     def missing(self) -> str | None:
-        """What NVML lacks to work, and how to mend it."""
+        """Return what NVML lacks and how to fix it, or None if it works."""
         try:
             self._open()
         except GpuError as error:
@@ -38,9 +38,9 @@ class NvidiaGpus:
         return None
 
     def read(self) -> list[GpuReading]:
-        """The GPUs and MIG devices; GpuError if NVML fails as a whole.
+        """Read the GPUs and MIG devices. Raise GpuError if NVML fails as a whole.
 
-        One that has fallen off the bus costs the others nothing.
+        A GPU that fell off the bus is listed in ``unread``. The others are still read.
         """
         nvml = self._open()
         self.unread = []
@@ -55,7 +55,7 @@ class NvidiaGpus:
         return readings
 
     def _broken(self, why: object) -> GpuError:
-        self._nvml = None  # e.g. after the driver was updated: open it anew next time
+        self._nvml = None  # initialise again next time: the driver may have been updated
         return GpuError(f"NVML: {why}")
 
     def _readings(self, index: int) -> list[GpuReading]:
@@ -82,10 +82,12 @@ class NvidiaGpus:
 
     def _device(self, handle: Any, index: int) -> Iterator[GpuReading]:
         nvml = self._nvml
+        # With MIG on, jobs get MIG devices and never the whole GPU.
         mode = self._ask(nvml.nvmlDeviceGetMigMode, handle)
         if mode is None or mode[0] != nvml.NVML_DEVICE_MIG_ENABLE:
             yield self._whole(handle, index)
             return
+        # The count is of slots. An empty one answers NVML_ERROR_NOT_FOUND.
         for slot in range(self._ask(nvml.nvmlDeviceGetMaxMigDeviceCount, handle) or 0):
             device = self._ask(nvml.nvmlDeviceGetMigDeviceHandleByIndex, handle, slot)
             if device is not None:
@@ -93,6 +95,8 @@ class NvidiaGpus:
 
     def _whole(self, handle: Any, index: int) -> GpuReading:
         nvml = self._nvml
+        # NVML's index follows the PCI bus. It can differ from the number in /dev/nvidia<minor>, by
+        # which gres.conf and so Slurm number the GPUs.
         minor = self._ask(nvml.nvmlDeviceGetMinorNumber, handle)
         number = index if minor is None else minor
         rates = self._ask(nvml.nvmlDeviceGetUtilizationRates, handle)
@@ -121,14 +125,16 @@ class NvidiaGpus:
 
     def _uuid(self, handle: Any) -> str:
         uuid = self._nvml.nvmlDeviceGetUUID(handle)
+        # Older nvidia-ml-py returns bytes.
         return uuid.decode() if isinstance(uuid, bytes) else str(uuid)
 
-    def _ask(self, question: Callable[..., T], *arguments: Any) -> T | None:
-        """The answer, or None where this GPU or this driver does not know."""
+    def _ask(self, function: Callable[..., T], *arguments: Any) -> T | None:
+        """Call NVML. Return None if this GPU or this driver does not support the function."""
         nvml = self._nvml
         try:
-            return question(*arguments)
+            return function(*arguments)
         except nvml.NVMLError as error:
+            # These mean "not on this GPU". Any other error, such as GPU_IS_LOST, is a failure.
             if error.value in {
                 nvml.NVML_ERROR_NOT_SUPPORTED,
                 nvml.NVML_ERROR_NOT_FOUND,

@@ -1,4 +1,4 @@
-"""What is read of a GPU, and what a vendor's reader offers."""
+"""A GPU's reading, and the interface of a vendor's reader."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ if TYPE_CHECKING:
 
 
 class GpuReading(NamedTuple):
-    """One GPU, or one MIG device. MiB, watts, degrees Celsius; None is "not read", never zero.
+    """One GPU, or one MIG device. MiB, watts, degrees Celsius. None means "not read", never zero.
 
-    ``names`` are all the names that Slurm or the vendor's environment variables may call it by;
-    ``minor`` is the number of an NVIDIA device file.
+    ``names`` holds every name that Slurm or the vendor's environment variables may use for the GPU.
+    ``minor`` is the number in ``/dev/nvidia<minor>``. ``processes`` are process ids.
     """
 
     gpu_id: str
@@ -34,15 +34,15 @@ class GpuReader(Protocol):
 
     @property
     def unread(self) -> Sequence[str]:
-        """Which GPUs the last reading lacks, and why."""
+        """GPUs that the last reading lacks, each with the reason."""
         ...
 
     def read(self) -> Sequence[GpuReading]:
-        """The GPUs as they are now; GpuError if the library fails."""
+        """Read the GPUs. Raise GpuError if the library fails."""
         ...
 
     def missing(self) -> str | None:
-        """What the library lacks to work, and how to mend it; None if it works."""
+        """Return what the library lacks and how to fix it, or None if it works."""
         ...
 
 

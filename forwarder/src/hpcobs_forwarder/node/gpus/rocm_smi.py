@@ -1,4 +1,4 @@
-"""AMD GPUs by the command ``rocm-smi --json``, where amdsmi is not installed."""
+"""Read AMD GPUs by the command ``rocm-smi --json``, where amdsmi is not installed."""
 
 from __future__ import annotations
 
@@ -11,42 +11,43 @@ from hpcobs_forwarder.node.gpus.amd import number
 from hpcobs_forwarder.node.gpus.readings import GpuError, GpuReading
 
 _COMMANDS = ("/opt/rocm/bin/rocm-smi", "/usr/bin/rocm-smi")
-_ASKED = ("--showuse", "--showmeminfo", "vram", "--showpower", "--showtemp", "--showuniqueid")
-_TIME_LIMIT_SECONDS = 5
+_OPTIONS = ("--showuse", "--showmeminfo", "vram", "--showpower", "--showtemp", "--showuniqueid")
+_TIME_LIMIT_SECONDS = 5  # below that of TimeLimited, which cannot stop the process
 _CARD = re.compile(r"card(\d+)")
 
 
 class RocmSmi:
-    """The node's AMD GPUs. A call costs a third of a CPU second, so one pass in six makes it."""
+    """The node's AMD GPUs, read in one pass of six: a call costs a third of a CPU second."""
 
     name = "amd"
     unread = ()
 
     def __init__(self, command: str | None = None, every: int = 6) -> None:
-        """``every`` passes the command is run once."""
+        """Run the command once in ``every`` passes."""
         self._command = command or next(filter(os.path.exists, _COMMANDS), _COMMANDS[0])
         self._every = every
         self._passes = 0
 
     def missing(self) -> str | None:
-        """What is missing, and how to mend it."""
+        """Return what is missing and how to fix it, or None if the command exists."""
         if os.access(self._command, os.X_OK):
             return None
-        return f"there is no {self._command}; install amdsmi or rocm-smi"
+        return f"{self._command} does not exist; install amdsmi or rocm-smi"
 
     def read(self) -> list[GpuReading]:
-        """The GPUs, in one pass of ``every``, otherwise none; GpuError if the command fails."""
+        """Read the GPUs in one pass of ``every``. Raise GpuError if the command fails."""
         self._passes += 1
+        # `1 % every` makes the first pass read, also where every is 1.
         if self._passes % self._every != 1 % self._every:
             return []
         return parse(self._run())
 
     def _run(self) -> bytes:
-        import subprocess
+        import subprocess  # here, since most nodes never need it
 
         try:
             return subprocess.run(  # noqa: S603 - a fixed command
-                [self._command, *_ASKED, "--json"],
+                [self._command, *_OPTIONS, "--json"],
                 check=True,
                 capture_output=True,
                 stdin=subprocess.DEVNULL,
@@ -57,7 +58,7 @@ class RocmSmi:
 
 
 def parse(output: bytes) -> list[GpuReading]:
-    """The GPUs in the output of ``rocm-smi --json``."""
+    """Parse the output of ``rocm-smi --json``. Raise GpuError if it is malformed."""
     try:
         cards: dict[str, dict[str, Any]] = json.loads(output)
         found = [(_CARD.fullmatch(name), fields) for name, fields in cards.items()]
@@ -84,9 +85,11 @@ def _reading(index: int, fields: dict[str, Any]) -> GpuReading:
 
 
 def _first(fields: dict[str, Any], *endings: str) -> object:
-    """The first field whose name ends so; ROCm's versions differ in how they begin."""
+    """Return the first field whose name has one of these endings, or None."""
+    # The beginnings differ between ROCm versions: "Average Graphics Package Power (W)", "Current
+    # Socket Graphics Package Power (W)".
     for ending in endings:
-        for name, answer in fields.items():
+        for name, value in fields.items():
             if name.endswith(ending):
-                return answer
+                return value
     return None

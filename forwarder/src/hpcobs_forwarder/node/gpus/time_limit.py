@@ -1,4 +1,4 @@
-"""A reader whose library may hang, as a driver does whose GPU has fallen off the bus."""
+"""A time limit for vendors' libraries: a driver whose GPU fell off the bus can hang for ever."""
 
 from __future__ import annotations
 
@@ -18,14 +18,13 @@ _LONGEST_SECONDS = 6.0
 
 
 class TimeLimited:
-    """Asks ``reader`` in a thread of its own, which is waited for no longer than ``seconds``.
+    """Calls ``reader`` in a thread, and waits for at most ``seconds``.
 
-    A question without an answer stays open: until it has one, no other is asked, and every reading
-    fails at once. Samples go on without GPUs meanwhile.
+    While a call hangs, every further call fails at once, so that samples continue without GPUs.
     """
 
     def __init__(self, reader: GpuReader, seconds: float = _LONGEST_SECONDS) -> None:
-        """Nothing is asked yet."""
+        """Call nothing yet."""
         self._reader = reader
         self._seconds = seconds
         self._thread: threading.Thread | None = None
@@ -33,39 +32,42 @@ class TimeLimited:
 
     @property
     def unread(self) -> Sequence[str]:
-        """Which GPUs the last reading lacks, and why."""
+        """GPUs that the last reading lacks, each with the reason."""
         return self._reader.unread
 
     def read(self) -> Sequence[GpuReading]:
-        """The GPUs as they are now; GpuError if the library fails or hangs."""
-        return self._asked(self._reader.read)
+        """Read the GPUs. Raise GpuError if the library fails or hangs."""
+        return self._call(self._reader.read)
 
     def missing(self) -> str | None:
-        """What the library lacks to work, and how to mend it; None if it works."""
+        """Return what the library lacks and how to fix it, or None if it works."""
         try:
-            return self._asked(self._reader.missing)
+            return self._call(self._reader.missing)
         except GpuError as error:
             return str(error)
 
-    def _asked(self, question: Callable[[], T]) -> T:
+    def _call(self, function: Callable[[], T]) -> T:
+        # A hanging C call cannot be cancelled. A second thread would hang as well, and the threads
+        # would pile up.
         if self._thread is not None and self._thread.is_alive():
-            raise GpuError(f"{self.name}: an earlier question has no answer yet")
-        answers: list[T] = []
+            raise GpuError(f"{self.name}: an earlier call still hangs in the driver")
+        results: list[T] = []
         failures: list[GpuError] = []
 
-        def ask() -> None:
+        def work() -> None:
             try:
-                answers.append(question())
+                results.append(function())
             except GpuError as error:
                 failures.append(error)
             except Exception as error:  # noqa: BLE001 - a library of another version: no pass fails
                 failures.append(GpuError(f"{type(error).__name__}: {error}"))
 
-        self._thread = threading.Thread(target=ask, name=f"{self.name}-gpus", daemon=True)
+        # A daemon thread does not keep the forwarder from stopping.
+        self._thread = threading.Thread(target=work, name=f"{self.name}-gpus", daemon=True)
         self._thread.start()
         self._thread.join(self._seconds)
         if failures:
             raise failures[0]
-        if not answers:
-            raise GpuError(f"{self.name}: no answer within {self._seconds:g} s")
-        return answers[0]
+        if not results:
+            raise GpuError(f"{self.name}: no response within {self._seconds:g} s")
+        return results[0]
