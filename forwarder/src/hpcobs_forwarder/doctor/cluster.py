@@ -27,7 +27,7 @@ _NO_JOB = "0"
 
 
 def examine(config: Config) -> Iterator[Finding]:
-    """Compare the cluster's name with the site's. Yield nothing if the site cannot be reached."""
+    """Check the cluster's name. Compare it with the site's if the site can be reached."""
     name = _name(config)
     if name is None:
         yield warning(
