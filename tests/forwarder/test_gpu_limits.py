@@ -46,7 +46,7 @@ def driver() -> Iterator[Driver]:
     driver.released.set()
 
 
-def test_an_answer_in_time_is_given(driver: Driver) -> None:
+def test_result_within_limit_is_returned(driver: Driver) -> None:
     driver.released.set()
     gpus = TimeLimited(driver)
 
@@ -55,7 +55,7 @@ def test_an_answer_in_time_is_given(driver: Driver) -> None:
     assert (gpus.name, gpus.unread) == ("fake", ("GPU 1: lost",))
 
 
-def test_a_driver_that_hangs_is_asked_once_and_again_when_it_has_answered(driver: Driver) -> None:
+def test_hanging_driver_is_called_once_until_it_returns(driver: Driver) -> None:
     gpus = TimeLimited(driver, seconds=0.05)
     with pytest.raises(GpuError, match="no answer within"):
         gpus.read()
@@ -73,9 +73,7 @@ def test_a_driver_that_hangs_is_asked_once_and_again_when_it_has_answered(driver
 
 
 @pytest.mark.parametrize("failure", [AttributeError("no such function"), GpuError("no driver")])
-def test_whatever_a_library_raises_is_an_error_of_the_gpus(
-    driver: Driver, failure: Exception
-) -> None:
+def test_any_library_exception_becomes_gpuerror(driver: Driver, failure: Exception) -> None:
     driver.released.set()
     driver.failure = failure
 

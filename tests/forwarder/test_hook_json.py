@@ -58,9 +58,7 @@ def test_any_text_comes_through_unchanged(shell: str, names: list[str]) -> None:
 @settings(patient, max_examples=12)
 @given(names=st.lists(st.binary(max_size=30), min_size=1, max_size=30))
 @example(names=[b"\xc3", b"\xff\xfe", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"caf\xe9"])
-def test_what_is_no_text_becomes_valid_json_and_keeps_what_is(
-    shell: str, names: list[bytes]
-) -> None:
+def test_invalid_utf8_becomes_valid_json(shell: str, names: list[bytes]) -> None:
     names = [name.replace(b"\0", b"") for name in names]
 
     for name, read in zip(names, quoted(shell, names)):
@@ -69,7 +67,7 @@ def test_what_is_no_text_becomes_valid_json_and_keeps_what_is(
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_the_longest_names_that_slurm_allows_are_no_trouble(shell: str) -> None:
+def test_longest_names_are_quoted(shell: str) -> None:
     names = [character * 1024 for character in ('"', "\x01", "\\", "a")] + ["漢" * 341]
 
     assert quoted(shell, [name.encode() for name in names]) == names
@@ -77,7 +75,7 @@ def test_the_longest_names_that_slurm_allows_are_no_trouble(shell: str) -> None:
 
 @settings(patient, max_examples=15)
 @given(name=TYPE_OF_NAME, user=TYPE_OF_NAME)
-def test_an_event_holds_any_job_and_user_name(
+def test_event_holds_any_job_and_user_name(
     tmp_path_factory: pytest.TempPathFactory, name: str, user: str
 ) -> None:
     cluster = Cluster(tmp_path_factory.mktemp("hook"))

@@ -14,9 +14,7 @@ counts = st.builds(Count, numbers, numbers)
 
 @patient
 @given(counts, counts, st.floats(0, 4096))
-def test_any_two_counters_give_a_percentage_or_nothing(
-    before: Count, after: Count, cpus: float
-) -> None:
+def test_any_two_counts_give_percentage_or_none(before: Count, after: Count, cpus: float) -> None:
     percent = cpu_percent(before, after, cpus)
 
     assert percent is None or 0 <= percent <= 100
@@ -24,18 +22,16 @@ def test_any_two_counters_give_a_percentage_or_nothing(
 
 @patient
 @given(counts, counts, st.floats(0.01, 4096))
-def test_a_counter_that_went_back_or_a_clock_that_stood_tells_nothing(
-    before: Count, after: Count, cpus: float
-) -> None:
+def test_counter_or_clock_going_back_gives_none(before: Count, after: Count, cpus: float) -> None:
     told = cpu_percent(before, after, cpus) is not None
 
     available = (after.at - before.at) * cpus
     assert told == (available > 0 and after.cpu_seconds >= before.cpu_seconds)
 
 
-def test_the_percentage_is_of_the_allocated_cpus() -> None:
+def test_percentage_is_of_allocated_cpus() -> None:
     assert cpu_percent(Count(100, 50), Count(110, 70), 4) == 50
 
 
-def test_more_than_all_cpus_is_all_of_them() -> None:
+def test_percentage_is_at_most_100() -> None:
     assert cpu_percent(Count(0, 0), Count(10, 41), 4) == 100

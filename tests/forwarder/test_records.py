@@ -27,7 +27,7 @@ def refreshed(folder: Path) -> Records:
     return records
 
 
-def test_a_record_tells_cpus_gpus_and_beginning(tmp_path: Path) -> None:
+def test_record_has_cpus_gpus_and_start(tmp_path: Path) -> None:
     write(
         tmp_path,
         "7",
@@ -46,7 +46,7 @@ def test_a_record_tells_cpus_gpus_and_beginning(tmp_path: Path) -> None:
     assert refreshed(tmp_path).of_sluid("s4YDWXGQK8ZT30") == record
 
 
-def test_records_that_come_and_go_are_noticed(tmp_path: Path) -> None:
+def test_added_and_removed_records_are_noticed(tmp_path: Path) -> None:
     first = write(tmp_path, "1")
     records = refreshed(tmp_path)
     first.unlink()
@@ -58,7 +58,7 @@ def test_records_that_come_and_go_are_noticed(tmp_path: Path) -> None:
     assert records.of_job("2") is not None
 
 
-def test_records_that_have_not_changed_are_not_read_again(tmp_path: Path) -> None:
+def test_unchanged_records_are_not_read_again(tmp_path: Path) -> None:
     first = write(tmp_path, "1")
     records = refreshed(tmp_path)
     known = records.of_job("1")
@@ -73,7 +73,7 @@ def test_records_that_have_not_changed_are_not_read_again(tmp_path: Path) -> Non
     assert records.of_job("1") is not known
 
 
-def test_a_record_that_comes_within_one_tick_of_the_clock_is_noticed(tmp_path: Path) -> None:
+def test_record_within_same_clock_tick_is_noticed(tmp_path: Path) -> None:
     write(tmp_path, "1")
     records = refreshed(tmp_path)
     before = tmp_path.stat()
@@ -85,7 +85,7 @@ def test_a_record_that_comes_within_one_tick_of_the_clock_is_noticed(tmp_path: P
     assert records.of_job("2") is not None
 
 
-def test_a_folder_that_is_not_there_holds_no_records(tmp_path: Path) -> None:
+def test_missing_folder_has_no_records(tmp_path: Path) -> None:
     assert refreshed(tmp_path / "none").all() == []
 
 
@@ -103,7 +103,7 @@ def test_a_folder_that_is_not_there_holds_no_records(tmp_path: Path) -> None:
         "\x00\x00",
     ],
 )
-def test_a_record_that_makes_no_sense_is_passed_over(tmp_path: Path, text: str) -> None:
+def test_malformed_record_is_skipped(tmp_path: Path, text: str) -> None:
     file = tmp_path / "1.json"
     file.write_text(text)
 

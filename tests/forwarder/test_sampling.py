@@ -36,7 +36,7 @@ def record(tmp_path: Path, job_id: str, **fields: Any) -> None:
     (tmp_path / f"jobs/{job_id}.json").write_text(json.dumps({"job_id": job_id, **fields}))
 
 
-def test_the_second_pass_gives_a_sample_of_the_time_between(
+def test_second_pass_samples_time_between_passes(
     tmp_path: Path, sampler: Sampler, clock: FakeClock
 ) -> None:
     job = V2Job(tmp_path, "job_7")
@@ -61,7 +61,7 @@ def test_the_second_pass_gives_a_sample_of_the_time_between(
     ]
 
 
-def test_the_host_is_told_as_the_contract_spells_it(sampler: Sampler) -> None:
+def test_host_is_in_contract_fields(sampler: Sampler) -> None:
     assert sampler.take().host == {
         "cpus": 8,
         "memory_total_mb": 16_000,
@@ -70,7 +70,7 @@ def test_the_host_is_told_as_the_contract_spells_it(sampler: Sampler) -> None:
     }
 
 
-def test_a_short_job_has_a_sample_in_its_first_pass_by_its_prologs_word(
+def test_recorded_start_gives_sample_in_first_pass(
     tmp_path: Path, sampler: Sampler, clock: FakeClock
 ) -> None:
     V2Job(tmp_path, "job_7").cpu(8)
@@ -81,7 +81,7 @@ def test_a_short_job_has_a_sample_in_its_first_pass_by_its_prologs_word(
     assert sample["cpu_usage"] == 50.0
 
 
-def test_a_job_that_has_run_for_long_is_not_averaged_over_its_whole_life(
+def test_long_running_job_is_not_averaged_from_start(
     tmp_path: Path, sampler: Sampler, clock: FakeClock
 ) -> None:
     V2Job(tmp_path, "job_7").cpu(8)
@@ -90,7 +90,7 @@ def test_a_job_that_has_run_for_long_is_not_averaged_over_its_whole_life(
     assert sampler.take().samples == []
 
 
-def test_without_a_cpu_set_the_prologs_cpus_are_the_allocation(
+def test_allocation_without_cpu_set_is_the_prologs(
     tmp_path: Path, sampler: Sampler, clock: FakeClock
 ) -> None:
     job = V2Job(tmp_path, "job_7")
@@ -103,7 +103,7 @@ def test_without_a_cpu_set_the_prologs_cpus_are_the_allocation(
     assert sampler.take().samples[0]["cpu_usage"] == 50.0
 
 
-def test_without_any_word_the_hosts_cpus_are_the_allocation(
+def test_allocation_defaults_to_host_cpus(
     tmp_path: Path, sampler: Sampler, clock: FakeClock
 ) -> None:
     job = V2Job(tmp_path, "job_7")
@@ -115,7 +115,9 @@ def test_without_any_word_the_hosts_cpus_are_the_allocation(
     assert sampler.take().samples[0]["cpu_usage"] == 50.0
 
 
-def test_a_requeued_job_begins_anew(tmp_path: Path, sampler: Sampler, clock: FakeClock) -> None:
+def test_requeued_job_starts_new_counters(
+    tmp_path: Path, sampler: Sampler, clock: FakeClock
+) -> None:
     first = V2Job(tmp_path, "job_7")
     first.cpu(5)
     sampler.take()
@@ -127,7 +129,7 @@ def test_a_requeued_job_begins_anew(tmp_path: Path, sampler: Sampler, clock: Fak
     assert sampler.take().samples == []
 
 
-def test_a_counter_that_goes_back_costs_one_sample_and_no_more(
+def test_counter_going_back_costs_one_sample(
     tmp_path: Path, sampler: Sampler, clock: FakeClock
 ) -> None:
     job = V2Job(tmp_path, "job_7")
@@ -140,7 +142,7 @@ def test_a_counter_that_goes_back_costs_one_sample_and_no_more(
     assert counts == [0, 0, 1]
 
 
-def test_a_vanishing_job_costs_no_other_job_its_sample_and_is_no_error(
+def test_vanishing_job_affects_no_other_job(
     tmp_path: Path, sampler: Sampler, clock: FakeClock, health: Health
 ) -> None:
     gone, stays = V2Job(tmp_path, "job_1"), V2Job(tmp_path, "job_2")
@@ -157,7 +159,7 @@ def test_a_vanishing_job_costs_no_other_job_its_sample_and_is_no_error(
     assert health.value("reader_errors_total", "cgroup_v2") == 0
 
 
-def test_a_job_that_stays_unreadable_is_counted_and_said_once(
+def test_unreadable_job_is_counted_and_logged_once(
     tmp_path: Path,
     sampler: Sampler,
     clock: FakeClock,
@@ -174,9 +176,7 @@ def test_a_job_that_stays_unreadable_is_counted_and_said_once(
     assert caplog.text.count("memory.current") == 1
 
 
-def test_kills_never_become_fewer_when_a_step_ends(
-    tmp_path: Path, sampler: Sampler, clock: FakeClock
-) -> None:
+def test_kill_count_never_falls(tmp_path: Path, sampler: Sampler, clock: FakeClock) -> None:
     job = V1Job(tmp_path, "job_7")
     kills = []
     for count in (0, 2, 0):
@@ -187,7 +187,7 @@ def test_kills_never_become_fewer_when_a_step_ends(
     assert kills == [2, 2]
 
 
-def test_a_wall_clock_that_jumps_changes_the_timestamp_and_no_rate(
+def test_wall_clock_jump_changes_no_rate(
     tmp_path: Path, sampler: Sampler, clock: FakeClock
 ) -> None:
     job = V2Job(tmp_path, "job_7")
@@ -202,7 +202,7 @@ def test_a_wall_clock_that_jumps_changes_the_timestamp_and_no_rate(
     assert sample["timestamp"] == "2027-01-15T07:00:10.000Z"
 
 
-def test_an_sluid_becomes_a_job_id_by_the_prologs_record(
+def test_sluid_becomes_job_id_by_record(
     tmp_path: Path, sampler: Sampler, clock: FakeClock, health: Health
 ) -> None:
     V2Job(tmp_path, "s4YDWXGQK8ZT30")
@@ -217,7 +217,7 @@ def test_an_sluid_becomes_a_job_id_by_the_prologs_record(
     assert [sample["job_id"] for sample in sampler.take().samples] == ["7"]
 
 
-def test_jobs_that_begin_on_an_idle_node_are_found_at_once(
+def test_idle_node_finds_new_jobs_at_once(
     tmp_path: Path, sampler: Sampler, clock: FakeClock
 ) -> None:
     sampler.take()
@@ -228,9 +228,7 @@ def test_jobs_that_begin_on_an_idle_node_are_found_at_once(
     assert len(sampler.take().samples) == 1
 
 
-def test_a_thousand_jobs_on_a_node_are_all_sampled(
-    tmp_path: Path, sampler: Sampler, clock: FakeClock
-) -> None:
+def test_thousand_jobs_are_all_sampled(tmp_path: Path, sampler: Sampler, clock: FakeClock) -> None:
     first = V2Job(tmp_path, "job_0").path
     for number in range(1, 1000):
         first.with_name(f"job_{number}").symlink_to(first)
@@ -242,7 +240,7 @@ def test_a_thousand_jobs_on_a_node_are_all_sampled(
     assert len({sample["job_id"] for sample in samples}) == 1000
 
 
-def test_version_1_jobs_are_sampled_beside_an_empty_unified_hierarchy(
+def test_hybrid_host_samples_version_1_jobs(
     tmp_path: Path, sampler: Sampler, clock: FakeClock
 ) -> None:
     (tmp_path / "sys/fs/cgroup/unified").mkdir(parents=True)
@@ -263,7 +261,7 @@ counters = st.lists(
 
 @settings(patient, max_examples=40)
 @given(counters)
-def test_no_sequence_of_counters_gives_a_sample_out_of_bounds(
+def test_no_counters_give_out_of_bounds_sample(
     tmp_path: Path,
     sampler: Sampler,
     clock: FakeClock,

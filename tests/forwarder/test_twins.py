@@ -16,7 +16,7 @@ from hpcobs_forwarder.controller.jobs import is_open, is_pending, job_of
 from hpcobs_forwarder.controller.nodes import node_of
 from hpcobs_forwarder.node import hostlist
 from tests.forwarder.properties import patient
-from tests.forwarder.test_controller_values import boxed
+from tests.forwarder.slurm_json import boxed
 
 hostlists = pytest.importorskip("hpcobs.scheduler.hostlists")
 node_cpus = pytest.importorskip("hpcobs.scheduler.node_cpus").node_cpus
@@ -33,7 +33,7 @@ SLURM_STATES = sorted(states._FROM_SLURM)
 
 @pytest.mark.parametrize("state", SLURM_STATES)
 @pytest.mark.parametrize("flag", ["", "+LAUNCH_FAILED"])
-def test_both_agree_on_which_states_are_an_end(state: str, flag: str) -> None:
+def test_both_agree_on_final_states(state: str, flag: str) -> None:
     normal = states.from_slurm(state + flag)
     assert is_open(state + flag) is not normal.is_terminal
     assert not is_pending(state + flag) or normal is states.JobState.PENDING
@@ -55,13 +55,13 @@ def names(draw: st.DrawFn) -> str:
 
 @given(st.lists(names(), min_size=1, max_size=4).map(",".join))
 @patient
-def test_both_expand_a_list_of_nodes_alike_and_in_its_order(text: str) -> None:
+def test_both_expand_node_lists_in_same_order(text: str) -> None:
     assert list(dict.fromkeys(hostlist.expand(text))) == list(hostlists.expanded(text))
 
 
 @given(st.lists(st.tuples(st.integers(1, 256), st.integers(1, 9)), min_size=1, max_size=4))
 @patient
-def test_both_read_the_cpus_of_each_node_alike(groups: list[tuple[int, int]]) -> None:
+def test_both_parse_cpus_per_node_alike(groups: list[tuple[int, int]]) -> None:
     text = ",".join(f"{cpus}(x{nodes})" if nodes > 1 else str(cpus) for cpus, nodes in groups)
     assert hostlist.cpus_per_node(text) == list(node_cpus(text))
 
@@ -103,7 +103,7 @@ def jobs(draw: st.DrawFn) -> dict[str, Any]:
 
 @given(jobs())
 @patient
-def test_both_understand_a_job_alike_whichever_version_tells_it(raw: dict[str, Any]) -> None:
+def test_both_parse_jobs_of_all_versions_alike(raw: dict[str, Any]) -> None:
     told = sync.SeenJob.model_validate(job_of(raw), strict=False)
     sent = told.to_event(observed_at=NOW, cluster_name=None)
     (asked,) = answers.jobs([msgspec.Raw(msgspec.json.encode(raw))], NOW)
@@ -114,7 +114,7 @@ def test_both_understand_a_job_alike_whichever_version_tells_it(raw: dict[str, A
 @pytest.mark.parametrize("gres", ["", "(null)", "gpu:2", "gpu:a100:4(S:0-1),gpu:v100:1"])
 @pytest.mark.parametrize("tres", [None, "cpu=8,mem=16000M,gres/gpu=4"])
 @pytest.mark.parametrize("flags", [[], ["DRAIN"]])
-def test_both_understand_a_node_alike(gres: str, tres: str | None, flags: list[str]) -> None:
+def test_both_parse_nodes_alike(gres: str, tres: str | None, flags: list[str]) -> None:
     raw = {
         "name": "n1", "state": "IDLE", "state_flags": flags, "cpus": 8, "real_memory": 16000,
         "cpu_load": 150, "gres": gres, "tres": tres,
