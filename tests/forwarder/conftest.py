@@ -17,6 +17,7 @@ from tests.certificates import server_context, vouching_for_itself  # noqa: E402
 from tests.forwarder.clocks import FakeClock  # noqa: E402
 from tests.forwarder.fake_site import Site  # noqa: E402
 from tests.forwarder.fake_slurm import Controller  # noqa: E402
+from tests.forwarder.hooks import Cluster  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +39,11 @@ def spool(tmp_path: Path, health: Health) -> Iterator[Spool]:
     spool.open()
     yield spool
     spool.close()
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Cluster:
+    return Cluster(tmp_path)
 
 
 @pytest.fixture

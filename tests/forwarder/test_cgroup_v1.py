@@ -7,23 +7,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hpcobs_forwarder.node.cgroups.cgroup_v1 import CgroupV1
-from tests.forwarder.trees import MIB, V1Job, process
+from tests.forwarder.trees import MIB, V1Job, only_folder, process
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hpcobs_forwarder.node.cgroups.layout import JobFolder, Reading
+    from hpcobs_forwarder.node.cgroups.layout import Reading
 
 
 def layout(root: Path, node: str = "n1") -> CgroupV1:
     found = CgroupV1(str(root / "sys/fs/cgroup"), node, str(root / "proc"))
     found.look_again()
     return found
-
-
-def only_folder(reader: CgroupV1) -> JobFolder:
-    (folder,) = reader.folders()
-    return folder
 
 
 def read(root: Path) -> Reading:

@@ -9,23 +9,18 @@ import pytest
 
 from hpcobs_forwarder.node.cgroups import files
 from hpcobs_forwarder.node.cgroups.cgroup_v2 import CgroupV2
-from tests.forwarder.trees import MIB, V2Job
+from tests.forwarder.trees import MIB, V2Job, only_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hpcobs_forwarder.node.cgroups.layout import JobFolder, Reading
+    from hpcobs_forwarder.node.cgroups.layout import Reading
 
 
 def layout(root: Path, node: str = "n1") -> CgroupV2:
     found = CgroupV2(str(root / "sys/fs/cgroup"), node)
     found.look_again()
     return found
-
-
-def only_folder(reader: CgroupV2) -> JobFolder:
-    (folder,) = reader.folders()
-    return folder
 
 
 def read(root: Path) -> Reading:

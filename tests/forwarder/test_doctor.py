@@ -17,7 +17,7 @@ from hpcobs_forwarder.doctor.report import examine, report
 from hpcobs_forwarder.health import Health
 from hpcobs_forwarder.spool.spool import Spool
 from tests.forwarder.fake_site import Reply, Site
-from tests.forwarder.trees import V1Job, V2Job, host
+from tests.forwarder.trees import V1Job, V2Job, host, record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,16 +71,11 @@ def problems(config: Config) -> list[Finding]:
     return [finding for finding in examine(config) if finding.level != "ok"]
 
 
-def record(config: Config, job_id: str, **fields: str) -> None:
-    folder = Path(config.spool_dir, "jobs")
-    (folder / f"{job_id}.json").write_text(json.dumps({"job_id": job_id, **fields}))
-
-
 def test_healthy_node_has_nothing_to_fix(
     tmp_path: Path, config: Config, capsys: pytest.CaptureFixture[str]
 ) -> None:
     V2Job(tmp_path, "job_7").cpu(12)
-    record(config, "7")
+    record(tmp_path / "spool/jobs", "7")
 
     assert report(config) == 0
 
@@ -100,7 +95,7 @@ def test_node_without_jobs_explains_what_to_set(config: Config) -> None:
 
 def test_missing_memory_accounting_explains_what_to_set(tmp_path: Path, config: Config) -> None:
     (V2Job(tmp_path, "job_7").path / "memory.current").unlink()
-    record(config, "7")
+    record(tmp_path / "spool/jobs", "7")
 
     (finding,) = problems(config)
 
@@ -114,7 +109,7 @@ def test_different_node_name_is_reported(tmp_path: Path, config: Config, version
         V1Job(tmp_path, "job_7", "slurm_gpu-01")
     else:
         V2Job(tmp_path, "job_7", "gpu-01_slurmstepd.scope")
-    record(config, "7")
+    record(tmp_path / "spool/jobs", "7")
 
     (finding,) = problems(config)
 
@@ -144,7 +139,7 @@ def test_token_faults_are_reported(
     tmp_path: Path, config: Config, given: dict[str, Any], text: str
 ) -> None:
     V2Job(tmp_path, "job_7")
-    record(config, "7")
+    record(tmp_path / "spool/jobs", "7")
     give_token(config, **given)
 
     (finding,) = problems(config)
@@ -200,7 +195,7 @@ def test_token_without_jwt_has_no_claims(text: str) -> None:
 
 def test_foreign_cluster_is_reported(tmp_path: Path, config: Config, site: Site) -> None:
     V2Job(tmp_path, "job_7")
-    record(config, "7")
+    record(tmp_path / "spool/jobs", "7")
     site.by_path[FINISHED] = not_found("lab.0")
 
     (finding,) = problems(config)
@@ -211,7 +206,7 @@ def test_foreign_cluster_is_reported(tmp_path: Path, config: Config, site: Site)
 
 def test_cluster_without_name_is_reported(tmp_path: Path, config: Config, site: Site) -> None:
     V2Job(tmp_path, "job_7")
-    record(config, "7")
+    record(tmp_path / "spool/jobs", "7")
 
     (finding,) = problems(config._replace(cluster_name=None))
 
@@ -224,7 +219,7 @@ def test_cluster_name_comes_from_record_or_slurm_conf(
 ) -> None:
     slurm_conf(tmp_path, "# ClusterName=no\n clustername = Frost # x\n")
     problems(config._replace(cluster_name=None))
-    record(config, "7", cluster_name="summer")
+    record(tmp_path / "spool/jobs", "7", cluster_name="summer")
     problems(config._replace(cluster_name=None))
 
     assert [body["cluster_name"] for body in site.bodies(FINISHED)] == ["frost", "summer"]
@@ -232,7 +227,7 @@ def test_cluster_name_comes_from_record_or_slurm_conf(
 
 def test_missing_address_stops_no_other_check(tmp_path: Path, config: Config) -> None:
     V2Job(tmp_path, "job_7")
-    record(config, "7")
+    record(tmp_path / "spool/jobs", "7")
 
     (finding,) = problems(config._replace(url=""))
 
@@ -242,7 +237,7 @@ def test_missing_address_stops_no_other_check(tmp_path: Path, config: Config) ->
 
 def test_stopped_forwarder_is_reported(tmp_path: Path, config: Config) -> None:
     V2Job(tmp_path, "job_7")
-    record(config, "7")
+    record(tmp_path / "spool/jobs", "7")
     (tmp_path / "spool/lock").unlink()
 
     (finding,) = problems(config)
@@ -270,7 +265,7 @@ def test_hooks_in_slurm_conf_are_checked(
     tmp_path: Path, config: Config, lines: str, text: str | None
 ) -> None:
     V2Job(tmp_path, "job_7")
-    record(config, "7")
+    record(tmp_path / "spool/jobs", "7")
     for name, mode in (("hook", 0o755), ("closed", 0o644)):
         (tmp_path / name).touch(mode)
     slurm_conf(tmp_path, lines.format(hook=tmp_path / "hook", folder=tmp_path))
@@ -283,7 +278,7 @@ def test_hooks_in_slurm_conf_are_checked(
 
 def test_token_rejected_by_site_is_reported(tmp_path: Path, config: Config, site: Site) -> None:
     V2Job(tmp_path, "job_7")
-    record(config, "7")
+    record(tmp_path / "spool/jobs", "7")
     site.by_path[FINISHED] = Reply(401, '{"error": "unauthorized"}')
 
     (finding,) = problems(config)

@@ -1,4 +1,4 @@
-"""Which GPU is which job's."""
+"""Mapping GPUs to jobs, and the GPUs in samples."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hpcobs_forwarder.node.gpus.readings import GpuError, GpuReading
 from hpcobs_forwarder.node.records import JobRecord, Records
 from hpcobs_forwarder.node.sampler import Sampler, Sources
 from hpcobs_forwarder.node.tracking import TrackedJob
-from tests.forwarder.trees import V1Job, V2Job, host, process, write
+from tests.forwarder.trees import V1Job, V2Job, host, process, record, write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,10 +33,10 @@ def gpu(number: int, *processes: int, utilization: float | None = None) -> GpuRe
     )
 
 
-def tracked(root: Path, record: JobRecord | None = None) -> TrackedJob:
+def tracked(root: Path, prolog_record: JobRecord | None = None) -> TrackedJob:
     (layout,) = Discovery(str(root), "n1").layouts()
     job = TrackedJob(layout, layout.folders()[0])
-    job.record = record
+    job.record = prolog_record
     return job
 
 
@@ -113,7 +113,7 @@ def test_sample_carries_gpus_and_their_mean(
     tmp_path: Path, health: Health, clock: FakeClock
 ) -> None:
     V2Job(tmp_path, "job_7")
-    write(tmp_path / "jobs/7.json", '{"job_id": "7", "gpus": "0,1,2"}')
+    record(tmp_path / "jobs", "7", gpus="0,1,2")
     gpus = FakeReader(gpu(0, utilization=50), gpu(1, utilization=100), gpu(2), gpu(3))
     node = sampler(tmp_path, gpus, health, clock)
     node.take()

@@ -1,4 +1,4 @@
-"""AMD GPUs, by a stand-in for amdsmi and by recorded answers of rocm-smi."""
+"""AMD GPUs, by a stand-in for amdsmi and by recorded output of rocm-smi."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON from shell: right for any name that anybody can give a job."""
+"""JSON written by the shell, valid for every name that a job can have."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ printf ']'
 
 
 def quoted(shell: str, values: list[bytes]) -> list[str]:
-    """Each of ``values`` as the hooks would write it, read back."""
+    """Quote each of ``values`` as the hooks do. Return what a JSON parser reads."""
     environment = {f"V{number}".encode(): value for number, value in enumerate(values)}
     written = subprocess.run(
         [*shell.split(), "-c", SCRIPT],
@@ -85,6 +85,6 @@ def test_event_holds_any_job_and_user_name(
     cluster.run("PrologSlurmctld", {**recorded("PrologSlurmctld", "1"), **names})
 
     event = cluster.event()
-    told = None if name in {"", "(null)"} else name
-    assert (event.get("name"), event.get("account")) == (told, told)
+    expected = None if name in {"", "(null)"} else name
+    assert (event.get("name"), event.get("account")) == (expected, expected)
     assert event["user"] == (user if user not in {"", "(null)"} else "33")

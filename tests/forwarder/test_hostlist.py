@@ -1,4 +1,4 @@
-"""Slurm's compressed lists."""
+"""Slurm's compressed lists, and the kernel's."""
 
 from __future__ import annotations
 

@@ -1,24 +1,17 @@
-"""What the Prolog wrote down."""
+"""The Prolog's records of jobs."""
 
 from __future__ import annotations
 
-import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from hpcobs_forwarder.node.records import Records, read_record
+from tests.forwarder.trees import record
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def write(folder: Path, job_id: str, **fields: Any) -> Path:
-    folder.mkdir(exist_ok=True)
-    file = folder / f"{job_id}.json"
-    file.write_text(json.dumps({"job_id": job_id, **fields}))
-    return file
 
 
 def refreshed(folder: Path) -> Records:
@@ -28,7 +21,7 @@ def refreshed(folder: Path) -> Records:
 
 
 def test_record_has_cpus_gpus_and_start(tmp_path: Path) -> None:
-    write(
+    record(
         tmp_path,
         "7",
         node="n2",
@@ -39,18 +32,18 @@ def test_record_has_cpus_gpus_and_start(tmp_path: Path) -> None:
         sluid="s4YDWXGQK8ZT30",
     )
 
-    record = refreshed(tmp_path).of_job("7")
+    found = refreshed(tmp_path).of_job("7")
 
-    assert record is not None
-    assert (record.cpus, record.gpus, record.began_at) == (2, ("0", "3"), 123.45)
-    assert refreshed(tmp_path).of_sluid("s4YDWXGQK8ZT30") == record
+    assert found is not None
+    assert (found.cpus, found.gpus, found.began_at) == (2, ("0", "3"), 123.45)
+    assert refreshed(tmp_path).of_sluid("s4YDWXGQK8ZT30") == found
 
 
 def test_added_and_removed_records_are_noticed(tmp_path: Path) -> None:
-    first = write(tmp_path, "1")
+    first = record(tmp_path, "1")
     records = refreshed(tmp_path)
     first.unlink()
-    write(tmp_path, "2")
+    record(tmp_path, "2")
 
     records.refresh()
 
@@ -59,25 +52,25 @@ def test_added_and_removed_records_are_noticed(tmp_path: Path) -> None:
 
 
 def test_unchanged_records_are_not_read_again(tmp_path: Path) -> None:
-    first = write(tmp_path, "1")
+    first = record(tmp_path, "1")
     records = refreshed(tmp_path)
     known = records.of_job("1")
-    write(tmp_path, "2")
+    record(tmp_path, "2")
 
     records.refresh()
     assert records.of_job("1") is known
 
     first.unlink()
-    write(tmp_path, "1", cluster_name="another")
+    record(tmp_path, "1", cluster_name="another")
     records.refresh()
     assert records.of_job("1") is not known
 
 
 def test_record_within_same_clock_tick_is_noticed(tmp_path: Path) -> None:
-    write(tmp_path, "1")
+    record(tmp_path, "1")
     records = refreshed(tmp_path)
     before = tmp_path.stat()
-    write(tmp_path, "2")
+    record(tmp_path, "2")
     os.utime(tmp_path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
     records.refresh()

@@ -1,6 +1,6 @@
-"""What the forwarder does by itself, for it is alone on the nodes, and the service by libraries.
+"""Parsers that exist twice: in the forwarder without dependencies, in the service by libraries.
 
-Both are asked the same: Slurm's words must not mean one thing here and another there.
+Both must give the same result for the same input from Slurm.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def test_both_parse_cpus_per_node_alike(groups: list[tuple[int, int]]) -> None:
 
 
 COUNTS = st.sampled_from([0, 1, 7, 90, 2**32 - 2, 2**32 - 1, 2**64 - 2, 2**64 - 1])
-"""Numbers of a job, and Slurm's ways to say that there is none."""
+"""Numbers of a job, and Slurm's placeholders for none."""
 TIMES = st.sampled_from([0, 1_795_000_000])
 TRES = st.sampled_from(
     [
@@ -84,7 +84,7 @@ BOXED = ("submit_time", "start_time", "end_time", "priority", "time_limit", "arr
 
 @st.composite
 def jobs(draw: st.DrawFn) -> dict[str, Any]:
-    """A job as one version of slurmrestd or another writes it."""
+    """Return a job as some version of slurmrestd writes it."""
     raw = {
         "job_id": 4711, "user_name": "ada", "nodes": "n[1-2],m1", "restart_cnt": draw(COUNTS),
         "job_state": draw(st.sampled_from(SLURM_STATES)), "array_task_id": draw(COUNTS),
@@ -104,11 +104,11 @@ def jobs(draw: st.DrawFn) -> dict[str, Any]:
 @given(jobs())
 @patient
 def test_both_parse_jobs_of_all_versions_alike(raw: dict[str, Any]) -> None:
-    told = sync.SeenJob.model_validate(job_of(raw), strict=False)
-    sent = told.to_event(observed_at=NOW, cluster_name=None)
-    (asked,) = answers.jobs([msgspec.Raw(msgspec.json.encode(raw))], NOW)
+    posted = sync.SeenJob.model_validate(job_of(raw), strict=False)
+    sent = posted.to_event(observed_at=NOW, cluster_name=None)
+    (queried,) = answers.jobs([msgspec.Raw(msgspec.json.encode(raw))], NOW)
     origin = Origin(home_cluster="lab")
-    assert from_scheduler(sent, origin) == from_scheduler(asked, origin)
+    assert from_scheduler(sent, origin) == from_scheduler(queried, origin)
 
 
 @pytest.mark.parametrize("gres", ["", "(null)", "gpu:2", "gpu:a100:4(S:0-1),gpu:v100:1"])
@@ -119,6 +119,6 @@ def test_both_parse_nodes_alike(gres: str, tres: str | None, flags: list[str]) -
         "name": "n1", "state": "IDLE", "state_flags": flags, "cpus": 8, "real_memory": 16000,
         "cpu_load": 150, "gres": gres, "tres": tres,
     }  # fmt: skip
-    told = sync.SeenNode.model_validate(node_of(raw))
-    (asked,) = answers.nodes([msgspec.Raw(msgspec.json.encode(raw))], "lab")
-    assert told.to_report(observed_at=asked.observed_at, cluster_name="lab") == asked
+    posted = sync.SeenNode.model_validate(node_of(raw))
+    (queried,) = answers.nodes([msgspec.Raw(msgspec.json.encode(raw))], "lab")
+    assert posted.to_report(observed_at=queried.observed_at, cluster_name="lab") == queried

@@ -1,4 +1,4 @@
-"""From counters to percentages: no sequence of counters makes nonsense."""
+"""CPU percentages from counters: within bounds for any counters."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def test_any_two_counts_give_percentage_or_none(before: Count, after: Count, cpu
 @patient
 @given(counts, counts, st.floats(0.01, 4096))
 def test_counter_or_clock_going_back_gives_none(before: Count, after: Count, cpus: float) -> None:
-    told = cpu_percent(before, after, cpus) is not None
+    has_percent = cpu_percent(before, after, cpus) is not None
 
     available = (after.at - before.at) * cpus
-    assert told == (available > 0 and after.cpu_seconds >= before.cpu_seconds)
+    assert has_percent == (available > 0 and after.cpu_seconds >= before.cpu_seconds)
 
 
 def test_percentage_is_of_allocated_cpus() -> None:

@@ -1,4 +1,4 @@
-"""GPU libraries that hang or break in ways nobody foresaw: no pass waits for them for long."""
+"""GPU libraries that hang or raise unexpected exceptions: no pass waits for them for long."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ READING = GpuReading("0", "nvidia", frozenset({"0"}))
 
 
 class Driver:
-    """Answers once it is released."""
+    """A driver that hangs until it is released."""
 
     name = "fake"
     unread = ("GPU 1: lost",)
 
     def __init__(self) -> None:
         self.released = threading.Event()
-        self.asked = 0
+        self.calls = 0
         self.failure: Exception | None = None
 
     def read(self) -> Sequence[GpuReading]:
-        self.asked += 1
+        self.calls += 1
         self.released.wait(30)
         if self.failure is not None:
             raise self.failure
@@ -57,13 +57,13 @@ def test_result_within_limit_is_returned(driver: Driver) -> None:
 
 def test_hanging_driver_is_called_once_until_it_returns(driver: Driver) -> None:
     gpus = TimeLimited(driver, seconds=0.05)
-    with pytest.raises(GpuError, match="no answer within"):
+    with pytest.raises(GpuError, match="no response within"):
         gpus.read()
     for _ in range(3):
-        with pytest.raises(GpuError, match="no answer yet"):
+        with pytest.raises(GpuError, match="still hangs"):
             gpus.read()
-    assert driver.asked == 1
-    assert "no answer yet" in str(gpus.missing())
+    assert driver.calls == 1
+    assert "still hangs" in str(gpus.missing())
 
     driver.released.set()
     (hanging,) = (one for one in threading.enumerate() if one.name == "fake-gpus")

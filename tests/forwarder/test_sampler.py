@@ -1,9 +1,8 @@
-"""One pass after the other: from folders to samples."""
+"""The sampler: passes over job folders that give samples."""
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +12,7 @@ from hpcobs_forwarder.node.cgroups.discovery import Discovery
 from hpcobs_forwarder.node.records import Records
 from hpcobs_forwarder.node.sampler import Sampler, Sources
 from tests.forwarder.properties import patient
-from tests.forwarder.trees import MIB, V1Job, V2Job, host
+from tests.forwarder.trees import MIB, V1Job, V2Job, host, record
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,11 +28,6 @@ def sampler(tmp_path: Path, health: Health, clock: FakeClock) -> Sampler:
         str(tmp_path), Discovery(str(tmp_path), "n1"), Records(str(tmp_path / "jobs"))
     )
     return Sampler(sources, interval_seconds=10, health=health, clock=clock)
-
-
-def record(tmp_path: Path, job_id: str, **fields: Any) -> None:
-    (tmp_path / "jobs").mkdir(exist_ok=True)
-    (tmp_path / f"jobs/{job_id}.json").write_text(json.dumps({"job_id": job_id, **fields}))
 
 
 def test_second_pass_samples_time_between_passes(
@@ -74,7 +68,7 @@ def test_recorded_start_gives_sample_in_first_pass(
     tmp_path: Path, sampler: Sampler, clock: FakeClock
 ) -> None:
     V2Job(tmp_path, "job_7").cpu(8)
-    record(tmp_path, "7", cpus_per_node="4", uptime_seconds=str(clock.up - 4))
+    record(tmp_path / "jobs", "7", cpus_per_node="4", uptime_seconds=str(clock.up - 4))
 
     (sample,) = sampler.take().samples
 
@@ -85,7 +79,7 @@ def test_long_running_job_is_not_averaged_from_start(
     tmp_path: Path, sampler: Sampler, clock: FakeClock
 ) -> None:
     V2Job(tmp_path, "job_7").cpu(8)
-    record(tmp_path, "7", cpus_per_node="4", uptime_seconds=str(clock.up - 400))
+    record(tmp_path / "jobs", "7", cpus_per_node="4", uptime_seconds=str(clock.up - 400))
 
     assert sampler.take().samples == []
 
@@ -95,7 +89,7 @@ def test_allocation_without_cpu_set_is_the_prologs(
 ) -> None:
     job = V2Job(tmp_path, "job_7")
     job.file("cpuset.cpus.effective", "0-7\n")
-    record(tmp_path, "7", cpus_per_node="2")
+    record(tmp_path / "jobs", "7", cpus_per_node="2")
     sampler.take()
     job.cpu(10)
     clock.advance(10)
@@ -211,7 +205,7 @@ def test_sluid_becomes_job_id_by_record(
     assert sampler.take().samples == []
     assert health.value("reader_errors_total", "sluid") == 2
 
-    record(tmp_path, "7", sluid="s4YDWXGQK8ZT30")
+    record(tmp_path / "jobs", "7", sluid="s4YDWXGQK8ZT30")
     clock.advance(10)
 
     assert [sample["job_id"] for sample in sampler.take().samples] == ["7"]
