@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def layout(root: Path, node: str = "n1") -> CgroupV1:
     found = CgroupV1(str(root / "sys/fs/cgroup"), node, str(root / "proc"))
-    found.look_again()
+    found.search()
     return found
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def layout(root: Path, node: str = "n1") -> CgroupV2:
     found = CgroupV2(str(root / "sys/fs/cgroup"), node)
-    found.look_again()
+    found.search()
     return found
 
 

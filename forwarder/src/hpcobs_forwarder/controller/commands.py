@@ -67,7 +67,7 @@ class Commands:
     name = "commands"
 
     def __init__(self, run: Callable[[list[str]], bytes] = run) -> None:
-        """``run`` runs a command."""
+        """Use ``run`` to run a command."""
         self._run = run
         self._older = False
         self.cluster_name: str | None = None
@@ -105,7 +105,7 @@ class Sacct:
     """The accounting database, queried by ``sacct``. NoHistoryError if there is none."""
 
     def __init__(self, run: Callable[[list[str]], bytes] = run) -> None:
-        """``run`` runs a command."""
+        """Use ``run`` to run a command."""
         self._run = run
 
     def since(self, seconds: float, until: float) -> list[dict[str, Any]]:
@@ -117,7 +117,7 @@ class Sacct:
             options = [f"--starttime={_local(seconds)}", "--allusers"]
             if end < until:  # the last hour stays open, so that nothing since `until` is missed
                 options.append(f"--endtime={_local(end)}")
-            found.update((job["job_id"], job) for job in self._ask(options))
+            found.update((job["job_id"], job) for job in self._read(options))
             seconds = end
         return list(found.values())
 
@@ -125,10 +125,10 @@ class Sacct:
         """Return the jobs with these ids. Raise SourceError."""
         found: list[dict[str, Any]] = []
         for start in range(0, len(ids), _IDS_AT_ONCE):
-            found += self._ask([f"--jobs={','.join(ids[start : start + _IDS_AT_ONCE])}"])
+            found += self._read([f"--jobs={','.join(ids[start : start + _IDS_AT_ONCE])}"])
         return found
 
-    def _ask(self, options: list[str]) -> list[dict[str, Any]]:
+    def _read(self, options: list[str]) -> list[dict[str, Any]]:
         try:
             raw = _query(["sacct", "--json", "--allocations", *options], "jobs", self._run)
         except NothingFoundError:

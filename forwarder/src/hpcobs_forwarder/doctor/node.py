@@ -34,7 +34,7 @@ def examine(config: Config) -> Iterator[Finding]:
     records = Records(f"{config.spool_dir}/jobs")
     records.refresh()
     layouts = layouts_in(root, config.node)
-    used = [layout for layout in layouts if layout.look_again()]
+    used = [layout for layout in layouts if layout.search()]
     if not used:
         names = " and ".join(layout.name for layout in layouts)
         yield warning(

@@ -44,7 +44,7 @@ class CgroupV1:
         self._tops: list[str] = []
         self._cpuacct = True
 
-    def look_again(self) -> bool:
+    def search(self) -> bool:
         """Search for Slurm's folders again. Return whether there are any."""
         found: dict[str, list[str]] = {}
         for name in files.names(f"{self._mount}/memory"):
@@ -101,7 +101,7 @@ class CgroupV1:
 
     def cpu_limit(self, folder: JobFolder) -> float | None:
         """Return the size of the CPU set, or None if it is empty or missing."""
-        # No look at cpu.cfs_quota_us: with version 1 Slurm sets no quota.
+        # cpu.cfs_quota_us is not read: with version 1 Slurm sets no quota.
         try:
             cpus = files.read(f"{self._mount}/cpuset/{folder.path}/cpuset.cpus")
         except FileNotFoundError:

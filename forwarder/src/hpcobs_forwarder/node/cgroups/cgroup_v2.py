@@ -37,7 +37,7 @@ class CgroupV2:
         self._scopes: list[str] = []
         self._absent: set[str] = set()
 
-    def look_again(self) -> bool:
+    def search(self) -> bool:
         """Search for Slurm's scopes again. Return whether there are any."""
         found: dict[str, list[str]] = {}
         for slice_ in files.names(self._mount):
@@ -92,7 +92,7 @@ class CgroupV2:
     def _optional(self, path: str, name: str) -> bytes | None:
         """Read a file that the kernel or the configuration may lack. Return None if it is missing.
 
-        A missing file is tried again only after the next ``look_again``.
+        A missing file is tried again only after the next ``search``.
         """
         if name in self._absent:
             return None

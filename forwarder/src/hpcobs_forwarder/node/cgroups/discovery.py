@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from hpcobs_forwarder.node.cgroups.layout import Layout
 
-LOOK_EVERY = 6
+SEARCH_EVERY = 6
 """Passes between two searches for Slurm's folders. They change only when slurmd restarts."""
 
 
@@ -43,7 +43,7 @@ class Discovery:
         if not self._used:
             # On a node without jobs, cgroups may also be mounted later than the forwarder starts.
             self._all = layouts_in(self._root, self._node)
-        if not self._used or self._passes % LOOK_EVERY == 0:
-            self._used = [layout for layout in self._all if layout.look_again()]
+        if not self._used or self._passes % SEARCH_EVERY == 0:
+            self._used = [layout for layout in self._all if layout.search()]
         self._passes += 1
         return self._used

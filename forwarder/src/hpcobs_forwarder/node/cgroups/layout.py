@@ -47,7 +47,7 @@ class Layout(Protocol):
 
     name: str
 
-    def look_again(self) -> bool:
+    def search(self) -> bool:
         """Search for Slurm's folders again. Return whether there are any."""
         ...
 

@@ -62,11 +62,11 @@ class AmdGpus:
 
     def _device(self, handle: Any, index: int) -> GpuReading:
         smi = self._smi
-        activity = self._ask(smi.amdsmi_get_gpu_activity, handle) or {}
-        vram = self._ask(smi.amdsmi_get_gpu_vram_usage, handle) or {}
-        power = self._ask(smi.amdsmi_get_power_info, handle) or {}
-        uuid = self._ask(smi.amdsmi_get_gpu_device_uuid, handle)
-        processes = self._ask(smi.amdsmi_get_gpu_process_list, handle) or ()
+        activity = self._call(smi.amdsmi_get_gpu_activity, handle) or {}
+        vram = self._call(smi.amdsmi_get_gpu_vram_usage, handle) or {}
+        power = self._call(smi.amdsmi_get_power_info, handle) or {}
+        uuid = self._call(smi.amdsmi_get_gpu_device_uuid, handle)
+        processes = self._call(smi.amdsmi_get_gpu_process_list, handle) or ()
         # MI300 and newer report the current power, older GPUs the average.
         watts = within(_MOST_WATTS, power.get("current_socket_power"))
         if watts is None:
@@ -89,7 +89,7 @@ class AmdGpus:
         for sensor in (smi.AmdSmiTemperatureType.EDGE, smi.AmdSmiTemperatureType.HOTSPOT):
             celsius = within(
                 _MOST_CELSIUS,
-                self._ask(
+                self._call(
                     smi.amdsmi_get_temp_metric,
                     handle,
                     sensor,
@@ -100,7 +100,7 @@ class AmdGpus:
                 return celsius
         return None
 
-    def _ask(self, function: Callable[..., Any], *arguments: Any) -> Any:
+    def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call amdsmi. Return None if this GPU or this driver does not support the function."""
         try:
             return function(*arguments)

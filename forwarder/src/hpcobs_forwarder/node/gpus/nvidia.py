@@ -83,13 +83,13 @@ class NvidiaGpus:
     def _device(self, handle: Any, index: int) -> Iterator[GpuReading]:
         nvml = self._nvml
         # With MIG on, jobs get MIG devices and never the whole GPU.
-        mode = self._ask(nvml.nvmlDeviceGetMigMode, handle)
+        mode = self._call(nvml.nvmlDeviceGetMigMode, handle)
         if mode is None or mode[0] != nvml.NVML_DEVICE_MIG_ENABLE:
             yield self._whole(handle, index)
             return
         # The count is of slots. An empty one answers NVML_ERROR_NOT_FOUND.
-        for slot in range(self._ask(nvml.nvmlDeviceGetMaxMigDeviceCount, handle) or 0):
-            device = self._ask(nvml.nvmlDeviceGetMigDeviceHandleByIndex, handle, slot)
+        for slot in range(self._call(nvml.nvmlDeviceGetMaxMigDeviceCount, handle) or 0):
+            device = self._call(nvml.nvmlDeviceGetMigDeviceHandleByIndex, handle, slot)
             if device is not None:
                 yield self._memory_and_processes(device, self._uuid(device))
 
@@ -97,11 +97,11 @@ class NvidiaGpus:
         nvml = self._nvml
         # NVML's index follows the PCI bus. It can differ from the number in /dev/nvidia<minor>, by
         # which gres.conf and so Slurm number the GPUs.
-        minor = self._ask(nvml.nvmlDeviceGetMinorNumber, handle)
+        minor = self._call(nvml.nvmlDeviceGetMinorNumber, handle)
         number = index if minor is None else minor
-        rates = self._ask(nvml.nvmlDeviceGetUtilizationRates, handle)
-        milliwatts = self._ask(nvml.nvmlDeviceGetPowerUsage, handle)
-        celsius = self._ask(nvml.nvmlDeviceGetTemperature, handle, nvml.NVML_TEMPERATURE_GPU)
+        rates = self._call(nvml.nvmlDeviceGetUtilizationRates, handle)
+        milliwatts = self._call(nvml.nvmlDeviceGetPowerUsage, handle)
+        celsius = self._call(nvml.nvmlDeviceGetTemperature, handle, nvml.NVML_TEMPERATURE_GPU)
         return self._memory_and_processes(handle, str(number))._replace(
             names=frozenset({str(number), self._uuid(handle)}),
             minor=number,
@@ -112,8 +112,8 @@ class NvidiaGpus:
 
     def _memory_and_processes(self, handle: Any, gpu_id: str) -> GpuReading:
         nvml = self._nvml
-        memory = self._ask(nvml.nvmlDeviceGetMemoryInfo, handle)
-        processes = self._ask(nvml.nvmlDeviceGetComputeRunningProcesses, handle) or ()
+        memory = self._call(nvml.nvmlDeviceGetMemoryInfo, handle)
+        processes = self._call(nvml.nvmlDeviceGetComputeRunningProcesses, handle) or ()
         return GpuReading(
             gpu_id=gpu_id,
             gpu_vendor="nvidia",
@@ -128,7 +128,7 @@ class NvidiaGpus:
         # Older nvidia-ml-py returns bytes.
         return uuid.decode() if isinstance(uuid, bytes) else str(uuid)
 
-    def _ask(self, function: Callable[..., T], *arguments: Any) -> T | None:
+    def _call(self, function: Callable[..., T], *arguments: Any) -> T | None:
         """Call NVML. Return None if this GPU or this driver does not support the function."""
         nvml = self._nvml
         try:
