@@ -79,7 +79,7 @@ def test_a_slurm_that_does_not_answer_is_one_line_and_a_failure(
     ended = node.run("--role", "controller", option)
 
     assert ended.returncode == 1
-    assert "slurmrestd answered 500" in ended.stderr
+    assert "slurmrestd responded 500" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
