@@ -17,10 +17,11 @@ from tests.certificates import server_context, vouching_for_itself  # noqa: E402
 from tests.forwarder.clocks import FakeClock  # noqa: E402
 from tests.forwarder.fake_site import Site  # noqa: E402
 from tests.forwarder.fake_slurm import Controller  # noqa: E402
-from tests.forwarder.hooks import Cluster  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.forwarder.hooks import Cluster
 
 
 @pytest.fixture
@@ -43,6 +44,9 @@ def spool(tmp_path: Path, health: Health) -> Iterator[Spool]:
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Cluster:
+    # Here, because `hooks` imports `daemon`, which imports this file.
+    from tests.forwarder.hooks import Cluster
+
     return Cluster(tmp_path)
 
 

@@ -199,11 +199,11 @@ def test_doctors_find_nothing_that_cannot_work(site: Site) -> None:
     for node in NODES:
         said = site.doctor(f"node-{node}", "--sysfs-root", str(site.root(node)))
         assert said.returncode == 0, said.stdout
-        assert "cluster lab: the site's own" in said.stdout
+        assert "cluster lab is the site's own" in said.stdout
     said = site.doctor("controller", "--role", "controller")
     assert said.returncode == 0, said.stdout
     assert "slurmrestd: " in said.stdout
-    assert "cluster lab: the site's own" in said.stdout
+    assert "cluster lab is the site's own" in said.stdout
 
 
 @pytest.mark.usefixtures("told")
