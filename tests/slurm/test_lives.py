@@ -202,7 +202,7 @@ def test_doctors_find_nothing_that_cannot_work(site: Site) -> None:
         assert "cluster lab is the site's own" in said.stdout
     said = site.doctor("controller", "--role", "controller")
     assert said.returncode == 0, said.stdout
-    assert "slurmrestd: " in said.stdout
+    assert "queried by slurmrestd, has " in said.stdout
     assert "cluster lab is the site's own" in said.stdout
 
 
