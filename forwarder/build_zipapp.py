@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Builds the forwarder as one executable file that needs nothing but Python 3.9 or newer.
+"""Build the forwarder as one executable file that needs nothing but Python 3.9 or newer.
 
     python3 build_zipapp.py [--output hpcobs-forwarder.pyz] [--with MODULE.py …]
 
-The same source gives the same bytes. ``--with`` puts in a single-file module as well, e.g. the
+The same source gives the same bytes. ``--with`` adds a single-file module, e.g. the
 ``pynvml.py`` of an installed nvidia-ml-py.
 """
 
@@ -40,7 +40,7 @@ def without_comments(source: bytes) -> bytes:
 
 
 def contents(extra: list[Path]) -> dict[str, bytes]:
-    """The files in the archive by name."""
+    """Return the files of the archive by name."""
     files = {
         str(path.relative_to(SOURCE)): without_comments(path.read_bytes())
         for path in SOURCE.rglob("*.py")
@@ -54,7 +54,7 @@ def contents(extra: list[Path]) -> dict[str, bytes]:
 
 
 def archive(files: dict[str, bytes]) -> bytes:
-    """A zip of ``files`` in which nothing tells when or where it was made."""
+    """Return a zip of ``files`` without traces of the time and place of the build."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as made:
         for name in sorted(files):
@@ -65,7 +65,7 @@ def archive(files: dict[str, bytes]) -> bytes:
 
 
 def main() -> None:
-    """Writes the file."""
+    """Write the file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=Path("hpcobs-forwarder.pyz"))
     parser.add_argument("--with", dest="extra", type=Path, action="append", default=[])
