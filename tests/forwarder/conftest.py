@@ -16,9 +16,12 @@ from hpcobs_forwarder.spool.spool import Spool  # noqa: E402
 from tests.certificates import server_context, vouching_for_itself  # noqa: E402
 from tests.forwarder.clocks import FakeClock  # noqa: E402
 from tests.forwarder.fake_site import Site  # noqa: E402
+from tests.forwarder.fake_slurm import Controller  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.forwarder.hooks import Cluster
 
 
 @pytest.fixture
@@ -37,6 +40,19 @@ def spool(tmp_path: Path, health: Health) -> Iterator[Spool]:
     spool.open()
     yield spool
     spool.close()
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Cluster:
+    # Here, because `hooks` imports `daemon`, which imports this file.
+    from tests.forwarder.hooks import Cluster
+
+    return Cluster(tmp_path)
+
+
+@pytest.fixture
+def controller(spool: Spool, health: Health, clock: FakeClock) -> Controller:
+    return Controller(spool, health, clock)
 
 
 @pytest.fixture

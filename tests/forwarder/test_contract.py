@@ -10,12 +10,12 @@ import pytest
 from hpcobs_forwarder.controller import history
 from hpcobs_forwarder.controller.jobs import job_of
 from hpcobs_forwarder.controller.nodes import node_of
-from hpcobs_forwarder.readers.layout import Reading
-from hpcobs_forwarder.samples import sample_of, with_gpus
+from hpcobs_forwarder.node.cgroups.layout import Reading
+from hpcobs_forwarder.node.samples import sample_of, with_gpus
 from hpcobs_forwarder.spool.batch import decode, host_line, opening_line, samples_line
 from tests.forwarder.hooks import RECORDED as HOOKS
 from tests.forwarder.hooks import Cluster, recorded
-from tests.forwarder.test_controller_values import NODES, RECORDED, SACCT
+from tests.forwarder.slurm_json import NODES, RECORDED, SACCT
 from tests.forwarder.test_gpu_mapping import gpu
 
 if TYPE_CHECKING:

@@ -51,6 +51,17 @@ def test_zipapp_runs_anywhere_and_is_reproducible(tmp_path: Path) -> None:
     assert first.stat().st_size < 100_000
 
 
+def test_single_file_has_same_code_and_line_numbers(tmp_path: Path) -> None:
+    with zipfile.ZipFile(build(tmp_path / "a.pyz")) as archive:
+        modules = {name: archive.read(name).decode() for name in archive.namelist()}
+    del modules["__main__.py"]
+
+    for name, packed in modules.items():
+        source = (SOURCE / name).read_text()
+        assert ast.dump(ast.parse(packed)) == ast.dump(ast.parse(source))
+        assert packed.count("\n") == source.count("\n")
+
+
 def test_zipapp_can_contain_gpu_library(tmp_path: Path) -> None:
     library = tmp_path / "pynvml.py"
     library.write_text("raise ImportError('found me')\n")
@@ -90,7 +101,7 @@ def test_zipapp_works_on_every_python(tmp_path: Path, site: Site, version: str) 
 
     assert json.loads(run("--dry-run"))["samples"][0]["job_id"] == "7"
     assert "CPU%" in run("jobs")
-    assert "cgroup_v2: 1 jobs run now" in run("doctor")
+    assert "cgroup_v2: 1 jobs are running" in run("doctor")
     run("--once")
     assert [len(body["samples"]) for body in site.accepted()] == [1]
 

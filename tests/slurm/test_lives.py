@@ -200,11 +200,11 @@ def test_doctors_report_no_failure(site: Site) -> None:
     for node in NODES:
         report = site.doctor(f"node-{node}", "--sysfs-root", str(site.root(node)))
         assert report.returncode == 0, report.stdout
-        assert "cluster lab: the site's own" in report.stdout
+        assert "cluster lab is the site's own" in report.stdout
     report = site.doctor("controller", "--role", "controller")
     assert report.returncode == 0, report.stdout
-    assert "slurmrestd: " in report.stdout
-    assert "cluster lab: the site's own" in report.stdout
+    assert "queried by slurmrestd, has " in report.stdout
+    assert "cluster lab is the site's own" in report.stdout
 
 
 @pytest.mark.usefixtures("final_jobs")

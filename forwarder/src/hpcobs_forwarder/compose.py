@@ -11,12 +11,12 @@ from hpcobs_forwarder.cluster import name_in_slurm_conf
 from hpcobs_forwarder.daemon.config import NODE
 from hpcobs_forwarder.daemon.health import Health
 from hpcobs_forwarder.daemon.loop import Forwarder, SenderThread
-from hpcobs_forwarder.gpus.detection import Gpus
-from hpcobs_forwarder.node import NodeWork
-from hpcobs_forwarder.readers.boot import boot_id
-from hpcobs_forwarder.readers.discovery import Discovery
-from hpcobs_forwarder.records import Records
-from hpcobs_forwarder.sampling import Sampler, Sources
+from hpcobs_forwarder.node.cgroups.discovery import Discovery
+from hpcobs_forwarder.node.gpus.detection import Gpus
+from hpcobs_forwarder.node.host import boot_id
+from hpcobs_forwarder.node.records import Records
+from hpcobs_forwarder.node.sampler import Sampler, Sources
+from hpcobs_forwarder.node.work import NodeWork
 from hpcobs_forwarder.sending.http_client import HttpClient, TokenFile
 from hpcobs_forwarder.sending.retry_policy import RetryState
 from hpcobs_forwarder.sending.sender import Sender

@@ -13,15 +13,15 @@ from hpcobs_forwarder.compose import Parts, sources
 from hpcobs_forwarder.controller.compose import controller_work, slurm_source
 from hpcobs_forwarder.controller.source import SourceError
 from hpcobs_forwarder.daemon.config import NODE
-from hpcobs_forwarder.sampling import Sampler
+from hpcobs_forwarder.node.sampler import Sampler
 from hpcobs_forwarder.spool.batch import decode, host_line, opening_line, samples_line
 from hpcobs_forwarder.spool.journal import BatchWriter
 
 if TYPE_CHECKING:
     from hpcobs_forwarder.controller.source import Source
     from hpcobs_forwarder.daemon.config import Config
-    from hpcobs_forwarder.sampling import Pass
-    from hpcobs_forwarder.tracking import TrackedJob
+    from hpcobs_forwarder.node.sampler import Pass
+    from hpcobs_forwarder.node.tracking import TrackedJob
 
 _log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ def _pass(parts: Parts) -> bool:
     """Make one pass. Return False if Slurm does not respond."""
     config = parts.config
     if config.role != NODE:
-        return controller_work(config, parts.spool, parts.health, parts.clock).look()
+        return controller_work(config, parts.spool, parts.health, parts.clock).sync()
     taken, cluster_name = _taken(parts)
     writer = BatchWriter(parts.spool, config.node, parts.clock)
     writer.add(taken.samples, taken.host, cluster_name)

@@ -29,7 +29,7 @@ from hpcobs.scheduler.slurm.values import (
 )
 from hpcobs_forwarder.controller.jobs import job_of
 from tests.forwarder.fake_site import Reply, Site
-from tests.forwarder.test_controller_values import FIXTURES, RECORDED, as_newer
+from tests.forwarder.slurm_json import FIXTURES, RECORDED, as_newer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

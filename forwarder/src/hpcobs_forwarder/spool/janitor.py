@@ -9,7 +9,7 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from hpcobs_forwarder.records import read_record
+from hpcobs_forwarder.node.records import read_record
 from hpcobs_forwarder.spool.batch import DamagedBatchError, decode
 from hpcobs_forwarder.spool.entries import BATCH, Entry, batch_name, listed
 from hpcobs_forwarder.spool.journal import JOURNAL
