@@ -13,7 +13,7 @@ from hpcobs.service.collection import Collection, CollectionReport, CollectionRu
 from hpcobs.service.ingestion import Ingestion
 from hpcobs.service.job_events import JobEvents
 from hpcobs.storage.connections import SingleConnection
-from hpcobs.storage.sink import PostgresSampleWriter
+from hpcobs.storage.sample_writer.writer import PostgresSampleWriter
 from hpcobs.storage.store import PostgresStore
 from hpcobs.storage.timings import OperationTimings
 from tests.builders import AUDIT, ORIGIN, started

@@ -16,8 +16,8 @@ from hpcobs.domain.jobs import Resources
 from hpcobs.ports.clock import utc_now
 from hpcobs.service.collection import WAIT_FOR_JOB, CollectionReport
 from hpcobs.service.ingestion import Ingestion, messages
-from hpcobs.storage import sink as module
-from hpcobs.wire.messages import pack, unpack
+from hpcobs.storage.sample_writer import writer as module
+from hpcobs.wire.batches import pack, unpack
 from tests.builders import AUDIT, started
 from tests.collector.batches import body, many, sample
 

@@ -18,7 +18,7 @@ from hpcobs.service.collection import Collection, CollectionRules
 from hpcobs.settings import Settings
 from hpcobs.storage.connections import SingleConnection
 from hpcobs.storage.conninfo import connect_arguments
-from hpcobs.storage.sink import PostgresSampleWriter
+from hpcobs.storage.sample_writer.writer import PostgresSampleWriter
 from hpcobs.storage.timings import OperationTimings
 from tests.collector.batches import body, many, sample
 from tests.collector.conftest import RULES, Site
@@ -93,7 +93,7 @@ class Watched:
 def test_a_backlog_of_large_batches_is_taken_by_loads_that_fit_into_memory(
     site: Site, chance: random.Random, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(receiving, "LOAD_ROWS", 500)
+    monkeypatch.setattr(receiving, "BATCH_ROWS", 500)
     jobs = [str(number) for number in range(1, 6)]
     site.start_jobs(*jobs)
     site.post(*many(site.sent, jobs=5, nodes=1, rounds=400, chance=chance, per_batch=100))

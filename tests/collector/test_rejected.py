@@ -19,7 +19,7 @@ from hpcobs.service import rejected as service
 from hpcobs.service.collection import WAIT_FOR_JOB
 from hpcobs.service.rejected import Rejected, Replay
 from hpcobs.storage.rejected import PostgresRejected
-from hpcobs.storage.sink import PostgresSampleWriter
+from hpcobs.storage.sample_writer.writer import PostgresSampleWriter
 from hpcobs.storage.timings import OperationTimings
 from tests.collector.batches import body, sample
 from tests.collector.conftest import RULES, Site

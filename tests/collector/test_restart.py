@@ -19,7 +19,7 @@ from hpcobs.settings import Settings
 from hpcobs.storage.connections import SingleConnection
 from hpcobs.storage.conninfo import connect_arguments
 from hpcobs.storage.migrations import migrate
-from hpcobs.storage.sink import PostgresSampleWriter
+from hpcobs.storage.sample_writer.writer import PostgresSampleWriter
 from hpcobs.storage.timings import OperationTimings
 from hpcobs_local.postgres import EmbeddedPostgres
 from tests.collector.batches import many

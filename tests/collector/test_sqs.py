@@ -14,7 +14,7 @@ from hpcobs.service.ingestion import Ingestion
 from hpcobs.settings import Settings
 from hpcobs.storage.connections import SingleConnection
 from hpcobs.storage.conninfo import connect_arguments
-from hpcobs.storage.sink import PostgresSampleWriter
+from hpcobs.storage.sample_writer.writer import PostgresSampleWriter
 from hpcobs.storage.timings import OperationTimings
 from tests.collector.batches import many
 from tests.collector.conftest import RULES, Site

@@ -19,7 +19,7 @@ from hpcobs.storage.connections import SingleConnection
 from hpcobs.storage.conninfo import connect_arguments
 from hpcobs.storage.retention import PostgresExpiry
 from hpcobs.storage.rollups import PostgresRollups
-from hpcobs.storage.sink import PostgresSampleWriter
+from hpcobs.storage.sample_writer.writer import PostgresSampleWriter
 from hpcobs.storage.store import PostgresStore
 from hpcobs.storage.timings import OperationTimings
 from tests.builders import AUDIT, T0, running_job

@@ -16,8 +16,8 @@ from hpcobs.service.retention import Retention, RetentionLimits, RetentionReport
 from hpcobs.storage.queries import load
 from hpcobs.storage.retention import PostgresExpiry
 from hpcobs.storage.rollups import PostgresRollups
+from hpcobs.storage.sample_writer.writer import PostgresSampleWriter
 from hpcobs.storage.samples import _parameters
-from hpcobs.storage.sink import PostgresSampleWriter
 from hpcobs.storage.timings import OperationTimings
 from tests.builders import AUDIT, T0, at, running_job
 from tests.forwarder.daemon import eventually

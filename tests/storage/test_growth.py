@@ -12,8 +12,7 @@ import pytest
 
 from hpcobs.domain.queries import Position
 from hpcobs.storage.jobs import _page_parameters
-from hpcobs.storage.queries import _FOLDER as FOLDER
-from hpcobs.storage.queries import load
+from hpcobs.storage.queries import FOLDER, load
 from tests.builders import T0, at
 from tests.storage.test_plans import FILL, FILTERS, Plan, plan
 
@@ -159,9 +158,11 @@ ONCE_FOR_ALL = [
     *(("jobs", name) for name in ("unmatched_ends", "keep_unmatched", "place_usage")),
     ("audit", "of_job"),
     ("nodes", "report"),
-    *(("sink", name) for name in ("lock_jobs", "latest", "know_jobs", "wait", "merge")),
-    *(("sink", name) for name in ("add_sums", "merge_gpus", "see_gpus", "see_hosts", "reject")),
-    *(("sink", name) for name in ("awaited_jobs", "take_waiting", "give_up")),
+    *(("sample_writer", name) for name in ("lock_jobs", "stage_known_jobs", "add_sums")),
+    *(("sample_writer", name) for name in ("update_latest_gpus", "update_hosts", "reject")),
+    ("append_path", "latest"),
+    *(("merge_path", name) for name in ("keep_waiting", "merge", "merge_gpus")),
+    *(("merge_path", name) for name in ("waiting_jobs", "stage_waiting", "reject_overdue")),
     ("statistics", "rebuild_nodes"),
     ("statistics", "refresh_jobs"),
     *(("scrape", name) for name in ("job_nodes", "jobs", "stale", "gpus", "nodes")),
@@ -173,14 +174,17 @@ ONCE_FOR_ALL = [
 
 ELSEWHERE = {
     "pages": "test_plans.py, and below",
+    "columns": "lists of columns, which are parts of statements",
     "migrations": "run when a site is deployed",
     "timings": "an append, one row for each kind of operation",
 }
 OF_NO_TABLE = {
-    "sink": {
-        *("stage", "clear", "store_samples", "store_gpus", "copy_samples", "copy_gpus"),
-        *("copy_sums", "staged", "added_jobs", "open_hours", "count", "fold", "set_gauges"),
+    "sample_writer": {
+        *("create_staging", "clear_staging", "open_hours", "stage_gpus"),
+        *("count", "fold", "set_gauges"),
     },
+    "append_path": {"append_samples", "append_gpus", "stage_sums"},
+    "merge_path": {"stage_samples", "staged", "changed_jobs"},
     "scrape": {"begin", "counters", "gauges", "operations"},
     "rollups": {"begin", "ensure_months"},
     "retention": {
@@ -203,7 +207,7 @@ def grown(module_database_url: str) -> Iterator[psycopg.Connection]:
         connection.execute((FILL + FILL_MORE).encode())
         connection.execute("ANALYZE")
         connection.execute(GROW.encode())
-        connection.execute(load("sink")["stage"])
+        connection.execute(load("sample_writer")["create_staging"])
         yield connection
 
 
@@ -225,7 +229,7 @@ def test_a_statement_reads_no_table_and_sorts_no_table(
     grown: psycopg.Connection, subject: str, name: str
 ) -> None:
     at_most = HOUR_ROWS if subject == "rollups" else MANY_ROWS
-    parameters = PARAMETERS | (OF_HOSTS if name == "see_hosts" else {})
+    parameters = PARAMETERS | (OF_HOSTS if name == "update_hosts" else {})
     check(plan(grown, load(subject)[name], parameters), at_most=at_most)
 
 

@@ -12,8 +12,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from hpcobs.ports.queue import Message, QueueDepth
-from hpcobs.storage.errors import translated
 from hpcobs.storage.queries import load
+from hpcobs.storage.session import translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -17,7 +17,8 @@ from hpcobs.storage.migrations import apply_missing
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hpcobs.storage.connections import ConnectArguments, Connection
+    from hpcobs.storage.connections import Connection
+    from hpcobs.storage.conninfo import ConnectArguments
 
 RETRY_SECONDS = 2.0
 

@@ -42,12 +42,14 @@ _TIMES = ("start_time", "end_time", "statistics_since", "scheduler_seen_at")
 
 
 def to_parameters(job: Job) -> dict[str, Any]:
-    """The job as a statement's parameters: one JSON object is far cheaper than 55 values."""
-    row = {name: value for name, value in _to_row(job).items() if value is not None}
+    """Return the job as a statement's parameters: its id, and its row as one JSON object."""
+    # psycopg adapts each parameter by itself, so one text is far cheaper than 55 values.
+    row = {name: value for name, value in to_row(job).items() if value is not None}
     return {"id": job.id, "job": encode(row).decode()}
 
 
-def _to_row(job: Job) -> dict[str, Any]:
+def to_row(job: Job) -> dict[str, Any]:
+    """Return the job's values by column: those of ``columns.jobs``, and its id."""
     row: dict[str, Any] = {name: getattr(job, name) for name in (*_PLAIN, *_TIMES)}
     row |= {name: getattr(job.resources, name) for name in _RESOURCES}
     row |= {name: getattr(job.usage, name) for name in _USAGE}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from hpcobs.domain.rollups import interval_seconds
 from hpcobs.domain.samples import GpuPoint, SamplePoint
 from hpcobs.storage.queries import load
-from hpcobs.storage.sink import add_one
+from hpcobs.storage.sample_writer.writer import add_one
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from hpcobs.ports.scrape import WHOLE, OperationTotals, Shard, Snapshot
+from hpcobs.storage.connections import watched
 from hpcobs.storage.queries import load
 from hpcobs.storage.session import Session
 from hpcobs.storage.timings import BUCKETS_SECONDS, ErrorType
-from hpcobs.storage.watch import watched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

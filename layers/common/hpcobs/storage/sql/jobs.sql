@@ -1,25 +1,7 @@
 -- create: add a job unless its id is taken, with its nodes and its audit row
 WITH created AS (
-    INSERT INTO jobs (
-        id, user_name, nodes, node_count, state, start_time, end_time, runtime_seconds,
-        cpu_usage, memory_usage_mb, gpu_usage, external_job_id, scheduler_type, raw_state,
-        partition, account, qos, priority, submit_time, exit_code, signal, state_reason,
-        time_limit_minutes, extra, requested_cpus, allocated_cpus, requested_memory_mb,
-        allocated_memory_mb, requested_gpus, allocated_gpus, gpu_vendor, gpu_devices,
-        cpus_per_node, cgroup_path, cluster_name, scheduler_instance, ingest_version, name, array_job_id,
-        array_task_id, restart_count, last_sample_at, sample_count, avg_cpu_usage,
-        max_cpu_usage, max_memory_usage_mb, avg_gpu_usage, max_gpu_usage, start_estimated,
-        statistics_since, ended_by, scheduler_seen_at
-    ) SELECT
-        id, user_name, nodes, node_count, state, start_time, end_time, runtime_seconds,
-        cpu_usage, memory_usage_mb, gpu_usage, external_job_id, scheduler_type, raw_state,
-        partition, account, qos, priority, submit_time, exit_code, signal, state_reason,
-        time_limit_minutes, extra, requested_cpus, allocated_cpus, requested_memory_mb,
-        allocated_memory_mb, requested_gpus, allocated_gpus, gpu_vendor, gpu_devices,
-        cpus_per_node, cgroup_path, cluster_name, scheduler_instance, ingest_version, name, array_job_id,
-        array_task_id, restart_count, last_sample_at, sample_count, avg_cpu_usage,
-        max_cpu_usage, max_memory_usage_mb, avg_gpu_usage, max_gpu_usage, start_estimated,
-        statistics_since, ended_by, scheduler_seen_at
+    INSERT INTO jobs (id, {{columns.jobs}})
+    SELECT id, {{columns.jobs}}
     FROM jsonb_populate_record(NULL::jobs, %(job)s)
     ON CONFLICT (id) DO NOTHING
     RETURNING id, start_time, nodes, node_count, cpus_per_node
@@ -49,27 +31,10 @@ SELECT * FROM jobs WHERE id = %(id)s FOR UPDATE
 
 -- save: write a locked job, with its nodes and its audit row
 WITH saved AS (
-    UPDATE jobs SET (
-        user_name, nodes, node_count, state, start_time, end_time, runtime_seconds, cpu_usage,
-        memory_usage_mb, gpu_usage, external_job_id, scheduler_type, raw_state, partition,
-        account, qos, priority, submit_time, exit_code, signal, state_reason,
-        time_limit_minutes, extra, requested_cpus, allocated_cpus, requested_memory_mb,
-        allocated_memory_mb, requested_gpus, allocated_gpus, gpu_vendor, gpu_devices,
-        cpus_per_node, cgroup_path, cluster_name, scheduler_instance, ingest_version, name, array_job_id,
-        array_task_id, restart_count, last_sample_at, sample_count, avg_cpu_usage,
-        max_cpu_usage, max_memory_usage_mb, avg_gpu_usage, max_gpu_usage, start_estimated,
-        statistics_since, ended_by, scheduler_seen_at, updated_at
-    ) = (SELECT
-        user_name, nodes, node_count, state, start_time, end_time, runtime_seconds, cpu_usage,
-        memory_usage_mb, gpu_usage, external_job_id, scheduler_type, raw_state, partition,
-        account, qos, priority, submit_time, exit_code, signal, state_reason,
-        time_limit_minutes, extra, requested_cpus, allocated_cpus, requested_memory_mb,
-        allocated_memory_mb, requested_gpus, allocated_gpus, gpu_vendor, gpu_devices,
-        cpus_per_node, cgroup_path, cluster_name, scheduler_instance, ingest_version, name, array_job_id,
-        array_task_id, restart_count, last_sample_at, sample_count, avg_cpu_usage,
-        max_cpu_usage, max_memory_usage_mb, avg_gpu_usage, max_gpu_usage, start_estimated,
-        statistics_since, ended_by, scheduler_seen_at, now()
-    FROM jsonb_populate_record(NULL::jobs, %(job)s))
+    UPDATE jobs
+    SET ({{columns.jobs}}, updated_at) = (
+        SELECT {{columns.jobs}}, now() FROM jsonb_populate_record(NULL::jobs, %(job)s)
+    )
     WHERE id = %(id)s
     RETURNING *
 ), noted AS (
