@@ -188,7 +188,14 @@ OF_NO_TABLE = {
     "scrape": {"begin", "counters", "gauges", "operations"},
     "rollups": {"begin", "ensure_months"},
     "retention": {
-        *("ensure_days", "ensure_months", "partitions", "drop_days", "drop_months", "impatient"),
+        *(
+            "ensure_days",
+            "ensure_months",
+            "partitions",
+            "drop_days",
+            "drop_months",
+            "limit_lock_wait",
+        ),
     },
 }
 """What reads no table that grows: commands, appends, counters."""

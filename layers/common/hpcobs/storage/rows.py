@@ -1,4 +1,4 @@
-"""A job as a row of ``jobs``, and back; also from an audit row's JSON snapshot."""
+"""A job as a row of ``jobs``, and back. An audit row's JSON snapshot is read the same way."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def to_row(job: Job) -> dict[str, Any]:
 
 
 def from_row(row: Mapping[str, Any]) -> Job:
-    """The job in a row or a snapshot; columns that an old snapshot lacks count as unknown."""
+    """Return the job in a row or a snapshot. Columns that an old snapshot lacks are unknown."""
     return Job(
         id=row["id"],
         user=row["user_name"],
@@ -110,7 +110,7 @@ def _scheduler(row: Mapping[str, Any]) -> SchedulerInfo | None:
 
 
 def end_from_row(row: Sequence[Any]) -> RunEnd:
-    """The end in a row of ``node_ends`` or ``unmatched_ends``."""
+    """Return the end in a row of ``node_ends`` or ``unmatched_ends``."""
     node, ended_at, by, state, exit_code, signal = row
     return RunEnd(
         node=node,
@@ -123,9 +123,10 @@ def end_from_row(row: Sequence[Any]) -> RunEnd:
 
 
 def end_parameters(job_id: str, end: RunEnd) -> dict[str, Any]:
-    """An end of a job as a statement's parameters; one of the whole job has no node's name."""
+    """Return an end of a job as a statement's parameters. An end of the whole job has no node."""
     return {
         "id": job_id,
+        # The empty name stands for the whole job, because a primary key takes no NULL.
         "node": end.node or "",
         "ended_at": end.ended_at,
         "by": end.by.value,
@@ -136,6 +137,7 @@ def end_parameters(job_id: str, end: RunEnd) -> dict[str, Any]:
 
 
 def _time(value: datetime | str | None) -> datetime | None:
+    # A row holds a datetime, a JSON snapshot a text.
     return datetime.fromisoformat(value) if isinstance(value, str) else value
 
 
