@@ -108,7 +108,7 @@ class PostgresJobs:
         """Remove the job and its samples. Return False if ``user`` has no such job."""
         parameters = {"id": job_id, "user": user} | _audit_parameters(audit, ChangeType.DELETE)
         with self._session.operation("job_delete") as connection, connection.transaction():
-            # Locked by a statement of its own: the next one sees what a collector has committed
+            # Locked by a separate statement: the next one sees what a collector has committed
             # while this one waited.
             connection.execute(_JOBS["lock"], {"id": job_id})
             row = connection.execute(_JOBS["delete"], parameters).fetchone()

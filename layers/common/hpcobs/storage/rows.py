@@ -43,7 +43,7 @@ _TIMES = ("start_time", "end_time", "statistics_since", "scheduler_seen_at")
 
 def to_parameters(job: Job) -> dict[str, Any]:
     """Return the job as a statement's parameters: its id, and its row as one JSON object."""
-    # psycopg adapts each parameter by itself, so one text is far cheaper than 55 values.
+    # psycopg converts parameters one by one, so one text is far cheaper than 55 values.
     row = {name: value for name, value in to_row(job).items() if value is not None}
     return {"id": job.id, "job": encode(row).decode()}
 
