@@ -20,9 +20,9 @@ from bench.database import migrated_database, single_connection
 from bench.measuring import Figure, show, timed
 from hpcobs.queue.postgres import PostgresQueue
 from hpcobs.service.collection import Collection, CollectionRules
-from hpcobs.storage.sink import PostgresSampleWriter
+from hpcobs.storage.sample_writer.writer import PostgresSampleWriter
 from hpcobs.storage.timings import OperationTimings
-from hpcobs.wire.messages import pack
+from hpcobs.wire.batches import pack
 from hpcobs_local.postgres import binary
 
 JOBS_PER_NODE = 4

@@ -20,8 +20,8 @@ from hpcobs.domain.states import JobState
 from hpcobs.exposition.text import write
 from hpcobs.ports.samples import WriteBatch
 from hpcobs.service.job_events import JobEvents
+from hpcobs.storage.sample_writer.writer import PostgresSampleWriter
 from hpcobs.storage.scrape import PostgresScrape
-from hpcobs.storage.sink import PostgresSampleWriter
 from hpcobs.storage.store import PostgresStore
 from hpcobs.storage.timings import OperationTimings
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bench.batches import batch
 from bench.measuring import Figure, show, timed
-from hpcobs.wire.decoding import decode_batch
+from hpcobs.wire.batches import decode_batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable

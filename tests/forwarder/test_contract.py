@@ -21,7 +21,7 @@ from tests.forwarder.test_gpu_mapping import gpu
 if TYPE_CHECKING:
     from pathlib import Path
 
-decoding = pytest.importorskip("hpcobs.wire.decoding")
+decoding = pytest.importorskip("hpcobs.wire.batches")
 events = pytest.importorskip("hpcobs.http.models.events")
 sync = pytest.importorskip("hpcobs.http.models.sync")
 validation = pytest.importorskip("hpcobs.http.validation")
@@ -42,7 +42,7 @@ def test_full_sample_is_accepted_whole() -> None:
 
     decoded = decoding.decode_batch(batch([with_gpus(sample, [whole, gpu(1)])], host))
 
-    assert not decoded.refused
+    assert not decoded.rejected
     assert decoded.entries[0].cpu_usage == 33.33
     assert decoded.entries[0].gpus[0].power_watts == 3.5
     assert decoded.host.gpus == 4

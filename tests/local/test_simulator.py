@@ -16,7 +16,7 @@ from hpcobs.http.state_sync import sorted_out
 from hpcobs.http.validation import parse_body
 from hpcobs.scheduler.mock.cluster import MockCluster
 from hpcobs.settings import Settings
-from hpcobs.wire.decoding import decode_batch
+from hpcobs.wire.batches import decode_batch
 from hpcobs_local.simulator import courier as couriers
 from hpcobs_local.simulator.courier import Courier
 from hpcobs_local.simulator.earlier import FIRST_JOB_ID, leftovers, next_job_id
@@ -60,7 +60,7 @@ def test_all_that_is_posted_is_what_the_contract_takes() -> None:
         else:
             batch = decode_batch(body(message))
             assert batch.node == message.node
-            assert not batch.refused
+            assert not batch.rejected
 
 
 def test_a_past_is_posted_in_few_batches_with_every_sample_once() -> None:

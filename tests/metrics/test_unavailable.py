@@ -17,11 +17,10 @@ from hpcobs.exposition.text import write
 from hpcobs.service import scrape as module
 from hpcobs.service.scrape import Scrape
 from hpcobs.settings import Settings
-from hpcobs.storage.connections import SingleConnection
+from hpcobs.storage.connections import HungError, SingleConnection, watched
 from hpcobs.storage.conninfo import connect_arguments
 from hpcobs.storage.scrape import PostgresScrape
 from hpcobs.storage.timings import OperationTimings
-from hpcobs.storage.watch import HungError, watched
 from tests.metrics.reading import KnownQueue
 
 if TYPE_CHECKING:

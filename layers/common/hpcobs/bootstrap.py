@@ -177,10 +177,10 @@ def _collection_rules() -> CollectionRules:
 def collection() -> Collection:
     """The use case of the collector's schedule."""
     from hpcobs.service.collection import Collection
-    from hpcobs.storage.sink import PostgresSampleWriter
+    from hpcobs.storage.sample_writer.writer import PostgresSampleWriter
 
-    sink = PostgresSampleWriter(worker_connections(), timings())
-    return Collection(queue(), sink, _collection_rules(), scheduler_sync=scheduler_sync())
+    writer = PostgresSampleWriter(worker_connections(), timings())
+    return Collection(queue(), writer, _collection_rules(), scheduler_sync=scheduler_sync())
 
 
 @once
@@ -188,7 +188,7 @@ def rejected() -> Rejected:
     """The use cases of samples that were set aside."""
     from hpcobs.service.rejected import Rejected
     from hpcobs.storage.rejected import PostgresRejected
-    from hpcobs.storage.sink import PostgresSampleWriter
+    from hpcobs.storage.sample_writer.writer import PostgresSampleWriter
 
     kept = PostgresRejected(worker_connections(), timings())
     return Rejected(

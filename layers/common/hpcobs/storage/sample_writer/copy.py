@@ -1,4 +1,8 @@
-"""COPY in PostgreSQL's binary format."""
+"""COPY in PostgreSQL's binary format, and the types of the columns that it sends.
+
+Binary COPY converts nothing: the server takes a value's bytes as those of the column's type. So the
+types have to be set, and tests hold them equal to the tables' columns.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +17,21 @@ SAMPLE_TYPES = (
     *("text", "timestamptz", "float8", "int8", "float8", "int8", "int8", "float8", "float8"),
     *("int8", "int8", "text"),
 )
-"""Of ``hpcobs.domain.samples.QueuedSample``, as far as it is stored."""
+"""The types of ``columns.samples``: the first fields of ``hpcobs.domain.samples.QueuedSample``."""
 
 STAGED_TYPES = (*SAMPLE_TYPES, "text", "int4")
-"""Of the same, with its place in its batch."""
+"""The types of ``staged_samples``: a sample, and its place in its batch."""
 
 GPU_TYPES = (
     *("text", "timestamptz", "text", "text", "text", "float8", "int8", "int8", "float8", "float8"),
 )
-"""Of ``hpcobs.domain.samples.GpuSample``."""
+"""The types of ``columns.gpu_samples``: the fields of ``hpcobs.domain.samples.GpuSample``."""
+
+SUM_TYPES = (
+    *("text", "text", "timestamptz", "timestamptz", "float8", "int8", "float8", "int8", "float8"),
+    *("float8", "int8", "int8", "float8", "float8"),
+)
+"""The types of ``staged_sums``."""
 
 
 def copy(

@@ -1,16 +1,23 @@
-"""Reading a sample batch: all at once when it is good, sample by sample when it is not.
+"""Sample batches: decode one as it was posted, pack it into a queue message, unpack the message.
 
-One bad sample costs nothing but itself. What is wrong with the batch as a whole is an
-InvalidInputError that names the field.
+A good batch is decoded at once. One with faults is decoded sample by sample, so that one bad sample
+costs nothing but itself. A fault of the whole batch is an InvalidInputError that names the field.
+
+A message is a line of JSON and a batch as it was posted, compressed together (gzip). The line,
+``{"v":1,"first":0}``, holds the format's version and the place in its batch of the first sample,
+which is not 0 where a batch was too large for one message.
 """
 
 from __future__ import annotations
 
 import re
+import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import msgspec
+from isal import igzip
 from msgspec.json import Decoder
 
 from hpcobs.domain.errors import InvalidInputError
@@ -29,6 +36,19 @@ EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 MAX_PAYLOAD_CHARACTERS = 65_536
 
+VERSION = 1
+MAX_BYTES = 64 * 1024 * 1024
+"""A message that inflates to more is rejected. ingest takes bodies of at most 10 MB."""
+
+
+class Header(msgspec.Struct):
+    """The line before the batch in a message."""
+
+    v: int
+    first: int = 0
+
+
+_HEADER = Decoder(Header)
 _BATCH = Decoder(SampleBatch)
 _ENVELOPE = Decoder(Envelope)
 _ENTRY = Decoder(SampleEntry)
@@ -38,9 +58,13 @@ _JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+\[\]-]*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
+class MessageError(ValueError):
+    """A message that no collector can read."""
+
+
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """A bad sample: its place in the batch, the field and why, and the JSON as it came."""
+class RejectedEntry:
+    """A bad sample: its place in the batch, the field and why, and its JSON as it was posted."""
 
     position: int
     field: str
@@ -63,11 +87,38 @@ class DecodedBatch:
     host: HostEntry | None
     entries: Sequence[SampleEntry]
     positions: Sequence[int]
-    refused: Sequence[Refused] = ()
+    rejected: Sequence[RejectedEntry] = ()
+
+
+def pack(batch: bytes, *, first_position: int = 0) -> bytes:
+    """Make a message of a batch's JSON."""
+    header = msgspec.json.encode(Header(v=VERSION, first=first_position))
+    # Level 1: higher ones cost ingest more time than the queue's bytes are worth.
+    return igzip.compress(header + b"\n" + batch, 1)
+
+
+def unpack(message: bytes) -> DecodedBatch:
+    """Decode the batch in a message.
+
+    Raise MessageError if the message cannot be read, InvalidInputError if it holds no batch.
+    """
+    # zlib's inflater, because it stops at a limit: a small message may inflate to gigabytes.
+    inflater = zlib.decompressobj(wbits=31)
+    try:
+        content = inflater.decompress(message, MAX_BYTES)
+        line, _, batch = content.partition(b"\n")
+        header = _HEADER.decode(line)
+    except (zlib.error, msgspec.DecodeError) as error:
+        raise MessageError(f"unreadable: {error}") from error
+    if not inflater.eof:
+        raise MessageError("unreadable: cut short, or too large")
+    if header.v != VERSION:
+        raise MessageError(f"unreadable: format version {header.v} is not known")
+    return decode_batch(batch, first_position=header.first)
 
 
 def decode_batch(body: bytes, *, first_position: int = 0) -> DecodedBatch:
-    """The batch in ``body``; InvalidInputError where it is wrong as a whole.
+    """Decode the batch in ``body``. Raise InvalidInputError where it is wrong as a whole.
 
     ``first_position`` is the place of the first sample, where ``body`` is a part of a larger batch.
     """
@@ -75,7 +126,7 @@ def decode_batch(body: bytes, *, first_position: int = 0) -> DecodedBatch:
         batch = _BATCH.decode(body)
     except (ValueError, RecursionError):
         return _one_by_one(body, first_position)
-    if _fault_of_all(batch.samples, escapes=b"\\" in body):
+    if _first_fault(batch.samples, escapes=b"\\" in body):
         return _one_by_one(body, first_position)
     return DecodedBatch(
         node=batch.node,
@@ -88,18 +139,21 @@ def decode_batch(body: bytes, *, first_position: int = 0) -> DecodedBatch:
 
 
 def decode_entry(payload: bytes | str | Raw) -> SampleEntry:
-    """One sample on its own; InvalidInputError names its field, or ``sample`` for all of it."""
+    """Decode a single sample.
+
+    Raise InvalidInputError, which names the field, or ``sample`` where all of it is wrong.
+    """
     try:
         entry = _ENTRY.decode(payload)
     except (ValueError, RecursionError) as error:
         raise InvalidInputError(*explain(error, whole=_WHOLE)) from None
-    if fault := _fault_of_all((entry,), escapes=True):
+    if fault := _first_fault((entry,), escapes=True):
         raise InvalidInputError(*fault)
     return entry
 
 
 def decode_envelope(body: bytes) -> Envelope:
-    """The batch without a look into its samples; InvalidInputError where it is wrong."""
+    """Decode a batch without its samples' contents. Raise InvalidInputError where it is wrong."""
     try:
         return _ENVELOPE.decode(body)
     except (ValueError, RecursionError) as error:
@@ -110,13 +164,13 @@ def _one_by_one(body: bytes, first_position: int) -> DecodedBatch:
     envelope = decode_envelope(body)
     entries: list[SampleEntry] = []
     positions: list[int] = []
-    refused: list[Refused] = []
+    rejected: list[RejectedEntry] = []
     for position, raw in enumerate(envelope.samples, first_position):
         try:
             entries.append(decode_entry(raw))
             positions.append(position)
         except InvalidInputError as error:
-            refused.append(_refused(position, error, raw))
+            rejected.append(_rejected(position, error, raw))
     return DecodedBatch(
         node=envelope.node,
         batch_id=str(envelope.batch_id),
@@ -124,16 +178,17 @@ def _one_by_one(body: bytes, first_position: int) -> DecodedBatch:
         host=envelope.host,
         entries=entries,
         positions=positions,
-        refused=refused,
+        rejected=rejected,
     )
 
 
-def _fault_of_all(entries: Iterable[SampleEntry], *, escapes: bool) -> Fault | None:
-    """What the types and bounds do not say.
+def _first_fault(entries: Iterable[SampleEntry], *, escapes: bool) -> Fault | None:
+    """Return the first fault that types and bounds do not cover, or None.
 
-    A control character can come into a JSON string as an escape only, so that GPU ids need not be
-    looked at in a body without any.
+    A control character can stand in a JSON string as an escape only. So GPU ids are checked only
+    where the body has an escape.
     """
+    # Each id once, and no pattern in the type: a batch has many samples of few jobs.
     if not all(map(_JOB_ID.fullmatch, {entry.job_id for entry in entries})):
         return "job_id", "may hold letters, digits and . _ + [ ] - only"
     if not all(EARLIEST <= entry.timestamp < LATEST for entry in entries):
@@ -146,8 +201,11 @@ def _fault_of_all(entries: Iterable[SampleEntry], *, escapes: bool) -> Fault | N
     return None
 
 
-def _refused(position: int, error: InvalidInputError, raw: Raw) -> Refused:
+def _rejected(position: int, error: InvalidInputError, raw: Raw) -> RejectedEntry:
     place = f"samples[{position}]"
     field = place if error.field == _WHOLE else f"{place}.{error.field}"
+    # PostgreSQL's text holds any character but NUL.
     payload = bytes(raw).decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
-    return Refused(position, field, str(error.details["reason"]), payload[:MAX_PAYLOAD_CHARACTERS])
+    return RejectedEntry(
+        position, field, str(error.details["reason"]), payload[:MAX_PAYLOAD_CHARACTERS]
+    )
