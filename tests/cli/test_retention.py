@@ -23,9 +23,8 @@ def test_dry_run_prints_same_as_run(
     planned = run("retention", "--dry-run", "--database-url", database_url).output
     assert f"would be dropped: metric_samples {old}\n" in planned
     assert "would be deleted: 0 rows of audit\n" in planned
-    assert run("retention", "--database-url", database_url).output == planned.replace(
-        "would be ", ""
-    )
+    done = run("retention", "--database-url", database_url).output
+    assert done == planned.replace("would be ", "")
     assert "dropped" not in run("retention", "--database-url", database_url).output
 
 
