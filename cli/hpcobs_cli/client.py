@@ -26,6 +26,7 @@ class Client:
 
     def get(self, path: str, **query: Any) -> Any:
         """Return the JSON at ``path``. Leave out parameters that are None. Raise CommandError."""
+        # Imported here, as in other commands: `hpcobs --help` and `token` do without httpx.
         import httpx
 
         params = {name: value for name, value in query.items() if value is not None}

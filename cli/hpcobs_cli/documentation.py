@@ -76,6 +76,7 @@ def _sections(name: str, command: Any) -> Iterator[str]:
 
 def _section(name: str, command: Any) -> str:
     context = command.make_context(name, [], resilient_parsing=True)
+    # typer formats a record as --help does, with the default and the environment variable.
     records = [param.get_help_record(context) for param in command.get_params(context)]
     rows = [_row(*record) for record in records if record and record[0] != "--help"]
     title = f"\n## hpcobs {name}\n{command.help}\n\n"

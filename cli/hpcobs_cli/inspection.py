@@ -22,6 +22,7 @@ def describe(source: Path) -> str:
         header = jwt.get_unverified_header(text)
         claims = jwt.decode(text, options={"verify_signature": False})
     except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
+        # RecursionError: a deeply nested text. The text itself is not printed, it may be a secret.
         raise CommandError(f"{source}: the file has no token") from None
     texts = {name: _text(name, value) for name, value in claims.items()}
     lines = {"signed by": _signature(header), **texts}

@@ -70,7 +70,7 @@ def _points(client: Client, path: str, job: dict[str, Any], node: str, width: in
         node=node,
         start_time=job["start_time"],
         resolution=_resolution(job["runtime_seconds"], width),
-        limit=2 * POINTS,
+        limit=2 * POINTS,  # more than there are buckets: one page has them all
     )
     return list(series["samples"])
 
@@ -96,6 +96,7 @@ def _show(job: dict[str, Any], series: dict[str, Points]) -> None:
         out.print("no samples yet", style="dim")
         return
     out.print(_charts(job, series))
+    # The charts have the first nodes only.
     if job["node_count"] > len(series):
         out.print(f"{len(series)} of {job['node_count']} nodes", style="dim")
 
@@ -184,6 +185,7 @@ def _charts(job: dict[str, Any], series: dict[str, Points]) -> Table:
     table.add_column("NODE", no_wrap=True, max_width=MAX_NAME)
     for name in ("", "OVER TIME"):
         table.add_column(name, no_wrap=True)
+    # The charts of memory share one scale: the allocation per node, or more if more was used.
     memory_top = max(
         (job.get("allocated_memory_mb") or 0) / max(1, job["node_count"]),
         *(point["memory_usage_mb"] for points in series.values() for point in points),

@@ -36,7 +36,7 @@ app = CommandLine(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    rich_markup_mode=None,  # plain help: brackets in its texts are no markup
 )
 
 

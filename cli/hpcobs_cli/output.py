@@ -43,6 +43,7 @@ def console() -> Console:
 
 def print_json(content: Any) -> None:
     """Print the content as indented JSON without colours, for other programs."""
+    # A terminal that cannot show a character gets its JSON escape, which a program can read.
     ascii_only = (sys.stdout.encoding or "").lower() not in ("utf-8", "utf8")
     sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=ascii_only) + "\n")
     sys.stdout.flush()

@@ -104,6 +104,7 @@ def _table(listed: Sequence[Listed]) -> Table:
     table.add_column("REASON", overflow="fold")
     for one in listed:
         sample = one.sample
+        # Text and not str: a name with brackets is no markup.
         batch = Text(sample.batch_id, no_wrap=True, overflow="ellipsis")
         node, job_id, reason = (
             Text(texts.printable(cell)) for cell in (sample.node, sample.job_id, sample.reason)

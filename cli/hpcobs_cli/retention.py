@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only print what a run would do.")]
 
 LIMIT_SECONDS = 3600.0
+"""A command has an hour, where the function has its timeout."""
 
 
 def retention(*, dry_run: DryRun = False, database_url: DatabaseUrl = None) -> None:

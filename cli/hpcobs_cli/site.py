@@ -47,6 +47,7 @@ def init(
     text = _replaced(text, "emails", f"[{', '.join(map(_quoted, email or []))}]")
     folder.mkdir(parents=True, exist_ok=True)
     try:
+        # "x": a file that exists is never overwritten, also not by two commands at once.
         with path.open("x") as file:
             file.write(text)
     except FileExistsError:
@@ -54,6 +55,7 @@ def init(
     try:
         load_site(name, folder=folder)
     except SiteError as error:
+        # The options are validated as part of the file, so an invalid file is removed again.
         path.unlink()
         raise CommandError(str(error)) from None
     typer.echo(f"wrote {path}: check it, then follow docs/deploy.md")

@@ -70,6 +70,7 @@ class Environment:
         ours, theirs = socket.socketpair()
         with theirs:
             process = await asyncio.create_subprocess_exec(
+                # -P: a file in the current folder must not be imported in place of a module.
                 *(sys.executable, "-P", "-m", "hpcobs_local.handler_process"),
                 *(function.handler, str(theirs.fileno())),
                 stdin=asyncio.subprocess.DEVNULL,
@@ -83,7 +84,7 @@ class Environment:
         environment = cls(function, process, ours, log)
         try:
             await environment._wait_until_ready()
-        except BaseException:
+        except BaseException:  # a cancelled start must not leave its process
             await environment.stop()
             raise
         return environment
@@ -117,6 +118,7 @@ class Environment:
 
     async def invoke(self, event: object) -> Any:
         """Return the handler's response. Raise InvocationError if there is none."""
+        # Lambda gives a handler its deadline in wall-clock milliseconds.
         seconds = self.function.timeout_seconds
         deadline_ms = (time.time() + seconds) * 1000
         request = {"event": event, "request_id": str(uuid.uuid4()), "deadline_ms": deadline_ms}

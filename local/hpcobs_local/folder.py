@@ -97,6 +97,8 @@ class Folder:
 
 def write(path: Path, text: str, *, mode: int = 0o644) -> None:
     """Write a small file atomically, with ``mode`` from its creation on."""
+    # In the same folder: a rename is atomic within one file system only. The mode is set when the
+    # file is created: after a later chmod, others might have opened it already.
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(descriptor, "w") as file:

@@ -42,6 +42,7 @@ FUNCTIONS: tuple[Function, ...] = (
     _function("ingest", limit=2, timeout_seconds=15),
     _function("collector", timeout_seconds=60),
     _function("metrics", timeout_seconds=29),
+    # Once an hour: a process that waits for the next run would only take memory.
     _function("retention", warm=0, timeout_seconds=300),
 )
 """All functions that are served here, in the order in which they are warmed up."""

@@ -79,6 +79,7 @@ def _receive(channel: BufferedRWPair, requests: SimpleQueue[Any]) -> None:
         while True:
             requests.put(framing.read(channel))
     except (EOFError, OSError):
+        # sys.exit would end this thread only.
         os._exit(0)
 
 
@@ -90,6 +91,7 @@ def _run(handler: Handler, request: Any) -> dict[str, Any]:
         traceback.print_exc()
         return {"error": f"{type(error).__name__}: {error}"}
     finally:
+        # Python buffers the output, because it is a pipe. The log should have it by now.
         sys.stdout.flush()
 
 

@@ -46,4 +46,5 @@ async def _line(stream: asyncio.StreamReader) -> bytes:
     except asyncio.IncompleteReadError as end:
         return end.partial
     except asyncio.LimitOverrunError:
+        # The line is longer than the stream's limit, and readuntil has left it in the buffer.
         return await stream.read(PART_BYTES)

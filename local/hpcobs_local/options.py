@@ -34,6 +34,8 @@ class Options:
 
 def environment(options: Options, *, database_url: str, secret: str) -> dict[str, str]:
     """Return the environment of functions and simulator: the service's own, with its settings."""
+    # A user's COLLECT_INTERVAL_SECONDS comes before ours. Database and secret are always those of
+    # this service, also where the variables are set for another one.
     environ = {"COLLECT_INTERVAL_SECONDS": str(COLLECT_INTERVAL_SECONDS), **os.environ}
     environ |= {"DATABASE_URL": database_url, "AUTH_SECRET": secret}
     if options.simulate:
@@ -43,6 +45,7 @@ def environment(options: Options, *, database_url: str, secret: str) -> dict[str
 
 def url(host: str, port: int) -> str:
     """Return the URL, on this machine, of a service that listens on ``host``."""
+    # A URL needs brackets around an IPv6 address.
     name = "127.0.0.1" if host in ANYWHERE else host
     return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 

@@ -100,7 +100,9 @@ class Pool:
         return environment
 
     async def _discard(self, environment: Environment, *, grace_seconds: float = 1.0) -> None:
-        self._all.remove(environment)
+        # The pool's own stop may have taken it out already.
+        with suppress(ValueError):
+            self._all.remove(environment)
         await environment.stop(grace_seconds=grace_seconds)
 
     async def maintain(self) -> None:
@@ -116,6 +118,7 @@ class Pool:
         if len(self._all) >= self.function.warm or time.monotonic() < self._next_start:
             return
         try:
+            # With a slot, so that a request at the same time does not exceed the limit.
             async with self._slots:
                 self._idle.append(await self._start())
             self._failures = 0

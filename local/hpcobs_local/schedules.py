@@ -28,6 +28,7 @@ class Schedule:
 
 SCHEDULES = (
     Schedule("collector", every_seconds=60),
+    # After the start, which it would slow down.
     Schedule("retention", every_seconds=3600, delay_seconds=5),
 )
 
@@ -42,6 +43,7 @@ async def follow(schedule: Schedule, functions: Functions) -> None:
             await functions.invoke(schedule.function, scheduled_event(schedule))
         except InvocationError as error:
             logger.warning("scheduled run failed: %s", error)
+        # Runs that were missed, in a long run or in a suspended machine, are not made up for.
         due = max(due + schedule.every_seconds, now())
         await asyncio.sleep(max(due - now(), MIN_PAUSE_SECONDS))
 

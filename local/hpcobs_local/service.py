@@ -46,6 +46,7 @@ TOKEN_LIFETIME = timedelta(days=90)
 ADMINISTRATOR = "local-admin"
 RETRY_SECONDS = 5.0
 NEEDED_AT_ONCE = ("api", "authorizer")
+"""Functions of the first request. The runtime starts the others after the gateway."""
 
 
 class StartError(Exception):
@@ -85,6 +86,7 @@ async def running(options: Options, report: Report) -> AsyncIterator[Running]:
         await _background(stack, runtime.maintain)
         for schedule in SCHEDULES:
             await _background(stack, partial(follow, schedule, runtime))
+        # The last step: whoever waits for the service waits for this file.
         write(folder.url_file, address)
         stack.callback(folder.url_file.unlink, missing_ok=True)
         if options.simulate:
@@ -157,6 +159,7 @@ async def _start_gateway(
     stack.push_async_callback(stop)
     ready = asyncio.create_task(server.ready.wait())
     await asyncio.wait([ready, task], return_when=asyncio.FIRST_COMPLETED)
+    # The task ends before the server is ready if uvicorn cannot listen.
     ready.cancel()
     if task.done():
         raise StartError(f"the gateway cannot listen: {task.exception()}")

@@ -105,6 +105,7 @@ def _example_commands(service: Running, options: Options) -> Iterator[str]:
 
 def _program() -> str:
     """Return the name under which this command can be called from the current folder."""
+    # A user may have typed a path, or a name that is found in PATH.
     name = Path(sys.argv[0])
     if shutil.which(name.name) == str(name.absolute()):
         return name.name

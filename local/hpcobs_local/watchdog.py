@@ -89,6 +89,7 @@ class RestartedProcess:
         self, module: str, arguments: Sequence[str], environ: Mapping[str, str], logs: Path
     ) -> None:
         self.name = module.rpartition(".")[2]
+        # -P: a file in the current folder must not be imported in place of a module.
         self._command = [sys.executable, "-P", "-m", module, *arguments]
         self._environ = environ
         self._log = LogFile(logs / f"{self.name}.log")

@@ -101,7 +101,7 @@ class Gateway:
 
 
 async def _send(response: Response, request: Request, receive: Receive, send: Send) -> None:
-    # API Gateway's own errors have none on AWS. Here every response has one, to find it in the log.
+    # On AWS, API Gateway's own errors have no correlation id. Here every response has one.
     correlation_id = correlation_id_of({"headers": request.headers})
     headers = response.raw_headers(request.id, correlation_id=correlation_id)
     await send({"type": "http.response.start", "status": response.status, "headers": headers})

@@ -52,6 +52,7 @@ def _common(request: Request, match: Match) -> Event:
     event: Event = {
         "version": "2.0",
         "routeKey": match.route_key,
+        # API Gateway decodes the path, even an escaped slash.
         "rawPath": unquote(request.raw_path),
         "rawQueryString": request.query,
         "headers": {**request.headers, **_forwarded(request)},
@@ -95,6 +96,7 @@ def _context(request: Request, match: Match) -> dict[str, Any]:
 def _joined_query(query: str) -> dict[str, str]:
     joined: dict[str, str] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
+        # API Gateway joins repeated parameters by commas, and so cannot tell them from commas.
         joined[name] = f"{joined[name]},{value}" if name in joined else value
     return joined
 

@@ -30,6 +30,7 @@ class RouteTable:
     """Routes by method and by the segments of their path."""
 
     def __init__(self, routes: Sequence[Route] = ROUTES) -> None:
+        # The sort is stable: among equal ones the order of the table counts.
         static_first = sorted(routes, key=lambda route: route.path.count("{"))
         self._routes = [(route, route.path.split("/")) for route in static_first]
 

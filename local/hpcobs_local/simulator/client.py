@@ -37,6 +37,7 @@ class Client:
     """An HTTP connection with an outbox, which keeps messages while the service is unreachable."""
 
     def __init__(self, url: str, settings: Settings) -> None:
+        # trust_env=False: requests to this machine must not go through a configured proxy.
         self._http = httpx.Client(base_url=url, timeout=REQUEST_SECONDS, trust_env=False)
         self._settings = settings
         self._tokens: dict[str | None, tuple[datetime, str]] = {}

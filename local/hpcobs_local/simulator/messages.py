@@ -169,6 +169,7 @@ _OF_THE_SAMPLE = ("job_id", "timestamp", "node")
 
 def _sample(sample: Sample, gpus: Iterable[GpuSample]) -> Body:
     entry = _known(**sample._asdict(), leave_out=_OF_THE_BATCH)
+    # The API has a job's GPU readings within its sample.
     own = [gpu for gpu in gpus if gpu.job_id == sample.job_id]
     if own:
         entry["gpus"] = [_known(**gpu._asdict(), leave_out=_OF_THE_SAMPLE) for gpu in own]

@@ -66,6 +66,7 @@ def _ended(job: dict[str, Any], raw_state: str) -> SchedulerJob:
         nodes=tuple(job["nodes"]),
         submit_time=_time(scheduler.get("submit_time")),
         start_time=_time(job["start_time"]),
+        # Without a sample nothing shows when the job ended, so it ends now.
         end_time=_time(job.get("last_sample_at")) or now,
         state_reason=REASON,
         restart_count=job["restart_count"],

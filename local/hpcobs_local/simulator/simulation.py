@@ -57,6 +57,7 @@ class Simulation:
             if self._wait(RETRY_SECONDS):
                 return
             first_id = self._end_earlier_jobs()
+        # History only at the first start: it would overlap jobs that the service already has.
         hours = self._plan.history_hours if first_id == FIRST_JOB_ID else 0.0
         logger.info("simulating %d nodes, first job id %d", self._plan.nodes, first_id)
         start = datetime.now(UTC) - timedelta(hours=hours)
@@ -102,6 +103,7 @@ class Simulation:
         cluster.speed = HISTORY_SPEED
         for _ in site.replay_history(start, datetime.now(UTC)):
             self._client.send_waiting()
+            # Not faster than the service stores it: the outbox drops messages when it is full.
             while self._client.waiting:
                 if self._wait(RETRY_SECONDS):
                     return
