@@ -187,7 +187,7 @@ def test_body_at_limit_reaches_function() -> None:
     assert len(functions.of("ingest")[0]["body"]) == TOO_MUCH - 1
 
 
-def test_slow_body_times_out_and_blocks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_body_times_out_and_blocks_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(requests, "BODY_SECONDS", 0.3)
     monkeypatch.setattr(requests, "LINGER_SECONDS", 0.1)
     functions = Functions()
