@@ -10,7 +10,7 @@ from importlib import import_module
 
 BENCHMARKS = (
     *("parse", "events", "collector", "scrape", "pages", "chart", "retention", "growth"),
-    *("cold_start", "forwarder", "hooks"),
+    *("cold_start", "forwarder", "hooks", "local_service"),
 )
 
 BY_NAME_ONLY = ("scrape_five_million",)

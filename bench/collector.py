@@ -23,7 +23,7 @@ from hpcobs.service.collection import Collection, CollectionRules
 from hpcobs.storage.sample_writer.writer import PostgresSampleWriter
 from hpcobs.storage.timings import OperationTimings
 from hpcobs.wire.batches import pack
-from hpcobs_local.postgres import binary
+from hpcobs_local.postgres.programs import binary
 
 JOBS_PER_NODE = 4
 ROUNDS = 5

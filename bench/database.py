@@ -11,7 +11,7 @@ from hpcobs.settings import Settings
 from hpcobs.storage.connections import SingleConnection
 from hpcobs.storage.conninfo import connect_arguments
 from hpcobs.storage.migrations import migrate
-from hpcobs_local.postgres import EmbeddedPostgres
+from hpcobs_local.postgres.server import EmbeddedPostgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

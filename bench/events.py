@@ -23,7 +23,7 @@ from hpcobs.domain.lifecycle.job_from_event import Origin
 from hpcobs.service.job_events import JobEvents
 from hpcobs.storage.store import PostgresStore
 from hpcobs.storage.timings import OperationTimings
-from hpcobs_local.postgres import binary
+from hpcobs_local.postgres.programs import binary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -12,7 +12,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from hpcobs.storage.migrations import migrate
-from hpcobs_local.postgres import EmbeddedPostgres
+from hpcobs_local.postgres.server import EmbeddedPostgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

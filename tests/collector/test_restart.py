@@ -21,7 +21,7 @@ from hpcobs.storage.conninfo import connect_arguments
 from hpcobs.storage.migrations import migrate
 from hpcobs.storage.sample_writer.writer import PostgresSampleWriter
 from hpcobs.storage.timings import OperationTimings
-from hpcobs_local.postgres import EmbeddedPostgres
+from hpcobs_local.postgres.server import EmbeddedPostgres
 from tests.collector.batches import many
 from tests.collector.conftest import RULES, Site
 

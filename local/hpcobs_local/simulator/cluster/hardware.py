@@ -1,4 +1,4 @@
-"""The simulated machines: mostly plain nodes, and some with GPUs of either vendor."""
+"""The simulated machines: mostly plain nodes, and some with NVIDIA or AMD GPUs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hpcobs.domain.jobs import GpuVendor
 
 GPU_SHARE = 3 / 8
-"""How many of the nodes have GPUs; every third of those has AMD's."""
+"""Share of the nodes that have GPUs. Every third of those has AMD GPUs, the others NVIDIA."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class Machine:
 
 
 def machines(count: int) -> tuple[Machine, ...]:
-    """``count`` nodes named ``n01``, ``n02``, …; those with GPUs come last."""
+    """Return ``count`` nodes named ``n01``, ``n02``, …, those with GPUs last."""
     with_gpus = int(count * GPU_SHARE)
     plain = count - with_gpus
     return tuple(

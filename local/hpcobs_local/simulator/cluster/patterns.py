@@ -1,6 +1,7 @@
-"""How simulated jobs use what they were given: curves that one recognises in a chart.
+"""How simulated jobs use their allocation: curves that are easy to recognise in a chart.
 
-Each is a pure function of the moment, so that a job looks the same however often it is sampled.
+Each pattern is a pure function of the moment, so that a job looks the same however often it is
+sampled.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import NamedTuple
 
 
 class Moment(NamedTuple):
-    """A point in a job's life: ``progress`` from 0 to 1, and a ``phase`` of its own per node."""
+    """A point in a run: ``progress`` from 0 to 1, and a ``phase`` that differs between nodes."""
 
     progress: float
     seconds: float
@@ -19,7 +20,7 @@ class Moment(NamedTuple):
 
 
 class Load(NamedTuple):
-    """What is used, each as a part (0 to 1) of the allocation."""
+    """Usage as a share of the allocation, each value from 0 to 1."""
 
     cpu: float
     memory: float
@@ -30,23 +31,24 @@ Pattern = Callable[[Moment], Load]
 
 
 def _wave(moment: Moment, period_seconds: float) -> float:
-    """A calm irregular wave between -1 and 1."""
+    """Return a slow irregular wave between -1 and 1."""
+    # Two sines whose periods have no small common multiple: the sum does not look periodic.
     turn = 2 * math.pi * (moment.seconds / period_seconds + moment.phase)
     return 0.7 * math.sin(turn) + 0.3 * math.sin(2.7 * turn + 1)
 
 
 def _pausing(turns: float, *, part: float) -> bool:
-    """Whether it is the last ``part`` of a turn."""
+    """Return whether this is the last ``part`` of a turn."""
     return turns % 1 >= 1 - part
 
 
 def steady(moment: Moment) -> Load:
-    """Busy from start to end."""
+    """Return a high constant load from start to end."""
     return Load(cpu=0.93 + 0.03 * _wave(moment, 70), memory=0.55 + 0.02 * _wave(moment, 110))
 
 
 def ramping(moment: Moment) -> Load:
-    """More and more work, and memory with it."""
+    """Return CPU and memory usage that both grow steadily."""
     return Load(
         cpu=0.15 + 0.8 * moment.progress + 0.03 * _wave(moment, 45),
         memory=0.1 + 0.6 * moment.progress,
@@ -54,23 +56,23 @@ def ramping(moment: Moment) -> Load:
 
 
 def leaking(moment: Moment) -> Load:
-    """Memory that only grows, until there is no more."""
+    """Return memory usage that grows until the allocation is full."""
     return Load(cpu=0.5 + 0.08 * _wave(moment, 30), memory=0.08 + 0.92 * moment.progress)
 
 
 def bursting(moment: Moment) -> Load:
-    """Work and waiting in turn."""
+    """Return alternating phases of work and waiting."""
     busy = not _pausing(moment.seconds / 40 + moment.phase, part=0.55)
     return Load(cpu=0.96 if busy else 0.04, memory=0.35 + (0.2 if busy else 0.0))
 
 
 def wasting(moment: Moment) -> Load:
-    """Two busy CPUs out of many, and hardly any memory."""
+    """Return the load of a few busy CPUs out of many, with little memory."""
     return Load(cpu=0.06 + 0.01 * _wave(moment, 90), memory=0.05)
 
 
 def exchanging(moment: Moment) -> Load:
-    """Many ranks in step, with pauses for the exchange; nodes differ a little."""
+    """Return the load of MPI ranks with pauses for the exchange. Nodes differ a little."""
     pause = _pausing(moment.seconds / 55, part=0.07)
     return Load(
         cpu=(0.55 if pause else 0.97) - 0.1 * moment.phase, memory=0.62 + 0.08 * moment.phase
@@ -78,7 +80,7 @@ def exchanging(moment: Moment) -> Load:
 
 
 def training(moment: Moment) -> Load:
-    """GPUs at work, with a short pause after each epoch."""
+    """Return busy GPUs, with a short pause after each epoch."""
     pause = _pausing(moment.seconds / 90 + moment.phase, part=0.08)
     return Load(
         cpu=0.38 + 0.05 * _wave(moment, 35),
@@ -88,5 +90,5 @@ def training(moment: Moment) -> Load:
 
 
 def idling_gpu(moment: Moment) -> Load:
-    """GPUs that were asked for and are not used."""
+    """Return the load of a job that requested GPUs and does not use them."""
     return Load(cpu=0.2 + 0.1 * _wave(moment, 60), memory=0.15, gpu=0.0)

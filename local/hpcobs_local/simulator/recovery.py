@@ -1,4 +1,8 @@
-"""What an earlier life of the simulated cluster left in the service."""
+"""Jobs that an earlier run of the simulated cluster left in the service.
+
+The cluster lives in the simulator's memory. After a restart the service still lists its jobs as
+running or pending, so they are ended before new ones start.
+"""
 
 from __future__ import annotations
 
@@ -11,46 +15,46 @@ from hpcobs.domain.states import from_slurm
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hpcobs_local.simulator.courier import Courier
+    from hpcobs_local.simulator.client import Client
 
 FIRST_JOB_ID = 1001
 PAGE = 1000
 REASON = "the simulated cluster was restarted"
-GONE = {"running": "NODE_FAIL", "pending": "CANCELLED"}
+END_STATES = {"running": "NODE_FAIL", "pending": "CANCELLED"}
 
 
-def next_job_id(courier: Courier) -> int:
-    """A number above those of all earlier jobs; FIRST_JOB_ID if there are none."""
-    page = courier.get("/v1/jobs", limit=PAGE)
+def next_job_id(client: Client) -> int:
+    """Return a number above those of all earlier jobs, FIRST_JOB_ID if there are none."""
+    page = client.get("/v1/jobs", limit=PAGE)
     used = [int(job["id"]) for job in page["jobs"] if job["id"].isdecimal()]
     return max([FIRST_JOB_ID - 1, *used]) + 1
 
 
-def leftovers(courier: Courier, cluster_name: str) -> list[SchedulerJob]:
-    """The simulated jobs that are still taken to run or wait, as their controller now sees them.
+def leftovers(client: Client, cluster_name: str) -> list[SchedulerJob]:
+    """Return the simulated jobs that the service still lists as active, each with its end.
 
-    Their nodes are gone and nothing is known of them since their last sample: that is said, and not
-    that they ended well.
+    Their nodes are gone, and nothing is known of them after their last sample. So running jobs end
+    with NODE_FAIL and pending ones with CANCELLED, and none as completed.
     """
     return [
-        _gone(job, GONE[state])
-        for state in GONE
-        for job in _known(courier, state, cluster_name)
+        _ended(job, END_STATES[state])
+        for state in END_STATES
+        for job in _jobs_in_state(client, state, cluster_name)
         if job.get("scheduler", {}).get("type") == "mock"
     ]
 
 
-def _known(courier: Courier, state: str, cluster_name: str) -> Iterator[dict[str, Any]]:
+def _jobs_in_state(client: Client, state: str, cluster_name: str) -> Iterator[dict[str, Any]]:
     cursor: dict[str, str] = {}
     while True:
-        page = courier.get("/v1/jobs", state=state, cluster=cluster_name, limit=PAGE, **cursor)
+        page = client.get("/v1/jobs", state=state, cluster=cluster_name, limit=PAGE, **cursor)
         yield from page["jobs"]
         if not page.get("next_cursor"):
             return
         cursor = {"cursor": page["next_cursor"]}
 
 
-def _gone(job: dict[str, Any], raw_state: str) -> SchedulerJob:
+def _ended(job: dict[str, Any], raw_state: str) -> SchedulerJob:
     now = datetime.now(UTC)
     scheduler = job["scheduler"]
     return SchedulerJob(
@@ -62,6 +66,7 @@ def _gone(job: dict[str, Any], raw_state: str) -> SchedulerJob:
         nodes=tuple(job["nodes"]),
         submit_time=_time(scheduler.get("submit_time")),
         start_time=_time(job["start_time"]),
+        # Without a sample nothing shows when the job ended, so it ends now.
         end_time=_time(job.get("last_sample_at")) or now,
         state_reason=REASON,
         restart_count=job["restart_count"],

@@ -1,4 +1,4 @@
-"""What the simulated users submit, and how it ends."""
+"""The kinds of jobs that the simulated users submit, and how these jobs end."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hpcobs.domain.jobs import GpuVendor
-from hpcobs.scheduler.mock import patterns
+from hpcobs_local.simulator.cluster import patterns
 
 if TYPE_CHECKING:
-    from hpcobs.scheduler.mock.patterns import Pattern
+    from hpcobs_local.simulator.cluster.patterns import Pattern
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a run ends in the controller's words.
+    """How a run ends, in the controller's terms.
 
-    As on a real cluster the epilogs do not know of a cancellation, a time limit or a requeue: to
-    them it looks like a success (``epilogs_know`` is False).
+    On a real cluster the epilogs cannot see a cancellation, a time limit or a requeue: to them
+    the run looks successful. For such an ending ``epilogs_know`` is False.
     """
 
     raw_state: str
@@ -27,7 +27,7 @@ class Ending:
 
     @property
     def epilog_exit(self) -> tuple[int, int]:
-        """Exit code and signal as the epilogs see them."""
+        """Exit code and signal that the epilogs report."""
         return (self.exit_code, self.signal) if self.epilogs_know else (0, 0)
 
 
@@ -41,7 +41,7 @@ REQUEUED = Ending("PENDING", epilogs_know=False)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """A kind of job: sizes are per node, ``minutes`` is between which bounds it lives."""
+    """A kind of job. Sizes are per node. ``minutes`` are the bounds of its runtime."""
 
     name: str
     account: str

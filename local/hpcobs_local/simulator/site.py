@@ -1,4 +1,4 @@
-"""The simulated site from day to day: hooks when jobs start and end, samples, and syncs."""
+"""The simulated site: it posts hook events, samples and the controller's view."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from hpcobs.scheduler.mock.readings import Meters
 from hpcobs_local.simulator import messages
+from hpcobs_local.simulator.cluster.readings import Meters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from hpcobs.scheduler.mock.cluster import MockCluster
-    from hpcobs.scheduler.mock.readings import NodeReading
+    from hpcobs_local.simulator.cluster.mock_cluster import MockCluster
+    from hpcobs_local.simulator.cluster.readings import NodeReading
     from hpcobs_local.simulator.messages import Message
 
 SAMPLE_EVERY = timedelta(seconds=5)
@@ -21,29 +21,29 @@ SYNC_EVERY = timedelta(seconds=10)
 HISTORY_STEP = timedelta(seconds=30)
 HISTORY_SYNC_EVERY = timedelta(minutes=3)
 BATCH_READINGS = 40
-"""So many readings of a node go into one batch of the past."""
+"""Readings of a node in one batch of simulated history."""
 
 
 class Site:
-    """Turns the cluster's life into messages, in the order in which a real site sends them."""
+    """Turns the cluster's events and readings into messages, in the order of a real site."""
 
     def __init__(
         self, cluster: MockCluster, put: Callable[[Message], None], *, name: str, start: datetime
     ) -> None:
         self._cluster = cluster
-        self._meters = Meters(cluster)
+        self._meters = Meters(cluster.machines)
         self._put = put
         self._name = name
         self._next_sample = start
         self._next_sync = start
 
-    def live_on(self, now: datetime) -> None:
-        """Post what has happened up to ``now``, and what is due."""
+    def advance(self, now: datetime) -> None:
+        """Post the events up to ``now``, and the samples and the view that are due."""
         for event in self._cluster.advance(now):
-            self._put(messages.of_hook(event))
+            self._put(messages.hook_event(event))
         if now >= self._next_sample:
             self._next_sample = now + SAMPLE_EVERY
-            for reading in self._meters.read(now):
+            for reading in self._meters.read(self._cluster.running(), now):
                 self._put(messages.batch([reading], cluster_name=self._name))
         if now >= self._next_sync:
             self._next_sync = now + SYNC_EVERY
@@ -60,22 +60,22 @@ class Site:
         for message in view:
             self._put(message)
 
-    def live_through(self, start: datetime, end: datetime) -> Iterable[datetime]:
-        """Post a past from ``start`` to ``end`` in larger batches; tells how far it is."""
-        kept: dict[str, list[NodeReading]] = defaultdict(list)
+    def replay_history(self, start: datetime, end: datetime) -> Iterable[datetime]:
+        """Post the time from ``start`` to ``end`` in larger batches. Yield after each step."""
+        pending: dict[str, list[NodeReading]] = defaultdict(list)
         now = start
         while now < end:
             now = min(now + HISTORY_STEP, end)
             for event in self._cluster.advance(now):
-                self._put(messages.of_hook(event))
-            for reading in self._meters.read(now):
-                kept[reading.host.node].append(reading)
+                self._put(messages.hook_event(event))
+            for reading in self._meters.read(self._cluster.running(), now):
+                pending[reading.host.node].append(reading)
             if now >= self._next_sync:
                 self._next_sync = now + HISTORY_SYNC_EVERY
                 self.sync(now)
-            self._post_past(kept, enough=1 if now >= end else BATCH_READINGS)
+            self._post_batches(pending, enough=1 if now >= end else BATCH_READINGS)
             yield now
 
-    def _post_past(self, kept: dict[str, list[NodeReading]], *, enough: int) -> None:
-        for node in [node for node, readings in kept.items() if len(readings) >= enough]:
-            self._put(messages.batch(kept.pop(node), cluster_name=self._name))
+    def _post_batches(self, pending: dict[str, list[NodeReading]], *, enough: int) -> None:
+        for node in [node for node, readings in pending.items() if len(readings) >= enough]:
+            self._put(messages.batch(pending.pop(node), cluster_name=self._name))

@@ -1,7 +1,7 @@
-"""The simulated cluster's life: users submit, jobs wait, start, are cut short, and end.
+"""The simulated controller: users submit jobs, and jobs wait, start, are requeued and end.
 
-It is a model driven by an agenda of moments. What happens depends on the seed alone, not on how
-often it is asked.
+It is a discrete-event model: an agenda of actions, ordered by time. What happens depends on the
+seed alone, and not on how often the model is advanced.
 """
 
 from __future__ import annotations
@@ -18,11 +18,16 @@ from typing import TYPE_CHECKING
 from hpcobs.domain.errors import JobNotFoundError
 from hpcobs.domain.events import JobFinished, JobStarted, SchedulerJob
 from hpcobs.domain.nodes import NodeReport
-from hpcobs.scheduler.mock.allocation import Allocations, suits
-from hpcobs.scheduler.mock.hardware import Machine, machines
-from hpcobs.scheduler.mock.jobs import MockJob, finishes, seen, starts
-from hpcobs.scheduler.mock.readings import Meters
-from hpcobs.scheduler.mock.workloads import RECIPES, REQUEUED, TIMEOUT, USERS, Recipe
+from hpcobs_local.simulator.cluster.allocation import Allocations, suits
+from hpcobs_local.simulator.cluster.hardware import Machine, machines
+from hpcobs_local.simulator.cluster.jobs import (
+    MockJob,
+    controller_view,
+    finish_events,
+    start_events,
+)
+from hpcobs_local.simulator.cluster.readings import Meters
+from hpcobs_local.simulator.cluster.workloads import RECIPES, REQUEUED, TIMEOUT, USERS, Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,20 +38,20 @@ HookCall = JobStarted | JobFinished
 Action = Callable[[datetime], Iterable[HookCall]]
 
 REMEMBERED = timedelta(minutes=5)
-"""How long the controller still tells of jobs that have ended (Slurm's MinJobAge)."""
+"""How long the controller still lists jobs that have ended (Slurm's MinJobAge)."""
 
 SUBMISSION_GAP_SECONDS = 120.0
 REQUEUE_DELAY_SECONDS = 300.0
 OPENING_SECONDS = 60.0
-"""At the start everybody submits within this time."""
+"""The first jobs are all submitted within this time."""
 
 
 class MockCluster:
-    """A controller with its nodes; a ``JobSource``.
+    """A controller with its nodes. It implements ``JobSource``.
 
-    About ``jobs`` run at a time, and some more wait. Everything goes ``speed`` times faster than on
-    a real cluster, so that whole lives pass within minutes; ``speed`` may be changed for what is
-    submitted from then on.
+    About ``jobs`` run at a time, and some more wait. Everything runs ``speed`` times faster than on
+    a real cluster, so that jobs start and end within minutes. A change of ``speed`` affects jobs
+    that are submitted afterwards.
     """
 
     def __init__(
@@ -66,6 +71,7 @@ class MockCluster:
         self.speed = speed
         self._name = name
         self._running_limit = jobs
+        # A quarter more than can run, so that there are always pending jobs to look at.
         self._known_limit = jobs + max(1, jobs // 4) if jobs else 0
         self._ids = count(first_job_id)
         self._jobs: dict[int, MockJob] = {}
@@ -78,41 +84,41 @@ class MockCluster:
         self._plan_submissions(lambda: self._random.uniform(0, OPENING_SECONDS))
 
     def advance(self, now: datetime) -> list[HookCall]:
-        """Live on until ``now``; what the hooks told meanwhile, in order."""
+        """Run the model until ``now``. Return the hooks' events since the last call, in order."""
         calls: list[HookCall] = []
         while self._agenda and self._agenda[0][0] <= now:
             when, _, action = heappop(self._agenda)
             self._now = when
             calls.extend(action(when))
         self._now = now
-        self._forget()
+        self._forget_ended()
         return calls
 
     def running(self) -> list[MockJob]:
-        """The jobs that run now, in order of submission."""
+        """Return the running jobs, in order of submission."""
         return [job for job in self._jobs.values() if job.raw_state == "RUNNING"]
 
     def list_jobs(self) -> Sequence[SchedulerJob]:
-        """What waits, runs, or has ended a short while ago."""
-        return [seen(job, self._now) for job in self._jobs.values()]
+        """Return the jobs that wait, run, or ended recently."""
+        return [controller_view(job, self._now) for job in self._jobs.values()]
 
     def get_job(self, job_id: str) -> SchedulerJob:
-        """One job; JobNotFoundError once it is forgotten, or never was."""
+        """Return one job. Raise JobNotFoundError if the controller does not list it (any more)."""
         job = self._jobs.get(int(job_id)) if job_id.isdecimal() else None
         if job is None:
             raise JobNotFoundError(job_id)
-        return seen(job, self._now)
+        return controller_view(job, self._now)
 
     def get_job_metrics(self, job_id: str) -> Sequence[Sample]:
-        """What the job's nodes would measure of it now; nothing unless it runs."""
+        """Return the samples that the job's nodes measure now, none unless it runs."""
         self.get_job(job_id)
-        readings = Meters(self).read(self._now)
+        readings = Meters(self.machines).read(self.running(), self._now)
         return [
             sample for reading in readings for sample in reading.samples if sample.job_id == job_id
         ]
 
     def list_nodes(self) -> Sequence[NodeReport]:
-        """The nodes as the controller sees them."""
+        """Return the nodes as the controller reports them."""
         return [self._report(machine) for machine in self.machines]
 
     def _report(self, machine: Machine) -> NodeReport:
@@ -128,10 +134,12 @@ class MockCluster:
         )
 
     def _at(self, when: datetime, action: Action) -> None:
+        # The running number keeps actions of the same moment in order, and is never equal:
+        # the heap would compare the actions themselves otherwise, which have no order.
         heappush(self._agenda, (when, next(self._order), action))
 
     def _after(self, seconds: float, action: Action) -> None:
-        """Later, by the cluster's own faster time."""
+        """Schedule an action after ``seconds`` of the cluster's own, faster time."""
         self._at(self._now + timedelta(seconds=seconds / self.speed), action)
 
     def _plan_submissions(self, delay: Callable[[], float]) -> None:
@@ -144,7 +152,7 @@ class MockCluster:
 
     def _submit(self, when: datetime) -> Iterable[HookCall]:
         self._planned -= 1
-        recipe = self._drawn()
+        recipe = self._next_recipe()
         user = self._random.choice(USERS)
         ids = [next(self._ids) for _ in range(recipe.tasks)]
         # As in Slurm the array's own id goes to its last task.
@@ -155,13 +163,14 @@ class MockCluster:
             self._jobs[job_id] = job
         return self._place(when)
 
-    def _drawn(self) -> Recipe:
-        """Kinds of jobs come as cards of a shuffled deck, so that each is seen soon."""
+    def _next_recipe(self) -> Recipe:
+        """Draw the next kind of job from a shuffled deck, so that each kind appears soon."""
         if not self._deck:
             self._deck = self._random.sample(self._recipes, k=len(self._recipes))
         return self._deck.pop()
 
     def _new_job(self, job_id: int, recipe: Recipe, user: str, when: datetime) -> MockJob:
+        # The time limit counts whole minutes, as in Slurm, even where jobs run for seconds.
         seconds = self._random.uniform(*recipe.minutes) * 60 / self.speed
         limit_minutes = ceil(1.5 * seconds / 60)
         if recipe.ending is TIMEOUT:
@@ -179,7 +188,7 @@ class MockCluster:
         )
 
     def _place(self, when: datetime) -> Iterable[HookCall]:
-        """Start what waits and fits, oldest first; what does not fit lets smaller jobs pass."""
+        """Start pending jobs that fit, oldest first. Smaller jobs may overtake larger ones."""
         running = len(self.running())
         for job in list(self._jobs.values()):
             if running >= self._running_limit:
@@ -200,20 +209,20 @@ class MockCluster:
             self._at(when + job.life / 2, lambda at: self._requeue(job.id, at))
         else:
             self._at(when + job.life, lambda at: self._end(job.id, at))
-        return starts(job)
+        return start_events(job)
 
     def _end(self, job_id: int, when: datetime) -> Iterable[HookCall]:
-        job = self._released(job_id)
+        job = self._release(job_id)
         ending = job.recipe.ending
         self._jobs[job_id] = replace(
             job, raw_state=ending.raw_state, ended=when, ending=ending, reason=None
         )
-        yield from finishes(job, ending, when, restarts=job.restarts)
+        yield from finish_events(job, ending, when, restarts=job.restarts)
         self._plan_submissions(lambda: self._random.expovariate(1 / SUBMISSION_GAP_SECONDS))
         yield from self._place(when)
 
     def _requeue(self, job_id: int, when: datetime) -> Iterable[HookCall]:
-        job = self._released(job_id)
+        job = self._release(job_id)
         restarts = job.restarts + 1
         eligible = when + timedelta(seconds=REQUEUE_DELAY_SECONDS / self.speed)
         self._jobs[job_id] = replace(
@@ -228,15 +237,15 @@ class MockCluster:
         )
         self._at(eligible, self._place)
         # Slurm counts the restart before the epilogs of the run that it cuts short.
-        yield from finishes(job, REQUEUED, when, restarts=restarts)
+        yield from finish_events(job, REQUEUED, when, restarts=restarts)
         yield from self._place(when)
 
-    def _released(self, job_id: int) -> MockJob:
+    def _release(self, job_id: int) -> MockJob:
         job = self._jobs[job_id]
         self._allocations.release(job.recipe, job.placed)
         return job
 
-    def _forget(self) -> None:
+    def _forget_ended(self) -> None:
         for job in list(self._jobs.values()):
             if job.ended is not None and job.ended < self._now - REMEMBERED:
                 del self._jobs[job.id]

@@ -1,4 +1,4 @@
-"""Which CPUs, memory and GPUs of the simulated nodes are free."""
+"""The free CPUs, memory and GPUs of the simulated nodes."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hpcobs.scheduler.mock.hardware import Machine
-    from hpcobs.scheduler.mock.workloads import Recipe
+    from hpcobs_local.simulator.cluster.hardware import Machine
+    from hpcobs_local.simulator.cluster.workloads import Recipe
 
 
 class Placement(NamedTuple):
-    """A job's part of one node: its GPUs there, by Slurm's index."""
+    """A job's part of one node, with its GPUs there by Slurm's index."""
 
     node: str
     devices: tuple[str, ...] = ()
 
 
 class _Free:
-    """What one machine has left."""
+    """The free resources of one machine."""
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
@@ -49,7 +49,7 @@ class _Free:
 
 
 def suits(machine: Machine, recipe: Recipe) -> bool:
-    """Whether an empty ``machine`` could hold a node's part of the job."""
+    """Return whether an empty ``machine`` could hold a node's part of the job."""
     return (
         machine.gpu_vendor is recipe.gpu_vendor
         and machine.gpus >= recipe.gpus
@@ -59,26 +59,28 @@ def suits(machine: Machine, recipe: Recipe) -> bool:
 
 
 class Allocations:
-    """The cluster's free resources. Jobs go where most CPUs are free."""
+    """The cluster's free resources."""
 
     def __init__(self, machines: Iterable[Machine]) -> None:
         self._free = {machine.name: _Free(machine) for machine in machines}
 
     def place(self, recipe: Recipe) -> tuple[Placement, ...]:
-        """Take what the job needs; empty if it does not fit now."""
+        """Allocate the job's resources, or return an empty tuple if they are not free now."""
         fitting = [free for free in self._free.values() if free.fits(recipe)]
         if len(fitting) < recipe.nodes:
             return ()
+        # The emptiest nodes first, as a scheduler that spreads load; the name breaks ties, so that
+        # the same seed gives the same placement.
         fitting.sort(key=lambda free: (-free.cpus, free.machine.name))
         chosen = sorted(fitting[: recipe.nodes], key=lambda free: free.machine.name)
         return tuple(free.take(recipe) for free in chosen)
 
     def release(self, recipe: Recipe, placed: Iterable[Placement]) -> None:
-        """Give back what ``place`` took."""
+        """Free the resources that ``place`` allocated."""
         for placement in placed:
             self._free[placement.node].give_back(recipe, placement.devices)
 
     def busy_cpus(self, node: str) -> int:
-        """How many CPUs of the node are given to jobs."""
+        """Return how many CPUs of the node are allocated to jobs."""
         free = self._free[node]
         return free.machine.cpus - free.cpus

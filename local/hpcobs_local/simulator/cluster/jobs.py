@@ -1,4 +1,4 @@
-"""A simulated job, and what hooks and controller tell of it."""
+"""A simulated job, its hooks' events, and the controller's view of it."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from hpcobs.domain.states import CANCELLING_SIGNALS, JobState, from_slurm
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hpcobs.scheduler.mock.allocation import Placement
-    from hpcobs.scheduler.mock.workloads import Ending, Recipe
+    from hpcobs_local.simulator.cluster.allocation import Placement
+    from hpcobs_local.simulator.cluster.workloads import Ending, Recipe
 
 HOOK_DELAY = timedelta(milliseconds=120)
-"""From one hook of a job to its next."""
+"""Time from one hook of a job to its next."""
 
 HIGHEST_PRIORITY = 2**32 - 65_536
-"""Where Slurm's priorities by order of submission begin."""
+"""First value of Slurm's priorities by order of submission."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MockJob:
-    """A job in the controller's memory; ``life`` is how long a run takes if nothing cuts it."""
+    """A job in the controller's memory. ``life`` is the length of a run that nothing cuts short."""
 
     id: int
     recipe: Recipe
@@ -54,7 +54,7 @@ class MockJob:
 
     @property
     def nodes(self) -> tuple[str, ...]:
-        """Where the job runs, or ran."""
+        """The nodes of the job's current or last run."""
         return tuple(placement.node for placement in self.placed)
 
     @property
@@ -64,14 +64,15 @@ class MockJob:
 
     @property
     def partition(self) -> str:
-        """Where it was submitted to."""
+        """The partition that the job was submitted to."""
         return "gpu" if self.recipe.gpus else "main"
 
 
-def starts(job: MockJob) -> Iterator[JobStarted]:
-    """What PrologSlurmctld and each node's Prolog tell; only the former knows name and account."""
+def start_events(job: MockJob) -> Iterator[JobStarted]:
+    """Yield the event of PrologSlurmctld, then that of each node's Prolog."""
     began = job.started or job.submitted
-    yield _start(
+    # As in Slurm, a node's Prolog knows neither the job's name nor its account nor its array.
+    yield _start_event(
         job,
         at=began,
         source=StartSource.PROLOG_SLURMCTLD,
@@ -82,7 +83,7 @@ def starts(job: MockJob) -> Iterator[JobStarted]:
         array_task_id=_text(job.array_task_id),
     )
     for number, placement in enumerate(job.placed, start=1):
-        yield _start(
+        yield _start_event(
             job,
             at=began + number * HOOK_DELAY,
             source=StartSource.PROLOG,
@@ -91,7 +92,7 @@ def starts(job: MockJob) -> Iterator[JobStarted]:
         )
 
 
-def _start(job: MockJob, *, at: datetime, **told: Any) -> JobStarted:
+def _start_event(job: MockJob, *, at: datetime, **known: Any) -> JobStarted:
     return JobStarted(
         job_id=str(job.id),
         user=job.user,
@@ -100,7 +101,7 @@ def _start(job: MockJob, *, at: datetime, **told: Any) -> JobStarted:
         partition=job.partition,
         cluster_name=job.cluster,
         restart_count=job.restarts,
-        **told,
+        **known,
     )
 
 
@@ -115,8 +116,10 @@ def _on_node(job: MockJob, placement: Placement) -> Resources:
     )
 
 
-def finishes(job: MockJob, ending: Ending, at: datetime, *, restarts: int) -> Iterator[JobFinished]:
-    """What EpilogSlurmctld and each node's Epilog tell, as far as they can know."""
+def finish_events(
+    job: MockJob, ending: Ending, at: datetime, *, restarts: int
+) -> Iterator[JobFinished]:
+    """Yield the event of EpilogSlurmctld, then that of each node's Epilog."""
     exit_code, signal = ending.epilog_exit
     senders = [None, *job.nodes]
     for number, node in enumerate(senders):
@@ -141,8 +144,8 @@ def _final_state(exit_code: int, signal: int) -> JobState:
     return JobState.FAILED if exit_code or signal else JobState.COMPLETED
 
 
-def seen(job: MockJob, now: datetime) -> SchedulerJob:
-    """The job as the controller sees it."""
+def controller_view(job: MockJob, now: datetime) -> SchedulerJob:
+    """Return the job as the controller reports it at ``now``."""
     ending = job.ending
     return SchedulerJob(
         job_id=str(job.id),
@@ -167,11 +170,11 @@ def seen(job: MockJob, now: datetime) -> SchedulerJob:
         array_job_id=_text(job.array_job_id),
         array_task_id=_text(job.array_task_id),
         restart_count=job.restarts,
-        resources=_in_all(job),
+        resources=_total_resources(job),
     )
 
 
-def _in_all(job: MockJob) -> Resources:
+def _total_resources(job: MockJob) -> Resources:
     recipe, has_run = job.recipe, job.started is not None
     memory_mb, gpus = recipe.memory_mb * recipe.nodes, recipe.gpus * recipe.nodes
     return Resources(

@@ -1,4 +1,4 @@
-"""What the simulated nodes would measure: one reading per node, of itself and of its jobs."""
+"""What the simulated nodes measure: one reading per node, of the node and of its jobs."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
 from hpcobs.domain.samples import GpuSample, HostReading, Sample
-from hpcobs.scheduler.mock.patterns import Load, Moment
+from hpcobs_local.simulator.cluster.patterns import Load, Moment
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
-    from hpcobs.scheduler.mock.allocation import Placement
-    from hpcobs.scheduler.mock.cluster import MockCluster
-    from hpcobs.scheduler.mock.hardware import Machine
-    from hpcobs.scheduler.mock.jobs import MockJob
+    from hpcobs_local.simulator.cluster.allocation import Placement
+    from hpcobs_local.simulator.cluster.hardware import Machine
+    from hpcobs_local.simulator.cluster.jobs import MockJob
 
 SYSTEM_MEMORY_MB = 4_000
 IDLE_WATTS = 55.0
@@ -24,7 +24,7 @@ WRITE_BYTES_PER_CPU_SECOND = 90_000
 
 
 class NodeReading(NamedTuple):
-    """All that one node has to tell at one moment."""
+    """Everything that one node measures at one moment."""
 
     host: HostReading
     samples: tuple[Sample, ...]
@@ -41,20 +41,20 @@ class _Counters:
 
 
 class Meters:
-    """Reads the cluster's nodes. Counters add up from one reading to the next."""
+    """The meters of all nodes. Counters add up from one reading to the next."""
 
-    def __init__(self, cluster: MockCluster) -> None:
-        self._cluster = cluster
+    def __init__(self, machines: Sequence[Machine]) -> None:
+        self._machines = machines
         self._counters: dict[tuple[int, int, str], _Counters] = {}
 
-    def read(self, now: datetime) -> list[NodeReading]:
-        """A reading of each node; the cluster must have been advanced to ``now``."""
-        running = self._cluster.running()
+    def read(self, running: Sequence[MockJob], now: datetime) -> list[NodeReading]:
+        """Return a reading of each node at ``now``, when these jobs run."""
+        # The restart count is part of the key: a requeued job starts with new counters.
         alive = {(job.id, job.restarts, node) for job in running for node in job.nodes}
         self._counters = {key: value for key, value in self._counters.items() if key in alive}
-        return [self._node(machine, running, now) for machine in self._cluster.machines]
+        return [self._node(machine, running, now) for machine in self._machines]
 
-    def _node(self, machine: Machine, running: list[MockJob], now: datetime) -> NodeReading:
+    def _node(self, machine: Machine, running: Sequence[MockJob], now: datetime) -> NodeReading:
         here = [
             (job, placement, _load(job, placement, now))
             for job in running
@@ -72,7 +72,7 @@ class Meters:
         )
 
     def _sample(self, job: MockJob, node: str, load: Load, now: datetime) -> Sample:
-        counters = self._counted(job, node, load, now)
+        counters = self._advanced(job, node, load, now)
         return Sample(
             job_id=str(job.id),
             timestamp=now,
@@ -88,7 +88,7 @@ class Meters:
             io_write_bytes_total=int(counters.cpu_seconds * WRITE_BYTES_PER_CPU_SECOND),
         )
 
-    def _counted(self, job: MockJob, node: str, load: Load, now: datetime) -> _Counters:
+    def _advanced(self, job: MockJob, node: str, load: Load, now: datetime) -> _Counters:
         key = (job.id, job.restarts, node)
         counters = self._counters.setdefault(key, _Counters(at=job.started or now))
         seconds = (now - counters.at).total_seconds()
@@ -100,6 +100,7 @@ class Meters:
 
 def _load(job: MockJob, placement: Placement, now: datetime) -> Load:
     elapsed = (now - (job.started or now)).total_seconds()
+    # A checksum, and not hash(): Python's hash of a text differs between two processes.
     phase = crc32(f"{job.id} {placement.node}".encode()) / 2**32
     progress = min(1.0, elapsed / job.life.total_seconds())
     load = job.recipe.pattern(Moment(progress, elapsed, phase))
