@@ -28,9 +28,6 @@ SPEECH = re.compile(
 )
 """Verbs of speech. Programs receive, report, log and store."""
 
-NOUN_FOLLOWS = frozenset({"of", "that", "which", "whose"})
-"""Second words after which the first was a noun: "Count of jobs", "Batches that wait"."""
-
 FOR_PROGRAMS = re.compile(r"(noqa|type:|pragma|fmt:|ruff:|!)")
 """Beginnings of comments that programs read."""
 
@@ -178,7 +175,8 @@ def _count_comments(text: str, place: str, figures: Figures) -> None:
 def is_imperative(docstring: str) -> bool:
     """Return whether a docstring begins with one of the field's verbs, in the imperative."""
     first, second = [*map(_bare, docstring.split(maxsplit=2)[:2]), "", ""][:2]
-    return first.rpartition("-")[2] in VERBS and second not in NOUN_FOLLOWS
+    # "Count of jobs" begins with a noun, "Count the jobs" with a verb.
+    return first.rpartition("-")[2] in VERBS and second != "of"
 
 
 def _bare(word: str) -> str:

@@ -51,6 +51,7 @@ def test_test_names_are_short(project: Figures) -> None:
         ("Re-read the token.", True),
         ("``Store`` a batch.", True),
         ("Process the queue.", True),
+        ("Check that the database responds.", True),
         ("Count of jobs in each state.", False),
         ("Batches that wait.", False),
         ("Runs the command; the exit status.", False),
