@@ -49,6 +49,7 @@ def _one_tree(root: str, jobs: int, paths: job_exporter.Paths) -> None:
     version = 2 if paths is job_exporter.V2 else 1
     floor = partial(_plain_read, root, paths)
     work = Parts(_config(root)).node_work()
+    # A spool of its own: the first Parts must not see the batches of this one.
     parts = Parts(_config(root, spool="spool-2"))
     parts.spool.open()
     ways: dict[str, Callable[[], object]] = {
@@ -78,6 +79,7 @@ def _one_tree(root: str, jobs: int, paths: job_exporter.Paths) -> None:
 
 def _config(root: str, spool: str = "spool", **fields: Any) -> Config:
     given = Config(
+        # Nothing listens on port 9, so all batches stay in the spool.
         role="node", url="http://127.0.0.1:9", token_file=f"{root}/token",
         spool_dir=f"{root}/{spool}", node="n1", root=root, gpus="none",
     )  # fmt: skip

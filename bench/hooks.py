@@ -62,6 +62,7 @@ def _measure(load: str) -> None:
             for name in NAMES:
                 on_node = {"SLURMD_NODENAME": "n1"} if "slurmctld" not in name else {}
                 times[name].append(_milliseconds((str(HOOKS / name),), environ | on_node))
+        # The last background processes still use the folder.
         time.sleep(1.0)
     show(
         f"One call of a hook, {load}, {ROUNDS} rounds",

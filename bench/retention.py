@@ -60,6 +60,7 @@ def run() -> None:
 def _fill(connection: psycopg.Connection, expiry: PostgresExpiry) -> None:
     expiry.ensure_partition("metric_samples", DAY)
     connection.execute(FILL, [ROWS])
+    # A dirty page cannot be evicted, so write all pages first.
     connection.execute("CHECKPOINT")
     row = connection.execute("SELECT current_setting('data_directory') || '/base'").fetchone()
     for file in Path(row[0]).rglob("*"):  # type: ignore[index]

@@ -87,7 +87,7 @@ class Recorder:
         if (
             self.active
             and event == "call"
-            and code.co_name != "<module>"
+            and code.co_name != "<module>"  # an import is no step of the trip
             and code.co_filename.startswith(self._folders)
         ):
             self.files.add(code.co_filename)

@@ -1,7 +1,7 @@
 """Verbs that a docstring may begin with: the field's own, in the imperative.
 
 A list knows what an ending cannot: "Process" and "Pass" are verbs, "Series" and "Nothing" are not.
-Add a verb that is missing. Do not add speech (tell, say, hear): programs send, report and store.
+Add a verb that is missing. Do not add verbs of speech: programs send, report and store.
 """
 
 LISTED = """
