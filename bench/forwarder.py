@@ -49,7 +49,6 @@ def _one_tree(root: str, jobs: int, paths: job_exporter.Paths) -> None:
     version = 2 if paths is job_exporter.V2 else 1
     floor = partial(_plain_read, root, paths)
     work = Parts(_config(root)).node_work()
-    # A spool of its own: the first Parts must not see the batches of this one.
     parts = Parts(_config(root, spool="spool-2"))
     parts.spool.open()
     ways: dict[str, Callable[[], object]] = {
