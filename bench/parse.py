@@ -16,7 +16,7 @@ ROUNDS = 101
 
 
 def run() -> None:
-    """Measure and print."""
+    """Measure and print the results."""
     body = batch("n1", ["1", "2", "3"], samples=200, gpus=4)
     loads: list[float] = []
     decodes: list[float] = []
