@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from infra.site import SiteError, load_site
+from infra.site.config import SiteError, load_site
 from infra.stack import SiteStack
 from infra.synth import new_app
 

@@ -1,4 +1,4 @@
-"""What AWS asks for what a site does, as it is observed: the figures of ``infra.cost`` in PromQL.
+"""The cost on AWS of the observed requests: the figures of ``infra.site.cost`` in PromQL.
 
 The database, logs and alarms are left out: nothing that is scraped tells what they take.
 """
@@ -6,7 +6,7 @@ The database, logs and alarms are left out: nothing that is scraped tells what t
 from __future__ import annotations
 
 from dashboards.model import SITE, Query
-from infra import cost
+from infra.site.config import cost
 
 UNITS = cost.prices()["units"]
 MONTH_SECONDS = cost.MONTH_HOURS * 3600

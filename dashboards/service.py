@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dashboards import cost
 from dashboards.model import SITE, Dashboard, Panel, Query
-from infra.cost import prices
+from infra.site.cost import prices
 
 OPERATION = "storage_operation_duration_seconds"
 LISTED = f"list prices of {prices()['region']}, {prices()['as_of']}"

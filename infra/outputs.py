@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from aws_cdk import CfnOutput, Stack
 
 if TYPE_CHECKING:
-    from infra.secret import SigningSecret
-    from infra.site import Site
-    from infra.topic import AlarmTopic
+    from infra.constructs.monitoring.topic import AlarmTopic
+    from infra.constructs.secret import SigningSecret
+    from infra.site.config import Site
 
 TOKENS = {
     "NodeTokens": (

@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING
 
 from aws_cdk import Environment, Fn, Stack, Tags
 
-from infra.alarms import Alarms
-from infra.aurora import Cluster
-from infra.budget import Budget
-from infra.dashboard import Dashboard
-from infra.functions import Functions
-from infra.http_api import HttpApi
-from infra.layer import Layer
-from infra.migration import Migration
-from infra.network import ZONES, Network
+from infra.build.layer import Layer
+from infra.build.target import LAMBDA, Target
+from infra.constructs.database.aurora import Cluster
+from infra.constructs.database.postgres import Instance
+from infra.constructs.database.proxy import Proxy
+from infra.constructs.functions import Functions
+from infra.constructs.http_api import HttpApi
+from infra.constructs.migration import Migration
+from infra.constructs.monitoring.alarms import Alarms
+from infra.constructs.monitoring.budget import Budget
+from infra.constructs.monitoring.dashboard import Dashboard
+from infra.constructs.monitoring.topic import AlarmTopic
+from infra.constructs.network import ZONES, Network
+from infra.constructs.queue import SampleQueue
+from infra.constructs.schedules import Schedules
+from infra.constructs.secret import SigningSecret
 from infra.outputs import tell
-from infra.postgres import Instance
-from infra.proxy import Proxy
-from infra.queue import SampleQueue
-from infra.schedules import Schedules
-from infra.secret import SigningSecret
-from infra.target import LAMBDA, Target
-from infra.topic import AlarmTopic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from aws_cdk.aws_sqs import IQueue
     from constructs import Construct
 
-    from infra.database import ReachableDatabase
-    from infra.site import Site
+    from infra.constructs.database.reachable import ReachableDatabase
+    from infra.site.config import Site
 
 
 WITHOUT_TAGS = ["AWS::RDS::DBProxyTargetGroup"]

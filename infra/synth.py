@@ -13,11 +13,11 @@ from aws_cdk import App, Validations
 from cdk_nag import AwsSolutionsChecks
 
 from infra.paths import ROOT
-from infra.site import SiteError, load_site
+from infra.site.config import SiteError, load_site
 from infra.stack import SiteStack
 
 if TYPE_CHECKING:
-    from infra.site import Site
+    from infra.site.config import Site
 
 AS_THE_COMMAND_LINE_DOES: dict[str, Any] = {
     "aws:cdk:enable-path-metadata": True,

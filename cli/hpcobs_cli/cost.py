@@ -44,8 +44,8 @@ def cost(
     as_json: Json = False,
 ) -> None:
     """Reckon what a site costs a month on AWS, at list prices."""
-    from infra.cost import Usage, monthly, prices
-    from infra.sizing import Load
+    from infra.site.cost import Usage, monthly, prices
+    from infra.site.sizing import Load
 
     load = Load(
         nodes=nodes,

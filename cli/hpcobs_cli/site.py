@@ -33,7 +33,7 @@ def init(
 ) -> None:
     """Write a site's file with every option in it; what is not given can be asked for."""
     from infra.paths import SITES
-    from infra.site import SiteError, load_site
+    from infra.site.config import SiteError, load_site
 
     path = folder / f"{name}.toml"
     text = (SITES / "example.toml").read_text()
@@ -58,7 +58,7 @@ def init(
 @app.command()
 def check(name: Name, *, folder: Folder = FOLDER) -> None:
     """Tell whether a site's file is in order, or each thing that is wrong with it."""
-    from infra.site import SiteError, load_site
+    from infra.site.config import SiteError, load_site
 
     try:
         site = load_site(name, folder=folder)

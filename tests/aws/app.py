@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING
 from aws_cdk import App, CfnResource
 from constructs import Construct
 
-from infra.site import Site
+from infra.build.target import Target
+from infra.site.config import Site
 from infra.stack import Foundations, SiteStack
-from infra.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from aws_cdk.aws_sqs import IQueue
 
-    from infra.database import Limit
-    from infra.function import SiteFunction
+    from infra.constructs.database.reachable import Limit
+    from infra.constructs.function import SiteFunction
 
 SITE = Site(name="emulated", account="000000000000", region="eu-central-1", cluster_name="lab")
 HERE = Target(

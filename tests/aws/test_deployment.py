@@ -21,7 +21,7 @@ from psycopg.conninfo import make_conninfo
 
 from hpcobs.storage.migrations import available
 from hpcobs_forwarder.sending.requests import PACKED
-from infra.functions import SIZES
+from infra.constructs.functions import SIZES
 from tests.aws.deployed import eventually
 
 if TYPE_CHECKING:

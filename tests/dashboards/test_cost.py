@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dashboards import cost
-from infra.cost import SERIES_A_JOB_NODE, Usage, monthly
-from infra.sizing import DAY_SECONDS, Load
+from infra.site.cost import SERIES_A_JOB_NODE, Usage, monthly
+from infra.site.sizing import DAY_SECONDS, Load
 
 
 @pytest.mark.parametrize("nodes", [100, 1000])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from infra.paths import CERTIFICATES
-from infra.site import Site, load_site
+from infra.site.config import Site, load_site
 from infra.synth import synthesize
 from tests.infra.template import Template
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.functions import SIZES
+from infra.constructs.functions import SIZES
 
 if TYPE_CHECKING:
     from tests.infra.template import Properties, Template

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from infra.database import name_of
+from infra.constructs.database.base import name_of
 
 if TYPE_CHECKING:
-    from infra.site import Site
+    from infra.site.config import Site
     from tests.infra.template import Template
 
 FROM_NOTHING = {"DatabaseName", "DBName", "MasterUsername", "MasterUserAuthenticationType"}

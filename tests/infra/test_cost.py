@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.cost import (
+from infra.site.cost import (
     ALARMS,
     COLLECTOR_GB,
     PAGE,
@@ -17,7 +17,7 @@ from infra.cost import (
     page,
     prices,
 )
-from infra.sizing import INSTANCES, Load
+from infra.site.sizing import INSTANCES, Load
 
 if TYPE_CHECKING:
     from tests.infra.template import Template
@@ -29,7 +29,7 @@ def bill(**fields: float) -> dict[str, float]:
 
 def test_the_page_is_up_to_date() -> None:
     text = PAGE.read_text()
-    assert text == page(text), "run: python -m infra.cost"
+    assert text == page(text), "run: python -m infra.site.cost"
 
 
 def test_every_instance_of_the_sizes_has_a_price() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from infra.functions import SIZES
+from infra.constructs.functions import SIZES
 
 if TYPE_CHECKING:
     from tests.infra.template import Template

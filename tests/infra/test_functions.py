@@ -9,13 +9,13 @@ import pytest
 
 from hpcobs.auth import identity
 from hpcobs.settings import read_settings
-from infra.functions import BEHIND_API_WITH_DATABASE, ON_THE_WAY_OF_REQUESTS, SIZES
+from infra.constructs.functions import BEHIND_API_WITH_DATABASE, ON_THE_WAY_OF_REQUESTS, SIZES
 from infra.paths import ROOT
-from infra.site import REQUEST_FUNCTIONS_WITH_DATABASE
+from infra.site.config import REQUEST_FUNCTIONS_WITH_DATABASE
 from tests.infra.needs import settings_of
 
 if TYPE_CHECKING:
-    from infra.site import Site
+    from infra.site.config import Site
     from tests.infra.template import Properties, Template
 
 FUNCTIONS = (*SIZES, "migrate")

@@ -13,17 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from infra import bytecode
-from infra.bundling import files
-from infra.code import build_function
-from infra.layer import BOTO_SERVICES, CERTIFICATES_IN_LAYER
+from infra.build import bytecode
+from infra.build.assets import build_function, files
+from infra.build.layer import BOTO_SERVICES, CERTIFICATES_IN_LAYER
+from infra.build.target import LAMBDA
 from infra.paths import CERTIFICATES, LAYER, LAYER_LOCK, ROOT
-from infra.target import LAMBDA
 from tests.infra.needs import services_used
 
 BUILD = """
 import sys
-from infra.layer import Layer
+from infra.build.layer import Layer
 from aws_cdk import App, Stack
 
 app = App(outdir=sys.argv[1])

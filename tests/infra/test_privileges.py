@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.function import INTERFACE_ACTIONS
-from infra.functions import SIZES
+from infra.constructs.function import INTERFACE_ACTIONS
+from infra.constructs.functions import SIZES
 from tests.infra.needs import actions_of
 from tests.infra.template import listed
 

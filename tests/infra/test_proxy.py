@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hpcobs.bootstrap import REQUEST_STATEMENT_TIMEOUT_SECONDS
-from infra.functions import BEHIND_API_WITH_DATABASE
+from infra.constructs.functions import BEHIND_API_WITH_DATABASE
 
 if TYPE_CHECKING:
     from tests.infra.template import Properties, Template

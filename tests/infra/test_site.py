@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from infra.paths import AMAZON_CERTIFICATES, SITES
-from infra.site import Site, SiteError, load_site
+from infra.site.config import Site, SiteError, load_site
 
 if TYPE_CHECKING:
     from pathlib import Path

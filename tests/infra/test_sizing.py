@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from infra.sizing import PAGE, Load, page, table
+from infra.site.sizing import PAGE, Load, page, table
 
 
 def test_the_page_is_up_to_date() -> None:
     text = PAGE.read_text()
     assert table() in text
-    assert text == page(text), "run: python -m infra.sizing"
+    assert text == page(text), "run: python -m infra.site.sizing"
 
 
 def test_a_site_of_one_job_keeps_what_its_settings_say() -> None:

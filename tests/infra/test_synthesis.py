@@ -18,7 +18,7 @@ from infra.synth import AS_THE_COMMAND_LINE_DOES, WITHOUT_BUILDING, synthesize
 if TYPE_CHECKING:
     from constructs import IConstruct
 
-    from infra.site import Site
+    from infra.site.config import Site
     from tests.infra.template import Template
 
 # The CDK always names a role's policy beside the role, though the one implies the other.

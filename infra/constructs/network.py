@@ -12,14 +12,14 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from infra.findings import accept
+from infra.constructs.findings import accept
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from aws_cdk.aws_sqs import IQueue
 
-    from infra.site import Site
+    from infra.site.config import Site
 
 ZONES = 2
 POSTGRES_PORT = 5432

@@ -11,10 +11,10 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 from uv import find_uv_bin
 
-from infra.bundling import built_code, copy_folder
-from infra.bytecode import compile_folder
+from infra.build.assets import built_code, copy_folder
+from infra.build.bytecode import compile_folder
+from infra.build.target import LAMBDA, Target
 from infra.paths import AMAZON_CERTIFICATES, CERTIFICATES, LAYER, LAYER_LOCK
-from infra.target import LAMBDA, Target
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING
 from aws_cdk import CfnResource, Duration, Stack, triggers
 from constructs import Construct
 
-from infra.database import ADMINISTRATOR, USER
-from infra.function import SiteFunction, Size
-from infra.logs import log_group
+from infra.constructs.database.reachable import ADMINISTRATOR, USER
+from infra.constructs.function import SiteFunction, Size
+from infra.constructs.monitoring.logs import log_group
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from infra.database import ReachableDatabase
-    from infra.layer import Layer
-    from infra.network import Network
-    from infra.site import Site
+    from infra.build.layer import Layer
+    from infra.constructs.database.reachable import ReachableDatabase
+    from infra.constructs.network import Network
+    from infra.site.config import Site
 
 CALLER = "AWSCDK.TriggerCustomResourceProviderCustomResourceProvider"
 TIMEOUT_SECONDS = 600

@@ -1,6 +1,6 @@
 """What a site costs a month at list prices: what it sends, and what that makes AWS do.
 
-``python -m infra.cost`` writes the table of docs/cost.md. Prices are data: infra/prices.toml.
+``python -m infra.site.cost`` writes the table of docs/cost.md. Prices are data: infra/site/prices.toml.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ import re
 import tomllib
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from infra.paths import ROOT
-from infra.sizing import DAY_SECONDS, Load
+from infra.site.sizing import DAY_SECONDS, Load
 
 PAGE = ROOT / "docs" / "cost.md"
-PRICES = ROOT / "infra" / "prices.toml"
+PRICES = Path(__file__).with_name("prices.toml")
 
 MONTH_DAYS = 365 / 12
 MONTH_HOURS = MONTH_DAYS * 24

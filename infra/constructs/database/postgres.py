@@ -1,4 +1,4 @@
-"""The site's database as one instance of RDS for PostgreSQL, with a standby where asked for."""
+"""The site's database as one instance of RDS for PostgreSQL, optionally with a standby."""
 
 from __future__ import annotations
 
@@ -6,71 +6,63 @@ from typing import TYPE_CHECKING
 
 from aws_cdk import aws_rds as rds
 
-from infra.database import (
-    CERTIFICATE_AUTHORITY,
-    DATABASE,
-    SETTINGS,
-    Database,
-    Limit,
-    keep_what_is_in,
-)
-from infra.findings import accept
-from infra.logs import log_group
-from infra.network import POSTGRES_PORT
+from infra.constructs.database.base import CERTIFICATE_AUTHORITY, PARAMETERS, Database
+from infra.constructs.database.reachable import DATABASE, Limit
+from infra.constructs.findings import accept
+from infra.constructs.network import POSTGRES_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from constructs import Construct
 
-    from infra.database import Target
-    from infra.network import Network
-    from infra.site import Site
+    from infra.constructs.database.base import ProxyTarget
+    from infra.constructs.network import Network
+    from infra.site.config import Site
 
 GIGABYTE = 1024**3
 
 
 class Instance(Database):
-    """One instance; its disk grows by itself up to the site's limit."""
+    """One instance. Its storage grows up to the site's limit."""
 
     def __init__(self, scope: Construct, name: str, *, site: Site, network: Network) -> None:
         super().__init__(scope, name, site=site, network=network)
         self._instance = self._new_instance()
-        keep_what_is_in(self._instance)
-        path = f"/aws/rds/instance/{self.label}/postgresql"
-        # RDS would make the log group by itself, to be kept for ever.
-        self._instance.node.add_dependency(log_group(self, "Logs", site=site, path=path))
-        self._accept()
+        self._keep(self._instance, kind="instance")
+        self._accept_findings()
 
     @property
     def host(self) -> str:
-        """Its address."""
+        """The instance's address."""
         return self._instance.attr_endpoint_address
 
     @property
     def resource_id(self) -> str:
-        """As IAM calls it."""
+        """The instance's id in IAM policies."""
         return self._instance.attr_dbi_resource_id
 
     @property
     def dimensions(self) -> dict[str, str]:
-        """As CloudWatch names it."""
+        """The instance's dimensions in CloudWatch."""
         return {"DBInstanceIdentifier": self._instance.ref}
 
     @property
     def limits(self) -> Sequence[Limit]:
-        """Its processor, its connections, and its disk."""
-        disk = Limit(
+        """CPU, connections and free storage."""
+        storage = Limit(
             name="FreeStorageSpace",
             metric=self.metric("FreeStorageSpace"),
+            # RDS enlarges the storage when less than 10 % is free, so staying below means that
+            # it has reached max_storage_gb.
             threshold=self.site.database.storage_gb * GIGABYTE // 10,
             above=False,
-            what="nearly all of its storage is used, and it does not grow any more",
+            description="storage is nearly full and no longer grows: increase max_storage_gb",
         )
-        return (*self.busy(), disk)
+        return (*self.load_limits, storage)
 
-    def as_target(self) -> Target:
-        """For a proxy."""
+    def as_target(self) -> ProxyTarget:
+        """Return the properties by which a proxy's target group names the instance."""
         return {"db_instance_identifiers": [self._instance.ref]}
 
     def _new_instance(self) -> rds.CfnDBInstance:
@@ -81,11 +73,11 @@ class Instance(Database):
             db_instance_identifier=self.label,
             db_snapshot_identifier=options.restore_from or None,
             engine="postgres",
-            **self.kept(),
-            auto_minor_version_upgrade="." not in options.postgres,
+            **self._shared_properties(),
+            auto_minor_version_upgrade=self._automatic_minor_versions,
             allow_major_version_upgrade=False,
             db_instance_class=options.instance_class,
-            db_name=self.if_new(DATABASE),
+            db_name=self._if_new(DATABASE),
             port=str(POSTGRES_PORT),
             ca_certificate_identifier=CERTIFICATE_AUTHORITY,
             db_parameter_group_name=self._parameters().ref,
@@ -103,16 +95,16 @@ class Instance(Database):
         return rds.CfnDBParameterGroup(
             self,
             "Parameters",
-            family=f"postgres{options.postgres.partition('.')[0]}",
+            family=f"postgres{self._major_version}",
             description=f"PostgreSQL of {self.site.stack_name}",
-            parameters={**SETTINGS, "max_connections": str(options.max_connections)},
+            parameters={**PARAMETERS, "max_connections": str(options.max_connections)},
         )
 
-    def _accept(self) -> None:
+    def _accept_findings(self) -> None:
         accept(
             self._instance,
             "RDS11",
-            because="security groups let only the functions in; another port would hide nothing",
+            because="security groups admit only the functions; another port would hide nothing",
         )
         if not self.site.database.multi_az:
             accept(
@@ -120,5 +112,3 @@ class Instance(Database):
                 "RDS3",
                 because="the site's choice: half the price; samples wait in the queue meanwhile",
             )
-        if not self.site.database.deletion_protection:
-            accept(self._instance, "RDS10", because="the site's choice, for sites that come and go")

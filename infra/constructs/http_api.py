@@ -13,13 +13,13 @@ from constructs import Construct
 
 from hpcobs.auth.principal import VERDICT_SECONDS
 from hpcobs.http.routes import DEFAULT_ROUTE, ROUTES
-from infra.domain import Domain
-from infra.findings import accept
-from infra.logs import log_group
+from infra.constructs.domain import Domain
+from infra.constructs.findings import accept
+from infra.constructs.monitoring.logs import log_group
 
 if TYPE_CHECKING:
-    from infra.functions import Functions
-    from infra.site import Site
+    from infra.constructs.functions import Functions
+    from infra.site.config import Site
 
 OPEN_REQUESTS_PER_SECOND = 20
 """For each route that asks for no token: enough for probes and readers."""

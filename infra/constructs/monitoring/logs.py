@@ -10,7 +10,7 @@ from aws_cdk import aws_logs as logs
 if TYPE_CHECKING:
     from constructs import Construct
 
-    from infra.site import Site
+    from infra.site.config import Site
 
 
 def log_group(scope: Construct, name: str, *, site: Site, path: str) -> logs.LogGroup:

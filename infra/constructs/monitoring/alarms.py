@@ -13,11 +13,11 @@ from constructs import Construct
 if TYPE_CHECKING:
     from aws_cdk.aws_sqs import IQueue
 
-    from infra.database import ReachableDatabase
-    from infra.function import SiteFunction
-    from infra.http_api import HttpApi
-    from infra.site import Site
-    from infra.topic import AlarmTopic
+    from infra.constructs.database.reachable import ReachableDatabase
+    from infra.constructs.function import SiteFunction
+    from infra.constructs.http_api import HttpApi
+    from infra.constructs.monitoring.topic import AlarmTopic
+    from infra.site.config import Site
 
 FIVE_MINUTES = Duration.minutes(5)
 ABOVE = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
@@ -114,7 +114,7 @@ class Alarms(Construct):
                 threshold=limit.threshold,
                 comparison=ABOVE if limit.above else BELOW,
                 periods=6,
-                because=f"PostgreSQL: {limit.what}",
+                because=f"PostgreSQL: {limit.description}",
             )
 
     def _alarm(

@@ -1,9 +1,12 @@
-"""RDS Proxy before the database, where the site asks for it: for the functions behind the API.
+"""RDS Proxy between the database and the functions behind the API, for sites that choose it.
 
-Each of their environments holds a connection to the proxy, which needs far fewer to the database.
-It hands a connection on only between transactions that leave nothing in the session; what a session
-would set, the proxy and the database's parameters set for it. The collector, retention and
-migrations are few, use temporary tables, and go to the database itself.
+Each environment of these functions holds a connection to the proxy, and the proxy needs far fewer
+connections to the database. It hands a connection to another client only between transactions, and
+only if the client changed nothing in the session. So functions behind the proxy set nothing: the
+proxy's init query and the database's parameters do it for them.
+
+The collector, retention and migrations connect to the database: they are few, and they use
+temporary tables, which belong to a session.
 """
 
 from __future__ import annotations
@@ -16,26 +19,26 @@ from aws_cdk import aws_rds as rds
 from constructs import Construct
 
 from hpcobs.bootstrap import REQUEST_STATEMENT_TIMEOUT_SECONDS
-from infra.database import USER, Limit, reached_at, user_arn
-from infra.layer import AMAZON_CERTIFICATES_IN_LAYER
-from infra.logs import log_group
+from infra.build.layer import AMAZON_CERTIFICATES_IN_LAYER
+from infra.constructs.database.reachable import USER, Limit, login_settings, user_arn
+from infra.constructs.monitoring.logs import log_group
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from infra.database import Database
-    from infra.function import SiteFunction
-    from infra.site import Site
+    from infra.constructs.database.base import Database
+    from infra.constructs.function import SiteFunction
+    from infra.site.config import Site
 
 BORROW_SECONDS = 5
-"""How long a request waits for a connection when all are in use."""
+"""How long a request waits for a connection if all are in use."""
 SHARE_PERCENT = 80
-"""Of the database's connections; the others are for the collector, retention and people."""
+"""The proxy's share of the database's connections. Collector, retention and people need others."""
 IDLE_SECONDS = 1800
 
 
 class Proxy(Construct):
-    """What the functions behind the API reach in place of the database; by IAM to either side."""
+    """The database's replacement for the functions behind the API. Both sides log in by IAM."""
 
     def __init__(self, scope: Construct, name: str, *, site: Site, database: Database) -> None:
         super().__init__(scope, name)
@@ -59,34 +62,38 @@ class Proxy(Construct):
 
     @property
     def environment(self) -> dict[str, str]:
-        """Its certificate is one of Amazon's public ones, not RDS's."""
-        reached = reached_at(self._proxy.attr_endpoint, AMAZON_CERTIFICATES_IN_LAYER)
-        return {**reached, "DB_PROXY": "true"}
+        """The settings of a function that logs in through the proxy."""
+        # The proxy's certificate is issued by Amazon's public authorities, not by RDS's.
+        settings = login_settings(
+            self._proxy.attr_endpoint, certificates=AMAZON_CERTIFICATES_IN_LAYER
+        )
+        return {**settings, "DB_PROXY": "true"}
 
     @property
     def administration(self) -> dict[str, str]:
-        """Nobody administrates through it."""
+        """Nothing: migrations connect to the database."""
         return {}
 
     @property
     def limits(self) -> Sequence[Limit]:
-        """The database itself is watched."""
+        """Nothing: the database is watched."""
         return ()
 
     @property
     def label(self) -> str:
-        """The database behind it."""
+        """The name of the database behind it."""
         return self._database.label
 
     def admit(self, function: SiteFunction, *users: str) -> None:
-        """Let the function log in as these users, by IAM."""
+        """Allow the function to log in as these users, by IAM."""
+        # IAM names a proxy by its id, which stands only in the ARN: arn:aws:rds:…:db-proxy:prx-….
         resource_id = Fn.select(6, Fn.split(":", self._proxy.attr_db_proxy_arn))
         function.may(["rds-db:connect"], [user_arn(self, resource_id, user) for user in users])
 
     def _role(self) -> iam.Role:
         role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("rds.amazonaws.com"))
-        log_in = user_arn(self, self._database.resource_id, USER)
-        role.add_to_policy(iam.PolicyStatement(actions=["rds-db:connect"], resources=[log_in]))
+        user = user_arn(self, self._database.resource_id, USER)
+        role.add_to_policy(iam.PolicyStatement(actions=["rds-db:connect"], resources=[user]))
         return role
 
     def _add_targets(self) -> None:
@@ -104,4 +111,5 @@ class Proxy(Construct):
             connection_pool_configuration_info=pool,
             **self._database.as_target(),
         )
+        # A target can be registered only when the database is available.
         group.node.add_dependency(self._database)

@@ -1,7 +1,7 @@
 """Byte-compiling for Lambda: without .pyc files its imports take more than twice as long.
 
-Only a Python of Lambda's own minor version makes files that it can use. Where this one is another
-and none is found (``LAYER_PYTHON`` tells of one), everything works the same, but starts later.
+Only a Python of Lambda's own minor version writes .pyc files that Lambda can use. If this Python is
+another version and none is found (LAYER_PYTHON names one), everything works, but starts later.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from infra.target import LAMBDA
+from infra.build.target import LAMBDA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,16 +22,18 @@ if TYPE_CHECKING:
 
 @cache
 def compiler(version: str = LAMBDA.python) -> str | None:
-    """A Python of that version, or None."""
+    """Return the path of a Python of that minor version, or None."""
     return next((path for path in _candidates(version) if _version(path) == version), None)
 
 
 def compile_folder(folder: Path, *, installed_at: str, version: str = LAMBDA.python) -> None:
-    """Compile what is in ``folder``, reproducibly, as if it were at ``installed_at``."""
+    """Compile the files in ``folder`` reproducibly, with tracebacks that name ``installed_at``."""
     python = compiler(version)
     if python is None:
         _warn_once(version)
         return
+    # By hash, not by time: times differ from build to build, and Lambda's files all have the same.
+    # Unchecked: the code in Lambda is read-only, so a comparison at each import would be wasted.
     subprocess.run(
         [
             python, "-m", "compileall", "-q", "-f",
@@ -40,6 +42,7 @@ def compile_folder(folder: Path, *, installed_at: str, version: str = LAMBDA.pyt
             str(folder),
         ],
         check=True,
+        # The order of sets in .pyc files depends on the hash seed.
         env={**os.environ, "PYTHONHASHSEED": "0"},
     )  # fmt: skip
 
@@ -57,20 +60,20 @@ def _candidates(version: str) -> Iterator[str]:
 
 
 def _version(python: str) -> str | None:
-    """Its minor version; None if it does not run, as a shim without a Python behind it."""
-    ask = "import sys; print('%d.%d' % sys.version_info[:2])"
+    """Return its minor version, or None if it does not run, such as a shim without a Python."""
+    program = "import sys; print('%d.%d' % sys.version_info[:2])"
     try:
-        answer = subprocess.run(
-            [python, "-c", ask], capture_output=True, text=True, check=True, timeout=30
+        done = subprocess.run(
+            [python, "-c", program], capture_output=True, text=True, check=True, timeout=30
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return answer.stdout.strip()
+    return done.stdout.strip()
 
 
 @cache
 def _warn_once(version: str) -> None:
     sys.stderr.write(
-        f"warning: no Python {version} was found (LAYER_PYTHON=…), so the code is not "
-        "byte-compiled and the functions' cold starts take longer\n"
+        f"warning: no Python {version} found (set LAYER_PYTHON=PATH): the code is not "
+        "byte-compiled, so the functions start more slowly\n"
     )

@@ -9,12 +9,12 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_scheduler as scheduler
 from constructs import Construct
 
-from infra.findings import accept
-from infra.queue import encrypted_queue
+from infra.constructs.findings import accept
+from infra.constructs.queue import encrypted_queue
 
 if TYPE_CHECKING:
-    from infra.function import SiteFunction
-    from infra.functions import Functions
+    from infra.constructs.function import SiteFunction
+    from infra.constructs.functions import Functions
 
 DELIVERY_RETRIES = 5
 """How often EventBridge tries again to hand a call over to Lambda."""

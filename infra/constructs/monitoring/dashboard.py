@@ -11,11 +11,11 @@ from constructs import Construct
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from infra.database import ReachableDatabase
-    from infra.function import SiteFunction
-    from infra.http_api import HttpApi
-    from infra.queue import SampleQueue
-    from infra.site import Site
+    from infra.constructs.database.reachable import ReachableDatabase
+    from infra.constructs.function import SiteFunction
+    from infra.constructs.http_api import HttpApi
+    from infra.constructs.queue import SampleQueue
+    from infra.site.config import Site
 
 MINUTE = Duration.minutes(1)
 

@@ -11,7 +11,7 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 if TYPE_CHECKING:
-    from infra.site import Site
+    from infra.site.config import Site
 
 TELLERS = ("cloudwatch.amazonaws.com", "budgets.amazonaws.com")
 

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 from constructs import Construct
 
-from infra.database import USER
-from infra.function import SiteFunction, Size
+from infra.constructs.database.reachable import USER
+from infra.constructs.function import SiteFunction, Size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from infra.database import ReachableDatabase
-    from infra.layer import Layer
-    from infra.network import Network
-    from infra.queue import SampleQueue
-    from infra.secret import SigningSecret
-    from infra.site import Site
+    from infra.build.layer import Layer
+    from infra.constructs.database.reachable import ReachableDatabase
+    from infra.constructs.network import Network
+    from infra.constructs.queue import SampleQueue
+    from infra.constructs.secret import SigningSecret
+    from infra.site.config import Site
 
 REQUEST_SECONDS = 29
 """API Gateway gives a request up after 30 seconds."""

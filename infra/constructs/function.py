@@ -11,16 +11,16 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from infra.code import function_code, handler_of
-from infra.findings import accept
-from infra.logs import log_group
+from infra.build.assets import function_code, handler_of
+from infra.constructs.findings import accept
+from infra.constructs.monitoring.logs import log_group
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from infra.layer import Layer
-    from infra.network import Network
-    from infra.site import Site
+    from infra.build.layer import Layer
+    from infra.constructs.network import Network
+    from infra.site.config import Site
 
 INTERFACE_ACTIONS = [
     "ec2:AssignPrivateIpAddresses",

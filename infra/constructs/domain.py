@@ -11,7 +11,7 @@ from aws_cdk.aws_s3_assets import Asset
 from constructs import Construct
 
 if TYPE_CHECKING:
-    from infra.site import Site
+    from infra.site.config import Site
 
 
 class Domain(Construct):

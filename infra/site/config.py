@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
-from infra.options import (
+from infra.site.options import (
     CONNECTIONS_BESIDE_REQUESTS,
     AlarmOptions,
     CollectorOptions,

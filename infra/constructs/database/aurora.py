@@ -1,7 +1,7 @@
-"""The site's database as a cluster of Aurora PostgreSQL: the same SQL, and storage without limit.
+"""The site's database as an Aurora PostgreSQL cluster: the same SQL, without a limit on storage.
 
-Storage is paid as it is used and never runs full. Instances are of a fixed class, or serverless:
-then they grow and shrink between the site's limits, in Aurora capacity units of 2 GiB of memory.
+Storage is billed as used and never runs full. Instances have a fixed class or are serverless.
+Serverless instances scale between the site's limits, in Aurora capacity units of 2 GiB of memory.
 """
 
 from __future__ import annotations
@@ -10,74 +10,62 @@ from typing import TYPE_CHECKING
 
 from aws_cdk import aws_rds as rds
 
-from infra.database import (
-    CERTIFICATE_AUTHORITY,
-    DATABASE,
-    SETTINGS,
-    Database,
-    Limit,
-    keep_what_is_in,
-)
-from infra.findings import accept
-from infra.logs import log_group
-from infra.network import POSTGRES_PORT
+from infra.constructs.database.base import CERTIFICATE_AUTHORITY, PARAMETERS, Database
+from infra.constructs.database.reachable import DATABASE, Limit
+from infra.constructs.network import POSTGRES_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from constructs import Construct
 
-    from infra.database import Target
-    from infra.network import Network
-    from infra.site import Site
+    from infra.constructs.database.base import ProxyTarget
+    from infra.constructs.network import Network
+    from infra.site.config import Site
 
 ENGINE = "aurora-postgresql"
 
 
 class Cluster(Database):
-    """A writer, and a second instance in another zone where ``multi_az`` asks for it."""
+    """A writer, and with ``multi_az`` a second instance in another zone."""
 
     def __init__(self, scope: Construct, name: str, *, site: Site, network: Network) -> None:
         super().__init__(scope, name, site=site, network=network)
         self._cluster = self._new_cluster()
-        keep_what_is_in(self._cluster)
-        path = f"/aws/rds/cluster/{self.label}/postgresql"
-        self._cluster.node.add_dependency(log_group(self, "Logs", site=site, path=path))
+        self._keep(self._cluster, kind="cluster")
         for number in range(2 if site.database.multi_az else 1):
             self._add_instance(number)
-        if not site.database.deletion_protection:
-            accept(self._cluster, "RDS10", because="the site's choice, for sites that come and go")
 
     @property
     def host(self) -> str:
-        """Of the instance that writes, whichever that is."""
+        """The cluster's endpoint, which follows the writer."""
         return self._cluster.attr_endpoint_address
 
     @property
     def resource_id(self) -> str:
-        """As IAM calls it."""
+        """The cluster's id in IAM policies."""
         return self._cluster.attr_db_cluster_resource_id
 
     @property
     def dimensions(self) -> dict[str, str]:
-        """As CloudWatch names the instance that writes."""
+        """The writer's dimensions in CloudWatch."""
         return {"DBClusterIdentifier": self._cluster.ref, "Role": "WRITER"}
 
     @property
     def limits(self) -> Sequence[Limit]:
-        """Its processor and its connections; its capacity too, where that is limited."""
+        """CPU and connections, and the capacity of a serverless cluster."""
         if not self.site.database.serverless:
-            return self.busy()
+            return self.load_limits
         capacity = Limit(
             name="ACUUtilization",
             metric=self.metric("ACUUtilization"),
             threshold=90,
-            what="nine tenths of max_acu were in use for half an hour",
+            description="more than 90 % of max_acu in use for half an hour",
         )
-        return (*self.busy(), capacity)
+        return (*self.load_limits, capacity)
 
-    def as_target(self) -> Target:
-        """For a proxy."""
+    def as_target(self) -> ProxyTarget:
+        """Return the properties by which a proxy's target group names the cluster."""
         return {"db_cluster_identifiers": [self._cluster.ref]}
 
     def _new_cluster(self) -> rds.CfnDBCluster:
@@ -88,8 +76,8 @@ class Cluster(Database):
             db_cluster_identifier=self.label,
             snapshot_identifier=options.restore_from or None,
             engine=ENGINE,
-            **self.kept(),
-            database_name=self.if_new(DATABASE),
+            **self._shared_properties(),
+            database_name=self._if_new(DATABASE),
             port=POSTGRES_PORT,
             db_cluster_parameter_group_name=self._parameters().ref,
             vpc_security_group_ids=[self.network.database.security_group_id],
@@ -109,7 +97,7 @@ class Cluster(Database):
             engine=ENGINE,
             db_instance_identifier=f"{self.label}-{number}",
             db_instance_class=options.instance_class,
-            auto_minor_version_upgrade="." not in options.postgres,
+            auto_minor_version_upgrade=self._automatic_minor_versions,
             ca_certificate_identifier=CERTIFICATE_AUTHORITY,
             enable_performance_insights=options.performance_insights,
             promotion_tier=number,
@@ -119,9 +107,10 @@ class Cluster(Database):
     def _parameters(self) -> rds.CfnDBClusterParameterGroup:
         return rds.CfnDBClusterParameterGroup(
             self,
-            # CloudFormation lets no resource become one of another type.
+            # Not "Parameters": a site can change its engine, and CloudFormation never changes the
+            # type of a resource under the same logical id.
             "ClusterParameters",
-            family=f"{ENGINE}{self.site.database.postgres.partition('.')[0]}",
+            family=f"{ENGINE}{self._major_version}",
             description=f"PostgreSQL of {self.site.stack_name}",
-            parameters=dict(SETTINGS),
+            parameters=dict(PARAMETERS),
         )

@@ -8,8 +8,8 @@ from aws_cdk import aws_budgets as budgets
 from constructs import Construct
 
 if TYPE_CHECKING:
-    from infra.site import Site
-    from infra.topic import AlarmTopic
+    from infra.constructs.monitoring.topic import AlarmTopic
+    from infra.site.config import Site
 
 WARNINGS = (("ACTUAL", 80), ("FORECASTED", 100))
 """Which sum, and at how many percent of the budget."""

@@ -1,6 +1,6 @@
 """How much a site needs: rows a day, their bytes, and the instance that carries them.
 
-``python -m infra.sizing`` writes the table of docs/sizing.md. Bytes a row were measured there.
+``python -m infra.site.sizing`` writes the table of docs/sizing.md. Bytes a row were measured there.
 """
 
 from __future__ import annotations
