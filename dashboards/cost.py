@@ -6,7 +6,7 @@ The database, logs and alarms are left out: nothing that is scraped tells what t
 from __future__ import annotations
 
 from dashboards.model import SITE, Query
-from infra.site.config import cost
+from infra.site import cost
 
 UNITS = cost.prices()["units"]
 MONTH_SECONDS = cost.MONTH_HOURS * 3600
