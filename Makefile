@@ -26,6 +26,7 @@ check: .venv/dev ## lint, format, types, import rules
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@$(PY) -m mypy
+	@.venv/bin/pyrefly check --summary=none
 	@.venv/bin/lint-imports --no-logo
 
 format: .venv/dev ## put the code in form

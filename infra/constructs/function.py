@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from aws_cdk import Duration, Stack
 from aws_cdk import aws_ec2 as ec2
@@ -70,7 +70,8 @@ class SiteFunction(Construct):
         super().__init__(scope, name)
         self.function_name = f"{site.stack_name}-{name}"
         logs = log_group(self, "Logs", site=site, path=f"/aws/lambda/{self.function_name}")
-        self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+        service = cast("iam.IPrincipal", iam.ServicePrincipal("lambda.amazonaws.com"))
+        self.role = iam.Role(self, "Role", assumed_by=service)
         self.may(["logs:CreateLogStream", "logs:PutLogEvents"], [logs.log_group_arn])
         if network is not None:
             self._may_join_network()
@@ -89,7 +90,7 @@ class SiteFunction(Construct):
             timeout=Duration.seconds(size.timeout_seconds),
             reserved_concurrent_executions=size.concurrency,
             snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if snap_start else None,
-            role=self.role,
+            role=cast("iam.IRole", self.role),
             log_group=logs,
             logging_format=lambda_.LoggingFormat.JSON,
             # Lambda's own lines of each start and end would cost as much as all others together.
@@ -97,15 +98,20 @@ class SiteFunction(Construct):
             environment=dict(environment),
             **_placed_in(network),
         )
-        self.entrance = self._published() if snap_start else self.function
+        self.entrance = self._newest_version() if snap_start else self._unpublished()
         accept(
             self.function,
             "L1",
             because="the packages are locked, compiled and tested for this version of Python",
         )
 
-    def _published(self) -> lambda_.IFunction:
-        return lambda_.Alias(self, "Live", alias_name=LIVE, version=self.function.current_version)
+    def _unpublished(self) -> lambda_.IFunction:
+        return cast("lambda_.IFunction", self.function)
+
+    def _newest_version(self) -> lambda_.IFunction:
+        version = cast("lambda_.IVersion", self.function.current_version)
+        alias = lambda_.Alias(self, "Live", alias_name=LIVE, version=version)
+        return cast("lambda_.IFunction", alias)
 
     def may(self, actions: Sequence[str], resources: Sequence[str]) -> None:
         """Allow the function's code ``actions`` on ``resources``."""

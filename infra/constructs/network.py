@@ -6,7 +6,7 @@ itself delivers logs, so neither needs an endpoint.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
@@ -88,7 +88,7 @@ class Network(Construct):
         )
         endpoint.add_to_policy(
             iam.PolicyStatement(
-                principals=[iam.AnyPrincipal()],
+                principals=[cast("iam.IPrincipal", iam.AnyPrincipal())],
                 actions=QUEUE_ACTIONS,
                 resources=[queue.queue_arn for queue in queues],
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from aws_cdk import Duration, Stack
 from aws_cdk import aws_iam as iam
@@ -61,10 +61,11 @@ class Schedules(Construct):
 
     def _caller(self, name: str, target: SiteFunction) -> iam.Role:
         account = {"StringEquals": {"aws:SourceAccount": Stack.of(self).account}}
+        service = iam.ServicePrincipal("scheduler.amazonaws.com", conditions=account)
         role = iam.Role(
             self,
             f"{name}Caller",
-            assumed_by=iam.ServicePrincipal("scheduler.amazonaws.com", conditions=account),
+            assumed_by=cast("iam.IPrincipal", service),
         )
         for action, resource in (
             ("lambda:InvokeFunction", target.function.function_arn),

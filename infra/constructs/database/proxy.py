@@ -11,7 +11,7 @@ temporary tables, which belong to a session.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from aws_cdk import Fn
 from aws_cdk import aws_iam as iam
@@ -91,7 +91,8 @@ class Proxy(Construct):
         function.may(["rds-db:connect"], [user_arn(self, resource_id, user) for user in users])
 
     def _role(self) -> iam.Role:
-        role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("rds.amazonaws.com"))
+        service = cast("iam.IPrincipal", iam.ServicePrincipal("rds.amazonaws.com"))
+        role = iam.Role(self, "Role", assumed_by=service)
         user = user_arn(self, self._database.resource_id, USER)
         role.add_to_policy(iam.PolicyStatement(actions=["rds-db:connect"], resources=[user]))
         return role

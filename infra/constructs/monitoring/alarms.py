@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -11,6 +11,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 if TYPE_CHECKING:
+    from aws_cdk import aws_sns as sns
     from aws_cdk.aws_sqs import IQueue
 
     from infra.constructs.database.reachable import ReachableDatabase
@@ -30,7 +31,8 @@ class Alarms(Construct):
     def __init__(self, scope: Construct, name: str, *, site: Site, topic: AlarmTopic) -> None:
         super().__init__(scope, name)
         self._site = site
-        self._action = actions.SnsAction(topic.topic)
+        action = actions.SnsAction(cast("sns.ITopic", topic.topic))
+        self._action = cast("cloudwatch.IAlarmAction", action)
 
     def watch_function(self, name: str, function: SiteFunction) -> None:
         """Tell of errors, and of calls that Lambda refused."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
@@ -13,7 +13,7 @@ from constructs import Construct
 if TYPE_CHECKING:
     from infra.site.config import Site
 
-TELLERS = ("cloudwatch.amazonaws.com", "budgets.amazonaws.com")
+PUBLISHERS = ("cloudwatch.amazonaws.com", "budgets.amazonaws.com")
 
 
 class AlarmTopic(Construct):
@@ -24,11 +24,14 @@ class AlarmTopic(Construct):
         self.topic = sns.Topic(self, "Topic", display_name=f"hpcobs {site.name}", enforce_ssl=True)
         self.topic.add_to_resource_policy(
             iam.PolicyStatement(
-                principals=[iam.ServicePrincipal(teller) for teller in TELLERS],
+                principals=[
+                    cast("iam.IPrincipal", iam.ServicePrincipal(service)) for service in PUBLISHERS
+                ],
                 actions=["sns:Publish"],
                 resources=[self.topic.topic_arn],
                 conditions={"StringEquals": {"aws:SourceAccount": Stack.of(self).account}},
             )
         )
         for email in site.alarms.emails:
-            self.topic.add_subscription(subscriptions.EmailSubscription(email))
+            subscription = subscriptions.EmailSubscription(email)
+            self.topic.add_subscription(cast("sns.ITopicSubscription", subscription))
