@@ -1,4 +1,4 @@
-"""The layer: ``hpcobs`` and the locked packages for Lambda's Python, and certificates."""
+"""The layer: the package ``hpcobs``, the locked packages for Lambda's Python, and certificates."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ if TYPE_CHECKING:
 CERTIFICATES_IN_LAYER = "/opt/certificates/rds.pem"
 AMAZON_CERTIFICATES_IN_LAYER = "/opt/certificates/amazon.pem"
 BOTO_SERVICES = frozenset({"rds", "secretsmanager", "sqs"})
-"""The services whose descriptions are kept; botocore brings those of all others along, 25 MB."""
+"""The AWS services whose descriptions are kept. Those of all others take 25 MB in botocore."""
 
-# The programs name the interpreter of the machine that they were installed on.
+# Scripts in bin/ start with the path of the interpreter that installed them, so their bytes differ
+# from machine to machine.
 NOT_NEEDED = ("bin", "share", ".lock")
 
 
 class Layer(Construct):
-    """One layer for all functions."""
+    """The one layer of all functions."""
 
     def __init__(self, scope: Construct, name: str, *, target: Target = LAMBDA) -> None:
         super().__init__(scope, name)
@@ -51,7 +52,7 @@ class Layer(Construct):
 
 
 def build_layer(folder: Path, target: Target = LAMBDA) -> None:
-    """Write what Lambda unpacks at ``/opt``."""
+    """Write into ``folder`` what Lambda unpacks at ``/opt``."""
     python = folder / "python"
     _install(python, target)
     _trim(python)
@@ -78,7 +79,7 @@ def _install(folder: Path, target: Target) -> None:
 
 
 def _trim(folder: Path) -> None:
-    # They list the programs too, by hashes that differ with the interpreter's place.
+    # RECORD lists the hashes of the removed scripts, which differ from machine to machine.
     for record in folder.glob("*.dist-info/RECORD"):
         record.unlink()
     for name in NOT_NEEDED:

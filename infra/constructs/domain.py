@@ -1,4 +1,4 @@
-"""A name of the site's own for its API; with client certificates (mutual TLS) where asked for."""
+"""The site's own domain name for its API, optionally with client certificates (mutual TLS)."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 
 
 class Domain(Construct):
-    """The name, with its certificate, and where it leads to."""
+    """The domain name, its certificate, and its DNS record or an output for it."""
 
     def __init__(
         self, scope: Construct, name: str, *, site: Site, api_id: str, stage: apigateway.CfnStage
     ) -> None:
         super().__init__(scope, name)
         self._site = site
-        self._domain = self._named()
+        self._domain = self._new_domain_name()
         apigateway.CfnApiMapping(
             self, "Mapping", api_id=api_id, domain_name=self._domain.ref, stage=stage.ref
         )
         if site.domain.hosted_zone_id:
-            self._enter_in(site.domain.hosted_zone_id)
+            self._add_record(site.domain.hosted_zone_id)
         else:
-            self._tell_what_to_enter()
+            self._add_output()
 
-    def _named(self) -> apigateway.CfnDomainName:
+    def _new_domain_name(self) -> apigateway.CfnDomainName:
         certificate = apigateway.CfnDomainName.DomainNameConfigurationProperty(
             certificate_arn=self._site.domain.certificate_arn,
             endpoint_type="REGIONAL",
@@ -46,15 +46,16 @@ class Domain(Construct):
         )
 
     def _authorities(self) -> apigateway.CfnDomainName.MutualTlsAuthenticationProperty | None:
-        """Whose certificates clients must have; another file of them has another address."""
+        """Return the authorities that must have issued the clients' certificates, if any."""
         if self._site.client_ca is None:
             return None
+        # An asset's address contains a hash of the file, so API Gateway reads a changed file again.
         uploaded = Asset(self, "ClientAuthorities", path=str(self._site.client_ca))
         return apigateway.CfnDomainName.MutualTlsAuthenticationProperty(
             truststore_uri=uploaded.s3_object_url
         )
 
-    def _enter_in(self, hosted_zone_id: str) -> None:
+    def _add_record(self, hosted_zone_id: str) -> None:
         route53.CfnRecordSet(
             self,
             "Record",
@@ -67,11 +68,11 @@ class Domain(Construct):
             ),
         )
 
-    def _tell_what_to_enter(self) -> None:
+    def _add_output(self) -> None:
         output = CfnOutput(
             self,
             "Target",
             value=self._domain.attr_regional_domain_name,
-            description=f"Enter it as the CNAME of {self._site.domain.name} in your DNS",
+            description=f"Create a CNAME record of {self._site.domain.name} with this value",
         )
         output.override_logical_id("DomainTarget")

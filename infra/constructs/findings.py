@@ -11,5 +11,5 @@ if TYPE_CHECKING:
 
 
 def accept(construct: IConstruct, rule: str, *, because: str) -> None:
-    """Accept what ``rule`` of AwsSolutions finds on the construct or within it."""
+    """Accept the findings of the AwsSolutions ``rule`` on the construct and its children."""
     Validations.of(construct).acknowledge(Acknowledgment(id=f"AwsSolutions-{rule}", reason=because))

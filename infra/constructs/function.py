@@ -1,4 +1,4 @@
-"""One Lambda function: its code, its log group, and a role that may do what is named."""
+"""One Lambda function: its code, its log group, and a role with only the named permissions."""
 
 from __future__ import annotations
 
@@ -30,28 +30,28 @@ INTERFACE_ACTIONS = [
     "ec2:DescribeSubnets",
     "ec2:UnassignPrivateIpAddresses",
 ]
-"""What Lambda does with a function's role to put the function into a VPC."""
+"""The actions that Lambda performs with the function's role to attach it to a VPC."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """What one invocation gets. At 1,769 MB that is one whole processor."""
+    """The resources of one invocation. 1,769 MB come with one whole vCPU."""
 
     memory_mb: int
     timeout_seconds: int
     concurrency: int | None = None
-    """How many may run at a time, which no other function can take away; None is no limit."""
+    """How many may run at a time, reserved for this function; None means no limit."""
 
 
 LIVE = "live"
 
 
 class SiteFunction(Construct):
-    """A function of the site; within the VPC if it is given the network.
+    """A function of the site, within the VPC if a network is given.
 
-    ``entrance`` is what is called: the function, or with ``snap_start`` the alias of its newest
-    version, since Lambda takes snapshots of published versions only. The name of its ``database``
-    is told with it, so that another database makes another version.
+    Callers invoke ``entrance``. It is the function, or with ``snap_start`` an alias of its newest
+    version, because Lambda makes snapshots of published versions only. The function's description
+    contains the name of its ``database``, so that another database makes another version.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class SiteFunction(Construct):
             role=cast("iam.IRole", self.role),
             log_group=logs,
             logging_format=lambda_.LoggingFormat.JSON,
-            # Lambda's own lines of each start and end would cost as much as all others together.
+            # At INFO, Lambda's own lines for each start and end would double the costs of logs.
             system_log_level_v2=lambda_.SystemLogLevel.WARN,
             environment=dict(environment),
             **_placed_in(network),
@@ -120,7 +120,7 @@ class SiteFunction(Construct):
         )
 
     def _may_join_network(self) -> None:
-        """Let Lambda make the function's network interfaces, and keep the function's code from it.
+        """Allow Lambda to create the function's network interfaces, but not the function's code.
 
         See "Security best practice" in the Lambda developer guide, "Giving functions access to
         resources in an Amazon VPC".
@@ -140,7 +140,7 @@ class SiteFunction(Construct):
         accept(
             self.role,
             "IAM5[Resource::*]",
-            because="Lambda asks for these actions on all resources; the function's own code is "
+            because="Lambda requires these actions on all resources; the function's own code is "
             "denied them by lambda:SourceFunctionArn",
         )
 

@@ -1,4 +1,4 @@
-"""The functions of a site: what each one gets to know, and what each one may do."""
+"""The functions of a site: the settings and the permissions of each."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from infra.site.config import Site
 
 REQUEST_SECONDS = 29
-"""API Gateway gives a request up after 30 seconds."""
+"""API Gateway stops waiting for a response after 30 seconds."""
 COLLECTOR_SECONDS = 60
 
 SIZES = {
@@ -36,9 +36,9 @@ SIZES = {
 }
 
 BEHIND_API_WITH_DATABASE = ("api", "events", "metrics")
-"""As many of them may run at a time as requests come, unless the site limits them."""
+"""They run as often at a time as requests arrive, unless the site limits them."""
 ON_THE_WAY_OF_REQUESTS = (*BEHIND_API_WITH_DATABASE, "ingest", "authorizer")
-"""Somebody waits for their start."""
+"""A client waits while they start, so these have snapshots with ``snap_start``."""
 
 ROTATION_ACTIONS = [
     "secretsmanager:DescribeSecret",
@@ -49,7 +49,7 @@ ROTATION_ACTIONS = [
 
 
 class Functions(Construct):
-    """All functions but ``migrate``, which has to have run before any of these is changed."""
+    """All functions except ``migrate``, which must run before any of these is changed."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Functions(Construct):
         samples: SampleQueue,
         secret: SigningSecret,
     ) -> None:
-        """``front`` is where requests reach the database: itself, or a proxy before it."""
+        """Create the functions. Those behind the API reach the database through ``front``."""
         super().__init__(scope, name)
         self._site = site
         self._layer = layer

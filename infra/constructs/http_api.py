@@ -1,4 +1,4 @@
-"""The HTTP API: the routes of ``hpcobs.http.routes``, the authorizer before them, a stage."""
+"""The HTTP API: the routes of ``hpcobs.http.routes``, their authorizer, and a stage."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from infra.site.config import Site
 
 OPEN_REQUESTS_PER_SECOND = 20
-"""For each route that asks for no token: enough for probes and readers."""
+"""The limit of each route without a token: enough for health checks and readers."""
 OPEN_BURST = 40
 
-# No header and no query is logged: a token could stand in them.
+# Headers and query strings are not logged, because they can contain a token.
 ACCESS_LOG = {
     "time": "$context.requestTime",
     "request_id": "$context.requestId",
@@ -44,7 +44,7 @@ ACCESS_LOG = {
 
 
 class HttpApi(Construct):
-    """The one part of a site that the public can reach."""
+    """The only part of a site that is reachable from the internet."""
 
     def __init__(self, scope: Construct, name: str, *, site: Site, functions: Functions) -> None:
         super().__init__(scope, name)
@@ -53,7 +53,8 @@ class HttpApi(Construct):
             "Api",
             api_name=site.stack_name,
             create_default_stage=False,
-            # Who needs no certificate there must not get around the name that asks for one.
+            # API Gateway's own name does not require a client certificate, so callers could use it
+            # to avoid the check of the site's own name.
             disable_execute_api_endpoint=True if site.client_ca else None,
         )
         self.access_log = log_group(
@@ -74,7 +75,7 @@ class HttpApi(Construct):
         return f"https://{site.domain.name}"
 
     def _add_routes(self, functions: Functions) -> dict[str, apigateway.HttpRoute]:
-        """Add the table's routes and ``$default``; those without an authorizer, by route key."""
+        """Add the table's routes and ``$default``. Return those without an authorizer, by key."""
         authorizer = authorizers.HttpLambdaAuthorizer(
             "Authorizer",
             functions.authorizer.entrance,
@@ -93,8 +94,8 @@ class HttpApi(Construct):
         default = apigateway.HttpRouteKey.DEFAULT
         open_routes[DEFAULT_ROUTE] = self._add_route(DEFAULT_ROUTE, default, "api", None)
         for name, added in open_routes.items():
-            what = "answers 404 and 405" if name == DEFAULT_ROUTE else "is open by the contract"
-            accept(added, "APIG4", because=f"{name} {what}, and tells nothing of any job")
+            what = "returns 404 and 405" if name == DEFAULT_ROUTE else "is open by the contract"
+            accept(added, "APIG4", because=f"{name} {what}, and returns nothing about jobs")
         return open_routes
 
     def _add_route(
@@ -135,6 +136,6 @@ class HttpApi(Construct):
                 destination_arn=self.access_log.log_group_arn, format=json.dumps(ACCESS_LOG)
             ),
         )
-        # A stage cannot limit a route that is not there yet.
+        # API Gateway rejects a stage with settings for a route that does not exist yet.
         stage.node.add_dependency(*open_routes.values())
         return stage

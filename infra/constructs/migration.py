@@ -1,9 +1,9 @@
-"""Migrations: ``migrate`` runs on each deployment, before the other functions are changed.
+"""Migrations: ``migrate`` runs during a deployment, before the other functions are changed.
 
-It is called whenever its code, the layer or the database changed. If it fails, CloudFormation rolls
-back: nothing else has been touched yet, and the migrations are one transaction. If something later
-fails, the earlier ``migrate`` is called again, and finds nothing to do: the schema stays expanded,
-and the earlier functions work with it.
+CloudFormation calls it if its code, the layer or the database changed. If it fails, CloudFormation
+rolls back: no other function has been changed yet, and the migrations are one transaction. If a
+later step fails, CloudFormation calls the earlier ``migrate`` again, which has nothing to do. The
+schema stays expanded, and the earlier functions work with it.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 CALLER = "AWSCDK.TriggerCustomResourceProviderCustomResourceProvider"
 TIMEOUT_SECONDS = 600
-# The CDK's caller would try again, beside the first one, if it lost patience earlier.
-PATIENCE_SECONDS = TIMEOUT_SECONDS + 60
+# If the CDK's caller timed out first, it would call again while the first call still runs.
+CALLER_TIMEOUT_SECONDS = TIMEOUT_SECONDS + 60
 
 
 class Migration(Construct):
-    """The function, and what calls it."""
+    """The function ``migrate``, and the trigger that calls it."""
 
     def __init__(
         self,
@@ -61,17 +61,17 @@ class Migration(Construct):
             self,
             "Run",
             handler=self.migrate.function,
-            timeout=Duration.seconds(PATIENCE_SECONDS),
+            timeout=Duration.seconds(CALLER_TIMEOUT_SECONDS),
             execute_after=list(after),
         )
-        self._settle_the_caller(site)
+        self._expire_logs_of_caller(site)
 
     def before(self, construct: Construct) -> None:
-        """Leave this as it is until the migrations have been applied."""
+        """Change ``construct`` only after the migrations have been applied."""
         self._trigger.execute_before(construct)
 
-    def _settle_the_caller(self, site: Site) -> None:
-        """Let the log group of the CDK's own function, which calls ours, forget as well."""
+    def _expire_logs_of_caller(self, site: Site) -> None:
+        """Give the CDK's own function, which calls ``migrate``, a log group that expires."""
         handler = Stack.of(self).node.find_child(CALLER).node.find_child("Handler")
         assert isinstance(handler, CfnResource)
         logs = log_group(self, "CallerLogs", site=site, path=f"/aws/lambda/{handler.ref}")

@@ -1,7 +1,7 @@
-"""The site's network: private subnets without a way out, and the one endpoint that is needed.
+"""The site's network: private subnets without a route to the internet, and the one endpoint.
 
-Functions reach the database and SQS. IAM tokens for the database are signed locally, and Lambda
-itself delivers logs, so neither needs an endpoint.
+Functions reach the database and, by the endpoint, SQS. The SDK signs IAM tokens for the database
+locally, and Lambda delivers logs from outside the VPC, so neither needs an endpoint.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ QUEUE_ACTIONS = [
 
 
 class Network(Construct):
-    """A VPC with two isolated subnets, and who may talk to whom in it."""
+    """A VPC with two isolated subnets, and the security groups in it."""
 
     def __init__(
         self, scope: Construct, name: str, *, site: Site, queues: Sequence[IQueue]
@@ -62,7 +62,7 @@ class Network(Construct):
         self._queue_endpoint(site, queues)
 
     def add_proxy(self) -> ec2.SecurityGroup:
-        """The group of a proxy between the functions and the database."""
+        """Return a new security group for a proxy between the functions and the database."""
         proxy = self._group("Proxy", "What hands connections to PostgreSQL around")
         postgres = ec2.Port.tcp(POSTGRES_PORT)
         self.functions.connections.allow_to(proxy, postgres, "PostgreSQL over TLS")
@@ -70,6 +70,7 @@ class Network(Construct):
         return proxy
 
     def _group(self, name: str, description: str) -> ec2.SecurityGroup:
+        # CloudFormation replaces a security group when its description changes.
         return ec2.SecurityGroup(
             self, name, vpc=self.vpc, description=description, allow_all_outbound=False
         )
@@ -95,6 +96,6 @@ class Network(Construct):
         )
 
     def _endpoint_subnets(self, *, multi_az: bool) -> ec2.SubnetSelection:
-        """An endpoint is paid by the zone: it is as available as the database, and no more."""
+        """Return the endpoint's zones, which are billed: as many as the database has."""
         subnets = self.vpc.isolated_subnets
         return ec2.SubnetSelection(subnets=subnets if multi_az else subnets[:1])

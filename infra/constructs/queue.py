@@ -1,4 +1,4 @@
-"""The queue between ``ingest`` and the collector, and where dead letters go."""
+"""The queue between ``ingest`` and the collector, and the queue for its dead letters."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from constructs import Construct
 from hpcobs.queue.sqs import MAX_MESSAGE_BYTES
 
 VISIBILITY_SECONDS = 120
-"""Longer than the collector may run, so that no message is worked on twice at a time."""
+"""Longer than the collector may run, so no two invocations process a message at a time."""
 
 MAX_RECEIVES = 1000
-"""As many as SQS allows: while the database is down for hours, each run receives and fails. The
-collector itself sets aside what can never be read."""
+"""The highest number that SQS allows. While the database is unavailable, each run receives messages
+and fails, for hours perhaps. The collector rejects messages that it can never read."""
 
 
 class SampleQueue(Construct):
-    """Batches of samples, kept for a week; dead letters for two."""
+    """Batches of samples, kept for a week, and dead letters, kept for two weeks."""
 
     def __init__(self, scope: Construct, name: str) -> None:
         super().__init__(scope, name)
@@ -41,7 +41,7 @@ def encrypted_queue(
     visibility: Duration | None = None,
     dead_letters: sqs.DeadLetterQueue | None = None,
 ) -> sqs.Queue:
-    """A queue that is encrypted at rest and answers over TLS only."""
+    """Return a new queue that is encrypted at rest and reachable over TLS only."""
     return sqs.Queue(
         scope,
         name,

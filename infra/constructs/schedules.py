@@ -17,24 +17,27 @@ if TYPE_CHECKING:
     from infra.constructs.functions import Functions
 
 DELIVERY_RETRIES = 5
-"""How often EventBridge tries again to hand a call over to Lambda."""
+"""How often EventBridge retries to deliver a call to Lambda."""
 
 
 class Schedules(Construct):
-    """EventBridge calls; what it cannot deliver goes to ``undelivered``."""
+    """The schedules of EventBridge; ``undelivered`` receives the calls that it cannot deliver."""
 
     def __init__(self, scope: Construct, name: str, *, functions: Functions) -> None:
         super().__init__(scope, name)
         self.undelivered = encrypted_queue(self, "Undelivered", keep=Duration.days(14))
-        accept(self.undelivered, "SQS3", because="it is the schedules' own dead-letter queue")
-        # A minute later the collector is called anyway, and what it left waits in the queue.
+        accept(
+            self.undelivered, "SQS3", because="it is itself the dead-letter queue of the schedules"
+        )
+        # No retry for the collector: a minute later it is called again, and the samples that it
+        # left wait in the queue.
         self._every("Collector", "rate(1 minute)", functions.collector, retries=0, seconds=60)
         self._every("Retention", "rate(1 hour)", functions.retention, retries=2, seconds=1800)
 
     def _every(
         self, name: str, rate: str, target: SiteFunction, *, retries: int, seconds: int
     ) -> None:
-        """Call ``target``, and within so many seconds again if it fails or cannot be called."""
+        """Call ``target`` at this rate. Retry a failed or undelivered call for ``seconds``."""
         target.function.configure_async_invoke(
             retry_attempts=retries, max_event_age=Duration.seconds(seconds)
         )

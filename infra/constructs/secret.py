@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from aws_cdk import aws_iam as iam
 
 ROTATION_DAYS = MAX_DAYS
-"""A key is valid for two rotations, and a token for one at the most: a rotation cuts nobody off."""
+"""A key is valid for two rotations, and a token for at most one, so no rotation ends a token."""
 
 
 class SigningSecret(Construct):
@@ -33,7 +33,7 @@ class SigningSecret(Construct):
         )
 
     def rotate_by(self, function: lambda_.Function) -> None:
-        """Have ``function`` make a new key now and then; not at once, when it is deployed."""
+        """Let ``function`` create a new key every ROTATION_DAYS, but not on deployment."""
         allowed = lambda_.CfnPermission(
             self,
             "MayRotate",
@@ -54,10 +54,10 @@ class SigningSecret(Construct):
             ),
         )
         schedule.node.add_dependency(allowed)
-        schedule.node.add_dependency(_policy_of(function))
+        schedule.node.add_dependency(_role_of(function))
 
 
-def _policy_of(function: lambda_.Function) -> iam.IRole:
-    """What the function may do; it is called as soon as the schedule is there."""
+def _role_of(function: lambda_.Function) -> iam.IRole:
+    """Return the function's role, which must be complete before the schedule calls it."""
     assert function.role is not None
     return function.role

@@ -34,13 +34,13 @@ REQUEST_FUNCTIONS_WITH_DATABASE = 3
 
 
 class SiteError(ValueError):
-    """A site's file cannot be used; one line for each thing that is wrong with it."""
+    """A site's file is missing or has errors. The message has one line for each error."""
 
 
 class Site(Section):
-    """One site. ``name`` is the file's, and part of the names of what is deployed.
+    """One site. ``name`` is the file's name, and a part of the names of all resources.
 
-    Files that it names are looked for in ``folder``.
+    Paths in the file are relative to ``folder``.
     """
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,19}$")]
@@ -63,15 +63,15 @@ class Site(Section):
     @classmethod
     def _has_certificates(cls, region: str) -> str:
         if region not in _regions():
-            raise ValueError(f"RDS's certificates for {region!r} are not in {CERTIFICATES.name}")
+            raise ValueError(f"{CERTIFICATES.name} has no RDS certificates for {region!r}")
         return region
 
     @field_validator("tags")
     @classmethod
-    def _leaves_ours(cls, tags: dict[str, str]) -> dict[str, str]:
+    def _are_not_reserved(cls, tags: dict[str, str]) -> dict[str, str]:
         for name in tags:
             if name in OWN_TAGS or name.lower().startswith("aws:"):
-                raise ValueError(f"{name} is not a site's own to set")
+                raise ValueError(f"{name} is reserved: choose another tag")
         return tags
 
     @model_validator(mode="after")
@@ -80,45 +80,46 @@ class Site(Section):
         most = self.database.max_connections - CONNECTIONS_BESIDE_REQUESTS
         if requests > most and not self.database.proxy:
             raise ValueError(
-                f"functions.concurrency: {REQUEST_FUNCTIONS_WITH_DATABASE} functions take "
-                f"{requests} connections then, and database.max_connections leaves {most}"
+                f"functions.concurrency: {REQUEST_FUNCTIONS_WITH_DATABASE} functions need "
+                f"{requests} connections, but database.max_connections leaves {most}"
             )
         return self
 
     @model_validator(mode="after")
-    def _finds_its_authorities(self) -> Self:
+    def _finds_client_ca(self) -> Self:
         if self.client_ca is not None:
             try:
                 content = self.client_ca.read_text()
             except (OSError, UnicodeDecodeError):
                 content = ""
             if "-----BEGIN CERTIFICATE-----" not in content:
-                raise ValueError(f"domain.client_ca: there are no certificates in {self.client_ca}")
+                raise ValueError(f"domain.client_ca: no certificates in {self.client_ca}")
         return self
 
     @property
     def stack_name(self) -> str:
-        """What the stack is called, and what the names of its parts begin with."""
+        """The stack's name, and the prefix of the names of its resources."""
         return f"hpcobs-{self.name}"
 
     @property
     def client_ca(self) -> Path | None:
-        """The certificates of those who may issue clients' certificates, where they are asked."""
+        """The file with the authorities that issue clients' certificates, or None."""
         return self.folder / self.domain.client_ca if self.domain.client_ca else None
 
 
 def load_site(name: str, *, folder: Path = SITES) -> Site:
-    """The site of that name; SiteError if there is none, or its file cannot be used."""
+    """Return the site of that name. Raise SiteError if its file is missing or has errors."""
     path = folder / f"{name}.toml"
     try:
         given = tomllib.loads(path.read_text())
     except FileNotFoundError:
         known = ", ".join(sorted(path.stem for path in folder.glob("*.toml")))
-        raise SiteError(f"there is no {path.name} in {folder.name}/ (there is: {known})") from None
+        raise SiteError(f"no {path.name} in {folder.name}/ (found: {known})") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SiteError(f"{path.name}: {error}") from None
-    for ours in given.keys() & {"name", "folder"}:
-        raise SiteError(f"{path.name}: {ours}: extra inputs are not permitted")
+    # These are fields of the model, but not options of the file.
+    for field in given.keys() & {"name", "folder"}:
+        raise SiteError(f"{path.name}: {field}: extra inputs are not permitted")
     try:
         return Site.model_validate({**given, "name": name, "folder": folder})
     except ValidationError as error:

@@ -1,6 +1,6 @@
-"""What a site costs a month at list prices: what it sends, and what that makes AWS do.
+"""The monthly cost of a site at list prices, from its load and what AWS bills for it.
 
-``python -m infra.site.cost`` writes the table of docs/cost.md. Prices are data: infra/site/prices.toml.
+``python -m infra.site.cost`` writes the table of docs/cost.md. Prices are data, in prices.toml.
 """
 
 from __future__ import annotations
@@ -21,36 +21,36 @@ PRICES = Path(__file__).with_name("prices.toml")
 MONTH_DAYS = 365 / 12
 MONTH_HOURS = MONTH_DAYS * 24
 PUSH_SECONDS = 30
-"""How often a forwarder pushes, as it comes, and the controller's syncs."""
+"""The forwarder's default interval between pushes, and between syncs of the controller."""
 COLLECT_SECONDS = 30
-"""Between two passes of the collector, as it comes."""
+"""The collector's default interval between passes."""
 SAMPLE_BYTES = 60
-"""Of a sample in a batch, packed; a GPU's reading as much again."""
+"""Compressed bytes of a sample in a batch. A GPU's reading has as many."""
 BATCH_BYTES = 300
 REQUEST_GB_SECONDS = {"ingest": 0.010, "events": 0.015, "authorizer": 0.004, "metrics": 0.8}
-"""Memory times time of one invocation: 1 GB for 10 ms, and so on. Reckoned, not measured on AWS."""
+"""Memory times duration of one invocation: 1 GB for 10 ms, and so on. Estimated, not measured on AWS."""
 VERDICT_SECONDS = 60
-"""How long the gateway remembers a verdict on a token."""
+"""How long the gateway caches the authorizer's decision on a token."""
 HOOKS_A_JOB = 4
 SQS_REQUESTS_A_PUSH = 1 + 0.1 + 0.1
-"""A message is sent alone, and received and deleted in tens."""
+"""A message is sent alone, and received and deleted in batches of ten."""
 COLLECTOR_GB = 1.73
 PASS_SECONDS = 2
 LAST_PASS_SECONDS = 50
-"""No pass begins later in an invocation of a minute."""
+"""The last second of an invocation at which a pass may start."""
 SNAPSHOTS_GB = 1 + 1 + 1 + 1.73 + 0.5
-"""Of the five functions that start from snapshots where a site asks for it."""
+"""Memory of the five functions that have snapshots with ``snap_start``."""
 RETENTION_GB_SECONDS = 0.5 * 20
 SERIES_A_JOB_NODE = 11
 SERIES_BYTES = 13
-"""In the scrape, packed."""
+"""Compressed bytes of a series in the scrape."""
 ALARMS = 27
 LOG_BYTES_A_REQUEST = 900
-"""A line of the gateway, and one of the function."""
+"""One line of the gateway and one of the function."""
 
 
 def collector_gb_seconds(collect_seconds: float) -> float:
-    """Of one invocation a minute: it waits for its last pass, and is paid for waiting."""
+    """Return the GB-seconds of one invocation, which includes the wait between passes."""
     waited = LAST_PASS_SECONDS // collect_seconds * collect_seconds
     return COLLECTOR_GB * (waited + PASS_SECONDS)
 
@@ -60,13 +60,13 @@ COLLECTOR_GB_SECONDS = collector_gb_seconds(COLLECT_SECONDS)
 
 @cache
 def prices() -> dict[str, Any]:
-    """The price list."""
+    """Return the price list."""
     return tomllib.loads(PRICES.read_text())
 
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """What a site makes AWS do in a month."""
+    """The load of a site and its options, and what AWS does for it in a month."""
 
     load: Load
     push_seconds: float = PUSH_SECONDS
@@ -83,7 +83,7 @@ class Usage:
 
     @property
     def events(self) -> float:
-        """What hooks and the controller post."""
+        """Posts of hooks and of the controller."""
         return self.load.jobs_a_day * MONTH_DAYS * HOOKS_A_JOB + self._each(PUSH_SECONDS)
 
     @property
@@ -100,18 +100,18 @@ class Usage:
         return MONTH_DAYS * DAY_SECONDS / seconds
 
     def bytes_a_push(self) -> float:
-        """A batch as it is queued, in base64."""
+        """Return the size of a batch on the queue, in base64."""
         seconds = self.push_seconds / max(1, self.load.nodes)
         readings = self.load.samples_a_second + self.load.gpu_readings_a_second
         return (BATCH_BYTES + SAMPLE_BYTES * readings * seconds) * 4 / 3
 
     def scrape_bytes(self) -> float:
-        """One scrape, packed."""
+        """Return the compressed size of one scrape."""
         return self.load.nodes * self.load.jobs_a_node * SERIES_A_JOB_NODE * SERIES_BYTES
 
 
 def monthly(usage: Usage) -> dict[str, float]:
-    """Dollars a month by service, the largest first."""
+    """Return dollars a month by service, the largest first."""
     unit = prices()["units"]
     zones = 2 if usage.multi_az else 1
     disk = 1.2 * sum(usage.load.gigabytes().values()) * unit["rds_gb_month"]
@@ -149,7 +149,8 @@ def _instance(usage: Usage) -> float:
 
 def _lambda(usage: Usage, unit: dict[str, float]) -> float:
     minutes, hours = MONTH_HOURS * 60, MONTH_HOURS
-    # Each token's verdict is remembered; a node's token is used more often than that lasts.
+    # The gateway caches the decision on each token. A node uses its token more often than that, so
+    # the authorizer runs once per node and VERDICT_SECONDS.
     verdicts = min(usage.requests, usage.load.nodes * MONTH_DAYS * DAY_SECONDS / VERDICT_SECONDS)
     invocations = usage.requests + verdicts + minutes + hours
     gb_seconds = (
@@ -166,7 +167,7 @@ def _lambda(usage: Usage, unit: dict[str, float]) -> float:
 
 
 def _sqs(usage: Usage, unit: dict[str, float]) -> float:
-    """Each 64 KB count as a request."""
+    """Return the costs of SQS, which bills each 64 KB as a request."""
     chunks = max(1.0, usage.bytes_a_push() / 65_536)
     return float(usage.pushes * chunks * SQS_REQUESTS_A_PUSH / 1e6 * unit["sqs_million"])
 
@@ -175,7 +176,7 @@ SITES = (100, 1000, 5000)
 
 
 def table() -> str:
-    """The table of docs/cost.md."""
+    """Return the table of docs/cost.md."""
     bills = [monthly(Usage(load=Load(nodes=nodes))) for nodes in SITES]
     heads = [f"{nodes:,} nodes" for nodes in SITES]
     lines = [f"| a month | {' | '.join(heads)} |", "|---|" + "--:|" * len(SITES)]
@@ -183,11 +184,11 @@ def table() -> str:
         f"| {name} | {' | '.join(f'${bill[name]:,.0f}' for bill in bills)} |" for name in bills[-1]
     ]
     sums = " | ".join(f"**${sum(bill.values()):,.0f}**" for bill in bills)
-    return "\n".join([*lines, f"| **together** | {sums} |"])
+    return "\n".join([*lines, f"| **total** | {sums} |"])
 
 
 def page(text: str) -> str:
-    """The page with its table and its date as they must be now."""
+    """Return the page with a current table and date."""
     between = re.compile(r"(?<=<!-- cost -->\n).*(?=<!-- /cost -->)", re.DOTALL)
     listed = f"List prices of {prices()['region']}, {prices()['as_of']}.\n\n"
     return between.sub(lambda _: f"{listed}{table()}\n", text)

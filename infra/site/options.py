@@ -1,4 +1,4 @@
-"""What a site can choose: the sections of its file as typed models; see ``sites/example.toml``."""
+"""The options of a site: the sections of its file as typed models. See ``sites/example.toml``."""
 
 from __future__ import annotations
 
@@ -36,21 +36,21 @@ def _known_scopes(text: str) -> str:
 
 
 Scopes = Annotated[str, AfterValidator(_known_scopes)]
-"""Scopes of tokens, parted by spaces."""
+"""Scopes of tokens, separated by spaces."""
 
 
 def _network(text: str) -> str:
     try:
         return str(ip_network(text))
     except ValueError as error:
-        raise ValueError(f"{error}; a network is written as 192.0.2.0/24") from None
+        raise ValueError(f"{error}; write a network as 192.0.2.0/24") from None
 
 
 SourceNetwork = Annotated[str, AfterValidator(_network)]
 
 
 class Section(BaseModel):
-    """Unknown options are refused, and texts are never taken for numbers."""
+    """A section of the file. It rejects unknown options, and never converts text to numbers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -65,7 +65,7 @@ class NetworkOptions(Section):
 
 SERVERLESS = "db.serverless"
 CONNECTIONS_BESIDE_REQUESTS = 8
-"""Of collectors, retention, a deployment, and RDS itself."""
+"""Connections of collectors, retention, a deployment, and RDS."""
 Capacity = Annotated[float, Field(ge=0.5, le=256, multiple_of=0.5, strict=False)]
 
 
@@ -91,12 +91,12 @@ class DatabaseOptions(Section):
 
     @property
     def serverless(self) -> bool:
-        """Whether it grows and shrinks by itself."""
+        """Whether its capacity follows the load."""
         return self.instance_class == SERVERLESS
 
     @model_validator(mode="after")
     def _can_grow(self) -> Self:
-        # RDS refuses a ceiling that is less than a tenth above what is there.
+        # RDS rejects a maximum that is less than 10 % above the allocated storage.
         if self.max_storage_gb < self.storage_gb * 1.1:
             raise ValueError("max_storage_gb must be at least 10 % more than storage_gb")
         if self.max_acu < max(1, self.min_acu):
@@ -116,7 +116,7 @@ class DatabaseOptions(Section):
 
 
 class RetentionOptions(Section):
-    """How long things are kept."""
+    """How long samples, roll-ups, audit events and logs are kept, in days."""
 
     samples_days: Days = 7
     rollup_days: Days = 400
@@ -125,20 +125,20 @@ class RetentionOptions(Section):
 
 
 class CollectorOptions(Section):
-    """How samples get from the queue into the database."""
+    """How often the collector stores samples from the queue."""
 
     interval_seconds: Annotated[int, Field(ge=10, le=60)] = 30
 
 
 class FunctionOptions(Section):
-    """How the functions are run that answer requests."""
+    """How the functions behind the API run."""
 
     snap_start: bool = False
     concurrency: Annotated[int, Field(ge=0, le=1000)] = 0
 
 
 class IdentityOptions(Section):
-    """The identity provider whose people may see their jobs; none without ``jwks_url``."""
+    """The identity provider whose users may see their jobs; none if ``jwks_url`` is empty."""
 
     jwks_url: str = ""
     issuer: str = ""
@@ -161,7 +161,7 @@ class IdentityOptions(Section):
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the authorizer gets to know of it."""
+        """The settings of the authorizer."""
         if not self.jwks_url:
             return {}
         texts = {name: text for name, text in self.model_dump().items() if isinstance(text, str)}
@@ -171,7 +171,7 @@ class IdentityOptions(Section):
 
 
 class GatewayOptions(Section):
-    """Whom the API answers, and how much it takes in before it answers 429."""
+    """The networks that may call the API, and its rate limit (429 above it)."""
 
     requests_per_second: Annotated[int, Field(ge=1, le=10_000)] = 200
     burst: Annotated[int, Field(ge=1, le=5_000)] = 400
@@ -179,7 +179,7 @@ class GatewayOptions(Section):
 
 
 class DomainOptions(Section):
-    """A name of the site's own for the API; API Gateway's own without ``name``."""
+    """The site's own domain name for the API; API Gateway's name if ``name`` is empty."""
 
     name: Annotated[
         str, StringConstraints(pattern=r"^(|([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,})$")
@@ -198,7 +198,7 @@ class DomainOptions(Section):
 
 
 class AlarmOptions(Section):
-    """When somebody is told, and who."""
+    """The thresholds of alarms, and who is notified."""
 
     emails: list[Email] = []
     queue_age_minutes: Annotated[int, Field(ge=2, le=1440)] = 10

@@ -1,6 +1,7 @@
-"""How much a site needs: rows a day, their bytes, and the instance that carries them.
+"""The size of a site: rows a day, their bytes, and the instance that can store them.
 
-``python -m infra.site.sizing`` writes the table of docs/sizing.md. Bytes a row were measured there.
+``python -m infra.site.sizing`` writes the table of docs/sizing.md, which describes how the bytes of
+a row were measured.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ PAGE = ROOT / "docs" / "sizing.md"
 
 DAY_SECONDS = 86_400
 ROLLUPS_A_DAY = 24 * 12 + 24
-"""Of a job on a node: one each five minutes, and one each hour."""
+"""Roll-ups of a job on a node: one every five minutes, and one every hour."""
 AUDIT_ROWS_A_JOB = 2.5
 MEMORY_SHARE = 0.75
-"""Of an instance's memory that is there for the keys of a day."""
+"""The share of an instance's memory that the keys of a day may fill; the rest is for queries."""
 
 BYTES = {
     "metric_samples": 191,
@@ -27,8 +28,9 @@ BYTES = {
     "jobs": 1307 + 451,
     "job_audit_events": 1080,
 }
-"""Heap and indexes of a row; of a job its row in ``job_nodes`` as well."""
+"""Bytes of a row, heap and indexes. A job's include its row in ``job_nodes``."""
 KEY_BYTES = {"metric_samples": 50, "gpu_samples": 94}
+"""Bytes of a row in the unique index, which each insert has to read."""
 
 INSTANCES = {
     "db.t4g.small": 2,
@@ -43,7 +45,7 @@ INSTANCES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """What a site does, and how long it keeps what comes of it."""
+    """The load of a site, and its retention."""
 
     nodes: int
     jobs_a_node: float = 4
@@ -58,7 +60,7 @@ class Load:
 
     @property
     def samples_a_second(self) -> float:
-        """Samples of jobs."""
+        """Samples of jobs on nodes."""
         return self.nodes * self.jobs_a_node / self.interval_seconds
 
     @property
@@ -76,8 +78,8 @@ class Load:
         return self.nodes * self.gpu_node_share * self.gpus_a_node
 
     def rows(self) -> dict[str, float]:
-        """The rows that stand in each table once a site has run for long."""
-        # The day under way is kept on top of the whole days.
+        """Return the number of rows in each table when retention has reached its steady state."""
+        # Retention drops whole days, so the current day is kept in addition.
         sampled_seconds = (self.samples_days + 1) * DAY_SECONDS
         rollups = ROLLUPS_A_DAY * self.rollup_days
         return {
@@ -90,11 +92,14 @@ class Load:
         }
 
     def gigabytes(self) -> dict[str, float]:
-        """What each table takes, in 10^9 bytes."""
+        """Return the size of each table in 10^9 bytes."""
         return {table: rows * BYTES[table] / 1e9 for table, rows in self.rows().items()}
 
     def instance(self) -> str:
-        """The smallest instance whose memory holds the keys of a day; ValueError if none does."""
+        """Return the smallest instance whose memory holds the keys of a day.
+
+        Raise ValueError if none is large enough.
+        """
         a_day = {
             "metric_samples": self.samples_a_second * DAY_SECONDS,
             "gpu_samples": self.gpu_readings_a_second * DAY_SECONDS,
@@ -103,18 +108,18 @@ class Load:
         for name, gibibytes in INSTANCES.items():
             if keys <= gibibytes * 2**30 * MEMORY_SHARE:
                 return name
-        raise ValueError("no instance of the table is large enough: keep several sites")
+        raise ValueError("no instance is large enough for this load: use several sites")
 
 
 COLUMNS = (
     *("nodes", "running jobs", "samples/s", "GPU readings/s", "jobs a day", "samples"),
-    *("GPU readings", "roll-ups", "jobs and trail", "together", "instance"),
+    *("GPU readings", "roll-ups", "jobs and audit", "total", "instance"),
 )
 SITES = (Load(nodes=100), Load(nodes=1000), Load(nodes=5000))
 
 
 def table() -> str:
-    """The table of docs/sizing.md."""
+    """Return the table of docs/sizing.md."""
     lines = [f"| {' | '.join(COLUMNS)} |", "|--:" * (len(COLUMNS) - 1) + "|---|"]
     return "\n".join([*lines, *map(_row, SITES)])
 
@@ -141,7 +146,7 @@ def _row(load: Load) -> str:
 
 
 def page(text: str) -> str:
-    """The page with its table as it must be now."""
+    """Return the page with a current table."""
     between = re.compile(r"(?<=<!-- sites -->\n).*(?=<!-- /sites -->)", re.DOTALL)
     return between.sub(lambda _: f"{table()}\n", text)
 

@@ -105,7 +105,7 @@ def test_the_stack_is_named_after_the_file(tmp_path: Path) -> None:
         (
             NEEDED + "[functions]\nconcurrency = 31",
             (
-                "lab.toml: functions.concurrency: 3 functions take 93 connections then, and "
+                "lab.toml: functions.concurrency: 3 functions need 93 connections, but "
                 "database.max_connections leaves 92"
             ),
         ),
@@ -113,7 +113,7 @@ def test_the_stack_is_named_after_the_file(tmp_path: Path) -> None:
             NEEDED + '[gateway]\nallowed_networks = ["192.0.2.1/24"]',
             (
                 "lab.toml: gateway.allowed_networks.0: 192.0.2.1/24 has host bits set; "
-                "a network is written as 192.0.2.0/24"
+                "write a network as 192.0.2.0/24"
             ),
         ),
         (
@@ -126,12 +126,12 @@ def test_the_stack_is_named_after_the_file(tmp_path: Path) -> None:
         ),
         (
             NEEDED + '[tags]\nproject = "mine"',
-            "lab.toml: tags: project is not a site's own to set",
+            "lab.toml: tags: project is reserved: choose another tag",
         ),
         (NEEDED + 'name = "x"', "lab.toml: name: extra inputs are not permitted"),
         (
             NEEDED.replace("eu-central-1", "mars-north-1"),
-            "lab.toml: region: RDS's certificates for 'mars-north-1' are not in rds.pem",
+            "lab.toml: region: rds.pem has no RDS certificates for 'mars-north-1'",
         ),
     ],
 )
@@ -151,9 +151,7 @@ def test_authorities_of_clients_are_looked_for_beside_the_file(
     text += 'certificate_arn = "arn:aws:acm:eu-central-1:111122223333:certificate/1"\n'
     if content is not None:
         (tmp_path / "ca.pem").write_text(content)
-    with pytest.raises(
-        SiteError, match=r"domain\.client_ca: there are no certificates in /.*/ca\.pem"
-    ):
+    with pytest.raises(SiteError, match=r"domain\.client_ca: no certificates in /.*/ca\.pem"):
         _load(tmp_path, f'{text}client_ca = "ca.pem"')
     (tmp_path / "ca.pem").write_bytes(AMAZON_CERTIFICATES.read_bytes())
     site = _load(tmp_path, f'{text}client_ca = "ca.pem"')
@@ -172,7 +170,7 @@ def test_several_mistakes_are_told_at_once(tmp_path: Path) -> None:
 
 def test_a_site_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
     _load(tmp_path, NEEDED)
-    with pytest.raises(SiteError, match=r"^there is no mine\.toml in .*\(there is: lab\)$"):
+    with pytest.raises(SiteError, match=r"^no mine\.toml in .*\(found: lab\)$"):
         load_site("mine", folder=tmp_path)
 
 

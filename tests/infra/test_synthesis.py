@@ -64,13 +64,13 @@ def test_a_synthesis_elsewhere_by_somebody_else_gives_the_same_template(
 def test_a_site_that_cannot_be_used_is_told_in_one_line() -> None:
     done = _run("python", "-m", "infra.synth", "--site", "nowhere")
     assert done.returncode == 1
-    assert done.stderr.splitlines() == ["there is no nowhere.toml in sites/ (there is: example)"]
+    assert done.stderr.splitlines() == ["no nowhere.toml in sites/ (found: example)"]
 
 
 def test_the_app_asks_for_a_site() -> None:
     done = _run("python", "app.py")
     assert done.returncode == 1
-    assert done.stderr.startswith("which site? cdk deploy -c site=NAME")
+    assert done.stderr.startswith("which site? run: cdk deploy -c site=NAME")
 
 
 def test_the_app_makes_the_same_template(template: Template, tmp_path: Path) -> None:

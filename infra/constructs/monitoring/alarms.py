@@ -1,4 +1,4 @@
-"""The alarms: what a person has to look at, each told to the site's topic."""
+"""The alarms: states that a person has to look at. Each notifies the site's topic."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BELOW = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
 
 
 class Alarms(Construct):
-    """A family of alarms a method; ``stack`` says what they watch."""
+    """A group of alarms per method; ``infra.stack`` calls them with what they watch."""
 
     def __init__(self, scope: Construct, name: str, *, site: Site, topic: AlarmTopic) -> None:
         super().__init__(scope, name)
@@ -35,23 +35,23 @@ class Alarms(Construct):
         self._action = cast("cloudwatch.IAlarmAction", action)
 
     def watch_function(self, name: str, function: SiteFunction) -> None:
-        """Tell of errors, and of calls that Lambda refused."""
+        """Alarm on errors, and on calls that Lambda rejected."""
         watched = function.function
         self._alarm(
             f"{name} errors",
             watched.metric_errors(period=FIVE_MINUTES),
             threshold=0,
-            because=f"{name} failed; its log group tells why",
+            because=f"{name} failed: see its log group",
         )
         self._alarm(
             f"{name} throttles",
             watched.metric_throttles(period=FIVE_MINUTES),
             threshold=0,
-            because=f"{name} ran more often at once than the account allows",
+            because=f"{name} reached a concurrency limit, its own or the account's",
         )
 
     def watch_collector(self, collector: SiteFunction) -> None:
-        """Tell if the collector is not called any more."""
+        """Alarm if the collector is no longer called."""
         self._alarm(
             "collector stopped",
             collector.function.metric_invocations(period=FIVE_MINUTES),
@@ -62,32 +62,32 @@ class Alarms(Construct):
         )
 
     def watch_queue(self, queue: IQueue) -> None:
-        """Tell if samples wait for too long."""
+        """Alarm if samples wait too long."""
         self._alarm(
             "samples late",
             queue.metric_approximate_age_of_oldest_message(period=FIVE_MINUTES),
             threshold=self._site.alarms.queue_age_minutes * 60,
-            because="samples arrive faster than they are stored, or are not stored at all",
+            because="samples arrive faster than the collector stores them, or it stores none",
         )
 
-    def watch_letters(self, name: str, queue: IQueue) -> None:
-        """Tell of anything in a queue that should stay empty."""
+    def watch_dead_letters(self, name: str, queue: IQueue) -> None:
+        """Alarm on any message in a queue that should stay empty."""
         self._alarm(
             name,
             queue.metric_approximate_number_of_messages_visible(
                 period=FIVE_MINUTES, statistic="Maximum"
             ),
             threshold=0,
-            because=f"{queue.node.path} holds what could not be delivered or read",
+            because=f"{queue.node.path} contains messages that could not be delivered or read",
         )
 
     def watch_api(self, http_api: HttpApi) -> None:
-        """Tell of server errors, and of many refused callers."""
+        """Alarm on server errors, and on many rejected callers."""
         self._alarm(
             "api server errors",
             http_api.api.metric_server_error(period=FIVE_MINUTES, statistic="Sum"),
             threshold=5,
-            because="requests were answered 5xx",
+            because="more than 5 requests failed with a 5xx status within five minutes",
         )
         refusals = logs.MetricFilter(
             self,
@@ -104,11 +104,11 @@ class Alarms(Construct):
             "refusals",
             refusals.metric(period=FIVE_MINUTES, statistic="Sum"),
             threshold=self._site.alarms.refusals,
-            because="many answers 401 and 403: expired tokens, or somebody is trying",
+            because="many responses 401 and 403: expired tokens, or an attack",
         )
 
     def watch_database(self, database: ReachableDatabase) -> None:
-        """Tell if its processor, its storage or its connections are nearly used up."""
+        """Alarm if its CPU, its storage or its connections are nearly exhausted."""
         for limit in database.limits:
             self._alarm(
                 f"database {limit.name}",

@@ -1,4 +1,4 @@
-"""The budget: told when the account has spent most of it, and when it is going to exceed it."""
+"""The budget: warns when most of it is spent, and when AWS forecasts that it will be exceeded."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ if TYPE_CHECKING:
     from infra.site.config import Site
 
 WARNINGS = (("ACTUAL", 80), ("FORECASTED", 100))
-"""Which sum, and at how many percent of the budget."""
+"""The sum that is compared, and the percentage of the budget at which a warning is sent."""
 
 
 class Budget(Construct):
-    """A monthly budget for all that the account spends: it needs no tags to be activated first."""
+    """A monthly budget for all costs of the account.
+
+    A budget for the site's tags would count nothing until the account activates these tags.
+    """
 
     def __init__(self, scope: Construct, name: str, *, site: Site, topic: AlarmTopic) -> None:
         super().__init__(scope, name)
@@ -47,5 +50,5 @@ class Budget(Construct):
                 for sum_of, percent in WARNINGS
             ],
         )
-        # Budgets tries the topic's policy when it is made.
+        # AWS Budgets checks on creation that the topic's policy lets it publish.
         budget.node.add_dependency(topic)

@@ -1,4 +1,4 @@
-"""The site at a glance: requests, samples on their way, functions, the database."""
+"""The site's dashboard in CloudWatch: requests, queue, functions, database."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MINUTE = Duration.minutes(1)
 
 
 class Dashboard(Construct):
-    """Named as the stack, in CloudWatch."""
+    """The dashboard, with the same name as the stack."""
 
     def __init__(
         self,
@@ -39,13 +39,13 @@ class Dashboard(Construct):
         api, queue = http_api.api, samples.queue
         self._row(
             ("Requests", [api.metric_count(period=MINUTE)]),
-            ("Refused and failed", [api.metric_client_error(), api.metric_server_error()]),
+            ("Client and server errors", [api.metric_client_error(), api.metric_server_error()]),
             ("Latency", [api.metric_latency(period=MINUTE, statistic="p99")]),
         )
         self._row(
             ("Oldest sample on the queue", [queue.metric_approximate_age_of_oldest_message()]),
             (
-                "Messages waiting",
+                "Messages in the queue",
                 [
                     queue.metric_approximate_number_of_messages_visible(),
                     samples.dead_letters.metric_approximate_number_of_messages_visible(),

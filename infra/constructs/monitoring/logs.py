@@ -1,4 +1,4 @@
-"""Log groups that forget after the site's time."""
+"""Log groups that expire after the site's retention."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 
 def log_group(scope: Construct, name: str, *, site: Site, path: str) -> logs.LogGroup:
-    """A log group by its full name; it goes with the stack, or it would be in a new one's way."""
+    """Return a new log group with this full name, which is deleted with the stack."""
+    # If it were kept, the same site could not be deployed again: the name would be in use.
     group = logs.LogGroup(scope, name, log_group_name=path, removal_policy=RemovalPolicy.DESTROY)
     resource = group.node.default_child
     assert isinstance(resource, logs.CfnLogGroup)

@@ -1,4 +1,4 @@
-"""Where alarms are told, and who listens."""
+"""The topic that alarms notify, and its subscribers."""
 
 from __future__ import annotations
 
