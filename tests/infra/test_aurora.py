@@ -1,4 +1,4 @@
-"""Aurora, and a database that is restored from a backup."""
+"""Aurora, and a database that is restored from a snapshot."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 FROM_NOTHING = {"DatabaseName", "DBName", "MasterUsername", "MasterUserAuthenticationType"}
 
 
-def test_a_cluster_is_as_private_and_as_safe_as_an_instance(restored_template: Template) -> None:
+def test_cluster_is_as_protected_as_instance(restored_template: Template) -> None:
     resource = restored_template.resource("RDS::DBCluster")
     cluster = resource["Properties"]
     assert cluster["Engine"] == "aurora-postgresql"
@@ -30,7 +30,7 @@ def test_a_cluster_is_as_private_and_as_safe_as_an_instance(restored_template: T
     assert parameters["Parameters"]["rds.force_ssl"] == "1"
 
 
-def test_its_instances_grow_between_the_site_s_limits_in_as_many_zones_as_asked(
+def test_instances_scale_within_limits_per_zone(
     restored_template: Template,
 ) -> None:
     cluster = restored_template.one("RDS::DBCluster")
@@ -43,7 +43,7 @@ def test_its_instances_grow_between_the_site_s_limits_in_as_many_zones_as_asked(
         assert restored_template.referred(instance["DBClusterIdentifier"]) == "Database/Cluster"
 
 
-def test_functions_reach_the_instance_that_writes(restored_template: Template) -> None:
+def test_functions_connect_to_writer_endpoint(restored_template: Template) -> None:
     for function in ("api", "collector", "migrate"):
         variables = restored_template.functions()[function]["Environment"]["Variables"]
         assert variables["DB_HOST"]["Fn::GetAtt"][1] == "Endpoint.Address"
@@ -56,7 +56,7 @@ def test_functions_reach_the_instance_that_writes(restored_template: Template) -
         assert "DBClusterResourceId" in str(log_in["Resource"])
 
 
-def test_its_processor_its_connections_and_its_capacity_are_watched(
+def test_cpu_connections_and_capacity_have_alarms(
     restored_template: Template,
 ) -> None:
     watched = {
@@ -67,7 +67,7 @@ def test_its_processor_its_connections_and_its_capacity_are_watched(
     assert watched == {"CPUUtilization", "DatabaseConnections", "ACUUtilization"}
 
 
-def test_a_restored_database_begins_with_what_the_snapshot_holds(
+def test_restored_database_is_created_from_snapshot(
     restored_template: Template,
 ) -> None:
     cluster = restored_template.one("RDS::DBCluster")
@@ -75,7 +75,7 @@ def test_a_restored_database_begins_with_what_the_snapshot_holds(
     assert not FROM_NOTHING & cluster.keys()
 
 
-def test_it_stands_beside_the_one_that_it_replaces(restored: Site) -> None:
+def test_restored_database_has_another_name(restored: Site) -> None:
     def named(source: str) -> str:
         database = restored.database.model_copy(update={"restore_from": source})
         return name_of(restored.model_copy(update={"database": database}))
@@ -88,7 +88,7 @@ def test_it_stands_beside_the_one_that_it_replaces(restored: Site) -> None:
         assert name.replace("-", "").isalnum()
 
 
-def test_a_database_under_another_name_makes_migrations_run_and_versions_anew(
+def test_another_database_reruns_migrations_and_versions(
     restored: Site, restored_template: Template
 ) -> None:
     for function in ("migrate", "api", "collector"):
@@ -96,10 +96,10 @@ def test_a_database_under_another_name_makes_migrations_run_and_versions_anew(
         assert description.endswith(f"database {name_of(restored)}")
 
 
-def test_a_site_can_take_any_option_later(
+def test_options_never_change_type_of_resource(
     template: Template, other_template: Template, restored_template: Template
 ) -> None:
-    """CloudFormation refuses an update by which a resource would become one of another type."""
+    """Check that no logical id has two types: CloudFormation rejects such an update."""
     types: dict[str, str] = {}
     for one in (template, other_template, restored_template):
         for name, resource in one.resources.items():

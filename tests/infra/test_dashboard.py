@@ -1,4 +1,4 @@
-"""The dashboard shows each part of the site."""
+"""The dashboard in CloudWatch shows each part of the site."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tests.infra.template import Template
 
 
-def test_it_shows_requests_the_queue_every_function_and_the_database(template: Template) -> None:
+def test_dashboard_shows_each_part_of_site(template: Template) -> None:
     dashboard = template.one("CloudWatch::Dashboard")
     assert dashboard["DashboardName"] == "hpcobs-example"
     body = dashboard["DashboardBody"]["Fn::Join"][1]
