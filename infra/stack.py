@@ -41,9 +41,10 @@ WITHOUT_TAGS = ["AWS::RDS::DBProxyTargetGroup"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Foundations:
-    """The parts that must exist before any function; ``parts`` are their constructs.
+    """The parts that must exist before any function.
 
-    Requests reach the database through ``front``: the database itself, or a proxy before it.
+    ``parts`` are all their constructs, for dependencies. Requests reach the database through
+    ``front``: the database itself, or a proxy before it.
     """
 
     network: Network | None

@@ -96,7 +96,7 @@ def fingerprint(sources: Iterable[Path], *, recipe: str, target: Target = LAMBDA
 
 
 def files(source: Path) -> Iterator[Path]:
-    """Yield the files of a folder, sorted and without what tools leave there; or the one file."""
+    """Yield the file, or a folder's files, sorted and without what tools leave there."""
     if source.is_file():
         yield source
         return

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """``python`` such as ``3.13``; ``platform`` such as uv's ``--python-platform`` expects it."""
+    """``python`` is such as ``3.13``, ``platform`` as uv's ``--python-platform`` expects it."""
 
     python: str
     platform: str

@@ -1,1 +1,1 @@
-"""The parts of a site, each a construct with keyword arguments; ``infra.stack`` composes them."""
+"""The parts of a site: constructs with keyword arguments that ``infra.stack`` composes."""

@@ -21,7 +21,7 @@ DELIVERY_RETRIES = 5
 
 
 class Schedules(Construct):
-    """The schedules of EventBridge; ``undelivered`` receives the calls that it cannot deliver."""
+    """The schedules of EventBridge, and a queue for the calls that it cannot deliver."""
 
     def __init__(self, scope: Construct, name: str, *, functions: Functions) -> None:
         super().__init__(scope, name)

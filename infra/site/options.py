@@ -138,7 +138,7 @@ class FunctionOptions(Section):
 
 
 class IdentityOptions(Section):
-    """The identity provider whose users may see their jobs; none if ``jwks_url`` is empty."""
+    """The identity provider whose users may see their jobs, if ``jwks_url`` is set."""
 
     jwks_url: str = ""
     issuer: str = ""
@@ -179,7 +179,7 @@ class GatewayOptions(Section):
 
 
 class DomainOptions(Section):
-    """The site's own domain name for the API; API Gateway's name if ``name`` is empty."""
+    """The site's own domain name for the API. If ``name`` is empty, it has API Gateway's name."""
 
     name: Annotated[
         str, StringConstraints(pattern=r"^(|([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,})$")

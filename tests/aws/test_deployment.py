@@ -1,7 +1,7 @@
 """A site deployed to an emulator: a job's life through the URL of the stack's outputs.
 
-The stack, the layer, the functions' code and the CDK's command line are the real ones. ``tests/README.md``
-lists what the emulator does not support, and the tests of the template that cover it.
+The stack, the layer, the functions' code and the CDK's command line are the real ones.
+``tests/README.md`` lists what the emulator does not support, and the template's tests for it.
 
 Like API Gateway, the emulator passes application/json as text, so compressed bodies need another
 type.

@@ -57,7 +57,7 @@ class ReachableDatabase(Protocol):
 
     @property
     def label(self) -> str:
-        """The database's name; another name means another database."""
+        """The database's name. Another name means another database."""
         ...
 
     def admit(self, function: SiteFunction, *users: str) -> None:

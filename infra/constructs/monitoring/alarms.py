@@ -26,7 +26,7 @@ BELOW = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
 
 
 class Alarms(Construct):
-    """A group of alarms per method; ``infra.stack`` calls them with what they watch."""
+    """A group of alarms per method. ``infra.stack`` calls each with the watched resources."""
 
     def __init__(self, scope: Construct, name: str, *, site: Site, topic: AlarmTopic) -> None:
         super().__init__(scope, name)
