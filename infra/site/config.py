@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
+from infra.paths import CERTIFICATES, SITES
 from infra.site.options import (
     CONNECTIONS_BESIDE_REQUESTS,
     AlarmOptions,
@@ -22,7 +23,6 @@ from infra.site.options import (
     RetentionOptions,
     Section,
 )
-from infra.paths import CERTIFICATES, SITES
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails

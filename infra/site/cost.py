@@ -28,7 +28,7 @@ SAMPLE_BYTES = 60
 """Compressed bytes of a sample in a batch. A GPU's reading has as many."""
 BATCH_BYTES = 300
 REQUEST_GB_SECONDS = {"ingest": 0.010, "events": 0.015, "authorizer": 0.004, "metrics": 0.8}
-"""Memory times duration of one invocation: 1 GB for 10 ms, and so on. Estimated, not measured on AWS."""
+"""Memory times duration of one invocation: 1 GB for 10 ms, and so on. Not measured on AWS."""
 VERDICT_SECONDS = 60
 """How long the gateway caches the authorizer's decision on a token."""
 HOOKS_A_JOB = 4
