@@ -24,6 +24,8 @@ REQUEST_SECONDS = 29
 """API Gateway stops waiting for a response after 30 seconds."""
 COLLECTOR_SECONDS = 60
 
+# 1,769 MB come with a whole vCPU, for the functions that need the CPU most: rendering a scrape, and
+# storing samples.
 SIZES = {
     "api": Size(memory_mb=1024, timeout_seconds=REQUEST_SECONDS),
     "events": Size(memory_mb=1024, timeout_seconds=REQUEST_SECONDS),

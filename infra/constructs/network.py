@@ -46,6 +46,7 @@ class Network(Construct):
             max_azs=ZONES,
             nat_gateways=0,
             create_internet_gateway=False,
+            # The CDK would restrict it by another Lambda function, and nothing uses this group.
             restrict_default_security_group=False,
             subnet_configuration=[
                 ec2.SubnetConfiguration(

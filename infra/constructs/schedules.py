@@ -63,6 +63,7 @@ class Schedules(Construct):
         schedule.node.add_dependency(role)
 
     def _caller(self, name: str, target: SiteFunction) -> iam.Role:
+        # The scheduler acts for all accounts: only schedules of this one may assume the role.
         account = {"StringEquals": {"aws:SourceAccount": Stack.of(self).account}}
         service = iam.ServicePrincipal("scheduler.amazonaws.com", conditions=account)
         role = iam.Role(

@@ -135,4 +135,5 @@ def _line(problem: ErrorDetails) -> str:
 
 
 def _regions() -> set[str]:
+    # Each region's certificates follow a comment line with its name.
     return set(re.findall(r"^# Amazon RDS (\S+) Root CA", CERTIFICATES.read_text(), re.MULTILINE))

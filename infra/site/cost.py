@@ -114,6 +114,7 @@ def monthly(usage: Usage) -> dict[str, float]:
     """Return dollars a month by service, the largest first."""
     unit = prices()["units"]
     zones = 2 if usage.multi_az else 1
+    # 20 % more than the data, as docs/sizing.md recommends.
     disk = 1.2 * sum(usage.load.gigabytes().values()) * unit["rds_gb_month"]
     bill = {
         "RDS: instance": _instance(usage),

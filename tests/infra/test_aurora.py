@@ -30,9 +30,7 @@ def test_cluster_is_as_protected_as_instance(restored_template: Template) -> Non
     assert parameters["Parameters"]["rds.force_ssl"] == "1"
 
 
-def test_instances_scale_within_limits_per_zone(
-    restored_template: Template,
-) -> None:
+def test_instances_scale_within_limits_per_zone(restored_template: Template) -> None:
     cluster = restored_template.one("RDS::DBCluster")
     assert cluster["ServerlessV2ScalingConfiguration"] == {"MinCapacity": 0.5, "MaxCapacity": 16}
     instances = restored_template.all("RDS::DBInstance")
@@ -56,9 +54,7 @@ def test_functions_connect_to_writer_endpoint(restored_template: Template) -> No
         assert "DBClusterResourceId" in str(log_in["Resource"])
 
 
-def test_cpu_connections_and_capacity_have_alarms(
-    restored_template: Template,
-) -> None:
+def test_cpu_connections_and_capacity_have_alarms(restored_template: Template) -> None:
     watched = {
         alarm["MetricName"]
         for alarm in restored_template.all("CloudWatch::Alarm")
@@ -67,9 +63,7 @@ def test_cpu_connections_and_capacity_have_alarms(
     assert watched == {"CPUUtilization", "DatabaseConnections", "ACUUtilization"}
 
 
-def test_restored_database_is_created_from_snapshot(
-    restored_template: Template,
-) -> None:
+def test_restored_database_is_created_from_snapshot(restored_template: Template) -> None:
     cluster = restored_template.one("RDS::DBCluster")
     assert cluster["SnapshotIdentifier"] == "hpcobs-big-final"
     assert not FROM_NOTHING & cluster.keys()

@@ -31,9 +31,7 @@ def test_name_maps_to_api_over_tls(other_template: Template) -> None:
     assert other_template.outputs["Url"]["Value"] == "https://hpcobs.example.org"
 
 
-def test_client_certificates_cannot_be_bypassed(
-    other_template: Template,
-) -> None:
+def test_client_certificates_cannot_be_bypassed(other_template: Template) -> None:
     asked = other_template.one("ApiGatewayV2::DomainName")["MutualTlsAuthentication"]
     bucket, _, key = asked["TruststoreUri"].removeprefix("s3://").partition("/")
     assert bucket == "cdk-hnb659fds-assets-444455556666-us-west-2"
@@ -63,8 +61,6 @@ def test_known_zone_gets_dns_record(restored_template: Template, other_template:
     assert target["Fn::GetAtt"][1] == "RegionalDomainName"
 
 
-def test_old_url_works_without_client_certificates(
-    restored_template: Template,
-) -> None:
+def test_old_url_works_without_client_certificates(restored_template: Template) -> None:
     assert "DisableExecuteApiEndpoint" not in restored_template.one("ApiGatewayV2::Api")
     assert "MutualTlsAuthentication" not in restored_template.one("ApiGatewayV2::DomainName")

@@ -110,9 +110,7 @@ def test_snap_start_covers_functions_behind_api(
     assert template.all("Lambda::Alias") == []
 
 
-def test_snapshots_are_invoked_by_alias(
-    other_template: Template,
-) -> None:
+def test_snapshots_are_invoked_by_alias(other_template: Template) -> None:
     integrations = other_template.all("ApiGatewayV2::Integration")
     called = {other_template.referred(one["IntegrationUri"]) for one in integrations}
     called.add(
@@ -142,9 +140,7 @@ def test_concurrency_limits_connections_of_requests(
         assert "ReservedConcurrentExecutions" not in function
 
 
-def test_authorizer_has_identity_provider_settings(
-    other_template: Template,
-) -> None:
+def test_authorizer_has_identity_provider_settings(other_template: Template) -> None:
     variables = _variables(other_template, "authorizer")
     assert variables.keys() == IDENTITY | {"AUTH_SECRET_ARN"}
     given = {name: variables[name] for name in IDENTITY}

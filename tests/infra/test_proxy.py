@@ -84,9 +84,7 @@ def test_security_groups_route_through_proxy(other_template: Template) -> None:
     }
 
 
-def test_proxy_sets_timeout_and_leaves_connections(
-    other_template: Template,
-) -> None:
+def test_proxy_sets_timeout_and_leaves_connections(other_template: Template) -> None:
     group = other_template.one("RDS::DBProxyTargetGroup")
     pool = group["ConnectionPoolConfigurationInfo"]
     limit_ms = int(REQUEST_STATEMENT_TIMEOUT_SECONDS * 1000)

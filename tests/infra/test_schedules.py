@@ -35,9 +35,7 @@ def test_undelivered_call_is_retried_then_kept(template: Template) -> None:
         assert kept_in == "Schedules/Undelivered"
 
 
-def test_only_failed_retention_is_retried(
-    template: Template,
-) -> None:
+def test_only_failed_retention_is_retried(template: Template) -> None:
     retries = {
         template.referred(config["FunctionName"]): config["MaximumRetryAttempts"]
         for config in template.all("Lambda::EventInvokeConfig")

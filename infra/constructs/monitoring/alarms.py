@@ -115,6 +115,7 @@ class Alarms(Construct):
                 limit.metric,
                 threshold=limit.threshold,
                 comparison=ABOVE if limit.above else BELOW,
+                # Half an hour, because short peaks are normal.
                 periods=6,
                 because=f"PostgreSQL: {limit.description}",
             )
@@ -130,6 +131,7 @@ class Alarms(Construct):
         periods: int = 1,
         missing: cloudwatch.TreatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING,
     ) -> None:
+        # CloudWatch has no data for errors that did not occur, so by default that is no alarm.
         alarm = cloudwatch.Alarm(
             self,
             name,

@@ -29,6 +29,7 @@ class AlarmTopic(Construct):
                 ],
                 actions=["sns:Publish"],
                 resources=[self.topic.topic_arn],
+                # These services act for all accounts: without it, others' alarms could publish.
                 conditions={"StringEquals": {"aws:SourceAccount": Stack.of(self).account}},
             )
         )
