@@ -40,7 +40,7 @@ LEFT_AT_ITS_DEFAULT = {
     "DB_PROXY": "the example has no proxy",
     "ALLOWED_NETWORKS": "the example answers all",
     "SCHEDULER_BACKEND": "slurm",
-    "SLURM_BASE_URL": "the network has no way to a cluster: its controller role tells",
+    "SLURM_BASE_URL": "the network has no route to a cluster: its controller role pushes",
     "SLURM_API_VERSION": "likewise",
     "SLURM_AUTH_TOKEN": "likewise",
     "AUTH_SECRET": "AUTH_SECRET_ARN is set",
