@@ -27,6 +27,7 @@ check: .venv/dev ## check lint, format, spelling, types and import rules
 	@.venv/bin/ruff format --check .
 	@.venv/bin/codespell
 	@$(PY) -m mypy
+	@.venv/bin/pyrefly check --summary=none
 	@.venv/bin/lint-imports --no-logo
 
 format: .venv/dev ## fix lint and format where a program can

@@ -46,8 +46,8 @@ def cost(
     as_json: Json = False,
 ) -> None:
     """Estimate the monthly cost of a site on AWS, at list prices."""
-    from infra.cost import Usage, monthly, prices
-    from infra.sizing import Load
+    from infra.site.cost import Usage, monthly, prices
+    from infra.site.sizing import Load
 
     load = Load(
         nodes=nodes,

@@ -37,7 +37,7 @@ def init(
 ) -> None:
     """Write a site's file with all options. Missing ones are prompted for."""
     from infra.paths import SITES
-    from infra.site import SiteError, load_site
+    from infra.site.config import SiteError, load_site
 
     path = folder / f"{name}.toml"
     text = (SITES / "example.toml").read_text()
@@ -64,7 +64,7 @@ def init(
 @app.command()
 def check(name: Name, *, folder: Folder = FOLDER) -> None:
     """Check a site's file, and print each error in it."""
-    from infra.site import SiteError, load_site
+    from infra.site.config import SiteError, load_site
 
     try:
         site = load_site(name, folder=folder)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.site import load_site
+from infra.site.config import load_site
 
 if TYPE_CHECKING:
     from pathlib import Path

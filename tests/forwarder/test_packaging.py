@@ -86,7 +86,7 @@ def test_source_is_python_3_9(file: Path) -> None:
 
 @pytest.mark.parametrize("version", ["3.9", "3.10", "3.11", "3.12", "3.13"])
 def test_zipapp_works_on_every_python(tmp_path: Path, site: Site, version: str) -> None:
-    python = pytest.importorskip("infra.bytecode").compiler(version)
+    python = pytest.importorskip("infra.build.bytecode").compiler(version)
     if python is None:
         pytest.skip(f"no Python {version} here")
     app = build(tmp_path / "app.pyz")
