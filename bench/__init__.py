@@ -1,1 +1,1 @@
-"""Benchmarks: each measures a floor and hpcobs in turn, in one run, and tells the ratio."""
+"""Benchmarks: each measures a floor and hpcobs in turn, in one run, and prints the ratio."""

@@ -13,7 +13,7 @@ GPU = {"gpu_vendor": "nvidia", "memory_total_mb": 81_920}
 def batch(
     node: str, jobs: list[str], *, samples: int, gpus: int, beginning: datetime | None = None
 ) -> bytes:
-    """A node's batch of ``samples`` of its jobs in turn, each with ``gpus`` readings."""
+    """Return a node's batch of ``samples``, of its jobs in turn, each with ``gpus`` readings."""
     beginning = beginning or datetime.now(UTC) - timedelta(hours=1)
     entries = [
         _entry(jobs[number % len(jobs)], beginning + timedelta(seconds=number // len(jobs)), gpus)

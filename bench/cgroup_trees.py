@@ -1,4 +1,7 @@
-"""Folder trees as the kernel shows them for Slurm's jobs, with files of the kernel's size."""
+"""Folder trees as the kernel shows them for Slurm's jobs, with files of the kernel's size.
+
+The size matters, because a sampling pass reads and parses all of them.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +66,8 @@ V1_FILES = {
 
 @contextmanager
 def processes(count: int) -> Iterator[list[int]]:
-    """The ids of so many sleeping processes, none of them root's."""
+    """Start ``count`` sleeping processes, none of them as root. Yield their ids."""
+    # slurm-job-exporter skips root's processes, so as root start them as another user.
     user = NOBODY if os.geteuid() == 0 else None
     running = [
         subprocess.Popen(
@@ -82,14 +86,14 @@ def processes(count: int) -> Iterator[list[int]]:
 
 
 def host(root: Path) -> None:
-    """What is not the jobs'."""
+    """Write the files of the host itself."""
     _write(root / "sys/devices/system/cpu/online", "0-63\n")
     _write(root / "proc/loadavg", "1.25 0.80 0.40 2/345 6789\n")
     _write(root / "proc/meminfo", "MemTotal: 263000000 kB\nMemFree: 1 kB\nMemAvailable: 9 kB\n")
 
 
 def version_2(root: Path, jobs: int, pids: list[int]) -> None:
-    """Jobs in the unified hierarchy."""
+    """Write jobs in the unified hierarchy."""
     host(root)
     _write(root / "sys/fs/cgroup/cgroup.controllers", "cpuset cpu io memory pids\n")
     scope = root / "sys/fs/cgroup/system.slice/slurmstepd.scope"
@@ -101,7 +105,7 @@ def version_2(root: Path, jobs: int, pids: list[int]) -> None:
 
 
 def version_1(root: Path, jobs: int, pids: list[int]) -> None:
-    """Jobs in the split hierarchies."""
+    """Write jobs in the split hierarchies."""
     host(root)
     top = root / "sys/fs/cgroup"
     for number in range(jobs):
@@ -124,7 +128,7 @@ def _own(pids: list[int], number: int) -> list[int]:
 
 
 def _steps(job: Path, folders: tuple[str, ...], pids: list[int]) -> None:
-    """The job's steps; its processes are in the first."""
+    """Write the job's steps. Its processes are in the first."""
     _write(job / "cgroup.procs", "")
     for step in STEPS:
         for folder in ("", *folders):

@@ -24,7 +24,7 @@ JOBS = 100
 SAMPLES = 20_000
 BEGINNING = datetime(2026, 11, 1, tzinfo=UTC)
 
-# A hundred jobs with a sample each ten seconds, in the order in which a collector stores them.
+# A hundred jobs with a sample every ten seconds, in the order in which a collector stores them.
 FILL = """
 SELECT ensure_day_partition(parent, '2026-11-01'::date + n)
 FROM unnest(ARRAY['metric_samples', 'gpu_samples']) AS parent, generate_series(0, 2) AS n;
@@ -40,7 +40,7 @@ FETCH = "SELECT \"timestamp\", cpu_usage FROM metric_samples WHERE job_id = '42'
 
 
 def run() -> None:
-    """Measure and print."""
+    """Measure and print the results."""
     with migrated_database() as url:
         with psycopg.connect(url, autocommit=True) as connection:
             for statement in FILL.split(";"):
@@ -49,6 +49,7 @@ def run() -> None:
         samples = PostgresSamples(Session(connections.connection, OperationTimings()))
         with connections.connection() as connection:
             floor = _milliseconds("fetch of the samples", partial(_fetch, connection))
+        # 401 is no multiple of 300, so this series cannot be read from roll-ups.
         odd = _chart(samples, "from samples: buckets of 401 s", 401)
         rolling = _roll(url)
         fine = _chart(samples, "from roll-ups: buckets of 300 s", 300)
@@ -63,7 +64,7 @@ def run() -> None:
 
 
 def _milliseconds(name: str, work: Callable[[], object]) -> Figure:
-    work()
+    work()  # warms caches, and prepares the statement
     return Figure(name, "ms", [timed(work) * 1000 for _ in range(ROUNDS)])
 
 
@@ -77,7 +78,7 @@ def _chart(samples: PostgresSamples, name: str, resolution: int) -> Figure:
 
 
 def _roll(url: str) -> float:
-    """Seconds that an hour takes to be rolled up."""
+    """Roll up all hours. Return the seconds that one hour takes."""
     rollups = PostgresRollups(single_connection(url), OperationTimings())
     hours = rollups.due(BEGINNING + timedelta(days=30))
     taken = timed(lambda: [rollups.roll(hour) for hour in hours])

@@ -1,4 +1,4 @@
-"""Cold starts: importing each function's handler, beside importing the libraries it stands on."""
+"""Cold starts: importing each function's handler, beside importing the libraries it needs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bench.measuring import Figure, show
 
 ROUNDS = 7
 
-# The libraries that the storage layer and the HTTP edge are built on.
+# Libraries that the storage layer and the HTTP edge have to import.
 _DATABASE = "import psycopg, msgspec; "
 _LOG = "from aws_lambda_powertools import Logger; "
 
@@ -41,10 +41,11 @@ ENVIRONMENT = {
 
 
 def run() -> None:
-    """Measure and print: the handler's import and what its first request makes, without I/O."""
+    """Measure and print the handler's import and what its first request makes, without I/O."""
     for function, floor in FLOORS.items():
         handler = f"import functions.{function}.handler; from hpcobs import bootstrap; "
         floors, products = [], []
+        # In turn, so that a change of the machine's load meets both.
         for _ in range(ROUNDS):
             floors.append(_milliseconds(floor))
             products.append(_milliseconds(handler + READY[function]))

@@ -20,10 +20,10 @@ from bench.database import migrated_database, single_connection
 from bench.measuring import Figure, show, timed
 from hpcobs.queue.postgres import PostgresQueue
 from hpcobs.service.collection import Collection, CollectionRules
-from hpcobs.storage.sink import PostgresSampleWriter
+from hpcobs.storage.sample_writer.writer import PostgresSampleWriter
 from hpcobs.storage.timings import OperationTimings
-from hpcobs.wire.messages import pack
-from hpcobs_local.postgres import binary
+from hpcobs.wire.batches import pack
+from hpcobs_local.postgres.programs import binary
 
 JOBS_PER_NODE = 4
 ROUNDS = 5
@@ -31,7 +31,7 @@ ROUNDS = 5
 
 @dataclass(frozen=True)
 class Feed:
-    """What comes from the nodes in a round: batches, whose samples are of each job in turn."""
+    """The batches that nodes send in one round. Their samples are of each job in turn."""
 
     nodes: int
     batches: int
@@ -39,12 +39,12 @@ class Feed:
 
     @property
     def rows(self) -> int:
-        """All samples of a round."""
+        """The number of samples in a round."""
         return self.nodes * self.batches * self.samples
 
 
 BACKLOG = Feed(nodes=500, batches=4, samples=100)
-"""As after an outage: nodes send what they kept."""
+"""After an outage: nodes send what they spooled."""
 HALF_A_MINUTE = Feed(nodes=5000, batches=3, samples=JOBS_PER_NODE)
 """A large site between two passes: each node sends a sample of each job every ten seconds."""
 
@@ -65,7 +65,7 @@ COLUMNS = (
 
 
 def run() -> None:
-    """Measure and print."""
+    """Measure and print the results."""
     random.seed(1)
     floors, backlogs, late, steady = [], [], [], []
     with migrated_database() as url, tempfile.TemporaryDirectory() as folder:
@@ -79,7 +79,7 @@ def run() -> None:
             late.append(BACKLOG.rows / timed(collect))
             _fill_queue(url, HALF_A_MINUTE, hours_ago=39 - 2 * number)
             steady.append(HALF_A_MINUTE.rows / timed(collect))
-    # The first round warms caches.
+    # The first round warms the caches.
     floors, backlogs, late, steady = (values[1:] for values in (floors, backlogs, late, steady))
     show(
         f"Samples into the database, {BACKLOG.rows:,} a round, {ROUNDS} rounds; of "
@@ -103,12 +103,13 @@ def _start_jobs(url: str) -> None:
 
 def _collector(url: str) -> Collection:
     rules = CollectionRules(home_cluster="bench", interval_seconds=3600, retention_days=7)
-    sink = PostgresSampleWriter(single_connection(url), OperationTimings())
-    return Collection(PostgresQueue(single_connection(url)), sink, rules)
+    writer = PostgresSampleWriter(single_connection(url), OperationTimings())
+    return Collection(PostgresQueue(single_connection(url)), writer, rules)
 
 
 def _fill_queue(url: str, feed: Feed, *, hours_ago: int) -> None:
-    """The batches of all nodes in the order in which they were made, packed as ingest does."""
+    """Queue the batches of all nodes in the order of their times, packed as ingest packs them."""
+    # A checkpoint in the middle of a measured round would count as the work of that round.
     _execute(url, "TRUNCATE metric_samples; CHECKPOINT")
     beginning = datetime.now(UTC) - timedelta(hours=hours_ago)
     messages = []
@@ -122,7 +123,7 @@ def _fill_queue(url: str, feed: Feed, *, hours_ago: int) -> None:
 
 
 def _copy_rows(url: str, file: Path) -> float:
-    """Seconds in which psql copies the rows, that the collector has just stored, from a file."""
+    """Copy the rows that the collector has just stored with psql. Return the seconds."""
     _psql(url, f"\\copy (SELECT {COLUMNS} FROM metric_samples) TO '{file}'")
     _execute(url, "TRUNCATE metric_samples; CHECKPOINT")
     return timed(lambda: _psql(url, f"\\copy metric_samples ({COLUMNS}) FROM '{file}'"))

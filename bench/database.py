@@ -1,4 +1,4 @@
-"""A PostgreSQL of the benchmarks' own, with its defaults (fsync on), gone afterwards."""
+"""A temporary PostgreSQL for the benchmarks, with its default settings (fsync on)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hpcobs.settings import Settings
 from hpcobs.storage.connections import SingleConnection
 from hpcobs.storage.conninfo import connect_arguments
 from hpcobs.storage.migrations import migrate
-from hpcobs_local.postgres import EmbeddedPostgres
+from hpcobs_local.postgres.server import EmbeddedPostgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def migrated_database() -> Iterator[str]:
-    """The URL of a fresh, migrated database."""
+    """Start a server with an empty, migrated database. Yield its URL, then delete it all."""
     with tempfile.TemporaryDirectory() as folder:
         postgres = EmbeddedPostgres(Path(folder) / "postgres")
         url = postgres.start()
@@ -31,6 +31,6 @@ def migrated_database() -> Iterator[str]:
 
 
 def single_connection(url: str) -> SingleConnection:
-    """The connection that a Lambda environment would have."""
+    """Return the kind of connection that a Lambda environment has."""
     settings = Settings(database_url=url)
     return SingleConnection(connect_arguments(settings), statement_timeout_seconds=120)

@@ -18,12 +18,12 @@ from bench.database import migrated_database, single_connection
 from bench.measuring import Figure, show
 from hpcobs.domain.audit import AuditInfo
 from hpcobs.domain.events import JobStarted
-from hpcobs.domain.job_from_event import Origin
 from hpcobs.domain.jobs import Resources
+from hpcobs.domain.lifecycle.job_from_event import Origin
 from hpcobs.service.job_events import JobEvents
 from hpcobs.storage.store import PostgresStore
 from hpcobs.storage.timings import OperationTimings
-from hpcobs_local.postgres import binary
+from hpcobs_local.postgres.programs import binary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 EVENTS = 1500
 ROUNDS = 5
 
-# The floor writes the same job and the same audit row into tables of the same shape and indexes, as
-# one prepared statement of literals: no client work, no nodes, no counters.
+# The floor writes the same job and audit row into tables with the same columns and indexes, by one
+# prepared statement of literals. It has no client work, no nodes and no counters.
 FLOOR_TABLES = """
 CREATE TABLE floor_jobs (LIKE jobs INCLUDING ALL);
 CREATE TABLE floor_audit (LIKE job_audit_events INCLUDING ALL);
@@ -93,7 +93,7 @@ def _percentiles(name: str, rounds: Sequence[Sequence[float]]) -> tuple[Figure, 
 
 
 def run() -> None:
-    """Measure and print."""
+    """Measure and print the results."""
     floors, products = [], []
     with migrated_database() as url:
         with psycopg.connect(url) as connection:
@@ -101,7 +101,7 @@ def run() -> None:
         store = PostgresStore(single_connection(url), OperationTimings())
         ids = count(1_000_000)
         events = JobEvents(store, Origin(home_cluster="bench"))
-        _product(events, ids)
+        _product(events, ids)  # warms caches, and prepares the statements
         for _ in range(ROUNDS):
             floors.append(_floor(url))
             products.append(_product(events, ids))
@@ -109,4 +109,4 @@ def run() -> None:
     product50, product99 = _percentiles("job_started, new job", products)
     title = f"One durable event, {ROUNDS} rounds of {EVENTS}"
     show(title, floor50, [product50], target="≤ 1.5 × the floor")
-    show(f"{title}, slowest", floor99, [product99], target="told for information")
+    show(f"{title}, slowest", floor99, [product99], target="none, for information")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from bench import cgroup_trees, job_exporter
 from bench.measuring import Figure, show
 from hpcobs_forwarder.compose import Parts
-from hpcobs_forwarder.config import Config
+from hpcobs_forwarder.daemon.config import Config
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,9 +31,10 @@ V1_READ = ("memory.usage_in_bytes", "memory.stat", "memory.max_usage_in_bytes",
 
 
 def run() -> None:
-    """Measure and print."""
+    """Measure and print the results."""
     with cgroup_trees.processes(max(JOBS) * cgroup_trees.PROCESSES_PER_JOB) as pids:
         for jobs in JOBS:
+            # Both versions of cgroups are still in use: RHEL 8 has version 1, RHEL 9 version 2.
             for make, paths in (
                 (cgroup_trees.version_2, job_exporter.V2),
                 (cgroup_trees.version_1, job_exporter.V1),
@@ -77,6 +78,7 @@ def _one_tree(root: str, jobs: int, paths: job_exporter.Paths) -> None:
 
 def _config(root: str, spool: str = "spool", **fields: Any) -> Config:
     given = Config(
+        # Nothing listens on port 9, so all batches stay in the spool.
         role="node", url="http://127.0.0.1:9", token_file=f"{root}/token",
         spool_dir=f"{root}/{spool}", node="n1", root=root, gpus="none",
     )  # fmt: skip
@@ -90,7 +92,7 @@ def _cpu_milliseconds(work: Callable[[], object]) -> float:
 
 
 def _plain_read(root: str, paths: job_exporter.Paths) -> None:
-    """What the forwarder reads of each job, and nothing more done with it."""
+    """Read the files that the forwarder reads of each job, and do nothing with them."""
     for job in Path(root).glob(paths.jobs):
         for name in _files_of(job, paths):
             with open(name, "rb") as file:  # noqa: PTH123 - the fastest plain way
@@ -107,7 +109,7 @@ def _files_of(job: Path, paths: job_exporter.Paths) -> list[str]:
 
 
 def _daemon() -> None:
-    """The whole daemon over 256 jobs: its own word on CPU time and memory."""
+    """Run the whole daemon over 256 jobs. Print its CPU time and memory."""
     with tempfile.TemporaryDirectory() as folder:
         cgroup_trees.version_2(Path(folder), max(JOBS), [])
         health, resident = _health_after(Path(folder), PASSES)
@@ -126,13 +128,14 @@ def _daemon() -> None:
 
 
 def _resident_mib(process: subprocess.Popen[bytes]) -> float:
-    """The most that it has had; what getrusage tells is the parent's, if that was larger."""
+    """Return the process's highest resident memory."""
+    # Not by getrusage: a child starts with the maximum of its parent, if that was larger.
     status = Path(f"/proc/{process.pid}/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def _health_after(root: Path, passes: int) -> tuple[dict[str, float], float]:
-    """Its health file and its memory after some passes, the site being away."""
+    """Return the daemon's health file and memory after some passes with an unreachable site."""
     textfile = root / "health.prom"
     settings = {
         "HPCOBS_URL": "http://127.0.0.1:9",

@@ -1,4 +1,4 @@
-"""What must not cost more with the years: the same work with little and with much behind it."""
+"""Work whose cost must not grow over the years: each with little and with much data stored."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from bench.database import migrated_database, single_connection
 from bench.measuring import Figure, show, timed
 from hpcobs.domain.audit import AuditInfo
 from hpcobs.domain.events import JobFinished, JobStarted
-from hpcobs.domain.job_from_event import Origin
+from hpcobs.domain.lifecycle.job_from_event import Origin
 from hpcobs.domain.queries import JobFilter
 from hpcobs.domain.samples import QueuedSample
 from hpcobs.domain.states import JobState
 from hpcobs.exposition.text import write
 from hpcobs.ports.samples import WriteBatch
 from hpcobs.service.job_events import JobEvents
+from hpcobs.storage.sample_writer.writer import PostgresSampleWriter
 from hpcobs.storage.scrape import PostgresScrape
-from hpcobs.storage.sink import PostgresSampleWriter
 from hpcobs.storage.store import PostgresStore
 from hpcobs.storage.timings import OperationTimings
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 DAYS = (1, 10, 30)
 SAMPLES_A_DAY = 200_000
 FINISHED = (10, 20_000, 1_000_000)
-"""A page counts jobs up to 10,001: it costs the same from there on."""
+"""A page counts jobs up to 10,001, so more of them cost no more."""
 RUNNING = 1000
 ROUNDS = 11
 
@@ -61,7 +61,7 @@ class Site:
         connections = single_connection(url)
         timings = OperationTimings()
         self.store = PostgresStore(connections, timings)
-        self.sink = PostgresSampleWriter(connections, timings)
+        self.writer = PostgresSampleWriter(connections, timings)
         self.scrape = PostgresScrape(connections, timings)
         self.events = JobEvents(self.store, Origin(home_cluster="bench"))
         self.audit = AuditInfo("bench", "bench", "bench")
@@ -76,7 +76,7 @@ class Site:
         self.events.job_started(started, self.audit)
 
     def an_event(self) -> None:
-        """A hundred jobs start and end."""
+        """Start and end a hundred jobs."""
         for _ in range(100):
             job_id = str(next(self._ids))
             self._start(job_id)
@@ -90,18 +90,18 @@ class Site:
             self.events.job_finished(ended, self.audit)
 
     def a_page(self) -> None:
-        """The first page of all jobs."""
+        """Read the first page of all jobs."""
         self.store.jobs.page(JobFilter(), limit=50)
 
     def a_scrape(self) -> None:
-        """The page for Prometheus, but for what runs within the service."""
+        """Render a scrape, without the group of the service's own metrics."""
         with self.scrape.snapshot(frozenset({"jobs", "gpus", "nodes"})) as snapshot:
             write(snapshot, openmetrics=False)
 
-    def a_drain(self) -> None:
-        """Ten samples of each running job."""
+    def a_write(self) -> None:
+        """Write ten samples of each running job."""
         self._now += timedelta(seconds=100)
-        self.sink.store(WriteBatch(samples=[*self._samples()], hosts=[], rejected=[]))
+        self.writer.store(WriteBatch(samples=[*self._samples()], hosts=[], rejected=[]))
 
     def _samples(self) -> list[QueuedSample]:
         unread = (None,) * 6
@@ -121,7 +121,7 @@ class Site:
 
 
 def run() -> None:
-    """Measure and print."""
+    """Measure and print the results."""
     with migrated_database() as url, psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SET timezone = 'UTC'")
         site = Site(url)
@@ -139,9 +139,9 @@ def _days(site: Site, connection: psycopg.Connection) -> None:
             connection.execute(STORE_DAY, {"day": day, "samples": SAMPLES_A_DAY})
         stored = days
         connection.execute("VACUUM ANALYZE metric_samples")
-        figures.append(_figure(f"{days} days behind", site.a_drain, connection))
+        figures.append(_figure(f"{days} days stored", site.a_write, connection))
     show(
-        f"{10 * RUNNING:,} samples stored, with days of {SAMPLES_A_DAY:,} samples behind, "
+        f"{10 * RUNNING:,} samples stored, with days of {SAMPLES_A_DAY:,} samples stored, "
         f"{ROUNDS} rounds",
         figures[0],
         figures[1:],
@@ -158,6 +158,7 @@ def _jobs(site: Site, connection: psycopg.Connection) -> None:
     }
     finished = 0
     for jobs in FINISHED:
+        # The trigger would append a counter row for each of these jobs, to be folded later.
         connection.execute("ALTER TABLE jobs DISABLE TRIGGER USER")
         connection.execute(FINISH, {"first": finished + 1, "last": jobs})
         connection.execute("ALTER TABLE jobs ENABLE TRIGGER USER")
@@ -173,6 +174,7 @@ def _jobs(site: Site, connection: psycopg.Connection) -> None:
 
 
 def _figure(name: str, work: Callable[[], None], connection: psycopg.Connection) -> Figure:
+    # Unfolded counters and a checkpoint in the middle would count as the measured work's own.
     connection.execute("SELECT fold_counters(), fold_operation_timings()")
     connection.execute("CHECKPOINT")
     work()

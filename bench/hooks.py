@@ -1,6 +1,6 @@
 """How long Slurm waits for each hook, beside a shell that runs the two programs hooks wait for.
 
-The gateway is away: nothing listens at the address, as when the site's network is down.
+The site is unreachable: nothing listens at its address, as when its network is down.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ROUNDS = 41
 BETWEEN_SECONDS = 0.05
-"""What a hook leaves to the background is over by then."""
+"""The background process of a hook has ended by then, and does not slow the next call."""
 
 HOOKS = Path(__file__).parents[1] / "forwarder" / "slurm"
 NAMES = ("prolog", "epilog", "prolog_slurmctld", "epilog_slurmctld")
@@ -40,7 +40,7 @@ JOB = {
 
 
 def run() -> None:
-    """Measure and print: on an otherwise idle machine, and with every core busy."""
+    """Measure and print the results, on an idle machine and with every core busy."""
     _measure("no load of its own")
     with _busy(os.cpu_count() or 1):
         _measure("every core busy")
@@ -62,6 +62,7 @@ def _measure(load: str) -> None:
             for name in NAMES:
                 on_node = {"SLURMD_NODENAME": "n1"} if "slurmctld" not in name else {}
                 times[name].append(_milliseconds((str(HOOKS / name),), environ | on_node))
+        # The last background processes still use the folder.
         time.sleep(1.0)
     show(
         f"One call of a hook, {load}, {ROUNDS} rounds",
@@ -79,9 +80,9 @@ def _milliseconds(command: tuple[str, ...], environ: dict[str, str]) -> float:
 
 @contextmanager
 def _busy(count: int) -> Iterator[None]:
-    """So many processes that never rest."""
-    never_rests = [sys.executable, "-c", "while True: pass"]
-    running = [subprocess.Popen(never_rests) for _ in range(count)]
+    """Keep ``count`` processes busy."""
+    endless = [sys.executable, "-c", "while True: pass"]
+    running = [subprocess.Popen(endless) for _ in range(count)]
     try:
         yield
     finally:

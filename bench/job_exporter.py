@@ -1,11 +1,12 @@
 """The readings that slurm-job-exporter makes of a job at every scrape (github.com/guilbaults).
 
-It is not on PyPI and wants fixed paths, so this makes the same readings in the same order, with
-psutil as there: first all folders for their processes and each process's user, then one process's
-environment, then the job's files, then each process's command line, threads, program and times.
+That program is not on PyPI and needs fixed paths. So this module makes the same readings in the
+same order, with psutil too: first the processes of all folders and each process's user, then one
+process's environment, then the job's files, then each process's command line, threads, program and
+times.
 """
 
-# ruff: noqa: PTH118, PTH123, PTH207 - as there; pathlib would only make it slower
+# ruff: noqa: PTH118, PTH123, PTH207 - the original uses os and glob; pathlib is slower
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from prometheus_client.core import GaugeMetricFamily
 
 
 class Paths(NamedTuple):
-    """Where a version of cgroups keeps what is read."""
+    """The paths that one version of cgroups uses."""
 
     jobs: str
     memory: tuple[str, ...]
@@ -42,7 +43,7 @@ V1_CONTROLLERS = {V1.cpus: "cpuset", V1.usage: "cpu,cpuacct"}
 
 
 def scrape(root: str, paths: Paths, *, with_processes: bool) -> GaugeMetricFamily:
-    """One scrape; without processes, only what the forwarder tells too."""
+    """Make one scrape. Without processes, read only what the forwarder reads too."""
     family = GaugeMetricFamily("slurm_job", "All readings", labels=["slurmjobid", "what"])
     for job in glob.glob(f"{root}/{paths.jobs}"):
         pids = _processes(job)

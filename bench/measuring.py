@@ -1,4 +1,4 @@
-"""What all benchmarks share: rounds, their medians and spread, and one way to show them."""
+"""Measuring and printing, for all benchmarks: rounds, their median and spread, and a table."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Figure:
-    """One line of a result: ``values`` are the rounds, in ``unit``."""
+    """One line of a result. ``values`` has one value per round, in ``unit``."""
 
     name: str
     unit: str
@@ -24,7 +24,7 @@ class Figure:
 
     @property
     def median(self) -> float:
-        """The middle of the rounds."""
+        """The median of the rounds."""
         return median(self.values)
 
     @property
@@ -34,7 +34,7 @@ class Figure:
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Seconds that ``work`` takes."""
+    """Run ``work``. Return the seconds that it took."""
     began = time.perf_counter()
     work()
     return time.perf_counter() - began

@@ -51,7 +51,7 @@ def _milliseconds(work: Callable[[], object]) -> list[float]:
 
 
 def run() -> None:
-    """Measure and print."""
+    """Measure and print the results."""
     with migrated_database() as url:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(FILL.encode())
@@ -60,7 +60,7 @@ def run() -> None:
 
         def page(query: JobFilter, **where: object) -> Figure:
             work = partial(store.jobs.page, query, limit=50, **where)  # type: ignore[arg-type]
-            return Figure(_said(query, where), "ms", _milliseconds(work))
+            return Figure(_described(query, where), "ms", _milliseconds(work))
 
         first = page(JobFilter())
         others = [
@@ -80,12 +80,12 @@ def run() -> None:
     show(title, first, others, target="any depth ≤ 2 × the first page; a node's jobs ≤ 10 ms")
 
 
-def _said(query: JobFilter, where: dict[str, object]) -> str:
+def _described(query: JobFilter, where: dict[str, object]) -> str:
     names = ("state", "user", "node", "partition", "account", "search")
-    said = [f"{name}={getattr(query, name)}" for name in names if getattr(query, name) is not None]
+    parts = [f"{name}={getattr(query, name)}" for name in names if getattr(query, name) is not None]
     after = where.get("after")
     if isinstance(after, Position):
-        said.append(f"after job {int(after.job_id):,}")
+        parts.append(f"after job {int(after.job_id):,}")
     if "offset" in where:
-        said.append(f"offset {where['offset']:,}")
-    return " ".join(said) or "first page"
+        parts.append(f"offset {where['offset']:,}")
+    return " ".join(parts) or "first page"

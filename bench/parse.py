@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bench.batches import batch
 from bench.measuring import Figure, show, timed
-from hpcobs.wire.decoding import decode_batch
+from hpcobs.wire.batches import decode_batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +16,7 @@ ROUNDS = 101
 
 
 def run() -> None:
-    """Measure and print."""
+    """Measure and print the results."""
     body = batch("n1", ["1", "2", "3"], samples=200, gpus=4)
     loads: list[float] = []
     decodes: list[float] = []

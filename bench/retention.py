@@ -1,6 +1,6 @@
-"""The end of a day of samples: dropped with its partition, beside DELETE and VACUUM.
+"""Removing a day of samples: dropped with its partition, beside DELETE and VACUUM.
 
-Such a day is a week old, so that it is not in the system's cache of files any more.
+Such a day is a week old, so it is no longer in the system's page cache: each round evicts it first.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FROM generate_series(0, %s - 1) AS n
 
 
 def run() -> None:
-    """Measure and print."""
+    """Measure and print the results."""
     floors, products, deleted_wal, dropped_wal = [], [], [], []
     with migrated_database() as url, psycopg.connect(url, autocommit=True) as connection:
         expiry = PostgresExpiry(single_connection(url), OperationTimings())
@@ -48,7 +48,7 @@ def run() -> None:
             products.append(taken)
             dropped_wal.append(written)
     show(
-        f"The end of {ROWS:,} samples, {ROUNDS} rounds; written ahead (WAL): "
+        f"Removing {ROWS:,} samples, {ROUNDS} rounds; written to the WAL: "
         f"{max(deleted_wal) / 1e6:,.0f} MB by DELETE and VACUUM, {max(dropped_wal) / 1e6:.2f} MB "
         "by retention",
         Figure("DELETE and VACUUM", "ms", floors),
@@ -60,6 +60,7 @@ def run() -> None:
 def _fill(connection: psycopg.Connection, expiry: PostgresExpiry) -> None:
     expiry.ensure_partition("metric_samples", DAY)
     connection.execute(FILL, [ROWS])
+    # A dirty page cannot be evicted, so write all pages first.
     connection.execute("CHECKPOINT")
     row = connection.execute("SELECT current_setting('data_directory') || '/base'").fetchone()
     for file in Path(row[0]).rglob("*"):  # type: ignore[index]
@@ -78,7 +79,7 @@ def _drop(expiry: PostgresExpiry) -> None:
 
 
 def _measured(connection: psycopg.Connection, work: Callable[[], None]) -> tuple[float, float]:
-    """Milliseconds, and bytes of WAL."""
+    """Run ``work``. Return the milliseconds that it took, and the bytes of WAL that it wrote."""
     before = _wal(connection)
     taken = timed(work) * 1000
     return taken, _wal(connection) - before

@@ -49,7 +49,7 @@ INSERT INTO job_nodes (job_id, node, start_time, cpu_usage, memory_usage_mb, gpu
 SELECT id, node, start_time, 1, 1, 1 FROM made, unnest(string_to_array(nodes, ',')) AS node
 """
 
-# The floor: the very rows of a scrape, their numbers as they are kept.
+# The floor: the same rows as a scrape reads, with numbers in the format in which they are stored.
 JOB_NODES = b"""
 SELECT jobs.id, jobs.user_name, placed.node, date_part('epoch', now() - jobs.start_time),
        placed.cpu_usage, placed.memory_usage_mb, placed.gpu_usage
@@ -65,7 +65,7 @@ WHERE state = 'running' ORDER BY id
 
 
 def run(all_finished: Sequence[int] = FINISHED) -> None:
-    """Measure and print, with each of these numbers of finished jobs beside the running ones."""
+    """Measure and print the results, once for each number of finished jobs."""
     with migrated_database() as url, psycopg.connect(url, autocommit=True) as connection:
         connection.execute(FILL.encode())
         for finished in all_finished:
@@ -143,13 +143,14 @@ def _registry(job_nodes: list[Any], facts: list[Any]) -> CollectorRegistry:
 
 
 def _memory(url: str) -> float:
-    """By how many MB a process's memory peaks above what it was before its first scrape."""
+    """Return by how many MB a new process grows at its first scrape."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
         return fresh.submit(_growth, url).result()
 
 
 def _growth(url: str) -> float:
     source = PostgresScrape(single_connection(url), OperationTimings())
+    # A small scrape first: imports and the connection are not the growth that is measured.
     with source.snapshot(frozenset({"service"})) as snapshot:
         write(snapshot, openmetrics=False)
     before = _peak_megabytes()
@@ -158,7 +159,7 @@ def _growth(url: str) -> float:
 
 
 def _peak_megabytes() -> float:
-    """The process's highest resident memory so far; Linux only, 0 elsewhere."""
+    """Return the process's highest resident memory so far. Linux only, 0 elsewhere."""
     status = Path("/proc/self/status")
     lines = status.read_text().splitlines() if status.exists() else []
     return sum(int(line.split()[1]) / 1000 for line in lines if line.startswith("VmHWM"))

@@ -8,5 +8,5 @@ FINISHED = (1, 5_000_000)
 
 
 def run() -> None:
-    """Measure and print; this takes minutes and some gigabytes of disk."""
+    """Measure and print the results. This takes minutes and some gigabytes of disk."""
     scrape.run(FINISHED)

@@ -1,4 +1,4 @@
-"""Write the dashboards' JSON."""
+"""``python -m dashboards``: write the dashboards' JSON files."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ FOLDER = Path(__file__).parent / "grafana"
 
 
 def text_of(dashboard: Dashboard) -> str:
-    """The dashboard's file."""
+    """Return the content of the dashboard's file."""
     return json.dumps(to_json(dashboard), indent=1, ensure_ascii=False) + "\n"
 
 
 def path_of(dashboard: Dashboard) -> Path:
-    """Where the dashboard's file is."""
+    """Return the path of the dashboard's file."""
     return FOLDER / f"{dashboard.uid}.json"
 
 

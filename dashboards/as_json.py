@@ -1,8 +1,8 @@
-"""Dashboards as the JSON in which Grafana keeps them.
+"""Dashboards as the JSON that Grafana imports.
 
-The format is Grafana's "Dashboard JSON model", schema version 39 (Grafana 10.4 and later). Only
-what is used here is known here: a few lines do, where a generator of the whole model would be a
-large dependency whose releases follow Grafana's.
+The format is Grafana's "Dashboard JSON model", schema version 39 (Grafana 10.4 and later). This
+module writes only the fields that our dashboards use. Why it does not use Grafana's own builders:
+docs/adr/0024-dashboards-without-builders.md.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SITES = "label_values(hpc_job_total, instance)"
 
 
 def to_json(dashboard: Dashboard) -> dict[str, Any]:
-    """The dashboard as Grafana reads it."""
+    """Return the dashboard as Grafana imports it."""
     return {
         "uid": dashboard.uid,
         "title": dashboard.title,
@@ -35,7 +35,7 @@ def to_json(dashboard: Dashboard) -> dict[str, Any]:
         "refresh": "30s",
         "time": {"from": "now-3h", "to": "now"},
         "timezone": "browser",
-        "links": [_to_the_others()],
+        "links": [_links_to_others()],
         "templating": {
             "list": [
                 _datasource(),
@@ -47,7 +47,7 @@ def to_json(dashboard: Dashboard) -> dict[str, Any]:
     }
 
 
-def _to_the_others() -> dict[str, Any]:
+def _links_to_others() -> dict[str, Any]:
     return {
         "type": "dashboards",
         "title": "hpcobs",
@@ -63,24 +63,25 @@ def _datasource() -> dict[str, Any]:
 
 
 def _variable(variable: Variable) -> dict[str, Any]:
-    """A choice among what there is at the chosen sites."""
+    """Return a choice among the label's values at the chosen sites."""
     values = f"label_values({variable.metric}{{{SITE}}}, {variable.label})"
     return _choice(variable.name, values, many=variable.many)
 
 
 def _choice(name: str, values: str, *, many: bool) -> dict[str, Any]:
-    all_of_them = {"allValue": ".*", "current": {"text": "All", "value": "$__all"}}
+    everything = {"allValue": ".*", "current": {"text": "All", "value": "$__all"}}
     return {
         "name": name,
         "label": name.replace("_", " ").capitalize(),
         "type": "query",
         "datasource": DATASOURCE,
         "query": {"query": values, "refId": "A"},
+        # Query the values again whenever the time range changes, since jobs come and go.
         "refresh": 2,
         "sort": 1,
         "multi": many,
         "includeAll": many,
-        **(all_of_them if many else {"current": {}}),
+        **(everything if many else {"current": {}}),
     }
 
 
@@ -97,7 +98,7 @@ def _laid_out(panels: tuple[Panel, ...]) -> list[dict[str, Any]]:
 
 
 def _panel(panel: Panel) -> dict[str, Any]:
-    made: dict[str, Any] = {
+    properties: dict[str, Any] = {
         "type": panel.kind,
         "title": panel.title,
         "description": panel.description,
@@ -107,8 +108,8 @@ def _panel(panel: Panel) -> dict[str, Any]:
         "options": _options(panel),
     }
     if panel.kind == "table":
-        made["transformations"] = _as_columns(panel)
-    return made
+        properties["transformations"] = _as_columns(panel)
+    return properties
 
 
 def _target(panel: Panel, reference: str, query: Query) -> dict[str, Any]:
@@ -139,6 +140,7 @@ def _defaults(panel: Panel) -> dict[str, Any]:
         defaults["custom"] = {
             "fillOpacity": 10,
             "showPoints": "never",
+            # Draw a line across gaps of up to two minutes: a missed scrape is not an outage.
             "spanNulls": 120_000,
             "thresholdsStyle": {"mode": "dashed" if panel.thresholds else "off"},
         }
@@ -146,7 +148,7 @@ def _defaults(panel: Panel) -> dict[str, Any]:
 
 
 def _overrides(panel: Panel) -> list[dict[str, Any]]:
-    """The units of columns that have their own, and the colour of the first one's numbers."""
+    """Return the units of columns that have their own, and the colour of the first column."""
     units = [_of_column(query, "unit", query.unit) for query in panel.queries if query.unit]
     if panel.kind == "table" and panel.thresholds:
         coloured = {"type": "color-text"}
@@ -177,8 +179,8 @@ def _options(panel: Panel) -> dict[str, Any]:
 
 
 def _as_columns(panel: Panel) -> list[dict[str, Any]]:
-    """One row for each set of labels, one column for each query, named by its legend."""
-    # A single query's column is "Value", those of several bear their references.
+    """Return the steps to one row per set of labels, and one column per query with its legend."""
+    # Grafana calls the column of a single query "Value", and those of several "Value #A" and so on.
     names = {"instance": "site", "Value": panel.queries[0].legend}
     for reference, query in zip(REFERENCES, panel.queries, strict=False):
         names[f"Value #{reference}"] = query.legend

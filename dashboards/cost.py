@@ -1,12 +1,12 @@
-"""What AWS asks for what a site does, as it is observed: the figures of ``infra.cost`` in PromQL.
+"""The cost on AWS of the observed requests: the figures of ``infra.site.cost`` in PromQL.
 
-The database, logs and alarms are left out: nothing that is scraped tells what they take.
+The database, logs and alarms are not included: no scraped metric shows their usage.
 """
 
 from __future__ import annotations
 
 from dashboards.model import SITE, Query
-from infra import cost
+from infra.site import cost
 
 UNITS = cost.prices()["units"]
 MONTH_SECONDS = cost.MONTH_HOURS * 3600
@@ -27,36 +27,36 @@ def _request(kind: str) -> float:
 
 
 def a_node() -> float:
-    """Dollars a month of a node's pushes, their messages, and the verdicts on its token."""
+    """Return dollars a month of a node's pushes, their messages, and the checks of its token."""
     messages = cost.SQS_REQUESTS_A_PUSH * UNITS["sqs_million"] / 1e6
-    verdict = _invocation(cost.REQUEST_GB_SECONDS["authorizer"])
-    verdicts = MONTH_SECONDS / cost.VERDICT_SECONDS * verdict
-    return PUSHES * (_request("ingest") + float(messages)) + verdicts
+    check = _invocation(cost.REQUEST_GB_SECONDS["authorizer"])
+    checks = MONTH_SECONDS / cost.VERDICT_SECONDS * check
+    return PUSHES * (_request("ingest") + float(messages)) + checks
 
 
 def a_job() -> float:
-    """Dollars of a job's events."""
+    """Return dollars of a job's events."""
     return cost.HOOKS_A_JOB * _request("events")
 
 
 def a_scrape() -> float:
-    """Dollars of a scrape, without what it holds."""
+    """Return dollars of a scrape, without its series."""
     return _request("metrics")
 
 
 def a_series() -> float:
-    """Dollars of one series in one scrape, on its way out of AWS."""
+    """Return dollars for sending one series of one scrape out of AWS."""
     return cost.SERIES_BYTES / 1e9 * float(UNITS["transfer_out_gb"])
 
 
 def a_site() -> float:
-    """Dollars a month of the collector, which runs each minute, and of the controller's syncs."""
+    """Return dollars a month of the collector, which runs each minute, and of controller syncs."""
     minutes = cost.MONTH_HOURS * 60
     return minutes * _invocation(cost.COLLECTOR_GB_SECONDS) + PUSHES * _request("events")
 
 
 def queries() -> tuple[Query, ...]:
-    """Dollars a month at the rate of now, by what they are asked for."""
+    """Return queries for dollars a month at the current rate, by cause."""
     scrapes = f"sum(count_over_time({SCRAPED}[1h]) {OURS})"
     series = f"sum(sum_over_time({SCRAPED}[1h]) {OURS})"
     hours = cost.MONTH_HOURS

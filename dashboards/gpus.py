@@ -1,4 +1,4 @@
-"""The GPUs that jobs hold, and those that they leave idle."""
+"""The GPUs that are allocated to jobs, and those of them that are idle."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dashboards.model import JOB_LINK, SITE, Dashboard, Panel, Query, Variable
 
 GPU = f'{{{SITE},node=~"$node",gpu_vendor=~"$gpu_vendor"}}'
 BUSY = f"hpc_job_gpu_device_utilization_percent{GPU}"
-WHOSE = f"* on (instance, job_id) group_left (user, name) hpc_job_info{{{SITE}}}"
+OWNER = f"* on (instance, job_id) group_left (user, name) hpc_job_info{{{SITE}}}"
 
 DASHBOARD = Dashboard(
     uid="hpcobs-gpus",
     title="hpcobs / GPUs",
-    description="The GPUs that jobs hold, and those that they leave idle.",
+    description="GPUs that are allocated to jobs, and those of them that are idle.",
     variables=(
         Variable(
             name="gpu_vendor",
@@ -22,16 +22,16 @@ DASHBOARD = Dashboard(
     ),
     panels=(
         Panel(
-            title="GPUs held by jobs", kind="stat", width=6, height=4,
+            title="Allocated GPUs", kind="stat", width=6, height=4,
             queries=(Query(f"count({BUSY})"),),
         ),
         Panel(
             title="Idle now", kind="stat", width=6, height=4, thresholds=((1, "orange"),),
-            description="Held by a job, and busy for less than 5 % of the time.",
+            description="Allocated GPUs with a utilization below 5 %.",
             queries=(Query(f"count({BUSY} < 5) or vector(0)"),),
         ),
         Panel(
-            title="Mean use", kind="stat", width=6, height=4, unit="percent", maximum=100,
+            title="Mean utilization", kind="stat", width=6, height=4, unit="percent", maximum=100,
             queries=(Query(f"avg({BUSY})"),),
         ),
         Panel(
@@ -39,7 +39,7 @@ DASHBOARD = Dashboard(
             queries=(Query(f"sum(hpc_job_gpu_device_power_watts{GPU})"),),
         ),
         Panel(
-            title="Use, from least to most", unit="percent", maximum=100,
+            title="Distribution of utilization", unit="percent", maximum=100,
             queries=(
                 Query(f"quantile(0.1, {BUSY})", "10 % of the GPUs are below"),
                 Query(f"quantile(0.5, {BUSY})", "half are below"),
@@ -48,10 +48,10 @@ DASHBOARD = Dashboard(
         ),
         Panel(
             title="Idle GPUs by user",
-            queries=(Query(f"count by (user) (({BUSY} < 5) {WHOSE})", "{{user}}"),),
+            queries=(Query(f"count by (user) (({BUSY} < 5) {OWNER})", "{{user}}"),),
         ),
         Panel(
-            title="Power by node", unit="watt", description="The ten nodes that draw most.",
+            title="Power by node", unit="watt", description="The ten nodes with the highest power.",
             queries=(
                 Query(
                     f"topk(10, sum by (node) (hpc_job_gpu_device_power_watts{GPU}))", "{{node}}"
@@ -69,12 +69,12 @@ DASHBOARD = Dashboard(
             ),
         ),
         Panel(
-            title="Jobs whose GPUs are least busy", kind="table", unit="percent", width=24,
+            title="Jobs with the lowest GPU utilization", kind="table", unit="percent", width=24,
             ascending=True,
             queries=(
                 Query(
-                    f"bottomk(20, avg by (instance, job_id, user, name) ({BUSY} {WHOSE}))",
-                    "GPU use",
+                    f"bottomk(20, avg by (instance, job_id, user, name) ({BUSY} {OWNER}))",
+                    "GPU utilization",
                 ),
             ),
             links=(("Job", JOB_LINK),),

@@ -9,7 +9,7 @@ JOB = f'{{{SITE},job_id="$job_id"}}'
 DASHBOARD = Dashboard(
     uid="hpcobs-job",
     title="hpcobs / One job",
-    description="What one running job does on each of its nodes.",
+    description="CPU, memory and GPUs of one running job on each of its nodes.",
     variables=(Variable(name="job_id", metric="hpc_job_info", label="job_id", many=False),),
     one_site=True,
     panels=(
@@ -18,7 +18,7 @@ DASHBOARD = Dashboard(
             queries=(Query(f"hpc_job_info{JOB}", "runs"),),
         ),
         Panel(
-            title="Runs for", kind="stat", width=4, height=5, unit="s",
+            title="Run time", kind="stat", width=4, height=5, unit="s",
             queries=(Query(f"max(hpc_job_runtime_seconds{JOB})"),),
         ),
         Panel(
@@ -27,13 +27,13 @@ DASHBOARD = Dashboard(
         ),
         Panel(
             title="Memory used of limit", kind="stat", width=4, height=5, unit="percentunit",
-            description="On its fullest node, of an equal share of the limit.",
+            description="On the node with the highest use, which has an equal share of the limit.",
             thresholds=((0.9, "orange"), (0.97, "red")),
             queries=(Query(f"max(hpcobs:job_memory:ratio{JOB})"),),
         ),
         Panel(
-            title="CPU use by node", unit="percent", maximum=100,
-            description="Of the CPUs allocated on the node.",
+            title="CPU utilization by node", unit="percent", maximum=100,
+            description="Relative to the CPUs allocated on the node.",
             queries=(Query(f"hpc_job_cpu_usage_percent{JOB}", "{{node}}"),),
         ),
         Panel(
@@ -44,7 +44,7 @@ DASHBOARD = Dashboard(
             ),
         ),
         Panel(
-            title="Use of each GPU", unit="percent", maximum=100,
+            title="Utilization of each GPU", unit="percent", maximum=100,
             queries=(
                 Query(f"hpc_job_gpu_device_utilization_percent{JOB}", "{{node}} {{gpu_id}}"),
             ),

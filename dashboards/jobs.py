@@ -1,4 +1,4 @@
-"""All running jobs: how many, whose, and how well they use what they hold."""
+"""All running jobs: their number, their owners, and how well they use their allocation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ INFO = f'hpc_job_info{{{SITE},cluster=~"$cluster",partition=~"$partition",user=~
 
 
 def _of(metric: str) -> str:
-    """The metric of the chosen jobs, summed or averaged per job by the caller."""
+    """Return the metric of the chosen jobs. The caller sums or averages it per job."""
     its = "on (instance, job_id) group_left (account, partition, name)"
     return f"{metric}{{{SITE}}} * {its} {INFO}"
 
@@ -16,7 +16,7 @@ def _of(metric: str) -> str:
 DASHBOARD = Dashboard(
     uid="hpcobs-jobs",
     title="hpcobs / Jobs",
-    description="Running jobs, and how well they use what they hold.",
+    description="Running jobs, and how well they use their allocation.",
     variables=(
         Variable(name="cluster", metric="hpc_job_info", label="cluster"),
         Variable(name="partition", metric="hpc_job_info", label="partition"),
@@ -28,26 +28,26 @@ DASHBOARD = Dashboard(
             queries=(Query(f"count({INFO}) or vector(0)"),),
         ),
         Panel(
-            title="Waiting", kind="stat", width=4, height=4,
-            description="All clusters together.",
+            title="Pending", kind="stat", width=4, height=4,
+            description="Pending jobs of all clusters.",
             queries=(Query(f'sum(hpc_job_state_total{{{SITE},state="pending"}})'),),
         ),
         Panel(
-            title="CPUs held", kind="stat", width=4, height=4,
+            title="Allocated CPUs", kind="stat", width=4, height=4,
             queries=(Query(f"sum({_of('hpc_job_cpus')})"),),
         ),
         Panel(
-            title="CPU use", kind="stat", width=4, height=4, unit="percent", maximum=100,
-            description="Mean over running jobs and their nodes, of what is allocated.",
+            title="CPU utilization", kind="stat", width=4, height=4, unit="percent", maximum=100,
+            description="Mean over running jobs and their nodes, relative to the allocated CPUs.",
             queries=(Query(f"avg({_of('hpc_job_cpu_usage_percent')})"),),
         ),
         Panel(
-            title="GPU use", kind="stat", width=4, height=4, unit="percent", maximum=100,
+            title="GPU utilization", kind="stat", width=4, height=4, unit="percent", maximum=100,
             queries=(Query(f"avg({_of('hpc_job_gpu_usage_percent')})"),),
         ),
         Panel(
             title="Stale", kind="stat", width=4, height=4, thresholds=((1, "orange"),),
-            description="Running jobs of which nobody has told anything for a while.",
+            description="Running jobs without a recent report from nodes or scheduler.",
             queries=(Query(f"sum(hpc_jobs_stale{{{SITE}}})"),),
         ),
         Panel(
@@ -55,14 +55,14 @@ DASHBOARD = Dashboard(
             queries=(Query(f"sum by (state) (hpc_job_state_total{{{SITE}}})", "{{state}}"),),
         ),
         Panel(
-            title="CPU use by partition", unit="percent", maximum=100,
+            title="CPU utilization by partition", unit="percent", maximum=100,
             queries=(
                 Query(f"avg by (partition) ({_of('hpc_job_cpu_usage_percent')})", "{{partition}}"),
             ),
         ),
         Panel(
             title="Memory of jobs by user", unit="bytes",
-            description="The ten users whose jobs use most.",
+            description="The ten users with the highest memory use.",
             queries=(
                 Query(
                     f"topk(10, sum by (user) ({_of('hpc_job_memory_usage_bytes')}))", "{{user}}"
@@ -70,26 +70,26 @@ DASHBOARD = Dashboard(
             ),
         ),
         Panel(
-            title="GPU use by partition", unit="percent", maximum=100,
+            title="GPU utilization by partition", unit="percent", maximum=100,
             queries=(
                 Query(f"avg by (partition) ({_of('hpc_job_gpu_usage_percent')})", "{{partition}}"),
             ),
         ),
         Panel(
-            title="Least CPU use for what is held", kind="table", unit="percent", height=9,
-            description="Running jobs that leave most of their CPUs idle.", ascending=True,
+            title="Lowest CPU utilization", kind="table", unit="percent", height=9,
+            description="The 20 running jobs with the lowest utilization.", ascending=True,
             queries=(
                 Query(
                     f"bottomk(20, avg by (instance, job_id, user, name)"
                     f" ({_of('hpc_job_cpu_usage_percent')}))",
-                    "CPU use",
+                    "CPU utilization",
                 ),
             ),
             links=(("Job", JOB_LINK),),
         ),
         Panel(
             title="Closest to their memory limit", kind="table", unit="percentunit", height=9,
-            description="Of what the job was given on its fullest node.",
+            description="On the node with the highest use, relative to its share of the limit.",
             thresholds=((0.9, "orange"), (0.97, "red")),
             queries=(
                 Query(

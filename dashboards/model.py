@@ -1,24 +1,25 @@
-"""What dashboards are made of: choices, panels, queries."""
+"""The parts of a dashboard: variables, panels, queries."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 SITE = 'instance=~"$site"'
-"""In every selector: job ids and nodes are a site's own, and one Prometheus may scrape several."""
+"""A part of every selector, since job ids and node names are unique within a site only, and one
+Prometheus may scrape several sites."""
 
 JOB_LINK = (
     "/d/hpcobs-job?var-site=${__data.fields.site}&var-job_id=${__data.fields.job_id}"
     "&${datasource:queryparam}&${__url_time_range}"
 )
-"""From a row of a table, with columns "site" and "job_id", to the dashboard of that job."""
+"""A link from a row of a table with columns "site" and "job_id" to that job's dashboard."""
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A PromQL expression; ``legend`` names its series by their labels, ``{{user}}``.
+    """A PromQL expression. ``legend`` names its series by their labels, such as ``{{user}}``.
 
-    In a table ``legend`` heads its column, whose ``unit`` may be another than the panel's.
+    In a table, ``legend`` is the heading of its column, and ``unit`` can differ from the panel's.
     """
 
     expression: str
@@ -28,9 +29,10 @@ class Query:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """One panel. ``unit`` is Grafana's id of a unit; ``thresholds`` colour from a value on.
+    """One panel.
 
-    A table is sorted by its first query, from the largest unless ``ascending``. ``links`` are
+    ``unit`` is Grafana's id of a unit. ``thresholds`` are values and the colour from each value on.
+    A table is sorted by its first query, in descending order unless ``ascending``. ``links`` are
     titles and addresses.
     """
 
@@ -49,7 +51,7 @@ class Panel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variable:
-    """A choice at the top of a dashboard: the values of ``label`` on the series of ``metric``."""
+    """A choice at the top of a dashboard among the values of ``label`` in ``metric``."""
 
     name: str
     metric: str
@@ -59,9 +61,9 @@ class Variable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dashboard:
-    """A dashboard; its panels are laid out from left to right, row by row.
+    """A dashboard. Its panels are placed from left to right, row by row.
 
-    Its first choice is the site, ``$site``: several unless it is of ``one_site``.
+    Its first variable is the site, ``$site``, with several values unless ``one_site``.
     """
 
     uid: str

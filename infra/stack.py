@@ -1,4 +1,4 @@
-"""A site as a stack: it only puts the constructs together."""
+"""A site as a stack, which only composes the constructs."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING
 
 from aws_cdk import Environment, Fn, Stack, Tags
 
-from infra.alarms import Alarms
-from infra.aurora import Cluster
-from infra.budget import Budget
-from infra.dashboard import Dashboard
-from infra.functions import Functions
-from infra.http_api import HttpApi
-from infra.layer import Layer
-from infra.migration import Migration
-from infra.network import ZONES, Network
-from infra.outputs import tell
-from infra.postgres import Instance
-from infra.proxy import Proxy
-from infra.queue import SampleQueue
-from infra.schedules import Schedules
-from infra.secret import SigningSecret
-from infra.target import LAMBDA, Target
-from infra.topic import AlarmTopic
+from infra.build.layer import Layer
+from infra.build.target import LAMBDA, Target
+from infra.constructs.database.aurora import Cluster
+from infra.constructs.database.postgres import Instance
+from infra.constructs.database.proxy import Proxy
+from infra.constructs.functions import Functions
+from infra.constructs.http_api import HttpApi
+from infra.constructs.migration import Migration
+from infra.constructs.monitoring.alarms import Alarms
+from infra.constructs.monitoring.budget import Budget
+from infra.constructs.monitoring.dashboard import Dashboard
+from infra.constructs.monitoring.topic import AlarmTopic
+from infra.constructs.network import ZONES, Network
+from infra.constructs.queue import SampleQueue
+from infra.constructs.schedules import Schedules
+from infra.constructs.secret import SigningSecret
+from infra.outputs import add_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,19 +31,20 @@ if TYPE_CHECKING:
     from aws_cdk.aws_sqs import IQueue
     from constructs import Construct
 
-    from infra.database import ReachableDatabase
-    from infra.site import Site
+    from infra.constructs.database.reachable import ReachableDatabase
+    from infra.site.config import Site
 
 
 WITHOUT_TAGS = ["AWS::RDS::DBProxyTargetGroup"]
-"""CloudFormation knows no tags of these, though the CDK would set them."""
+"""Resource types that CloudFormation rejects tags on, though the CDK would set them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Foundations:
-    """What has to be there before any function is; ``parts`` are the constructs of it.
+    """The parts that must exist before any function.
 
-    ``front`` is where requests reach the database: itself, or a proxy before it.
+    ``parts`` are all their constructs, for dependencies. Requests reach the database through
+    ``front``: the database itself, or a proxy before it.
     """
 
     network: Network | None
@@ -53,7 +54,7 @@ class Foundations:
 
 
 class SiteStack(Stack):
-    """Everything of one site."""
+    """All resources of one site."""
 
     def __init__(self, scope: Construct, *, site: Site, target: Target = LAMBDA) -> None:
         super().__init__(
@@ -77,17 +78,17 @@ class SiteStack(Stack):
         self._topic = AlarmTopic(self, "Alarms", site=site)
         self._watch()
         Budget(self, "Budget", site=site, topic=self._topic)
-        tell(self, site=site, url=self._http_api.url, secret=self._secret, topic=self._topic)
+        add_outputs(self, site=site, url=self._http_api.url, secret=self._secret, topic=self._topic)
         for key, value in {**site.tags, "project": "hpcobs", "site": site.name}.items():
             Tags.of(self).add(key, value, exclude_resource_types=WITHOUT_TAGS)
 
     @property
     def availability_zones(self) -> list[str]:
-        """The region's first zones, chosen on deployment: asking here would need an account."""
+        """The region's first zones. A lookup during synthesis would need an account."""
         return [Fn.select(index, Fn.get_azs()) for index in range(ZONES)]
 
     def lay_foundations(self, site: Site, queues: Sequence[IQueue]) -> Foundations:
-        """The network and the database that the functions stand on."""
+        """Create the network and the database that the functions use."""
         network = Network(self, "Network", site=site, queues=queues)
         kind = Cluster if site.database.engine == "aurora" else Instance
         database = kind(self, "Database", site=site, network=network)
@@ -138,7 +139,7 @@ class SiteStack(Stack):
             alarms.watch_function(name, function)
         alarms.watch_collector(self._functions.collector)
         alarms.watch_queue(self._samples.queue)
-        alarms.watch_letters("dead letters", self._samples.dead_letters)
-        alarms.watch_letters("schedules undelivered", self._schedules.undelivered)
+        alarms.watch_dead_letters("dead letters", self._samples.dead_letters)
+        alarms.watch_dead_letters("schedules undelivered", self._schedules.undelivered)
         alarms.watch_api(self._http_api)
         alarms.watch_database(self._foundations.database)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpcobs.domain.audit import AuditInfo
 from hpcobs.domain.events import FinishSource, JobFinished, JobStarted, SchedulerJob
-from hpcobs.domain.job_from_event import Origin, from_scheduler, from_start
+from hpcobs.domain.lifecycle.job_from_event import Origin, from_scheduler, from_start
 from hpcobs.domain.states import JobState, from_slurm
 
 if TYPE_CHECKING:
@@ -19,18 +19,18 @@ AUDIT = AuditInfo("node-n1", "slurm", "11111111-1111-1111-1111-111111111111")
 
 
 def at(seconds: float) -> datetime:
-    """The time ``seconds`` after the tests' beginning."""
+    """Return the time ``seconds`` after T0."""
     return T0 + timedelta(seconds=seconds)
 
 
 def started(seconds: float = 0, **fields: Any) -> JobStarted:
-    """A start of job 1 on n1."""
+    """Make a start of job 1 on n1."""
     given = {"job_id": "1", "user": "ada", "nodes": ("n1",), "node": "n1", "timestamp": at(seconds)}
     return JobStarted(**{**given, **fields})
 
 
 def finished(seconds: float = 60, state: str = "completed", **fields: Any) -> JobFinished:
-    """An end of job 1 on n1, as a node's epilog tells it."""
+    """Make an end of job 1 on n1, as a node's epilog reports it."""
     given = {"job_id": "1", "node": "n1", "timestamp": at(seconds), "exit_code": 0, "signal": 0}
     return JobFinished(final_state=JobState(state), **{**given, **fields})
 
@@ -38,22 +38,22 @@ def finished(seconds: float = 60, state: str = "completed", **fields: Any) -> Jo
 def controller_finished(
     seconds: float = 60, state: str = "completed", **fields: Any
 ) -> JobFinished:
-    """An end of job 1 as EpilogSlurmctld tells it."""
+    """Make an end of job 1 as EpilogSlurmctld reports it."""
     return finished(seconds, state, node=None, source=FinishSource.EPILOG_SLURMCTLD, **fields)
 
 
 def running_job(seconds: float = 0, **fields: Any) -> Job:
-    """Job 1 as its start makes it."""
+    """Make job 1 from its start."""
     return from_start(started(seconds, **fields), ORIGIN)
 
 
 def seen(raw_state: str, observed: float, **fields: Any) -> SchedulerJob:
-    """Job 1 as the controller saw it."""
+    """Make the controller's report of job 1."""
     given = {"job_id": "1", "user": "ada", "nodes": ("n1",), "observed_at": at(observed)}
     state = from_slurm(raw_state)
     return SchedulerJob(raw_state=raw_state, state=state, **{**given, **fields})
 
 
 def view(raw_state: str, observed: float, **fields: Any) -> Job:
-    """The job that the controller's view alone tells of."""
+    """Make the job from the controller's report alone."""
     return from_scheduler(seen(raw_state, observed, **fields), ORIGIN)

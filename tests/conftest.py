@@ -12,32 +12,32 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from hpcobs.storage.migrations import migrate
-from hpcobs_local.postgres import EmbeddedPostgres
+from hpcobs_local.postgres.server import EmbeddedPostgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
-# What a test writes need not outlive the machine.
+# The data of a test need not survive a crash of the machine.
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 TEMPLATE = "migrated"
 
 _numbers = itertools.count()
 
-# A suite in the background may ignore it, and what the suite starts would then ignore it too.
+# A shell starts background jobs with SIGINT ignored, and processes that tests start inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
 def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server of the worker's own; the URL of a database with nothing in it."""
+    """Start a server for this worker. Yield the URL of an empty database."""
     with EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), settings=FAST) as server:
         yield server.url
 
 
 @pytest.fixture(scope="session")
 def template(postgres_url: str) -> str:
-    """The server's URL, after a migrated database was made to copy from."""
+    """Create a migrated database to copy from. Return the server's URL."""
     _execute(postgres_url, f"CREATE DATABASE {TEMPLATE}")
     migrate(make_conninfo(postgres_url, dbname=TEMPLATE))
     return postgres_url
@@ -45,14 +45,14 @@ def template(postgres_url: str) -> str:
 
 @pytest.fixture
 def database_url(template: str) -> Iterator[str]:
-    """A fresh, migrated database for one test."""
+    """Create a fresh, migrated database for one test. Yield its URL."""
     with _fresh(template) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def module_database_url(template: str) -> Iterator[str]:
-    """A fresh, migrated database for the tests of one module, which only read it."""
+    """Create a fresh, migrated database for the tests of one module, which only read it."""
     with _fresh(template) as url:
         yield url
 

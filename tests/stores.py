@@ -1,4 +1,4 @@
-"""Fixtures for tests on the real database: stores on connections of their own, and plain SQL.
+"""Fixtures for tests on the real database: stores, each on a new connection, and plain SQL.
 
 A folder's conftest imports the ones that its tests use.
 """
@@ -27,7 +27,7 @@ def timings() -> OperationTimings:
 
 @pytest.fixture
 def connect(database_url: str) -> Iterator[Callable[[], SingleConnection]]:
-    """Make a connection like that of a Lambda environment."""
+    """Yield a function that makes a connection like that of a Lambda environment."""
     opened: list[SingleConnection] = []
 
     def make() -> SingleConnection:
@@ -41,7 +41,7 @@ def connect(database_url: str) -> Iterator[Callable[[], SingleConnection]]:
 
 @pytest.fixture
 def make_store(connect: Callable[[], SingleConnection]) -> Callable[[], PostgresStore]:
-    """Make a store on a connection of its own."""
+    """Return a function that makes a store on a new connection."""
     return lambda: PostgresStore(connect(), OperationTimings())
 
 
@@ -52,7 +52,7 @@ def store(connect: Callable[[], SingleConnection], timings: OperationTimings) ->
 
 @pytest.fixture
 def query(database_url: str) -> Iterator[Query]:
-    """Run a statement on a connection of its own; the rows it gives."""
+    """Yield a function that runs a statement and returns its rows."""
     with psycopg.connect(database_url, autocommit=True) as connection:
 
         def run(statement: str, *parameters: object) -> list[tuple[Any, ...]]:

@@ -1,4 +1,4 @@
-"""``python -m hpcobs_cli``: the same as ``hpcobs``."""
+"""Run the ``hpcobs`` command by ``python -m hpcobs_cli``."""
 
 from __future__ import annotations
 

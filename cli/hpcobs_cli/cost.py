@@ -1,4 +1,4 @@
-"""``hpcobs cost``: what a site would cost a month on AWS."""
+"""``hpcobs cost``: an estimate of a site's monthly cost on AWS."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from hpcobs_cli.options import Json
 if TYPE_CHECKING:
     from rich.table import Table
 
-SamplesDays = Annotated[int, typer.Option(help="Days that samples are kept.", min=1, max=3650)]
-RollupDays = Annotated[int, typer.Option(help="Days that roll-ups are kept.", min=1, max=3650)]
+SamplesDays = Annotated[int, typer.Option(help="Days to keep samples.", min=1, max=3650)]
+RollupDays = Annotated[int, typer.Option(help="Days to keep roll-ups.", min=1, max=3650)]
 
 
 def cost(
     *,
-    nodes: Annotated[int, typer.Option(help="How many nodes.", min=1, max=100_000)],
-    jobs: Annotated[int, typer.Option(help="How many jobs run at a time.", min=0)],
+    nodes: Annotated[int, typer.Option(help="Number of nodes.", min=1, max=100_000)],
+    jobs: Annotated[int, typer.Option(help="Number of jobs that run at a time.", min=0)],
     sample_interval: Annotated[
         float, typer.Option(help="Seconds between two samples of a job.", min=1, max=3600)
     ] = 10,
@@ -32,20 +32,22 @@ def cost(
     scrape_interval: Annotated[
         float, typer.Option(help="Seconds between two scrapes.", min=1, max=3600)
     ] = 30,
-    job_hours: Annotated[float, typer.Option(help="How long a job runs.", min=0.01)] = 4,
+    job_hours: Annotated[float, typer.Option(help="Runtime of a job in hours.", min=0.01)] = 4,
     gpu_nodes: Annotated[float, typer.Option(help="Share of nodes with GPUs.", min=0, max=1)] = 0.2,
     samples_days: SamplesDays = 7,
     rollup_days: RollupDays = 400,
-    multi_az: Annotated[bool, typer.Option("--multi-az", help="A database in two zones.")] = False,
-    proxy: Annotated[bool, typer.Option("--proxy", help="With RDS Proxy.")] = False,
+    multi_az: Annotated[
+        bool, typer.Option("--multi-az", help="Run the database in two zones.")
+    ] = False,
+    proxy: Annotated[bool, typer.Option("--proxy", help="Use RDS Proxy.")] = False,
     snap_start: Annotated[
-        bool, typer.Option("--snap-start", help="Functions start from snapshots.")
+        bool, typer.Option("--snap-start", help="Start functions from snapshots (SnapStart).")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Reckon what a site costs a month on AWS, at list prices."""
-    from infra.cost import Usage, monthly, prices
-    from infra.sizing import Load
+    """Estimate the monthly cost of a site on AWS, at list prices."""
+    from infra.site.cost import Usage, monthly, prices
+    from infra.site.sizing import Load
 
     load = Load(
         nodes=nodes,
@@ -78,14 +80,14 @@ def cost(
 
     console().print(_table(bill))
     listed = f"List prices of {prices()['region']}, {prices()['as_of']}; {load.instance()}."
-    console().print(f"{listed} docs/cost.md tells what is reckoned.", style="dim", highlight=False)
+    console().print(f"{listed} docs/cost.md explains the estimate.", style="dim", highlight=False)
 
 
 def _table(bill: dict[str, float]) -> Table:
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", pad_edge=False, show_footer=True)
-    table.add_column("SERVICE", footer="together")
+    table.add_column("SERVICE", footer="total")
     table.add_column("USD A MONTH", justify="right", footer=f"{sum(bill.values()):,.2f}")
     for name, dollars in bill.items():
         table.add_row(name, f"{dollars:,.2f}")

@@ -1,4 +1,4 @@
-"""Commands that work on a site's database by themselves."""
+"""The database of commands that work on one directly, without a service."""
 
 from __future__ import annotations
 
@@ -12,16 +12,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+def given_url(database_url: str | None) -> str:
+    """Return the URL. Raise CommandError if there is none."""
+    if not database_url:
+        raise CommandError("no database is given: use --database-url or DATABASE_URL")
+    return database_url
+
+
 @contextmanager
 def on_database(database_url: str | None) -> Iterator[None]:
-    """Within it ``hpcobs.bootstrap`` works on the database; CommandError if that cannot be."""
+    """Make ``hpcobs.bootstrap`` work on a database. Raise CommandError if that fails."""
     from hpcobs import bootstrap
     from hpcobs.domain.errors import UnavailableError
     from hpcobs.settings import SettingsError
 
-    if not database_url:
-        raise CommandError("no database is named: use --database-url or DATABASE_URL")
-    os.environ |= {"DATABASE_URL": database_url, "DB_MAX_CONNS": "1", "DB_MIN_CONNS": "0"}
+    # One connection: a command has one thread, and a database may allow few.
+    os.environ |= {
+        "DATABASE_URL": given_url(database_url),
+        "DB_MAX_CONNS": "1",
+        "DB_MIN_CONNS": "0",
+    }
     bootstrap.reset()
     try:
         yield

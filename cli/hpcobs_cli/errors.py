@@ -1,7 +1,7 @@
-"""How a command fails: in one line."""
+"""The failure of a command."""
 
 from __future__ import annotations
 
 
 class CommandError(Exception):
-    """The command cannot do what was asked; the message is one line for people."""
+    """A command failed. The message is one line for people."""

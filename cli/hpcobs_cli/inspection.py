@@ -1,4 +1,4 @@
-"""What a token says of itself. Nothing is checked: that takes the key that signed it."""
+"""The claims of a token. Its signature is not checked, which would need the key."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ STDIN = Path("-")
 TIMES = ("exp", "iat", "nbf")
 
 
-def described(source: Path) -> str:
-    """The claims of the token in a file, one a line, and whether its time is over."""
+def describe(source: Path) -> str:
+    """Return the claims of the token in a file, one a line, and whether it has expired."""
     import jwt
 
     text = _read(source).strip()
@@ -22,9 +22,10 @@ def described(source: Path) -> str:
         header = jwt.get_unverified_header(text)
         claims = jwt.decode(text, options={"verify_signature": False})
     except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
-        raise CommandError(f"{source}: there is no token in it") from None
-    told = {name: _told(name, value) for name, value in claims.items()}
-    lines = {"signed by": _signature(header), **told}
+        # RecursionError: a deeply nested text. The text itself is not printed, it may be a secret.
+        raise CommandError(f"{source}: the file has no token") from None
+    texts = {name: _text(name, value) for name, value in claims.items()}
+    lines = {"signed by": _signature(header), **texts}
     return "\n".join(f"{name:10} {value}" for name, value in lines.items())
 
 
@@ -36,10 +37,10 @@ def _read(source: Path) -> str:
 
 
 def _signature(header: dict[str, Any]) -> str:
-    return f"{header.get('alg')}, key {header.get('kid', 'not named')}; not checked here"
+    return f"{header.get('alg')}, key {header.get('kid', 'not named')} (signature not checked)"
 
 
-def _told(name: str, value: Any) -> str:
+def _text(name: str, value: Any) -> str:
     if name not in TIMES:
         return str(value)
     try:

@@ -1,4 +1,4 @@
-"""``hpcobs job``: one job with its recent series."""
+"""``hpcobs job``: one job with charts of its usage."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from urllib.parse import quote
 import typer
 
 from hpcobs_cli import texts
-from hpcobs_cli.client import connect
-from hpcobs_cli.options import DATA_DIR, CertFile, DataDir, Json, Token, TokenFile, Url
+from hpcobs_cli.connection_options import ConnectionOptions, with_connection
+from hpcobs_cli.options import Json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,28 +25,23 @@ FEWEST_POINTS = 10
 MAX_NODES = 4
 MAX_NAME = 20
 BESIDE_POINTS = len("memory") + 6
-"""What a line of a chart has besides its node's name and its points: two gaps, a bucket more."""
+"""Width of a chart's line without node name and points: 'memory', gaps, and one more bucket."""
 
 Points = list[dict[str, Any]]
 
 
+@with_connection
 def job(
     *,
     job_id: Annotated[str, typer.Argument(metavar="ID", help="The job's id.")],
     as_json: Json = False,
-    url: Url = None,
-    token: Token = None,
-    token_file: TokenFile = None,
-    cert_file: CertFile = None,
-    data_dir: DataDir = DATA_DIR,
+    connection: ConnectionOptions,
 ) -> None:
-    """Show a job: what it was given, and what it does with it.
+    """Show a job with its allocation and its usage.
 
-    What it uses is drawn over its whole run, for the first nodes.
+    Charts show the usage over the whole run, for the first nodes.
     """
-    client = connect(
-        url=url, token=token, token_file=token_file, cert_file=cert_file, data_dir=data_dir
-    )
+    client = connection.client()
     path = f"/v1/jobs/{quote(job_id, safe='')}"
     found = client.get(path)
     if as_json:
@@ -55,33 +50,34 @@ def job(
         print_json(found)
         return
     nodes = found["nodes"][:MAX_NODES]
-    fitting = _fitting(nodes)
-    series = {node: _points(client, path, found, node, fitting) for node in nodes}
+    width = _chart_width(nodes)
+    series = {node: _points(client, path, found, node, width) for node in nodes}
     _show(found, {node: points for node, points in series.items() if points})
 
 
-def _fitting(nodes: list[str]) -> int:
-    """How many points a line of a chart has room for."""
+def _chart_width(nodes: list[str]) -> int:
+    """Return how many points fit on a line of a chart."""
     from hpcobs_cli.output import console
 
     name = min(MAX_NAME, max(map(len, nodes), default=0))
     return max(FEWEST_POINTS, min(POINTS, console().width - name - BESIDE_POINTS))
 
 
-def _points(client: Client, path: str, job: dict[str, Any], node: str, fitting: int) -> Points:
-    """The whole run on one node in as many buckets as fit, or a few less."""
-    answer = client.get(
+def _points(client: Client, path: str, job: dict[str, Any], node: str, width: int) -> Points:
+    """Return the whole run on one node in as many buckets as fit, or a few fewer."""
+    series = client.get(
         f"{path}/metrics",
         node=node,
         start_time=job["start_time"],
-        resolution=_resolution(job["runtime_seconds"], fitting),
-        limit=2 * POINTS,
+        resolution=_resolution(job["runtime_seconds"], width),
+        limit=2 * POINTS,  # more than there are buckets: one page has them all
     )
-    return list(answer["samples"])
+    return list(series["samples"])
 
 
 def _resolution(runtime_seconds: float, points: int) -> int:
-    """Seconds of a bucket; long ones are multiples of five minutes, which roll-ups answer."""
+    """Return the length of a bucket in seconds."""
+    # Long buckets are multiples of five minutes, for which the service reads roll-ups.
     wanted = max(1, ceil(runtime_seconds / points))
     return wanted if wanted < FIVE_MINUTES else -(-wanted // FIVE_MINUTES) * FIVE_MINUTES
 
@@ -100,6 +96,7 @@ def _show(job: dict[str, Any], series: dict[str, Points]) -> None:
         out.print("no samples yet", style="dim")
         return
     out.print(_charts(job, series))
+    # The charts have the first nodes only.
     if job["node_count"] > len(series):
         out.print(f"{len(series)} of {job['node_count']} nodes", style="dim")
 
@@ -117,7 +114,7 @@ def _details(job: dict[str, Any]) -> Table:
 
 
 def _facts(job: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """What there is to say, line by line; what is not known is left out."""
+    """Yield the job's known facts, a name and a value for each line."""
     scheduler = job.get("scheduler", {})
     lines = {
         "name": job.get("name"),
@@ -129,8 +126,8 @@ def _facts(job: dict[str, Any]) -> Iterator[tuple[str, str]]:
         "ended": texts.time(job.get("end_time")),
         "runtime": texts.duration(job["runtime_seconds"]),
         "restarts": job["restart_count"] or None,
-        "Slurm says": _verdict(scheduler),
-        "given": _given(job),
+        "Slurm": _slurm_result(scheduler),
+        "allocation": _allocation(job),
         "CPU": _used(texts.percent, job, "cpu_usage"),
         "memory": _used(texts.memory, job, "memory_usage_mb"),
         "GPU": _used(texts.percent, job, "gpu_usage"),
@@ -151,13 +148,13 @@ def _array(job: dict[str, Any]) -> str | None:
     return f"{job['array_job_id']}_{job.get('array_task_id', '?')}"
 
 
-def _verdict(scheduler: dict[str, Any]) -> str | None:
+def _slurm_result(scheduler: dict[str, Any]) -> str | None:
     exit_code, signal = scheduler.get("exit_code"), scheduler.get("signal")
     ended = None if exit_code is None else f"exit {exit_code}, signal {signal or 0}"
     return _joined(scheduler.get("raw_state"), scheduler.get("state_reason"), ended)
 
 
-def _given(job: dict[str, Any]) -> str | None:
+def _allocation(job: dict[str, Any]) -> str | None:
     cpus, memory_mb = job.get("allocated_cpus"), job.get("allocated_memory_mb")
     gpus = job.get("allocated_gpus")
     return _joined(
@@ -173,7 +170,7 @@ def _counted(number: int, what: str, kind: str | None = None) -> str:
 
 
 def _used(text: Any, job: dict[str, Any], name: str) -> str | None:
-    """Now while it runs, average where there is one, and the highest."""
+    """Return the current value of a running job, the average and the highest value."""
     now = job.get(name) if job["state"] == "running" else None
     values = {"now": now, "average": job.get(f"avg_{name}"), "highest": job.get(f"max_{name}")}
     return _joined(
@@ -188,6 +185,7 @@ def _charts(job: dict[str, Any], series: dict[str, Points]) -> Table:
     table.add_column("NODE", no_wrap=True, max_width=MAX_NAME)
     for name in ("", "OVER TIME"):
         table.add_column(name, no_wrap=True)
+    # The charts of memory share one scale: the allocation per node, or more if more was used.
     memory_top = max(
         (job.get("allocated_memory_mb") or 0) / max(1, job["node_count"]),
         *(point["memory_usage_mb"] for points in series.values() for point in points),

@@ -8,46 +8,42 @@ import typer
 
 from hpcobs.domain.states import JobState
 from hpcobs_cli import texts
-from hpcobs_cli.client import connect
-from hpcobs_cli.options import DATA_DIR, CertFile, DataDir, Json, Token, TokenFile, Url
+from hpcobs_cli.connection_options import ConnectionOptions, with_connection
+from hpcobs_cli.options import Json
 
 if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
 
+@with_connection
 def jobs(
     *,
     state: Annotated[JobState | None, typer.Option(help="Only jobs in this state.")] = None,
-    user: Annotated[str | None, typer.Option(help="Only this user's.")] = None,
-    node: Annotated[str | None, typer.Option(help="Only those on this node.")] = None,
-    partition: Annotated[str | None, typer.Option(help="Only those of this partition.")] = None,
-    account: Annotated[str | None, typer.Option(help="Only those of this account.")] = None,
-    cluster: Annotated[str | None, typer.Option(help="Only those of this cluster.")] = None,
+    user: Annotated[str | None, typer.Option(help="Only jobs of this user.")] = None,
+    node: Annotated[str | None, typer.Option(help="Only jobs on this node.")] = None,
+    partition: Annotated[str | None, typer.Option(help="Only jobs in this partition.")] = None,
+    account: Annotated[str | None, typer.Option(help="Only jobs of this account.")] = None,
+    cluster: Annotated[str | None, typer.Option(help="Only jobs of this cluster.")] = None,
     started_after: Annotated[
-        str | None, typer.Option(help="Only those that started after this RFC 3339 time.")
+        str | None, typer.Option(help="Only jobs that started after this RFC 3339 time.")
     ] = None,
     started_before: Annotated[
-        str | None, typer.Option(help="Only those that started before this RFC 3339 time.")
+        str | None, typer.Option(help="Only jobs that started before this RFC 3339 time.")
     ] = None,
     search: Annotated[
-        str | None, typer.Option("--search", "-q", help="How the id, name or user begins.")
+        str | None,
+        typer.Option("--search", "-q", help="Only jobs whose id, name or user starts with this."),
     ] = None,
-    limit: Annotated[int, typer.Option(help="How many.", min=1, max=1000)] = 30,
+    limit: Annotated[int, typer.Option(help="Maximum number of jobs.", min=1, max=1000)] = 30,
     cursor: Annotated[
-        str | None, typer.Option(help="Go on after a page: its next_cursor, which --json tells.")
+        str | None, typer.Option(help="Continue after a page: the next_cursor of its --json.")
     ] = None,
     as_json: Json = False,
-    url: Url = None,
-    token: Token = None,
-    token_file: TokenFile = None,
-    cert_file: CertFile = None,
-    data_dir: DataDir = DATA_DIR,
+    connection: ConnectionOptions,
 ) -> None:
     """List jobs, newest first."""
-    client = connect(
-        url=url, token=token, token_file=token_file, cert_file=cert_file, data_dir=data_dir
-    )
+    client = connection.client()
     page = client.get(
         "/v1/jobs",
         state=state.value if state else None,
@@ -75,7 +71,7 @@ def _show(page: dict[str, Any]) -> None:
 
     shown, out = page["jobs"], console()
     if not shown:
-        out.print("no such jobs")
+        out.print("no matching jobs")
         return
     out.print(_table(shown, space=2 if out.width >= ROOMY else 1))
     if page["total"] > len(shown):
@@ -90,10 +86,10 @@ LEFT = {
     "PARTITION": False,
     "NODES": False,
 }
-"""Columns, and whether they are worth their whole width on a narrow terminal."""
+"""Columns, and whether they keep their whole width on a narrow terminal."""
 
 ROOMY = 100
-"""From so many characters on there is room for wider gaps."""
+"""Terminals of this width and more get wider gaps."""
 
 RIGHT = ("RUNTIME", "CPU", "MEMORY", "GPU")
 
@@ -119,14 +115,14 @@ def _table(jobs: list[dict[str, Any]], *, space: int) -> Table:
 
 
 def _cut(text: str) -> Text:
-    """A text that is cut where its column is too narrow, and takes no second line."""
+    """Return a text that is cut if its column is too narrow, and never wrapped."""
     from rich.text import Text
 
     return Text(text, no_wrap=True, overflow="ellipsis")
 
 
 def _usage(job: dict[str, Any]) -> list[str]:
-    """What a running job uses now, and what one that has ended used on average."""
+    """Return the usage: current for a running job, average (memory: highest) for an ended one."""
     running = job["state"] == "running"
     return [
         texts.duration(job["runtime_seconds"]),

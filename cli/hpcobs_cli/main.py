@@ -1,4 +1,4 @@
-"""The command line: each command is a module of its own, imported when it is used."""
+"""The command line. Each command has a module, which imports what it needs when it runs."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import typer
 from hpcobs import __version__
 from hpcobs_cli import cost, job, jobs, migrate, rejected, retention, site, token, up
 from hpcobs_cli.errors import CommandError
-from hpcobs_cli.output import give_up_output, suit_terminal
+from hpcobs_cli.output import allow_any_text, discard_output
 
 FAILED = 1
 
 
 class CommandLine(typer.Typer):
-    """A Typer whose commands fail in one line and with exit status 1."""
+    """A Typer whose commands fail with one line and exit status 1."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the command that the arguments name."""
-        suit_terminal()
+        allow_any_text()
         try:
             return super().__call__(*args, **kwargs)
         except CommandError as error:
             sys.stderr.write(f"hpcobs: {error}\n")
         except OSError as error:
-            give_up_output()
+            discard_output()
             sys.stderr.write(f"hpcobs: {error.filename or 'the output'}: {error.strerror}\n")
         raise SystemExit(FAILED)
 
@@ -36,12 +36,12 @@ app = CommandLine(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    rich_markup_mode=None,  # plain help: brackets in its texts are no markup
 )
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(requested: bool) -> None:
+    if requested:
         typer.echo(f"hpcobs {__version__}")
         raise typer.Exit
 
@@ -53,7 +53,7 @@ Version = Annotated[
 
 @app.callback()
 def hpcobs(*, version: Version = False) -> None:
-    """Tells what every job on an HPC cluster really did."""
+    """Show how each HPC job used its CPUs, memory and GPUs."""
 
 
 app.command("up")(up.up)

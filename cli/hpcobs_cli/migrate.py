@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
+from hpcobs_cli.database import given_url
 from hpcobs_cli.errors import CommandError
-
-DatabaseUrl = Annotated[
-    str | None, typer.Option(help="The database.", envvar="DATABASE_URL", show_envvar=True)
-]
+from hpcobs_cli.options import DatabaseUrl
 
 
 def migrate(database_url: DatabaseUrl = None) -> None:
-    """Apply the migrations that a database lacks."""
+    """Apply the migrations that a database does not have yet."""
     import psycopg
 
     from hpcobs.settings import SettingsError
     from hpcobs.storage.conninfo import parsed
     from hpcobs.storage.migrations import migrate as apply
 
-    if not database_url:
-        raise CommandError("no database is named: use --database-url or DATABASE_URL")
+    url = given_url(database_url)
     try:
-        parsed(database_url)
-        applied = apply(database_url)
+        parsed(url)
+        applied = apply(url)
     except SettingsError as error:
         raise CommandError(str(error)) from None
     except psycopg.Error as error:

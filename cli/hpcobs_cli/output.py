@@ -1,4 +1,4 @@
-"""Where commands print."""
+"""The output of commands."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 WIDE = 200
-"""Without a terminal nothing is cut to fit one."""
+"""Width of tables without a terminal, so that no column is cut."""
 
 
-def suit_terminal() -> None:
-    """Have what a terminal cannot show replaced by a question mark, instead of failing."""
+def allow_any_text() -> None:
+    """Print characters that the terminal's encoding lacks as question marks, without an error."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
 
 
-def give_up_output() -> None:
-    """Nothing can be written any more: what is still buffered must not fail once again."""
+def discard_output() -> None:
+    """Discard the output that is still buffered, after writing it failed."""
+    # The interpreter flushes standard output at its end, and would fail a second time.
     with suppress(OSError, ValueError), Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def console() -> Console:
-    """The standard output: coloured and as wide as its terminal, or plain and wide."""
+    """Return the standard output, as wide as its terminal and coloured, or plain and wide."""
     from rich.console import Console
 
     if sys.stdout.isatty() or "COLUMNS" in os.environ:
@@ -41,7 +42,8 @@ def console() -> Console:
 
 
 def print_json(content: Any) -> None:
-    """The content as indented JSON, uncoloured, for other programs."""
+    """Print the content as indented JSON without colours, for other programs."""
+    # A terminal that cannot show a character gets its JSON escape, which a program can read.
     ascii_only = (sys.stdout.encoding or "").lower() not in ("utf-8", "utf8")
     sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=ascii_only) + "\n")
     sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""``hpcobs rejected``: samples that were set aside, and taking them in after all."""
+"""``hpcobs rejected``: list rejected samples, and replay them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import typer
 
 from hpcobs_cli import texts
 from hpcobs_cli.database import on_database
-from hpcobs_cli.migrate import DatabaseUrl
-from hpcobs_cli.options import Json
+from hpcobs_cli.options import DatabaseUrl, Json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,11 +17,11 @@ if TYPE_CHECKING:
 
     from hpcobs.ports.rejected import Listed
 
-app = typer.Typer(help="Samples that were set aside: list, or take in.", no_args_is_help=True)
+app = typer.Typer(help="Rejected samples: list or replay them.", no_args_is_help=True)
 
-Job = Annotated[str | None, typer.Option(help="Only those of this job.")]
-Node = Annotated[str | None, typer.Option(help="Only those of this node.")]
-Reason = Annotated[str | None, typer.Option(help="Only those with this in their reason.")]
+Job = Annotated[str | None, typer.Option(help="Only samples of this job.")]
+Node = Annotated[str | None, typer.Option(help="Only samples of this node.")]
+Reason = Annotated[str | None, typer.Option(help="Only samples whose reason contains this.")]
 
 
 @app.command("list")
@@ -31,11 +30,11 @@ def list_(
     job: Job = None,
     node: Node = None,
     reason: Reason = None,
-    limit: Annotated[int, typer.Option(help="How many.", min=1, max=5000)] = 30,
+    limit: Annotated[int, typer.Option(help="Maximum number of samples.", min=1, max=5000)] = 30,
     as_json: Json = False,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """List samples that were set aside, the oldest first, each with its reason."""
+    """List rejected samples with their reasons, oldest first."""
     from hpcobs import bootstrap
     from hpcobs.ports.rejected import RejectedFilter
 
@@ -56,12 +55,12 @@ def replay(
     job: Job = None,
     node: Node = None,
     reason: Reason = None,
-    limit: Annotated[int, typer.Option(help="How many to take in at the most.", min=1)] = 5000,
+    limit: Annotated[int, typer.Option(help="Maximum number of samples to store.", min=1)] = 5000,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Judge samples once more, the oldest first, and take in those that are good now.
+    """Validate rejected samples again, oldest first, and store those that are valid now.
 
-    They are judged by CLUSTER_NAME and METRICS_RETENTION_DAYS of the environment.
+    CLUSTER_NAME and METRICS_RETENTION_DAYS of the environment apply.
     """
     from hpcobs import bootstrap
     from hpcobs.ports.rejected import RejectedFilter
@@ -70,9 +69,9 @@ def replay(
     with on_database(database_url):
         done = bootstrap.rejected().replay(wanted, limit=limit)
     typer.echo(f"stored: {done.taken.stored}")
-    typer.echo(f"known already: {done.taken.duplicates}")
-    typer.echo(f"wait for their job: {done.taken.waiting}")
-    typer.echo(f"still wrong, and kept: {done.kept}")
+    typer.echo(f"duplicates: {done.taken.duplicates}")
+    typer.echo(f"waiting for their job: {done.taken.waiting}")
+    typer.echo(f"still rejected: {done.kept}")
 
 
 @app.command()
@@ -88,7 +87,7 @@ def _show(listed: Sequence[Listed], total: int) -> None:
     from hpcobs_cli.output import console
 
     if not listed:
-        console().print("no such samples")
+        console().print("no matching samples")
         return
     console().print(_table(listed))
     if total > len(listed):
@@ -100,11 +99,12 @@ def _table(listed: Sequence[Listed]) -> Table:
     from rich.text import Text
 
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("SET ASIDE", "NODE", "JOB", "BATCH", "PLACE"):
+    for name in ("REJECTED", "NODE", "JOB", "BATCH", "PLACE"):
         table.add_column(name, no_wrap=name != "BATCH")
     table.add_column("REASON", overflow="fold")
     for one in listed:
         sample = one.sample
+        # Text and not str: a name with brackets is no markup.
         batch = Text(sample.batch_id, no_wrap=True, overflow="ellipsis")
         node, job_id, reason = (
             Text(texts.printable(cell)) for cell in (sample.node, sample.job_id, sample.reason)

@@ -1,4 +1,4 @@
-"""``hpcobs retention``: roll up, make partitions, drop what is too old; or tell what would go."""
+"""``hpcobs retention``: roll up samples, create partitions, and delete old data."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hpcobs_cli.database import on_database
-from hpcobs_cli.migrate import DatabaseUrl
+from hpcobs_cli.options import DatabaseUrl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hpcobs.service.retention import RetentionReport
 
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Tell what would go; change nothing.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only print what a run would do.")]
 
 LIMIT_SECONDS = 3600.0
+"""A command has an hour, where the function has its timeout."""
 
 
 def retention(*, dry_run: DryRun = False, database_url: DatabaseUrl = None) -> None:
-    """Roll samples up, make room, and let go what is too old.
+    """Roll up samples and delete old data.
 
-    That is what the schedule does each hour, by the limits that the environment sets:
-    METRICS_RETENTION_DAYS, ROLLUP_RETENTION_DAYS, AUDIT_RETENTION_DAYS.
+    It also creates partitions for the next days. The schedule does the same every hour. The
+    environment sets the limits: METRICS_RETENTION_DAYS, ROLLUP_RETENTION_DAYS and
+    AUDIT_RETENTION_DAYS.
     """
     from hpcobs import bootstrap
 
@@ -37,11 +39,11 @@ def retention(*, dry_run: DryRun = False, database_url: DatabaseUrl = None) -> N
 
 def _lines(report: RetentionReport) -> Iterator[str]:
     would = "would be " if report.dry_run else ""
-    yield from (f"{would}made: {name}" for name in report.made)
+    yield from (f"{would}created: {name}" for name in report.made)
     yield f"{would}rolled up: {report.rolled_hours} hours of samples"
     yield from (f"{would}dropped: {name}" for name in report.dropped)
-    yield from (f"in use or not rolled up, kept for now: {name}" for name in report.busy)
+    yield from (f"kept for now, in use or not rolled up: {name}" for name in report.busy)
     for what, count in report.deleted.items():
         yield f"{would}deleted: {count} rows of {what}"
     if not report.finished:
-        yield "not finished: run it again"
+        yield "not finished: run the command again"

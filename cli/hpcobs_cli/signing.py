@@ -1,4 +1,4 @@
-"""The key that ``hpcobs token`` signs with, and the tokens that it signs."""
+"""The tokens of ``hpcobs token``, and the key that signs them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from hpcobs_cli.errors import CommandError
+from hpcobs_local.folder import Folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,22 +18,22 @@ if TYPE_CHECKING:
 
 
 class Signer(Protocol):
-    """Issues tokens that differ in their node and their subject."""
+    """A function that issues tokens, which differ in node and subject."""
 
     def __call__(self, *, node: str | None, subject: str | None) -> str:
-        """A token; without a subject it is named after its node, its user, or this command."""
+        """Issue a token. The default subject is its node, its user, or this command."""
         ...
 
 
 def signer(
     data_dir: Path, *, scopes: Sequence[str], user: str | None, lasting: timedelta
 ) -> Signer:
-    """Signs with the key that is to be had; CommandError if there is none."""
+    """Return a signer with the configured key. Raise CommandError if there is none."""
     from hpcobs.auth.site_tokens import issue
 
     settings = _settings(data_dir)
     key = _key(settings)
-    # Beside an identity provider, issuer and audience are the provider's.
+    # With an identity provider, AUTH_ISSUER and AUTH_AUDIENCE describe the provider's tokens.
     own = settings.auth_jwks_url is None
 
     def sign(*, node: str | None, subject: str | None) -> str:
@@ -63,7 +64,7 @@ def _settings(data_dir: Path) -> Settings:
 
 
 def _key(settings: Settings) -> str:
-    """The key that signs now; a service that is asked for it may say no."""
+    """Return the current signing key, from the settings or from Secrets Manager."""
     from hpcobs.auth.signing_keys import SecretsManager
     from hpcobs.domain.errors import UnavailableError
 
@@ -72,15 +73,16 @@ def _key(settings: Settings) -> str:
     try:
         return SecretsManager(settings.auth_secret_arn)()[0]
     except UnavailableError as error:
-        why = f": {error.__cause__}" if error.__cause__ else ""
-        raise CommandError(f"AUTH_SECRET_ARN: {error}{why}") from None
+        reason = f": {error.__cause__}" if error.__cause__ else ""
+        raise CommandError(f"AUTH_SECRET_ARN: {error}{reason}") from None
 
 
 def _local_secret(data_dir: Path) -> str:
-    try:
-        return (data_dir / "secret").read_text().strip()
-    except OSError:
+    folder = Folder(data_dir)
+    secret = folder.secret()
+    if secret is None:
         raise CommandError(
             "no secret to sign with: neither AUTH_SECRET nor AUTH_SECRET_ARN is set, and "
-            f"{data_dir / 'secret'} cannot be read"
-        ) from None
+            f"{folder.secret_file} cannot be read"
+        )
+    return secret

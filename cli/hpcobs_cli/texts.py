@@ -1,4 +1,4 @@
-"""Values as people read them in a table."""
+"""Values in the form that people read in a table."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ BARS = "▁▂▃▄▅▆▇█"
 
 
 def printable(value: Any) -> str:
-    """A text of somebody else's making, without what a terminal would obey."""
+    """Return a user's text without control characters, which a terminal would obey."""
     text = NOTHING if value is None else str(value)
     return "".join(character if character.isprintable() else "�" for character in text)
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds as ``2d 03h``, ``1h 05m``, ``3m 20s`` or ``12s``."""
+    """Format seconds as ``2d 03h``, ``1h 05m``, ``3m 20s`` or ``12s``."""
     if seconds is None:
         return NOTHING
     whole = int(seconds)
@@ -45,7 +45,7 @@ def duration(seconds: float | None) -> str:
 
 
 def memory(megabytes: float | None) -> str:
-    """Megabytes as ``512 MB`` or ``12.5 GB``."""
+    """Format megabytes as ``512 MB`` or ``12.5 GB``."""
     if megabytes is None:
         return NOTHING
     if megabytes < GIB_IN_MB:
@@ -54,25 +54,25 @@ def memory(megabytes: float | None) -> str:
 
 
 def percent(value: float | None) -> str:
-    """A percentage without decimals."""
+    """Format a percentage without decimals."""
     return NOTHING if value is None else f"{value:.0f} %"
 
 
 def time(text: str | None) -> str:
-    """An RFC 3339 time as date and time in UTC, to the second."""
+    """Format an RFC 3339 time as date and time in UTC, to the second."""
     if text is None:
         return NOTHING
     return datetime.fromisoformat(text).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def nodes(names: Sequence[str], *, most: int = 3) -> str:
-    """The first few nodes, and how many there are besides."""
+    """Format the first few nodes, and the number of the others."""
     shown = ",".join(printable(name) for name in names[:most]) or NOTHING
     return shown if len(names) <= most else f"{shown} +{len(names) - most}"
 
 
 def sparkline(values: Sequence[float], *, top: float) -> str:
-    """Values from 0 to ``top`` as a line of bars."""
+    """Format values from 0 to ``top`` as a line of bars."""
     if top <= 0:
         return BARS[0] * len(values)
     last = len(BARS) - 1

@@ -1,4 +1,4 @@
-"""``hpcobs token``: issue tokens for nodes, a user, a scraper; or look into one."""
+"""``hpcobs token``: issue tokens for nodes, users or scrapers, or inspect one."""
 
 from __future__ import annotations
 
@@ -18,27 +18,30 @@ if TYPE_CHECKING:
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 Scope = Annotated[
-    list[str], typer.Option(help="What it allows; repeat, or part several by commas.")
+    list[str], typer.Option(help="What the token allows; repeat it, or separate several by commas.")
 ]
 Node = Annotated[
     str | None,
-    typer.Option(help="Limit it to this node's events and samples; n[01-40] with --directory."),
+    typer.Option(
+        help="Limit the token to this node's events and samples; n[01-40] with --directory."
+    ),
 ]
-User = Annotated[str | None, typer.Option(help="Limit it to this user's jobs.")]
-Ttl = Annotated[str, typer.Option(help="How long it is valid: 90s, 15m, 12h, 365d.")]
-Subject = Annotated[str | None, typer.Option(help="Who it is for, as the audit trail names it.")]
+User = Annotated[str | None, typer.Option(help="Limit the token to this user's jobs.")]
+Ttl = Annotated[str, typer.Option(help="How long the token is valid: 90s, 15m, 12h, 365d.")]
+Subject = Annotated[str | None, typer.Option(help="The owner's name in the audit trail.")]
 Directory = Annotated[
     Path | None,
-    typer.Option(help="Write NODE.token for each node here, for its owner only to read."),
+    typer.Option(help="Write a file NODE.token for each node here, readable for its owner only."),
 ]
 Inspect = Annotated[
-    Path | None, typer.Option(help="Issue none; tell what the token in this file says (-: stdin).")
+    Path | None,
+    typer.Option(help="Issue no token; print the claims of the one in this file (-: stdin)."),
 ]
 
 
 def token(
     *,
-    scope: Scope = [],  # noqa: B006 - Typer's own way
+    scope: Scope = [],  # noqa: B006 - Typer needs a list
     node: Node = None,
     user: User = None,
     ttl: Ttl = "365d",
@@ -47,16 +50,16 @@ def token(
     inspect: Inspect = None,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
-    """Print a token, or look into one.
+    """Issue a token and print it, or inspect one.
 
-    It is signed by AUTH_SECRET, by the secret that AUTH_SECRET_ARN names, or else by the local
+    The token is signed with AUTH_SECRET, with the secret of AUTH_SECRET_ARN, or with the local
     service's secret.
     """
-    from hpcobs_cli.inspection import described
+    from hpcobs_cli.inspection import describe
     from hpcobs_cli.signing import signer
 
     if inspect is not None:
-        typer.echo(described(inspect))
+        typer.echo(describe(inspect))
         return
     if not scope:
         raise typer.BadParameter("missing", param_hint="--scope")
@@ -69,7 +72,7 @@ def token(
     elif nodes:
         _write(directory, nodes, sign, subject)
     else:
-        raise CommandError("--directory is for tokens of nodes: --node says which")
+        raise CommandError("--directory needs --node: it is for tokens of nodes")
 
 
 def _write(directory: Path, nodes: tuple[str, ...], sign: Signer, subject: str | None) -> None:
@@ -98,13 +101,13 @@ def _nodes(text: str | None) -> tuple[str, ...]:
 def _scopes(given: list[str]) -> list[str]:
     from hpcobs.auth.scopes import SCOPES, unknown_in
 
-    wanted = [name for text in given for name in re.split(r"[\s,]+", text) if name]
-    if not wanted:
-        raise CommandError(f"no scope is named; there are {', '.join(sorted(SCOPES))}")
-    problem = unknown_in(frozenset(wanted))
+    requested = [name for text in given for name in re.split(r"[\s,]+", text) if name]
+    if not requested:
+        raise CommandError(f"no scope is given; choose from {', '.join(sorted(SCOPES))}")
+    problem = unknown_in(frozenset(requested))
     if problem:
         raise CommandError(problem)
-    return list(dict.fromkeys(wanted))
+    return list(dict.fromkeys(requested))
 
 
 def _duration(text: str) -> timedelta:

@@ -1,4 +1,4 @@
-"""``hpcobs up``: the whole service on this machine."""
+"""``hpcobs up``: run the whole service on this machine."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 
 HISTORY_HOURS = 3.0
 
-# Settings check the environment's variables: what is wrong is one line that names the variable.
+# Typer does not read these variables: the settings do, whose errors name the variable.
 Port = Annotated[
     int | None,
     typer.Option(
-        help="Where to listen; 0 takes a free port. [env: PORT; default: 8080]", min=0, max=65535
+        help="The port to listen on; 0 chooses a free one. [env: PORT; default: 8080]",
+        min=0,
+        max=65535,
     ),
 ]
 Host = Annotated[
@@ -27,20 +29,25 @@ Host = Annotated[
 ]
 DatabaseUrl = Annotated[
     str | None,
-    typer.Option(help="A PostgreSQL to use instead of the embedded one. [env: DATABASE_URL]"),
+    typer.Option(help="Use this PostgreSQL instead of the embedded one. [env: DATABASE_URL]"),
 ]
 Simulate = Annotated[bool, typer.Option(help="Run a simulated cluster.")]
-Nodes = Annotated[int, typer.Option(help="Nodes of the simulated cluster.", min=1, max=500)]
-Jobs = Annotated[int, typer.Option(help="Jobs that run on it at a time.", min=0, max=2000)]
-Seed = Annotated[int, typer.Option(help="What the simulated users do depends on this number.")]
+Nodes = Annotated[int, typer.Option(help="Number of simulated nodes.", min=1, max=500)]
+Jobs = Annotated[
+    int, typer.Option(help="Number of simulated jobs that run at a time.", min=0, max=2000)
+]
+Seed = Annotated[
+    int, typer.Option(help="Seed of the simulation: the same one gives the same jobs.")
+]
 Speed = Annotated[
-    float, typer.Option(help="How much faster than real jobs simulated ones live.", min=1, max=1000)
+    float,
+    typer.Option(help="How many times faster simulated jobs run than real ones.", min=1, max=1000),
 ]
 SeedDemo = Annotated[
     bool | None,
-    typer.Option(help="Begin with a few hours of simulated history. [env: SEED_DEMO]"),
+    typer.Option(help="Start with a few hours of simulated history. [env: SEED_DEMO]"),
 ]
-OtherTokenFile = Annotated[Path | None, typer.Option(help="Write the token to this file as well.")]
+OtherTokenFile = Annotated[Path | None, typer.Option(help="Write the token to this file too.")]
 
 
 def up(
@@ -57,9 +64,9 @@ def up(
     seed_demo: SeedDemo = None,
     token_file: OtherTokenFile = None,
 ) -> None:
-    """Run the whole service here, until Ctrl-C.
+    """Run the whole service on this machine, until Ctrl-C.
 
-    It prints where it answers, a token, and what to try.
+    The command prints the URL, a token and some commands to try.
     """
     from rich.console import Console
 

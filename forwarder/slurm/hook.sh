@@ -1,13 +1,15 @@
-# What the four hooks share: they write one event to the spool; in the background it is put in place
-# by rename, and posted. Whatever fails, the forwarder finds the event in the spool and sends it later.
-# On a busy node each program that is waited for costs a turn of the scheduler: there are two, `date`
-# (none where sh is bash 5) and `setsid`.
-# POSIX sh; knows only what Slurm gives a hook (SLURM_*, no PATH) and calls no Slurm command.
+# Shared by the four hooks. A hook writes one event beside its place in the spool. In the background the
+# event is renamed into place and posted. If the post fails, the forwarder finds the event in the spool
+# and sends it later.
+# On a busy node each program that a hook waits for costs a turn of the scheduler. There are two: `date`
+# (not needed where sh is bash 5) and `setsid`.
+# POSIX sh. Slurm gives a hook only SLURM_* and no PATH. Slurm commands are forbidden in hooks: they can
+# dead-lock the controller.
 
 PATH=/usr/bin:/bin:/usr/sbin:/sbin LC_ALL=C
 export PATH LC_ALL
 umask 077
-set -f # no name is a file pattern
+set -f # a job named `*` must not expand to file names
 . "$hooks/json.sh"
 
 started() { # started SOURCE ROLE
@@ -44,7 +46,8 @@ finished() { # finished SOURCE ROLE
     submit finished
 }
 
-begin() { # begin ROLE: the configuration, and the fields that every event has
+begin() { # begin ROLE: reads the configuration, and sets the fields that every event has
+    # The id becomes a part of file names.
     case $SLURM_JOB_ID in '' | *[!0-9]*) return 1 ;; esac
     configure "${HPCOBS_CONFIG:-/etc/hpcobs/$1.conf}"
     spool=${HPCOBS_SPOOL_DIR:-/var/lib/hpcobs/$1}
@@ -57,7 +60,8 @@ begin() { # begin ROLE: the configuration, and the fields that every event has
     text cluster_name "${HPCOBS_CLUSTER_NAME:-$SLURM_CLUSTER_NAME}"
 }
 
-configure() { # reads KEY=VALUE lines; what the environment says goes first
+configure() { # reads KEY=VALUE lines; the environment has precedence
+    # Not by `.`: the daemon reads the file too, and it is no shell code.
     [ -r "$1" ] || return 0
     while read -r line || [ -n "$line" ]; do
         value=${line#*=}
@@ -87,35 +91,35 @@ read_clock() { # sets `timestamp` (RFC 3339, UTC) and `milliseconds` since the e
     [ -n "$2" ] || return 1
     case $3 in
         [0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]) fraction=${3%??????} ;;
-        *) fraction=000 ;; # this date has no %N
+        *) fraction=000 ;; # this `date` does not support %N
     esac
     timestamp=$2.${fraction}Z milliseconds=$1$fraction
 }
 
-cpus_per_node() { # adds the CPUs of each node in Slurm's own words, however many nodes there are
+cpus_per_node() { # adds Slurm's list of CPUs per node, at any length
     [ -n "$cpus" ] || return 0
     json_quote "$SLURM_JOB_CPUS_PER_NODE"
     body=$body,\"cpus_per_node\":$quoted
 }
 
-text() { # text NAME VALUE: adds a string of at most 255 bytes, unless there is none
+text() { # text NAME VALUE: adds a string of at most 255 bytes, unless it is empty or `(null)`
     case $2 in '' | '(null)') return ;; esac
     if [ ${#2} -le 255 ]; then
         json_quote "$2"
     else
-        json_quote "$(printf %.255s "$2")" # the contract's limit; Slurm allows 1024
+        json_quote "$(printf %.255s "$2")" # the contract's limit, while Slurm allows 1024
     fi
     body=$body${body:+,}\"$1\":$quoted
 }
 
-nodes() { # adds the nodes in Slurm's own words, however many they are
+nodes() { # adds Slurm's compressed list of nodes, at any length
     list=${SLURM_NODELIST:-$SLURM_JOB_NODELIST}
     [ -n "$list" ] || return 0
     json_quote "$list"
     body=$body,\"node_list\":$quoted
 }
 
-number() { # number NAME VALUE: adds a number, unless it is none
+number() { # number NAME VALUE: adds a number, unless VALUE is empty or no number
     case $2 in '' | *[!0-9]*) return ;; esac
     body=$body${body:+,}\"$1\":$2
 }
@@ -133,7 +137,7 @@ count_cpus() { # sets `cpus` to the sum of Slurm's `4(x2),2`, or to nothing
     [ "$cpus" != 0 ] || cpus=
 }
 
-list_gpus() { # adds the GPUs of this node; MIG devices have names, other GPUs their Slurm index
+list_gpus() { # adds the job's GPUs on this node: MIG devices by name, other GPUs by Slurm's index
     devices=$SLURM_JOB_GPUS
     case $CUDA_VISIBLE_DEVICES in MIG-*) devices=$CUDA_VISIBLE_DEVICES ;; esac
     [ -n "$SLURMD_NODENAME" ] && [ -n "$devices" ] || return 0
@@ -151,9 +155,11 @@ list_gpus() { # adds the GPUs of this node; MIG devices have names, other GPUs t
     text gpu_vendor "$vendor"
 }
 
-outcome() { # sets `final_state`, `exit_code` and `signal` as far as an epilog can know them
+outcome() { # sets `final_state`, `exit_code` and `signal`
+    # Slurm gives epilogs 0:0 for a cancelled, timed-out or requeued job too. Only the controller role
+    # can correct that.
     case $SLURM_JOB_EXIT_CODE2 in
-        *[!0-9:]* | '') # an older Slurm: the raw wait status, or nothing
+        *[!0-9:]* | '') # an older Slurm sets only the raw wait status, or nothing
             status=$SLURM_JOB_EXIT_CODE
             case $status in *[!0-9]* | '') final_state=completed && return ;; esac
             exit_code=$((status >> 8 & 255)) signal=$((status & 127))
@@ -167,7 +173,7 @@ outcome() { # sets `final_state`, `exit_code` and `signal` as far as an epilog c
     esac
 }
 
-write_record() { # tells the forwarder what the kernel cannot: this job's CPUs and GPUs, and since when
+write_record() { # records the job's CPUs, GPUs and start for the forwarder: no kernel file shows them
     event=$body body=
     read -r uptime rest </proc/uptime
     read -r boot_id </proc/sys/kernel/random/boot_id
@@ -185,20 +191,20 @@ write_record() { # tells the forwarder what the kernel cannot: this job's CPUs a
     body=$event
 }
 
-submit() { # submit KIND: writes the event, and leaves the rest to `post`
+submit() { # submit KIND: writes the event, then starts `post`
     file=$spool/events/$milliseconds-$SLURM_JOB_ID-$$.$1.json
     write "$file" || file=
     case $HPCOBS_HOOK_POST in [nN]* | [fF]* | 0) HPCOBS_URL= ;; esac
     [ -n "$file$record$HPCOBS_URL" ] || return 0
-    # slurmd kills the hook's process group when the hook returns: hence a session of its own,
-    # which is made before this returns; then `post` goes to the background.
+    # slurmd kills the hook's process group when the hook returns. So `post` runs in a new session.
+    # setsid returns only after the session exists and `post` is in the background.
     HPCOBS_EVENT={$body}
     export HPCOBS_URL HPCOBS_CA_FILE HPCOBS_CLIENT_CERT_FILE HPCOBS_PROXY HPCOBS_EVENT
     set -- "$hooks/post" "job-$1" "$token_file" "$$" "$file" "$record"
     setsid /bin/sh "$@" </dev/null >/dev/null 2>&1 || /bin/sh "$@" </dev/null >/dev/null 2>&1
 }
 
-write() { # write PATH: `body` as a JSON object beside PATH, for `post` to put in place
+write() { # write PATH: writes `body` as a JSON object beside PATH, for `post` to rename to PATH
     {
         [ -d "${1%/*}" ] || mkdir -p "${1%/*}"
         printf '{%s}\n' "$body" >"${1%/*}/.${1##*/}.$$"

@@ -1,7 +1,7 @@
-# JSON strings in POSIX sh, by built-ins alone. Read with LC_ALL=C: `?` is one byte, and a range
-# goes by byte value.
+# JSON strings in POSIX sh, by built-ins only: a process for each string would slow the hook down.
+# Needs LC_ALL=C, so that `?` is one byte and a range is in the order of byte values.
 
-json_quote() { # sets `quoted` to $1 as a JSON string; what is not UTF-8 becomes U+FFFD
+json_quote() { # sets `quoted` to $1 as a JSON string; bytes that are not UTF-8 become U+FFFD
     case $1 in
         *[!\ !#-[\]-~]*) json_escape "$1" && quoted=\"$quoted\" ;;
         *) quoted=\"$1\" ;;
@@ -34,8 +34,8 @@ json_escape() {
     done
 }
 
-json_take() { # moves what stands before $1 from `rest` to `quoted` as it is
-    # `%%`, not `%`: there is only one match, and from the left it is found at once.
+json_take() { # moves the text before $1 from `rest` to `quoted`, unchanged
+    # `%%` gives the same as `%`, since there is only one match, and searches from the left: faster.
     quoted=$quoted${rest%%"$1"} rest=$1
 }
 
@@ -48,7 +48,8 @@ json_control() { # moves one control character from `rest` to `quoted`
     quoted=$quoted\\u00$((code / 16))$1
 }
 
-json_bytes() { # the bytes that a script's text should not hold; one subshell, for rare names only
+json_bytes() { # sets variables to bytes that a script must not contain
+    # One subshell, and only for the few names that need escapes.
     eval "$(printf '
         control="\001\002\003\004\005\006\007\010\011\012\013\014\015\016\017\020"
         control=$control"\021\022\023\024\025\026\027\030\031\032\033\034\035\036\037" del="\177"

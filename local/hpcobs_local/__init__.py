@@ -1,1 +1,1 @@
-"""The whole service on one machine: the very Lambda handlers, in processes of their own."""
+"""The whole service on one machine: the Lambda handlers, each in a separate process."""

@@ -1,106 +1,174 @@
-"""One Lambda-like environment: a process that imports a handler and serves one request at a time.
+"""An environment as the service sees it: start its process, invoke its handler, stop it.
 
-Run as ``python -m hpcobs_local.environment HANDLER FD``, where FD is one end of a socket pair. What
-the handler prints goes to the log; the channel is a descriptor of its own.
+The other side is ``handler_process``.
 """
 
 from __future__ import annotations
 
-import importlib
-import logging
-import os
+import asyncio
 import socket
 import sys
 import time
-import traceback
-from queue import SimpleQueue
-from threading import Thread
-from typing import TYPE_CHECKING, Any, cast
+import uuid
+from typing import TYPE_CHECKING, Any
 
 from hpcobs_local import framing
-from hpcobs_local.orphans import die_with_parent
+from hpcobs_local.logs import pump
+from hpcobs_local.watchdog import kill_group, wait_or_kill
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from io import BufferedRWPair
+    from asyncio.subprocess import Process
+    from collections.abc import Mapping
 
-    Handler = Callable[[Any, "Context"], Any]
+    from hpcobs_local.functions import Function
+    from hpcobs_local.logs import LogFile
 
-LOG_FORMAT = "%(levelname)s %(name)s: %(message)s"
-
-
-class Context:
-    """What a handler may know of its invocation; see AWS's Lambda context object in Python."""
-
-    def __init__(self, request_id: str, deadline_ms: float) -> None:
-        name = os.environ["AWS_LAMBDA_FUNCTION_NAME"]
-        self.function_name = name
-        self.function_version = os.environ.get("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
-        self.invoked_function_arn = f"arn:aws:lambda:local:000000000000:function:{name}"
-        self.memory_limit_in_mb = os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512")
-        self.aws_request_id = request_id
-        self.log_group_name = f"/aws/lambda/{name}"
-        self.log_stream_name = f"local/{os.getpid()}"
-        self.identity = None
-        self.client_context = None
-        self._deadline_ms = deadline_ms
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Milliseconds until the invocation is cut off, by the wall clock."""
-        return max(0, int(self._deadline_ms - time.time() * 1000))
+INIT_SECONDS = 30.0
+STOP_SECONDS = 1.0
+LAST_OUTPUT_SECONDS = 0.5
+"""Time for output from before the process ended to reach the log."""
 
 
-def main(handler_name: str, descriptor: int) -> None:
-    """Serve until the other end of the channel closes."""
-    die_with_parent()
-    logging.basicConfig(stream=sys.stderr, format=LOG_FORMAT, level=logging.INFO)
-    channel = socket.socket(fileno=descriptor).makefile("rwb")
-    try:
-        handler = _loaded(handler_name)
-    except Exception as error:  # noqa: BLE001 - the edge of an import that may fail in any way
-        traceback.print_exc()
-        _tell(channel, {"init_error": f"{type(error).__name__}: {error}"})
-        sys.exit(1)
-    _tell(channel, {"ready": True})
-    requests: SimpleQueue[Any] = SimpleQueue()
-    Thread(target=_receive, args=(channel, requests), daemon=True).start()
-    while True:
-        _tell(channel, _answer(handler, requests.get()))
+class InvocationError(Exception):
+    """An invocation returned no response."""
 
 
-def _loaded(name: str) -> Handler:
-    module, _, attribute = name.rpartition(".")
-    return cast("Handler", getattr(importlib.import_module(module), attribute))
+class HandlerError(InvocationError):
+    """The handler raised an error. Its environment can be used again."""
 
 
-def _receive(channel: BufferedRWPair, requests: SimpleQueue[Any]) -> None:
-    """Pass requests on; when the service has gone, go as well, even amid an invocation."""
-    try:
-        while True:
-            requests.put(framing.read(channel))
-    except (EOFError, OSError):
-        os._exit(0)
+class EnvironmentDiedError(InvocationError):
+    """The process ended during the invocation."""
 
 
-def _answer(handler: Handler, request: Any) -> dict[str, Any]:
-    try:
-        context = Context(request["request_id"], request["deadline_ms"])
-        return {"result": handler(request["event"], context)}
-    except Exception as error:  # noqa: BLE001 - the edge of a request
-        traceback.print_exc()
-        return {"error": f"{type(error).__name__}: {error}"}
-    finally:
-        sys.stdout.flush()
+class TimedOutError(InvocationError):
+    """The invocation took longer than the function's timeout."""
 
 
-def _tell(channel: BufferedRWPair, message: dict[str, Any]) -> None:
-    try:
-        content = framing.packed(message)
-    except TypeError as error:
-        content = framing.packed({"error": f"the answer is not JSON: {error}"})
-    channel.write(content)
-    channel.flush()
+class InitError(InvocationError):
+    """The process could not import its handler, or not soon enough."""
 
 
-if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+class Environment:
+    """A running process with a function's handler. It runs one request at a time."""
+
+    def __init__(
+        self, function: Function, process: Process, channel: socket.socket, log: LogFile
+    ) -> None:
+        self.function = function
+        self.idle_since = time.monotonic()
+        self._process = process
+        self._channel = channel
+        self._log = log
+        self._pump = asyncio.create_task(pump(_output(process), log))
+
+    @classmethod
+    async def start(
+        cls, function: Function, environ: Mapping[str, str], log: LogFile
+    ) -> Environment:
+        """Start a process and wait until its handler is imported. Raise InitError if it fails."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                # -P: a file in the current folder must not be imported in place of a module.
+                *(sys.executable, "-P", "-m", "hpcobs_local.handler_process"),
+                *(function.handler, str(theirs.fileno())),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                env={**environ, **_variables(function)},
+                pass_fds=[theirs.fileno()],
+                # Ctrl-C is for the service alone, which then stops its processes in order.
+                start_new_session=True,
+            )
+        environment = cls(function, process, ours, log)
+        try:
+            await environment._wait_until_ready()
+        except BaseException:  # a cancelled start must not leave its process
+            await environment.stop()
+            raise
+        return environment
+
+    async def _wait_until_ready(self) -> None:
+        self._reader, self._writer = await asyncio.open_unix_connection(sock=self._channel)
+        name = self.function.name
+        try:
+            async with asyncio.timeout(INIT_SECONDS):
+                message = await framing.receive(self._reader)
+        except TimeoutError:
+            raise InitError(f"{name}: not ready within {INIT_SECONDS:g} s") from None
+        except (EOFError, OSError):
+            raise InitError(f"{name}: ended before it was ready") from None
+        if "init_error" in message:
+            raise InitError(f"{name}: {message['init_error']}")
+
+    @property
+    def pid(self) -> int:
+        """The id of the process."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.returncode is None
+
+    async def wait(self) -> None:
+        """Wait until the process has ended."""
+        await self._process.wait()
+
+    async def invoke(self, event: object) -> Any:
+        """Return the handler's response. Raise InvocationError if there is none."""
+        # Lambda gives a handler its deadline in wall-clock milliseconds.
+        seconds = self.function.timeout_seconds
+        deadline_ms = (time.time() + seconds) * 1000
+        request = {"event": event, "request_id": str(uuid.uuid4()), "deadline_ms": deadline_ms}
+        try:
+            async with asyncio.timeout(seconds):
+                response = await self._exchange(framing.packed(request))
+        except TimeoutError:
+            self._log.write(f"killing environment {self.pid}: no response within {seconds:g} s")
+            raise TimedOutError(f"{self.function.name}: no response within {seconds:g} s") from None
+        except (EOFError, OSError):
+            raise EnvironmentDiedError(f"{self.function.name}: the environment died") from None
+        self.idle_since = time.monotonic()
+        if "error" in response:
+            raise HandlerError(f"{self.function.name}: {response['error']}")
+        return response["result"]
+
+    async def _exchange(self, request: bytes) -> Any:
+        self._writer.write(request)
+        await self._writer.drain()
+        return await framing.receive(self._reader)
+
+    async def stop(self, *, grace_seconds: float = STOP_SECONDS) -> None:
+        """Close the channel, upon which the process exits. Kill it after ``grace_seconds``."""
+        self._close_channel()
+        try:
+            await wait_or_kill(self._process, grace_seconds)
+        finally:
+            # The wait above may be cancelled, and the process must not outlive that.
+            kill_group(self._process)
+            await asyncio.wait([self._pump], timeout=LAST_OUTPUT_SECONDS)
+            self._pump.cancel()
+
+    def _close_channel(self) -> None:
+        if hasattr(self, "_writer"):
+            self._writer.transport.abort()
+        else:
+            self._channel.close()
+
+
+def _output(process: Process) -> asyncio.StreamReader:
+    if process.stdout is None:
+        raise ValueError("the process was started without a pipe for its output")
+    return process.stdout
+
+
+def _variables(function: Function) -> dict[str, str]:
+    """Return the variables that Lambda adds to a function's environment."""
+    return {
+        "AWS_LAMBDA_FUNCTION_NAME": function.name,
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_mb),
+        "_HANDLER": function.handler,
+    }

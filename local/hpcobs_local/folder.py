@@ -1,4 +1,4 @@
-"""The folder that holds all of a local service: database, secret, token, address, logs."""
+"""The folder of a local service: database, secret, token, URL and logs."""
 
 from __future__ import annotations
 
@@ -12,85 +12,83 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DEFAULT = Path(".hpcobs")
+DEFAULT_PATH = Path(".hpcobs")
 PRIVATE = 0o600
-OWN = 0o700
+PRIVATE_FOLDER = 0o700
 
 
 class FolderInUseError(Exception):
-    """Another service works in this folder."""
+    """Another service uses this folder."""
 
 
 class Folder:
-    """Paths of a local service's folder, and its small files."""
+    """The paths of a local service's folder, and its small files."""
 
-    def __init__(self, path: Path = DEFAULT) -> None:
+    def __init__(self, path: Path = DEFAULT_PATH) -> None:
         self.path = path
 
     @property
     def postgres(self) -> Path:
-        """Where the embedded PostgreSQL keeps its data."""
+        """The folder of the embedded PostgreSQL."""
         return self.path / "postgres"
 
     @property
     def logs(self) -> Path:
-        """Where the logs are, one file per part."""
+        """The folder of the logs, with one file per process."""
         return self.path / "logs"
 
     @property
     def token_file(self) -> Path:
-        """A token for whoever may read this folder."""
+        """The file of an administrator's token, for users who may read this folder."""
         return self.path / "token"
 
     @property
     def url_file(self) -> Path:
-        """Where the service answers; there only while it does."""
+        """The file of the service's URL. It exists only while the service runs."""
         return self.path / "url"
 
     @property
     def secret_file(self) -> Path:
-        """What tokens are signed with."""
+        """The file of the secret that signs tokens."""
         return self.path / "secret"
 
     def token(self) -> str | None:
-        """The token in this folder, if there is one."""
+        """Return the administrator's token, or None."""
         return _read(self.token_file)
 
     def url(self) -> str | None:
-        """The address of the service that works in this folder, if there is one."""
+        """Return the URL of the service that uses this folder, or None."""
         return _read(self.url_file)
 
     def secret(self) -> str | None:
-        """The signing secret, if there is one."""
+        """Return the signing secret, or None."""
         return _read(self.secret_file)
 
-    def made_secret(self) -> str:
-        """The signing secret, made at the first time."""
-        known = self.secret()
-        if known is None:
-            known = secrets.token_urlsafe(48)
-            write(self.secret_file, known, mode=PRIVATE)
-        return known
+    def ensure_secret(self) -> str:
+        """Return the signing secret. Create it at the first call."""
+        secret = self.secret()
+        if secret is None:
+            secret = secrets.token_urlsafe(48)
+            write(self.secret_file, secret, mode=PRIVATE)
+        return secret
 
-    def make(self) -> None:
-        """Make what is missing, for nobody else's eyes."""
-        self.path.mkdir(parents=True, exist_ok=True, mode=OWN)
+    def create(self) -> None:
+        """Create the folder with its logs folder. A new one is readable for its owner only."""
+        self.path.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
         self.logs.mkdir(exist_ok=True)
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Make the folder and keep others out of it; FolderInUseError if it is in use.
-
-        The lock is on the folder itself and the kernel's, so that nothing of it is left behind.
-        """
-        self.make()
+    def locked(self) -> Iterator[None]:
+        """Create the folder and lock it. Raise FolderInUseError if another service uses it."""
+        self.create()
+        # The kernel's lock on the folder itself: it ends with the process, and leaves no file.
         descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            where = self.url()
-            answering = f", at {where}" if where else ""
-            raise FolderInUseError(f"hpcobs is already running in {self.path}{answering}") from None
+            url = self.url()
+            where = f", at {url}" if url else ""
+            raise FolderInUseError(f"hpcobs is already running in {self.path}{where}") from None
         else:
             yield
         finally:
@@ -98,7 +96,9 @@ class Folder:
 
 
 def write(path: Path, text: str, *, mode: int = 0o644) -> None:
-    """Write a small file whole or not at all; the mode holds from its first moment."""
+    """Write a small file atomically, with ``mode`` from its creation on."""
+    # In the same folder: a rename is atomic within one file system only. The mode is set when the
+    # file is created: after a later chmod, others might have opened it already.
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(descriptor, "w") as file:

@@ -1,4 +1,4 @@
-"""Messages between the service and its environments: JSON after its length in four bytes."""
+"""Messages between the service and its environments: a length in four bytes, then JSON."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _LENGTH = struct.Struct("!I")
 
 
 def packed(message: object) -> bytes:
-    """The message as it travels; TypeError if it is not JSON."""
+    """Encode a message with its length. Raise TypeError if it is not JSON."""
     body = msgspec.json.encode(message)
     return _LENGTH.pack(len(body)) + body
 
 
 def read(stream: BufferedRWPair) -> Any:
-    """The next message; EOFError when the other side has gone."""
+    """Read the next message. Raise EOFError if the other side has closed the channel."""
     (length,) = _LENGTH.unpack(_exactly(stream, _LENGTH.size))
     return msgspec.json.decode(_exactly(stream, length))
 
@@ -34,6 +34,6 @@ def _exactly(stream: BufferedRWPair, size: int) -> bytes:
 
 
 async def receive(reader: asyncio.StreamReader) -> Any:
-    """As ``read``, in an event loop; IncompleteReadError (an EOFError) when the other has gone."""
+    """Read the next message in an event loop. Raise IncompleteReadError, which is an EOFError."""
     (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
     return msgspec.json.decode(await reader.readexactly(length))

@@ -1,4 +1,4 @@
-"""The functions as they are run locally: how many environments each may have, and its limits."""
+"""The functions of the local service, with their limits: environments, timeout, memory."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any, Protocol
 
 
 class Functions(Protocol):
-    """What runs functions."""
+    """Anything that runs functions."""
 
     async def invoke(self, function: str, event: object) -> Any:
-        """A function's answer to an event; an InvocationError if there is none."""
+        """Return a function's response to an event. Raise InvocationError if there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Function:
-    """A function's settings. ``limit`` environments at most, of which ``warm`` never go idle."""
+    """A function's settings. It has ``limit`` environments at most, and keeps ``warm`` of them."""
 
     name: str
     handler: str
@@ -42,6 +42,7 @@ FUNCTIONS: tuple[Function, ...] = (
     _function("ingest", limit=2, timeout_seconds=15),
     _function("collector", timeout_seconds=60),
     _function("metrics", timeout_seconds=29),
+    # Once an hour: a process that waits for the next run would only take memory.
     _function("retention", warm=0, timeout_seconds=300),
 )
-"""In the order in which they are warmed up."""
+"""All functions that are served here, in the order in which they are warmed up."""

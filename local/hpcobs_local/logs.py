@@ -1,4 +1,4 @@
-"""Log files of bounded size, and the way of a child's output into them."""
+"""Log files of bounded size, and a copy of a process's output into them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 MAX_BYTES = 5_000_000
 BACKUPS = 2
 PART_BYTES = 65_536
-"""A longer line comes in parts of this size."""
+"""A longer line is written in parts of this size."""
 
 
 class LogFile:
-    """A file of lines; with its two predecessors it stays below three times MAX_BYTES."""
+    """A file of lines. With its two older files it stays below three times MAX_BYTES."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -30,12 +30,12 @@ class LogFile:
         self._handler.emit(logging.makeLogRecord({"msg": line}))
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._handler.close()
 
 
 async def pump(stream: asyncio.StreamReader, log: LogFile) -> None:
-    """Write what comes out of a child line by line, until it ends."""
+    """Write a process's output to the log line by line, until it ends."""
     while line := await _line(stream):
         log.write(line.decode(errors="replace").rstrip("\n"))
 
@@ -46,4 +46,5 @@ async def _line(stream: asyncio.StreamReader) -> bytes:
     except asyncio.IncompleteReadError as end:
         return end.partial
     except asyncio.LimitOverrunError:
+        # The line is longer than the stream's limit, and readuntil has left it in the buffer.
         return await stream.read(PART_BYTES)

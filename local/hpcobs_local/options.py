@@ -1,4 +1,4 @@
-"""What ``hpcobs up`` was asked for, and what its parts get to know of it."""
+"""The options of ``hpcobs up``, and what its processes get from them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COLLECT_INTERVAL_SECONDS = 5
-"""Shorter than on AWS, so that what is sent is soon seen."""
+"""Shorter than on AWS, so that samples are visible soon."""
 
 ANYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, not listened on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """A local service's options. ``port`` 0 takes one that is free."""
+    """A local service's options. ``port`` 0 chooses a free one."""
 
     data_dir: Path
     host: str = "127.0.0.1"
@@ -33,7 +33,9 @@ class Options:
 
 
 def environment(options: Options, *, database_url: str, secret: str) -> dict[str, str]:
-    """The environment of functions and simulator: the service's own, and what is decided here."""
+    """Return the environment of functions and simulator: the service's own, with its settings."""
+    # A user's COLLECT_INTERVAL_SECONDS comes before ours. Database and secret are always those of
+    # this service, also where the variables are set for another one.
     environ = {"COLLECT_INTERVAL_SECONDS": str(COLLECT_INTERVAL_SECONDS), **os.environ}
     environ |= {"DATABASE_URL": database_url, "AUTH_SECRET": secret}
     if options.simulate:
@@ -42,13 +44,14 @@ def environment(options: Options, *, database_url: str, secret: str) -> dict[str
 
 
 def url(host: str, port: int) -> str:
-    """Where a service that listens on ``host`` is reached from this machine."""
+    """Return the URL, on this machine, of a service that listens on ``host``."""
+    # A URL needs brackets around an IPv6 address.
     name = "127.0.0.1" if host in ANYWHERE else host
     return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
 
 def simulator_arguments(options: Options, service_url: str) -> list[str]:
-    """The command line of ``hpcobs_local.simulator``."""
+    """Return the command line of ``hpcobs_local.simulator``."""
     return [
         f"--url={service_url}",
         f"--nodes={options.nodes}",

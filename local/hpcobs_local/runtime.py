@@ -1,4 +1,4 @@
-"""The functions' environments together: started on demand, kept warm, replaced, and let go idle."""
+"""The environments of all functions: start on demand, keep warm, replace, stop when idle."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from hpcobs_local.environments import Environment, HandlerError, InvocationError
+from hpcobs_local.environment import Environment, HandlerError, InvocationError
 from hpcobs_local.functions import FUNCTIONS
 from hpcobs_local.logs import LogFile
 
@@ -28,11 +28,11 @@ MAX_RESTART_DELAY_SECONDS = 30.0
 
 
 class BusyError(InvocationError):
-    """All environments of the function are busy, and enough requests wait already."""
+    """All environments of the function are busy, and too many requests wait or waited too long."""
 
 
 class Pool:
-    """One function's environments."""
+    """The environments of one function."""
 
     def __init__(self, function: Function, environ: Mapping[str, str], log: LogFile) -> None:
         self.function = function
@@ -47,28 +47,28 @@ class Pool:
 
     @property
     def environments(self) -> tuple[Environment, ...]:
-        """Those that are there."""
+        """The environments whose process was started and not stopped yet."""
         return tuple(self._all)
 
     async def invoke(self, event: object) -> Any:
-        """The function's answer; an InvocationError if there is none."""
+        """Return the function's response. Raise InvocationError if there is none."""
         async with self._slot():
-            environment = await self._taken()
+            environment = await self._take()
             try:
-                answer = await environment.invoke(event)
+                response = await environment.invoke(event)
             except HandlerError:
                 self._idle.append(environment)
                 raise
             except BaseException:
-                # Its state is unknown, and an answer may still come: it serves nobody any more.
+                # Its state is unknown, and a late response could go to another request.
                 await self._discard(environment, grace_seconds=0)
                 raise
             self._idle.append(environment)
-            return answer
+            return response
 
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
-        """The right to use an environment, in order of arrival."""
+        """Wait for the right to use an environment, in order of arrival."""
         if self._waiting >= MAX_WAITING:
             raise BusyError(f"{self.function.name}: too many requests wait")
         self._waiting += 1
@@ -84,47 +84,51 @@ class Pool:
         finally:
             self._slots.release()
 
-    async def _taken(self) -> Environment:
-        """The environment that was used last, so that the others go idle; or a new one."""
+    async def _take(self) -> Environment:
+        """Return the idle environment that was used last, or a new one."""
+        # The last one and not the first: the others become idle long enough to be stopped.
         while self._idle:
             environment = self._idle.pop()
             if environment.alive:
                 return environment
             await self._discard(environment)
-        return await self._started()
+        return await self._start()
 
-    async def _started(self) -> Environment:
+    async def _start(self) -> Environment:
         environment = await Environment.start(self.function, self._environ, self._log)
         self._all.append(environment)
         return environment
 
     async def _discard(self, environment: Environment, *, grace_seconds: float = 1.0) -> None:
-        self._all.remove(environment)
+        # The pool's own stop may have taken it out already.
+        with suppress(ValueError):
+            self._all.remove(environment)
         await environment.stop(grace_seconds=grace_seconds)
 
-    async def tend(self) -> None:
-        """Bury what has died, start what must be warm, and let go what was idle for long."""
+    async def maintain(self) -> None:
+        """Remove dead environments, start the warm ones, and stop those idle for long."""
         for environment in [known for known in self._idle if not known.alive]:
-            logger.warning("%s: an idle environment has died", self.function.name)
+            logger.warning("%s: an idle environment died", self.function.name)
             self._idle.remove(environment)
             await self._discard(environment)
         await self._warm_up()
-        await self._let_go()
+        await self._stop_idle()
 
     async def _warm_up(self) -> None:
         if len(self._all) >= self.function.warm or time.monotonic() < self._next_start:
             return
         try:
+            # With a slot, so that a request at the same time does not exceed the limit.
             async with self._slots:
-                self._idle.append(await self._started())
+                self._idle.append(await self._start())
             self._failures = 0
         except InvocationError as error:
             self._failures += 1
             delay = min(2.0**self._failures, MAX_RESTART_DELAY_SECONDS)
             self._next_start = time.monotonic() + delay
-            logger.error("cannot start an environment, next try in %g s: %s", delay, error)  # noqa: TRY400 - no traceback of ours tells more
+            logger.error("cannot start an environment, next try in %g s: %s", delay, error)  # noqa: TRY400 - a traceback of ours adds nothing
 
-    async def _let_go(self) -> None:
+    async def _stop_idle(self) -> None:
         now = time.monotonic()
         for environment in list(self._idle):
             long_idle = now - environment.idle_since > IDLE_SECONDS
@@ -133,19 +137,19 @@ class Pool:
                 await self._discard(environment)
 
     async def warm(self) -> None:
-        """Have one environment ready; InvocationError if it cannot be started."""
+        """Start one environment. Raise InvocationError if it cannot be started."""
         async with self._slots:
-            self._idle.append(await self._started())
+            self._idle.append(await self._start())
 
     async def stop(self) -> None:
-        """End all environments, busy or not."""
+        """Stop all environments, busy or not."""
         environments, self._all, self._idle = self._all, [], []
         await asyncio.gather(*(environment.stop() for environment in environments))
         self._log.close()
 
 
 class Runtime:
-    """All functions by name."""
+    """The pools of all functions, by name."""
 
     def __init__(
         self,
@@ -159,21 +163,21 @@ class Runtime:
         }
 
     async def invoke(self, function: str, event: object) -> Any:
-        """A function's answer to an event; an InvocationError if there is none."""
+        """Return a function's response to an event. Raise InvocationError if there is none."""
         return await self.pools[function].invoke(event)
 
     async def warm(self, *functions: str) -> None:
-        """Have an environment of each of these functions ready."""
+        """Start an environment of each of these functions."""
         await asyncio.gather(*(self.pools[name].warm() for name in functions))
 
-    async def tend(self) -> None:
-        """Look after the environments until cancelled, one start at a time."""
+    async def maintain(self) -> None:
+        """Maintain the pools until cancelled, with one start at a time."""
         while True:
             for pool in self.pools.values():
-                await pool.tend()
+                await pool.maintain()
             await asyncio.sleep(CHECK_SECONDS)
 
     async def stop(self) -> None:
-        """End all environments."""
+        """Stop all environments."""
         with suppress(InvocationError):
             await asyncio.gather(*(pool.stop() for pool in self.pools.values()))

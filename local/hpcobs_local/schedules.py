@@ -1,16 +1,15 @@
-"""What EventBridge does on AWS: functions that are invoked by the clock."""
+"""Functions that run on a schedule, as EventBridge runs them on AWS."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from hpcobs_local.environments import InvocationError
+from hpcobs_local.environment import InvocationError
 
 if TYPE_CHECKING:
     from hpcobs_local.functions import Functions
@@ -20,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A function and how often it runs; ``delay_seconds`` is how long it waits at the start."""
+    """A function and how often it runs. ``delay_seconds`` pass before its first run."""
 
     function: str
     every_seconds: float
@@ -29,29 +28,32 @@ class Schedule:
 
 SCHEDULES = (
     Schedule("collector", every_seconds=60),
+    # After the start, which it would slow down.
     Schedule("retention", every_seconds=3600, delay_seconds=5),
 )
 
 
 async def follow(schedule: Schedule, functions: Functions) -> None:
-    """Invoke until cancelled. An invocation that takes longer delays the next: none overlap."""
+    """Invoke the function until cancelled. A long invocation delays the next: none overlap."""
+    now = asyncio.get_running_loop().time
     await asyncio.sleep(schedule.delay_seconds)
-    due = time.monotonic()
+    due = now()
     while True:
         try:
             await functions.invoke(schedule.function, scheduled_event(schedule))
         except InvocationError as error:
             logger.warning("scheduled run failed: %s", error)
-        due = max(due + schedule.every_seconds, time.monotonic())
-        await asyncio.sleep(max(due - time.monotonic(), MIN_PAUSE_SECONDS))
+        # Runs that were missed, in a long run or in a suspended machine, are not made up for.
+        due = max(due + schedule.every_seconds, now())
+        await asyncio.sleep(max(due - now(), MIN_PAUSE_SECONDS))
 
 
 MIN_PAUSE_SECONDS = 0.5
-"""A collector that fails at once is not asked again without a breath."""
+"""Shortest time between two runs, for a function that fails at once."""
 
 
 def scheduled_event(schedule: Schedule) -> dict[str, Any]:
-    """The event of an EventBridge rule."""
+    """Return the event that an EventBridge rule sends."""
     return {
         "version": "0",
         "id": str(uuid.uuid4()),

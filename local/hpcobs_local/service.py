@@ -1,4 +1,4 @@
-"""The local service from start to stop. What is started last is stopped first."""
+"""The local service from start to stop. Parts are stopped in reverse order of their start."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from hpcobs.auth.scopes import ADMIN
 from hpcobs.settings import read_settings
 from hpcobs.storage.conninfo import parsed
 from hpcobs.storage.migrations import migrate
-from hpcobs_local.children import Child
-from hpcobs_local.database import OwnDatabase
-from hpcobs_local.environments import InvocationError
+from hpcobs_local.environment import InvocationError
 from hpcobs_local.folder import PRIVATE, Folder, write
 from hpcobs_local.gateway.app import Gateway
 from hpcobs_local.gateway.server import Server, bound_socket
 from hpcobs_local.logs import LogFile
 from hpcobs_local.options import environment, simulator_arguments, url
+from hpcobs_local.postgres.supervised import SupervisedPostgres
 from hpcobs_local.runtime import Runtime
 from hpcobs_local.schedules import SCHEDULES, follow
+from hpcobs_local.watchdog import RestartedProcess
 
 if TYPE_CHECKING:
     import socket
@@ -38,23 +38,24 @@ if TYPE_CHECKING:
     from hpcobs.settings import Settings
     from hpcobs_local.options import Options
 
-    Say = Callable[[str], None]
+    Report = Callable[[str], None]
 
 logger = logging.getLogger(__name__)
 
-TOKEN_LIFE = timedelta(days=90)
+TOKEN_LIFETIME = timedelta(days=90)
 ADMINISTRATOR = "local-admin"
-AGAIN_SECONDS = 5.0
+RETRY_SECONDS = 5.0
 NEEDED_AT_ONCE = ("api", "authorizer")
+"""Functions of the first request. The runtime starts the others after the gateway."""
 
 
 class StartError(Exception):
-    """The service cannot start; the message is one line for people."""
+    """The service cannot start. The message is one line for people."""
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A service that answers; ``ended`` waits for a gateway that stops by itself."""
+    """A service that answers. ``ended`` waits until its gateway fails."""
 
     url: str
     token: str
@@ -63,38 +64,40 @@ class Running:
 
 
 @asynccontextmanager
-async def running(options: Options, say: Say) -> AsyncIterator[Running]:
-    """Start everything, and stop all of it at the end; StartError if it cannot be started.
+async def running(options: Options, report: Report) -> AsyncIterator[Running]:
+    """Start the service, and stop it at the end. Raise StartError if it cannot start.
 
-    ``say`` hears what is being done.
+    ``report`` gets a text for each step of the start.
     """
     folder = Folder(options.data_dir)
     async with AsyncExitStack() as stack:
-        stack.enter_context(folder.held())
+        stack.enter_context(folder.locked())
+        # Everything that may be wrong with the options is checked before PostgreSQL is started.
         listener = stack.enter_context(_listener(options))
-        secret = os.environ.get("AUTH_SECRET") or folder.made_secret()
-        token = _issued(_settings(options, secret), options, folder)
-        database_url = options.database_url or await _own_database(stack, folder, say)
+        secret = os.environ.get("AUTH_SECRET") or folder.ensure_secret()
+        token = _issue_token(_settings(options, secret), options, folder)
+        database_url = options.database_url or await _start_postgres(stack, folder, report)
         environ = environment(options, database_url=database_url, secret=secret)
-        await _migrated(database_url, say)
-        say("starting the functions")
-        runtime = await _runtime(stack, environ, folder)
-        server = await _gateway(stack, runtime, listener, folder)
+        await _migrate(database_url, report)
+        report("starting the functions")
+        runtime = await _start_runtime(stack, environ, folder)
+        server = await _start_gateway(stack, runtime, listener, folder)
         address = url(options.host, listener.getsockname()[1])
-        await _background(stack, runtime.tend)
+        await _background(stack, runtime.maintain)
         for schedule in SCHEDULES:
             await _background(stack, partial(follow, schedule, runtime))
+        # The last step: whoever waits for the service waits for this file.
         write(folder.url_file, address)
         stack.callback(folder.url_file.unlink, missing_ok=True)
         if options.simulate:
             arguments = simulator_arguments(options, address)
-            simulator = Child("hpcobs_local.simulator", arguments, environ, folder.logs)
+            simulator = RestartedProcess("hpcobs_local.simulator", arguments, environ, folder.logs)
             await _background(stack, simulator.run)
-        yield Running(address, token, folder, lambda: _over(server))
+        yield Running(address, token, folder, lambda: _gateway_failure(server))
 
 
 def _settings(options: Options, secret: str) -> Settings:
-    """The functions' settings; what these cannot use shall stop the start, not a request."""
+    """Return the functions' settings. A bad value stops the start here, and not a request later."""
     database_url = options.database_url or ""
     settings = read_settings(environment(options, database_url=database_url, secret=secret))
     authenticator(settings)
@@ -111,26 +114,27 @@ def _listener(options: Options) -> socket.socket:
         raise StartError(f"cannot listen on {where}: {error.strerror or error}") from None
 
 
-async def _own_database(stack: AsyncExitStack, folder: Folder, say: Say) -> str:
-    say("starting PostgreSQL")
-    database = OwnDatabase(folder.postgres)
-    stack.push_async_callback(database.stop)
-    database_url = await database.start()
-    await _background(stack, database.tend)
+async def _start_postgres(stack: AsyncExitStack, folder: Folder, report: Report) -> str:
+    report("starting PostgreSQL")
+    postgres = SupervisedPostgres(folder.postgres)
+    # Before the start, which may be cancelled when the server already runs.
+    stack.push_async_callback(postgres.stop)
+    database_url = await postgres.start()
+    await _background(stack, postgres.supervise)
     return database_url
 
 
-async def _migrated(database_url: str, say: Say) -> None:
+async def _migrate(database_url: str, report: Report) -> None:
     try:
         applied = await asyncio.to_thread(migrate, database_url)
     except psycopg.Error as error:
         reason = str(error).strip().splitlines()[0]
         raise StartError(f"the database cannot be prepared: {reason}") from None
     if applied:
-        say(f"applied {len(applied)} migrations")
+        report(f"applied {len(applied)} migrations")
 
 
-async def _runtime(stack: AsyncExitStack, environ: dict[str, str], folder: Folder) -> Runtime:
+async def _start_runtime(stack: AsyncExitStack, environ: dict[str, str], folder: Folder) -> Runtime:
     runtime = Runtime(environ, folder.logs)
     stack.push_async_callback(runtime.stop)
     try:
@@ -140,7 +144,7 @@ async def _runtime(stack: AsyncExitStack, environ: dict[str, str], folder: Folde
     return runtime
 
 
-async def _gateway(
+async def _start_gateway(
     stack: AsyncExitStack, runtime: Runtime, listener: socket.socket, folder: Folder
 ) -> asyncio.Task[None]:
     log = LogFile(folder.logs / "gateway.log")
@@ -155,24 +159,25 @@ async def _gateway(
     stack.push_async_callback(stop)
     ready = asyncio.create_task(server.ready.wait())
     await asyncio.wait([ready, task], return_when=asyncio.FIRST_COMPLETED)
+    # The task ends before the server is ready if uvicorn cannot listen.
     ready.cancel()
     if task.done():
         raise StartError(f"the gateway cannot listen: {task.exception()}")
     return task
 
 
-async def _over(server: asyncio.Task[None]) -> None:
+async def _gateway_failure(server: asyncio.Task[None]) -> None:
     await asyncio.wait([server])
-    raise StartError("the gateway has stopped by itself")
+    raise StartError("the gateway stopped unexpectedly")
 
 
-def _issued(settings: Settings, options: Options, folder: Folder) -> str:
-    """A token that may do everything, in the folder and where it was asked for."""
+def _issue_token(settings: Settings, options: Options, folder: Folder) -> str:
+    """Issue an administrator's token. Write it to the folder and to ``--token-file``."""
     token = site_tokens.issue(
         settings.auth_secret or "",
         subject=ADMINISTRATOR,
         scopes=(ADMIN,),
-        expires_at=datetime.now(UTC) + TOKEN_LIFE,
+        expires_at=datetime.now(UTC) + TOKEN_LIFETIME,
         issuer=settings.auth_issuer,
         audience=settings.auth_audience,
     )
@@ -185,8 +190,8 @@ def _issued(settings: Settings, options: Options, folder: Folder) -> str:
 
 
 async def _background(stack: AsyncExitStack, work: Callable[[], Awaitable[None]]) -> None:
-    """Do something until the service stops."""
-    task = asyncio.create_task(_for_ever(work))
+    """Run ``work`` until the service stops."""
+    task = asyncio.create_task(_run_forever(work))
 
     async def stop() -> None:
         task.cancel()
@@ -196,10 +201,10 @@ async def _background(stack: AsyncExitStack, work: Callable[[], Awaitable[None]]
     stack.push_async_callback(stop)
 
 
-async def _for_ever(work: Callable[[], Awaitable[None]]) -> None:
+async def _run_forever(work: Callable[[], Awaitable[None]]) -> None:
     while True:
         try:
             await work()
         except Exception:
-            logger.exception("a part of the service failed, and is begun again")
-        await asyncio.sleep(AGAIN_SECONDS)
+            logger.exception("a part of the service failed, restarting it")
+        await asyncio.sleep(RETRY_SECONDS)

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING
 
 from hpcobs import __version__
 from hpcobs.settings import SettingsError
-from hpcobs_local.folder import DEFAULT, Folder, FolderInUseError
+from hpcobs_local.folder import DEFAULT_PATH, Folder, FolderInUseError
 from hpcobs_local.logs import BACKUPS, MAX_BYTES
-from hpcobs_local.postgres import PostgresError
+from hpcobs_local.postgres.programs import PostgresError
 from hpcobs_local.service import StartError, running
-from hpcobs_local.unprivileged import PrivilegeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,25 +27,19 @@ if TYPE_CHECKING:
     from hpcobs_local.options import Options
     from hpcobs_local.service import Running
 
-EXPECTED = (
-    StartError,
-    FolderInUseError,
-    SettingsError,
-    PostgresError,
-    PrivilegeError,
-)
-"""What may go wrong at a start through no fault of the program; each is one line."""
+EXPECTED = (StartError, FolderInUseError, SettingsError, PostgresError)
+"""Errors of a start that are not the program's fault. Each is one line for people."""
 
 
 class UpError(Exception):
-    """The service cannot run; the message is one line for people."""
+    """The service cannot run. The message is one line for people."""
 
 
 def up(options: Options, console: Console) -> None:
-    """Run the service until it is asked to stop; UpError if it cannot run."""
+    """Run the service until a signal stops it. Raise UpError if it cannot run."""
     try:
         folder = Folder(options.data_dir)
-        folder.make()
+        folder.create()
         _log_to(folder.logs)
         asyncio.run(_run(options, console))
     except OSError as error:
@@ -57,59 +50,62 @@ def up(options: Options, console: Console) -> None:
 
 
 async def _run(options: Options, console: Console) -> None:
-    """Unwinds on the first signal; further ones are not needed, since the stop takes no time."""
+    """Run the service. The first signal stops it, further ones are ignored."""
     task = asyncio.current_task()
     assert task is not None
-    asked = asyncio.Event()
+    stopping = asyncio.Event()
 
     def stop() -> None:
-        if not asked.is_set():
-            asked.set()
+        if not stopping.is_set():
+            stopping.set()
             task.cancel()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # A SIGHUP that is ignored (nohup) stays ignored.
         if signal.getsignal(number) is not signal.SIG_IGN:
             loop.add_signal_handler(number, stop)
     try:
-        async with running(options, lambda text: _tell(console, text)) as service:
+        async with running(options, lambda text: _report(console, text)) as service:
             _welcome(service, options, console)
             await service.ended()
     except asyncio.CancelledError:
-        if not asked.is_set():
+        if not stopping.is_set():
             raise
-        # Below the ^C that a terminal shows.
+        # On a new line: a terminal shows ^C on this one.
         console.print("\nhpcobs: stopped" if console.is_terminal else "hpcobs: stopped")
 
 
-def _tell(console: Console, text: str) -> None:
+def _report(console: Console, text: str) -> None:
     console.print(f"hpcobs: {text}", highlight=False)
 
 
 def _welcome(service: Running, options: Options, console: Console) -> None:
-    title = f"hpcobs {__version__} answers on {service.url}"
+    title = f"hpcobs {__version__} is running on {service.url}"
     console.print(f"\n[bold green]{title}[/]\n", highlight=False)
     console.print("Token:", style="bold")
     console.print(f"  {service.token}\n", soft_wrap=True, highlight=False)
     console.print("Try:", style="bold")
-    for command in _commands(service, options):
+    for command in _example_commands(service, options):
         console.print(f"  {command}", soft_wrap=True, highlight=False, markup=False)
     console.print()
     for line in _facts(service, options):
         console.print(line, soft_wrap=True, highlight=False)
 
 
-def _commands(service: Running, options: Options) -> Iterator[str]:
+def _example_commands(service: Running, options: Options) -> Iterator[str]:
     folder = service.folder
     bearer = f'-H "Authorization: Bearer $(cat {quote(str(folder.token_file))})"'
-    where = "" if options.data_dir == DEFAULT else f" --data-dir {quote(str(options.data_dir))}"
+    default = options.data_dir == DEFAULT_PATH
+    where = "" if default else f" --data-dir {quote(str(options.data_dir))}"
     yield f"curl -s {bearer} '{service.url}/v1/jobs?state=running'"
     yield f"{quote(_program())} jobs{where}"
     yield f"curl -s {bearer} {service.url}/metrics"
 
 
 def _program() -> str:
-    """This command as one can type it here."""
+    """Return the name under which this command can be called from the current folder."""
+    # A user may have typed a path, or a name that is found in PATH.
     name = Path(sys.argv[0])
     if shutil.which(name.name) == str(name.absolute()):
         return name.name
@@ -122,16 +118,16 @@ def _program() -> str:
 def _facts(service: Running, options: Options) -> Iterator[str]:
     if options.simulate:
         yield f"A simulated cluster of {options.nodes} nodes runs about {options.jobs} jobs."
-    database = "the database that was named" if options.database_url else service.folder.postgres
+    database = "your database" if options.database_url else service.folder.postgres
     yield f"Data: {database}   Logs: {service.folder.logs}   Token: {service.folder.token_file}"
-    yield f"The API to read and try: {service.url}/v1/docs   Ctrl-C stops everything."
+    yield f"API documentation: {service.url}/v1/docs   Press Ctrl-C to stop everything."
 
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def _log_to(folder: Path) -> None:
-    """Everything into the log; warnings to whoever watches as well."""
+    """Log everything to a file, and warnings to standard error too."""
     path = folder / "service.log"
     file = RotatingFileHandler(path, maxBytes=MAX_BYTES, backupCount=BACKUPS, delay=True)
     file.setFormatter(logging.Formatter(LOG_FORMAT))

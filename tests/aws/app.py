@@ -1,7 +1,7 @@
-"""A site's stack as an emulator can have it: PostgreSQL is given by ``DATABASE_URL``.
+"""A site's stack for an emulator, with the PostgreSQL of ``DATABASE_URL``.
 
-Only the network and the database are replaced, which the emulator does not know; all else is the
-stack that sites deploy, its code built for the machine that the emulator runs handlers on.
+Only the network and the database are replaced, because the emulator does not support them. All
+other resources are those of a real site, with code built for the machine of the emulator.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING
 from aws_cdk import App, CfnResource
 from constructs import Construct
 
-from infra.site import Site
+from infra.build.target import Target
+from infra.site.config import Site
 from infra.stack import Foundations, SiteStack
-from infra.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from aws_cdk.aws_sqs import IQueue
 
-    from infra.database import Limit
-    from infra.function import SiteFunction
+    from infra.constructs.database.reachable import Limit
+    from infra.constructs.function import SiteFunction
 
 SITE = Site(name="emulated", account="000000000000", region="eu-central-1", cluster_name="lab")
 HERE = Target(
@@ -36,34 +36,34 @@ UNKNOWN_TO_THE_EMULATOR = {"AWS::Budgets::Budget", "AWS::SecretsManager::Rotatio
 
 
 class GivenDatabase(Construct):
-    """A database that is there already, whose users have it migrated."""
+    """An existing database, whose user may migrate it."""
 
     @property
     def environment(self) -> dict[str, str]:
-        """All functions reach it in the same way."""
+        """The same URL for all functions."""
         return {"DATABASE_URL": os.environ["DATABASE_URL"]}
 
     @property
     def administration(self) -> dict[str, str]:
-        """Its user is there already."""
+        """Nothing: its user exists already."""
         return {}
 
     @property
     def limits(self) -> Sequence[Limit]:
-        """Nobody watches it."""
+        """Nothing: it has no alarms."""
         return ()
 
     @property
     def label(self) -> str:
-        """It is always the same."""
+        """A fixed name."""
         return "given"
 
     def admit(self, function: SiteFunction, *users: str) -> None:
-        """The URL lets in whoever knows it."""
+        """Do nothing: the URL is enough to log in."""
 
 
 class EmulatedStack(SiteStack):
-    """Everything of one site but its network, its database, and what the emulator refuses."""
+    """All resources of a site except network, database, and types that the emulator rejects."""
 
     def __init__(self, scope: Construct) -> None:
         super().__init__(scope, site=SITE, target=HERE)
@@ -73,7 +73,7 @@ class EmulatedStack(SiteStack):
                 one.node.scope.node.try_remove_child(one.node.id)
 
     def lay_foundations(self, site: Site, queues: Sequence[IQueue]) -> Foundations:
-        """Nothing of AWS."""
+        """Return the given database, without AWS resources."""
         database = GivenDatabase(self, "Database")
         return Foundations(network=None, database=database, front=database, parts=[database])
 

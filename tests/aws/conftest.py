@@ -29,7 +29,7 @@ NO_NETWORK = re.compile(
 
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    """An account in which the CDK has been bootstrapped."""
+    """Start an account in which the CDK is bootstrapped."""
     _install()
     with Emulator(tmp_path_factory.mktemp("aws")) as emulator:
         emulator.cdk("bootstrap", "aws://000000000000/eu-central-1", "--app", "")
@@ -40,20 +40,20 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 def deployed(
     emulator: Emulator, postgres_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Deployed]:
-    """The site, on a database in which nothing is."""
+    """Deploy the site on an empty database."""
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute("CREATE DATABASE deployed")
     outputs = tmp_path_factory.mktemp("outputs") / "outputs.json"
     url = make_conninfo(postgres_url, dbname="deployed")
     done = deploy(emulator, url, "--outputs-file", str(outputs))
     assert done.returncode == 0, f"{done.stdout[-3000:]}{done.stderr[-3000:]}{emulator.log[-3000:]}"
-    (told,) = json.loads(outputs.read_text()).values()
-    with closing(Deployed(emulator, told, url)) as deployed:
+    (values,) = json.loads(outputs.read_text()).values()
+    with closing(Deployed(emulator, values, url)) as deployed:
         yield deployed
 
 
 def _install() -> None:
-    """Have make install the emulator and the CDK, which it does once; skip without a network."""
+    """Install the emulator and the CDK once, by make. Skip the tests without a network."""
     done = subprocess.run(
         ["make", "--no-print-directory", STAMP],
         cwd=ROOT,
@@ -62,7 +62,7 @@ def _install() -> None:
         check=False,
         timeout=100,
     )
-    said = done.stdout + done.stderr
-    if done.returncode and NO_NETWORK.search(said):
-        pytest.skip(f"the emulator cannot be installed without PyPI and npm: {said[-300:]}")
-    assert done.returncode == 0, said
+    output = done.stdout + done.stderr
+    if done.returncode and NO_NETWORK.search(output):
+        pytest.skip(f"the emulator cannot be installed without PyPI and npm: {output[-300:]}")
+    assert done.returncode == 0, output

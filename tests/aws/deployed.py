@@ -1,4 +1,4 @@
-"""What a user has of a deployed site: its outputs, and what is behind its URL."""
+"""A deployed site as its user has it: the stack's outputs, and the API at its URL."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
     from tests.aws.emulator import Emulator
 
-PATIENCE_SECONDS = 40.0
+WAIT_SECONDS = 40.0
 
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """A site; ``outputs`` are its stack's."""
+    """A deployed site with the outputs of its stack."""
 
     emulator: Emulator
     outputs: Mapping[str, str]
@@ -31,15 +31,15 @@ class Deployed:
     _open: ExitStack = field(default_factory=ExitStack)
 
     def close(self) -> None:
-        """Close what was opened to ask it."""
+        """Close the clients that were opened."""
         self._open.close()
 
     def deploy_on(self, database_url: str) -> subprocess.CompletedProcess[str]:
-        """Deploy the stack once more, on another database."""
+        """Deploy the stack again, on another database."""
         return deploy(self.emulator, database_url)
 
     def updated(self) -> set[str]:
-        """The resources, by their logical ids, that a deployment has begun to update."""
+        """Return the logical ids of the resources whose update a deployment has started."""
         client = self._open.enter_context(closing(self.emulator.client("cloudformation")))
         (stack,) = client.list_stacks(StackStatusFilter=["UPDATE_ROLLBACK_COMPLETE"])[
             "StackSummaries"
@@ -52,7 +52,7 @@ class Deployed:
         }
 
     def functions(self) -> dict[str, tuple[str, str]]:
-        """Each function's code, by its hash, and its database."""
+        """Return each function's code, as a hash, and its database."""
         client = self._open.enter_context(closing(self.emulator.client("lambda")))
         return {
             one["FunctionName"]: (
@@ -63,20 +63,20 @@ class Deployed:
         }
 
     def token(self, *arguments: str) -> str:
-        """A token as ``hpcobs token`` makes it from the site's secret."""
+        """Return a token that ``hpcobs token`` creates with the site's secret."""
         key = self.outputs["SigningKey"]
         return self.emulator.hpcobs("token", *arguments, "--ttl", "1h", AUTH_SECRET_ARN=key)
 
     def client(self, token: str | None = None) -> httpx.Client:
-        """A client of the site's URL, whose name no resolver needs to know."""
+        """Return a client of the site's URL that needs no DNS for its name."""
         headers = {"host": urlsplit(self.outputs["Url"]).netloc}
         if token:
             headers["authorization"] = f"Bearer {token}"
         client = httpx.Client(base_url=self.emulator.url, headers=headers, timeout=60)
         return self._open.enter_context(client)
 
-    def have_called_now(self, schedule: str) -> None:
-        """Let another schedule, due in a moment, do just what a deployed one does."""
+    def call_now(self, schedule: str) -> None:
+        """Create a copy of a deployed schedule that is due in a second."""
         scheduler = self._open.enter_context(closing(self.emulator.client("scheduler")))
         (found,) = [
             one for one in scheduler.list_schedules()["Schedules"] if schedule in one["Name"]
@@ -94,16 +94,16 @@ class Deployed:
 def deploy(
     emulator: Emulator, database_url: str, *arguments: str
 ) -> subprocess.CompletedProcess[str]:
-    """Deploy the site's stack by the CDK's command line."""
+    """Deploy the site's stack with the CDK's command line."""
     app = f"{sys.executable} -m tests.aws.app"
     quiet = ("--require-approval", "never", "--progress", "events")
     return emulator.try_cdk("deploy", "--app", app, *quiet, *arguments, DATABASE_URL=database_url)
 
 
-def eventually(ask: Callable[[], Any], wanted: Callable[[Any], bool]) -> Any:
-    """The first answer that is wanted."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not wanted(answer := ask()):
-        assert time.monotonic() < deadline, f"still {answer}"
+def eventually(query: Callable[[], Any], accepted: Callable[[Any], bool]) -> Any:
+    """Return the first response that is accepted. Fail after WAIT_SECONDS."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not accepted(response := query()):
+        assert time.monotonic() < deadline, f"still {response}"
         time.sleep(0.3)
-    return answer
+    return response

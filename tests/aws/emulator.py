@@ -1,4 +1,4 @@
-"""A local AWS: an emulator in a process group of its own, and the CDK's real command line."""
+"""A local AWS: an emulator in its own process group, and the CDK's real command line."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PROGRAM = ROOT / ".venv" / "emulator" / "bin" / "ministack"
 
 
 class Emulator:
-    """AWS on a free port of this machine; its handlers run in processes of their own."""
+    """AWS on a free port of this machine. Each handler runs in its own process."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -59,12 +59,12 @@ class Emulator:
         return (self._folder / "emulator.log").read_text()
 
     def __enter__(self) -> Self:
-        ours = {"BIND_HOST": "127.0.0.1", "LAMBDA_EXECUTOR": "local"}
+        settings = {"BIND_HOST": "127.0.0.1", "LAMBDA_EXECUTOR": "local"}
         with (self._folder / "emulator.log").open("w") as log:
             self._process = subprocess.Popen(
                 [PROGRAM],
                 cwd=self._folder,
-                env={**self.environ, **ours, "GATEWAY_PORT": str(self.port)},
+                env={**self.environ, **settings, "GATEWAY_PORT": str(self.port)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -85,11 +85,11 @@ class Emulator:
         assert not wait_until_gone(self._mark, STOP_SECONDS)
 
     def cdk(self, *arguments: str, **environ: str) -> str:
-        """Run the CDK's command line; what it says."""
+        """Run the CDK's command line and return its output."""
         done = self.try_cdk(*arguments, **environ)
-        said = done.stdout + done.stderr
-        assert done.returncode == 0, f"{said[-6000:]}{self.log[-3000:]}"
-        return said
+        output = done.stdout + done.stderr
+        assert done.returncode == 0, f"{output[-6000:]}{self.log[-3000:]}"
+        return output
 
     def try_cdk(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
         """Run the CDK's command line, which may fail."""
@@ -104,7 +104,7 @@ class Emulator:
         )
 
     def hpcobs(self, *arguments: str, **environ: str) -> str:
-        """Run the ``hpcobs`` command as somebody with an account would; what it prints."""
+        """Run the ``hpcobs`` command with the account's credentials, and return its output."""
         command = [sys.executable, "-P", "-m", "hpcobs_cli", *arguments]
         environment = {**self.environ, **environ}
         return subprocess.run(
@@ -112,7 +112,7 @@ class Emulator:
         ).stdout.strip()
 
     def client(self, service: Any) -> Any:
-        """A client of one of AWS's services."""
+        """Return a client of an AWS service."""
         return boto3.client(
             service,
             endpoint_url=self.url,
@@ -131,11 +131,11 @@ class Emulator:
                 time.sleep(0.1)
             else:
                 return
-        raise AssertionError(f"no answer within {START_SECONDS} s: {self.log}")
+        raise AssertionError(f"no response within {START_SECONDS} s: {self.log}")
 
 
 def _of_this_machine() -> dict[str, str]:
-    """Where packages come from here, say; but nothing of a real account."""
+    """Return this machine's environment, such as its package index, without a real AWS account."""
     return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
 
 

@@ -1,9 +1,9 @@
 """A site deployed to an emulator: a job's life through the URL of the stack's outputs.
 
-The stack, the layer, the functions' code and the CDK's command line are the real ones. What the
-emulator cannot do is listed in ``tests/README.md``, with the tests that hold the template to it.
+The stack, the layer, the functions' code and the CDK's command line are the real ones.
+``tests/README.md`` lists what the emulator does not support, and the template's tests for it.
 
-As API Gateway, it hands application/json over as text, so that what is packed must come as another
+Like API Gateway, the emulator passes application/json as text, so compressed bodies need another
 type.
 """
 
@@ -21,7 +21,7 @@ from psycopg.conninfo import make_conninfo
 
 from hpcobs.storage.migrations import available
 from hpcobs_forwarder.sending.requests import PACKED
-from infra.functions import SIZES
+from infra.constructs.functions import SIZES
 from tests.aws.deployed import eventually
 
 if TYPE_CHECKING:
@@ -56,19 +56,19 @@ def _start(job_id: str) -> dict[str, Any]:
     }
 
 
-def test_migrations_have_run_before_anything_else(deployed: Deployed) -> None:
+def test_migrations_run_first(deployed: Deployed) -> None:
     with psycopg.connect(deployed.database_url) as connection:
         rows = connection.execute("SELECT name FROM schema_migrations ORDER BY name").fetchall()
     assert [name for (name,) in rows] == sorted(available())
 
 
-def test_the_open_routes_answer_without_a_token(deployed: Deployed) -> None:
+def test_open_routes_need_no_token(deployed: Deployed) -> None:
     health = deployed.client().get("/v1/health")
     assert (health.status_code, health.json()["status"]) == (200, "healthy")
     assert deployed.client().get("/v1/openapi.json").json()["openapi"].startswith("3.")
 
 
-def test_without_a_good_token_nothing_else_does(deployed: Deployed, node: httpx.Client) -> None:
+def test_other_routes_require_valid_token(deployed: Deployed, node: httpx.Client) -> None:
     assert deployed.client().get("/v1/jobs").status_code == 401
     assert deployed.client("a.b.c").get("/v1/jobs").status_code == 401
     assert node.get("/v1/jobs").status_code == 403
@@ -80,13 +80,15 @@ def test_without_a_good_token_nothing_else_does(deployed: Deployed, node: httpx.
     )
 
 
-def test_a_job_s_life(deployed: Deployed, node: httpx.Client, reader: httpx.Client) -> None:
-    answer = node.post("/v1/events/job-started", json=_start("1"))
-    assert answer.json().get("status") == "created", answer.text
+def test_job_from_start_to_end(
+    deployed: Deployed, node: httpx.Client, reader: httpx.Client
+) -> None:
+    response = node.post("/v1/events/job-started", json=_start("1"))
+    assert response.json().get("status") == "created", response.text
     _send_samples(node, job_id="1")
-    deployed.have_called_now("Collector")
+    deployed.call_now("Collector")
     job = eventually(
-        lambda: reader.get("/v1/jobs/1").json(), lambda answer: answer["sample_count"] == 3
+        lambda: reader.get("/v1/jobs/1").json(), lambda response: response["sample_count"] == 3
     )
     assert (job["state"], job["avg_cpu_usage"], job["max_memory_usage_mb"]) == ("running", 20, 300)
     series = reader.get("/v1/jobs/1/metrics").json()["samples"]
@@ -97,21 +99,19 @@ def test_a_job_s_life(deployed: Deployed, node: httpx.Client, reader: httpx.Clie
     assert (listed["id"], listed["sample_count"]) == ("1", 3)
 
 
-def test_retention_runs_on_its_schedule(deployed: Deployed) -> None:
-    deployed.have_called_now("Retention")
+def test_retention_runs_on_schedule(deployed: Deployed) -> None:
+    deployed.call_now("Retention")
     spawned = "spawned for hpcobs-emulated-retention "
     eventually(lambda: deployed.emulator.log, lambda log: spawned in log)
 
 
-def test_each_function_answers_in_a_process_of_its_own(deployed: Deployed) -> None:
+def test_each_function_has_own_process(deployed: Deployed) -> None:
     log = deployed.emulator.log
     spawned = {name for name in SIZES if f"spawned for hpcobs-emulated-{name} " in log}
     assert spawned == SIZES.keys() - {"rotate"}
 
 
-def test_a_migration_that_fails_leaves_the_site_as_it_was(
-    deployed: Deployed, reader: httpx.Client
-) -> None:
+def test_failed_migration_leaves_site_unchanged(deployed: Deployed, reader: httpx.Client) -> None:
     before = deployed.functions()
     with psycopg.connect(deployed.database_url, autocommit=True) as connection:
         connection.execute("CREATE DATABASE spoiled")
@@ -140,8 +140,8 @@ def _send_samples(node: httpx.Client, *, job_id: str) -> None:
     ]
     batch = {"node": "n1", "batch_id": str(uuid4()), "samples": samples}
     packed = gzip.compress(json.dumps(batch).encode())
-    answer = node.post("/v1/samples", content=packed, headers=PACKED)
-    assert answer.status_code == 202, answer.text
+    response = node.post("/v1/samples", content=packed, headers=PACKED)
+    assert response.status_code == 202, response.text
 
 
 def _finish(node: httpx.Client, *, job_id: str) -> None:
@@ -153,5 +153,5 @@ def _finish(node: httpx.Client, *, job_id: str) -> None:
         "exit_code": 0,
         "signal": 0,
     }
-    answer = node.post("/v1/events/job-finished", json=end)
-    assert answer.status_code == 200, answer.text
+    response = node.post("/v1/events/job-finished", json=end)
+    assert response.status_code == 200, response.text

@@ -1,4 +1,4 @@
-"""Runs commands in this process, and a real service for those that ask one."""
+"""Commands that run in this process, and a real service for those that connect to one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.local.services import Service, is_ours
 
 
 class Result(NamedTuple):
-    """How a command ended, and what it printed."""
+    """Exit status and output of a command."""
 
     status: int
     output: str
@@ -29,7 +29,7 @@ def run(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Run:
-    """Runs a command in an empty folder, without any configuration but that which a test sets."""
+    """Return a function that runs a command in an empty folder, without any settings."""
     for name in filter(is_ours, dict(os.environ)):
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path_factory.mktemp("empty"))
@@ -47,6 +47,6 @@ def run(
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service without a simulated cluster, for the tests of one module."""
+    """Run a service without a simulated cluster, for the tests of one module."""
     with Service(tmp_path_factory.mktemp("service") / "data", "--no-simulate") as running:
         yield running

@@ -1,4 +1,4 @@
-"""``hpcobs jobs`` and ``hpcobs job`` show what a real service knows."""
+"""``hpcobs jobs`` and ``hpcobs job`` against a real service."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def job(number: int, **fields: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _jobs(service: Service) -> None:
-    """Job 1 with two samples on two nodes, job 2 that failed, job 3 with an unpleasant name."""
+    """Create job 1 with samples on two nodes, failed job 2, and job 3 with a hostile name."""
     with service.client() as client:
         nodes = ["n1", "n2"]
         given = {"allocated_cpus": 8, "allocated_memory_mb": 2048, "name": "solver"}
@@ -56,7 +56,7 @@ def _jobs(service: Service) -> None:
 
 @pytest.fixture
 def local(run: Run, service: Service) -> Run:
-    """Runs a command against the service, as in the folder where it was started."""
+    """Return a function that runs a command on the local service."""
     return lambda *arguments: run(*arguments, "--data-dir", str(service.folder))
 
 
@@ -69,7 +69,7 @@ def test_jobs_are_listed_newest_first(local: Run) -> None:
     assert lines[3].split()[1:6] == ["solver", "ada", "running", "-", "n1,n2"]
 
 
-def test_on_a_narrow_terminal_names_are_cut_and_what_matters_is_whole(
+def test_narrow_terminal_cuts_names_and_keeps_ids(
     local: Run, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with service.client() as client:
@@ -104,28 +104,28 @@ def listed(result: Any) -> list[dict[str, Any]]:
     return jobs
 
 
-def test_where_there_are_more_it_says_so(local: Run) -> None:
+def test_partial_list_shows_total(local: Run) -> None:
     assert "1 of 3 jobs" in local("jobs", "--limit", "1").output
 
 
-def test_the_next_page_is_asked_for_by_its_cursor(local: Run) -> None:
+def test_cursor_gets_next_page(local: Run) -> None:
     first = json.loads(local("jobs", "--json", "--limit", "2").output)
     second = listed(local("jobs", "--json", "--limit", "2", "--cursor", first["next_cursor"]))
     assert [found["id"] for found in [*first["jobs"], *second]] == ["3", "2", "1"]
 
 
-def test_no_jobs_are_told_as_such(local: Run) -> None:
+def test_empty_list_has_message(local: Run) -> None:
     result = local("jobs", "--user", "nobody")
-    assert (result.status, result.output) == (0, "no such jobs\n")
+    assert (result.status, result.output) == (0, "no matching jobs\n")
 
 
-def test_a_name_is_no_markup_and_no_command_to_the_terminal(local: Run) -> None:
+def test_names_are_neither_markup_nor_control_codes(local: Run) -> None:
     output = local("jobs").output
     assert "[red]" in output
     assert "\x1b" not in output
 
 
-def test_a_job_is_shown_with_its_series_per_node(local: Run) -> None:
+def test_job_has_charts_per_node(local: Run) -> None:
     output = local("job", "1").output
     assert "Job 1  running" in output
     assert "8 CPUs · 2.0 GB" in output
@@ -135,7 +135,7 @@ def test_a_job_is_shown_with_its_series_per_node(local: Run) -> None:
     assert "▆" in charts
 
 
-def test_on_a_narrow_terminal_a_chart_has_fewer_points_and_is_whole(
+def test_narrow_terminal_has_shorter_charts(
     local: Run, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node = "gpu-node-0123.cluster.example.org"
@@ -160,9 +160,7 @@ def test_on_a_narrow_terminal_a_chart_has_fewer_points_and_is_whole(
     assert len(memory.split()[1]) >= 40
 
 
-def test_a_terminal_that_knows_no_bars_gets_question_marks(
-    service: Service, tmp_path: Path
-) -> None:
+def test_ascii_terminal_gets_question_marks(service: Service, tmp_path: Path) -> None:
     environ = {"PYTHONIOENCODING": "ascii"}
     shown = run_command("job", "1", f"--data-dir={service.folder}", cwd=tmp_path, environ=environ)
     assert (shown.returncode, shown.stderr) == (0, "")
@@ -172,7 +170,7 @@ def test_a_terminal_that_knows_no_bars_gets_question_marks(
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 @pytest.mark.parametrize("more", [(), ("--json",)])
-def test_a_full_disk_is_one_line(service: Service, more: tuple[str, ...]) -> None:
+def test_full_disk_is_one_line(service: Service, more: tuple[str, ...]) -> None:
     command = [*COMMAND, "jobs", f"--data-dir={service.folder}", *more]
     with Path("/dev/full").open("w") as full:
         ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
@@ -180,11 +178,11 @@ def test_a_full_disk_is_one_line(service: Service, more: tuple[str, ...]) -> Non
     assert ended.stderr == b"hpcobs: the output: No space left on device\n"
 
 
-def test_a_job_without_samples_says_so(local: Run) -> None:
+def test_job_without_samples_has_message(local: Run) -> None:
     assert "no samples yet" in local("job", "2").output
 
 
-def test_a_job_comes_as_json(local: Run, service: Service) -> None:
+def test_job_as_json_equals_api_response(local: Run, service: Service) -> None:
     shown = json.loads(local("job", "2", "--json").output)
     assert shown == service.get("/v1/jobs/2")
 
@@ -199,7 +197,7 @@ def test_a_job_comes_as_json(local: Run, service: Service) -> None:
         (["jobs", "--token-file", "nowhere"], "cannot read nowhere: No such file"),
     ],
 )
-def test_what_goes_wrong_is_one_line(arguments: list[str], complaint: str, local: Run) -> None:
+def test_failure_is_one_line(arguments: list[str], complaint: str, local: Run) -> None:
     result = local(*arguments)
     assert (result.status, result.output) == (1, "")
     assert result.errors.startswith("hpcobs: ")
@@ -207,43 +205,43 @@ def test_what_goes_wrong_is_one_line(arguments: list[str], complaint: str, local
     assert result.errors.count("\n") == 1
 
 
-def test_a_state_that_does_not_exist_is_a_wrong_use(local: Run) -> None:
+def test_unknown_state_is_usage_error(local: Run) -> None:
     assert local("jobs", "--state", "dead").status == 2
 
 
-def test_a_service_can_be_named_by_option_or_environment(
+def test_service_is_given_by_option_or_environment(
     run: Run, service: Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "token").write_text(service.token)
-    named = run("jobs", "--url", service.url, "--token-file", str(tmp_path / "token"), "--json")
+    by_option = run("jobs", "--url", service.url, "--token-file", str(tmp_path / "token"), "--json")
     monkeypatch.setenv("HPCOBS_URL", service.url)
     monkeypatch.setenv("HPCOBS_TOKEN", service.token)
-    assert [job["id"] for job in listed(named)] == [
+    assert [job["id"] for job in listed(by_option)] == [
         job["id"] for job in listed(run("jobs", "--json"))
     ]
 
 
-def test_the_local_token_is_not_sent_elsewhere(local: Run, service: Service) -> None:
+def test_local_token_is_not_sent_elsewhere(local: Run, service: Service) -> None:
     result = local("jobs", "--url", service.url)
     assert "a token is needed (401)" in result.errors
 
 
-def test_without_a_service_it_says_how_to_get_one(run: Run) -> None:
+def test_missing_service_message_suggests_up(run: Run) -> None:
     result = run("jobs")
     assert result.status == 1
-    assert "no service runs in .hpcobs" in result.errors
+    assert "no service is running in .hpcobs" in result.errors
 
 
 @pytest.mark.parametrize(
     ("url", "complaint"),
     [
-        ("http://127.0.0.1:1", "cannot be asked"),
+        ("http://127.0.0.1:1", "cannot be reached"),
         ("ftp://host", "not an http or https URL"),
         ("http://host:port", "is not a URL"),
         ("host", "not an http or https URL"),
     ],
 )
-def test_a_service_that_is_not_there_is_one_line(url: str, complaint: str, run: Run) -> None:
+def test_unreachable_service_is_one_line(url: str, complaint: str, run: Run) -> None:
     result = run("jobs", "--url", url)
     assert result.status == 1
     assert complaint in result.errors
@@ -251,8 +249,8 @@ def test_a_service_that_is_not_there_is_one_line(url: str, complaint: str, run: 
 
 
 @pytest.fixture
-def wary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Site, Path]]:
-    """A site that asks for its callers' certificates, and one that it takes."""
+def mutual_tls_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Site, Path]]:
+    """Run a site that requires a client certificate, with a certificate that it accepts."""
     certificate = vouching_for_itself(tmp_path / "site.pem")
     site = Site()
     site.secure(server_context(certificate, asks_who_calls=True))
@@ -262,10 +260,10 @@ def wary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Site
     site.close()
 
 
-def test_a_site_that_asks_for_a_certificate_is_shown_the_one_that_is_named(
-    run: Run, wary: tuple[Site, Path], monkeypatch: pytest.MonkeyPatch
+def test_given_client_certificate_is_sent(
+    run: Run, mutual_tls_site: tuple[Site, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    site, certificate = wary
+    site, certificate = mutual_tls_site
     assert run("jobs", "--url", site.url).status == 1
     assert run("jobs", "--url", site.url, "--cert-file", str(certificate)).status == 0
     monkeypatch.setenv("HPCOBS_CLIENT_CERT_FILE", str(certificate))

@@ -1,4 +1,4 @@
-"""``hpcobs rejected`` shows what was set aside, and has it taken in."""
+"""``hpcobs rejected`` lists rejected samples, and replays them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ REASON = "job_id: no such job was heard of"
 
 
 @pytest.fixture
-def aside(database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A database in which two samples were set aside, one of them for good."""
+def rejected_url(database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return a database with two rejected samples, one of which is still invalid."""
     for name in ("DATABASE_URL", "DB_MAX_CONNS", "DB_MIN_CONNS"):
-        monkeypatch.setenv(name, "")  # the command sets them: put back afterwards
+        monkeypatch.setenv(name, "")  # the command sets them: restored afterwards
     good = {"job_id": "1", "timestamp": datetime.now(UTC).isoformat(), "cpu_usage": 5}
     with psycopg.connect(database_url) as connection:
         for place, entry in enumerate((good | {"memory_usage_mb": 7}, good)):
@@ -32,30 +32,36 @@ def aside(database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return database_url
 
 
-def test_what_was_set_aside_is_listed_with_its_reason(run: Run, aside: str) -> None:
-    shown = run("rejected", "list", "--database-url", aside).output
+def test_list_shows_rejected_samples_with_reasons(run: Run, rejected_url: str) -> None:
+    shown = run("rejected", "list", "--database-url", rejected_url).output
     assert REASON in " ".join(shown.split())
     assert "\x1b[2J" not in shown
-    told = json.loads(
-        run("rejected", "list", "--json", "--limit=1", "--database-url", aside).output
+    listed = json.loads(
+        run("rejected", "list", "--json", "--limit=1", "--database-url", rejected_url).output
     )
-    assert (told["total"], told["rejected"][0]["reason"]) == (2, REASON)
-    assert "no such samples" in run("rejected", "list", "--job=9", "--database-url", aside).output
-
-
-def test_a_replay_tells_what_became_of_the_samples(run: Run, aside: str) -> None:
-    assert run("rejected", "replay", "--database-url", aside).output == (
-        "stored: 0\nknown already: 0\nwait for their job: 1\nstill wrong, and kept: 1\n"
+    assert (listed["total"], listed["rejected"][0]["reason"]) == (2, REASON)
+    assert (
+        "no matching samples"
+        in run("rejected", "list", "--job=9", "--database-url", rejected_url).output
     )
 
 
-def test_dead_letters_are_put_back_on_the_queue(run: Run, aside: str) -> None:
-    with psycopg.connect(aside) as connection:
+def test_replay_counts_results(run: Run, rejected_url: str) -> None:
+    assert run("rejected", "replay", "--database-url", rejected_url).output == (
+        "stored: 0\nduplicates: 0\nwaiting for their job: 1\nstill rejected: 1\n"
+    )
+
+
+def test_redrive_puts_dead_letters_on_queue(run: Run, rejected_url: str) -> None:
+    with psycopg.connect(rejected_url) as connection:
         connection.execute("INSERT INTO sample_queue_dead VALUES (1, 'x', now(), 5, 'worn out')")
-    assert run("rejected", "redrive", "--database-url", aside).output == "back on the queue: 1\n"
+    assert (
+        run("rejected", "redrive", "--database-url", rejected_url).output
+        == "back on the queue: 1\n"
+    )
 
 
-def test_without_a_database_there_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_database_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "")
     result = run("rejected", "list")
     assert (result.status, result.errors.count("\n")) == (1, 1)

@@ -1,4 +1,4 @@
-"""Batches as nodes send them, and what their samples must add up to, computed independently."""
+"""Batches as nodes send them, and the expected sums of their samples, computed independently."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 Key = tuple[str, str, str]
-"""Job, node, time: what makes a sample count once."""
+"""A sample's unique key: job, node, time."""
 
 
 @dataclass
 class Sent:
-    """Everything that was ever sent, by its key: the first value stands."""
+    """All samples that were sent, by their key: the first value counts."""
 
     samples: dict[Key, dict[str, Any]] = field(default_factory=dict)
 
     def batch(self, node: str, samples: list[dict[str, Any]], **extra: Any) -> bytes:
-        """The body of a batch, whose samples are remembered."""
+        """Make the body of a batch, and record its samples."""
         for sample in samples:
             self.samples.setdefault((sample["job_id"], node, sample["timestamp"]), sample)
         return body(node, samples, **extra)
 
     def expected(self, job_id: str) -> dict[str, Any]:
-        """What the job's statistics must be."""
+        """Return the expected statistics of a job."""
         by_node: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for (job, node, _), sample in self.samples.items():
             if job == job_id:
@@ -58,13 +58,13 @@ class Sent:
 
 
 def body(node: str, samples: list[dict[str, Any]], **extra: Any) -> bytes:
-    """The body of a batch."""
+    """Make the body of a batch."""
     batch = {"node": node, "batch_id": str(uuid.uuid4()), "samples": samples, **extra}
     return json.dumps(batch).encode()
 
 
 def sample(job_id: str, at: datetime, chance: random.Random, **extra: Any) -> dict[str, Any]:
-    """A sample with values by chance."""
+    """Make a sample with random values."""
     made: dict[str, Any] = {
         "job_id": job_id,
         "timestamp": at.isoformat(),
@@ -82,7 +82,7 @@ def sample(job_id: str, at: datetime, chance: random.Random, **extra: Any) -> di
 def many(
     sent: Sent, *, jobs: int, nodes: int, rounds: int, chance: random.Random, per_batch: int = 3
 ) -> list[bytes]:
-    """Batches of several nodes on which the same jobs run, a sample every ten seconds."""
+    """Make batches of several nodes on which the same jobs run, with a sample every ten seconds."""
     beginning = utc_now() - timedelta(hours=1)
     batches = []
     for node in range(nodes):

@@ -13,7 +13,7 @@ from hpcobs.service.collection import Collection, CollectionReport, CollectionRu
 from hpcobs.service.ingestion import Ingestion
 from hpcobs.service.job_events import JobEvents
 from hpcobs.storage.connections import SingleConnection
-from hpcobs.storage.sink import PostgresSampleWriter
+from hpcobs.storage.sample_writer.writer import PostgresSampleWriter
 from hpcobs.storage.store import PostgresStore
 from hpcobs.storage.timings import OperationTimings
 from tests.builders import AUDIT, ORIGIN, started
@@ -49,17 +49,17 @@ class Site:
             self.ingestion.accept(body, principal_node=None)
 
     def collect(self, **rules: Any) -> CollectionReport:
-        """One pass of a collector on connections of its own."""
-        with closing(self.connect()) as of_queue, closing(self.connect()) as of_sink:
-            sink = PostgresSampleWriter(of_sink, OperationTimings())
-            return Collection(PostgresQueue(of_queue), sink, RULES, **rules).run(lambda: 60.0)
+        """Run one pass of a collector on new connections."""
+        with closing(self.connect()) as of_queue, closing(self.connect()) as of_writer:
+            writer = PostgresSampleWriter(of_writer, OperationTimings())
+            return Collection(PostgresQueue(of_queue), writer, RULES, **rules).run(lambda: 60.0)
 
     def statistics(self, job_id: str) -> dict[str, Any]:
         (row,) = self.query(f"SELECT {', '.join(STATISTICS)} FROM jobs WHERE id = %s", job_id)
         return dict(zip(STATISTICS, row, strict=True))
 
     def check(self, *job_ids: str) -> None:
-        """Each job's statistics, and the number of stored samples, are what was sent."""
+        """Check that the jobs' statistics and the number of stored samples match what was sent."""
         for job_id in job_ids:
             expected = self.sent.expected(job_id)
             found = self.statistics(job_id)

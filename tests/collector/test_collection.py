@@ -1,4 +1,4 @@
-"""Each sample counts once, statistics are those of the stored samples, and nothing good is lost."""
+"""Each sample counts once, statistics are those of the stored samples, no good sample is lost."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from hpcobs.domain.jobs import Resources
 from hpcobs.ports.clock import utc_now
 from hpcobs.service.collection import WAIT_FOR_JOB, CollectionReport
 from hpcobs.service.ingestion import Ingestion, messages
-from hpcobs.storage import sink as module
-from hpcobs.wire.messages import pack, unpack
+from hpcobs.storage.sample_writer import writer as module
+from hpcobs.wire.batches import pack, unpack
 from tests.builders import AUDIT, started
 from tests.collector.batches import body, many, sample
 
@@ -30,7 +30,7 @@ def chance() -> random.Random:
     return random.Random(1)
 
 
-def test_batches_in_any_order_and_three_times_count_once(site: Site, chance: random.Random) -> None:
+def test_repeated_batches_in_any_order_count_once(site: Site, chance: random.Random) -> None:
     jobs = [str(number) for number in range(1, 6)]
     site.start_jobs(*jobs, nodes=("n1", "n2", "n3"))
     batches = many(site.sent, jobs=5, nodes=3, rounds=20, chance=chance, per_batch=7)
@@ -47,7 +47,7 @@ def test_batches_in_any_order_and_three_times_count_once(site: Site, chance: ran
     assert site.queue.depth().visible == 0
 
 
-def test_clocks_that_differ_between_nodes_cost_no_sample(site: Site, chance: random.Random) -> None:
+def test_node_clock_skew_loses_no_sample(site: Site, chance: random.Random) -> None:
     site.start_jobs("1", nodes=("n1", "n2", "n3"))
     now = utc_now()
     skews = {"n1": timedelta(), "n2": timedelta(minutes=9), "n3": -timedelta(days=2)}
@@ -62,7 +62,7 @@ def test_clocks_that_differ_between_nodes_cost_no_sample(site: Site, chance: ran
     site.check("1")
 
 
-def test_nodes_weigh_as_many_times_as_the_job_has_cpus_and_gpus_there(site: Site) -> None:
+def test_nodes_weigh_by_cpus_and_gpus(site: Site) -> None:
     gpus = [{"gpu_id": str(number), "gpu_vendor": "nvidia"} for number in range(3)]
     site.start_jobs("1", nodes=("n1", "n2"), resources=Resources(cpus_per_node=(6, 2)))
     at = utc_now().isoformat()
@@ -78,7 +78,7 @@ def test_nodes_weigh_as_many_times_as_the_job_has_cpus_and_gpus_there(site: Site
     assert (found["memory_usage_mb"], found["avg_gpu_usage"]) == (110, 40)
 
 
-def test_a_weight_that_is_told_late_counts_for_all_samples(site: Site) -> None:
+def test_late_weight_applies_to_all_samples(site: Site) -> None:
     site.start_jobs("1", nodes=("n1", "n2"))
     at = utc_now().isoformat()
     for node, cpu in (("n1", 40), ("n2", 80)):
@@ -91,9 +91,7 @@ def test_a_weight_that_is_told_late_counts_for_all_samples(site: Site) -> None:
     assert site.statistics("1")["avg_cpu_usage"] == 50
 
 
-def test_a_sample_that_comes_twice_in_one_drain_counts_once(
-    site: Site, chance: random.Random
-) -> None:
+def test_repeated_sample_in_write_batch_counts_once(site: Site, chance: random.Random) -> None:
     site.start_jobs("1")
     now = utc_now()
     entries = [sample("1", now - timedelta(seconds=30 - n), chance) for n in range(20)]
@@ -103,9 +101,7 @@ def test_a_sample_that_comes_twice_in_one_drain_counts_once(
     assert site.counter("collector_duplicates") == 10
 
 
-def test_statistics_that_know_less_than_is_stored_cost_no_sample(
-    site: Site, chance: random.Random
-) -> None:
+def test_outdated_last_sample_time_loses_no_sample(site: Site, chance: random.Random) -> None:
     site.start_jobs("1")
     now = utc_now()
     entries = [sample("1", now - timedelta(seconds=30 - n), chance) for n in range(20)]
@@ -118,9 +114,7 @@ def test_statistics_that_know_less_than_is_stored_cost_no_sample(
     assert site.queue.depth().dead == 0
 
 
-def test_two_collectors_at_the_same_time_count_everything_once(
-    site: Site, chance: random.Random
-) -> None:
+def test_parallel_collectors_count_samples_once(site: Site, chance: random.Random) -> None:
     jobs = [str(number) for number in range(1, 9)]
     site.start_jobs(*jobs, nodes=("n1", "n2"))
     batches = many(site.sent, jobs=8, nodes=2, rounds=120, chance=chance, per_batch=5)
@@ -135,9 +129,7 @@ def test_two_collectors_at_the_same_time_count_everything_once(
     site.check(*jobs)
 
 
-def test_one_bad_sample_is_set_aside_with_its_reason_and_costs_nothing_else(
-    site: Site, chance: random.Random
-) -> None:
+def test_bad_sample_alone_is_rejected_with_reason(site: Site, chance: random.Random) -> None:
     site.start_jobs("1")
     now = utc_now()
     good = [sample("1", now - timedelta(seconds=n), chance) for n in range(50)]
@@ -156,7 +148,7 @@ def test_one_bad_sample_is_set_aside_with_its_reason_and_costs_nothing_else(
     assert site.counter("collector_rejected") == 1
 
 
-def test_a_bad_sample_that_comes_twice_is_counted_once(site: Site, chance: random.Random) -> None:
+def test_repeated_bad_sample_counts_once(site: Site, chance: random.Random) -> None:
     site.start_jobs("1")
     now = utc_now()
     batch = body("n1", [sample("1", now, chance), sample("1", now, chance, cpu_usage=-1)])
@@ -165,23 +157,19 @@ def test_a_bad_sample_that_comes_twice_is_counted_once(site: Site, chance: rando
     assert site.counter("collector_rejected") == 1
 
 
-def test_a_batch_with_nothing_good_is_refused_at_the_door(
-    site: Site, chance: random.Random
-) -> None:
+def test_batch_without_good_sample_raises(site: Site, chance: random.Random) -> None:
     batch = body("n1", [sample("1", utc_now(), chance, memory_usage_mb=-5)])
     with pytest.raises(InvalidInputError, match=r"samples\[0\].memory_usage_mb"):
         site.post(batch)
     assert site.queue.depth().visible == 0
 
 
-def test_a_nodes_token_cannot_send_another_nodes_samples(site: Site) -> None:
+def test_token_of_another_node_is_forbidden(site: Site) -> None:
     with pytest.raises(ForbiddenError, match="n2"):
         site.ingestion.accept(body("n2", []), principal_node="n1")
 
 
-def test_samples_too_old_or_from_the_future_are_set_aside(
-    site: Site, chance: random.Random
-) -> None:
+def test_samples_outside_window_are_rejected(site: Site, chance: random.Random) -> None:
     site.start_jobs("1")
     now = utc_now()
     site.post(site.sent.batch("n1", [sample("1", now, chance)]))
@@ -203,7 +191,7 @@ def test_samples_too_old_or_from_the_future_are_set_aside(
     ]
 
 
-def test_an_unreadable_message_becomes_a_dead_letter(site: Site, chance: random.Random) -> None:
+def test_unreadable_message_becomes_dead_letter(site: Site, chance: random.Random) -> None:
     site.start_jobs("1")
     site.queue.send([b"no gzip", gzip.compress(b"not json"), pack(b"{}")])
     site.post(site.sent.batch("n1", [sample("1", utc_now(), chance)]))
@@ -213,9 +201,7 @@ def test_an_unreadable_message_becomes_a_dead_letter(site: Site, chance: random.
     assert site.queue.depth().dead == 3
 
 
-def test_one_sample_of_5000_that_the_database_refuses_is_alone_set_aside(
-    site: Site, chance: random.Random
-) -> None:
+def test_halving_rejects_only_bad_sample(site: Site, chance: random.Random) -> None:
     site.start_jobs("1")
     now = utc_now()
     samples = [sample("1", now - timedelta(seconds=n), chance) for n in range(5000)]
@@ -238,7 +224,7 @@ def test_one_sample_of_5000_that_the_database_refuses_is_alone_set_aside(
     assert (site.queue.depth().visible, site.queue.depth().dead) == (0, 0)
 
 
-def test_samples_wait_for_their_jobs_start(site: Site, chance: random.Random) -> None:
+def test_samples_wait_for_job_start(site: Site, chance: random.Random) -> None:
     now = utc_now()
     waiting = [sample("1", now - timedelta(seconds=n), chance) for n in range(20)]
     site.post(site.sent.batch("n1", waiting), site.sent.batch("n1", waiting))
@@ -252,9 +238,7 @@ def test_samples_wait_for_their_jobs_start(site: Site, chance: random.Random) ->
     assert site.query("SELECT count(*) FROM waiting_samples") == [(0,)]
 
 
-def test_samples_whose_job_never_comes_are_set_aside_in_the_end(
-    site: Site, chance: random.Random
-) -> None:
+def test_samples_without_job_are_rejected_later(site: Site, chance: random.Random) -> None:
     site.post(body("n1", [sample("404", utc_now(), chance)]))
     site.collect()
     late = site.collect(clock=lambda: utc_now() + 2 * WAIT_FOR_JOB)
@@ -264,7 +248,7 @@ def test_samples_whose_job_never_comes_are_set_aside_in_the_end(
     ]
 
 
-def test_however_many_samples_wait_a_pass_settles_all_of_them(
+def test_pass_settles_all_waiting_samples(
     site: Site, chance: random.Random, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "WAITING_JOBS", 2)
@@ -281,7 +265,7 @@ def test_however_many_samples_wait_a_pass_settles_all_of_them(
     assert site.query("SELECT count(*) FROM waiting_samples") == [(0,)]
 
 
-def test_a_requeue_starts_statistics_anew_and_late_samples_of_the_first_run_do_not_count(
+def test_requeue_restarts_statistics_without_late_samples(
     site: Site, chance: random.Random
 ) -> None:
     now = utc_now()
@@ -298,14 +282,14 @@ def test_a_requeue_starts_statistics_anew_and_late_samples_of_the_first_run_do_n
     assert site.query("SELECT count(*) FROM metric_samples") == [(10,)]
 
 
-def test_jobs_of_another_cluster_are_kept_apart(site: Site, chance: random.Random) -> None:
+def test_other_clusters_jobs_have_scoped_ids(site: Site, chance: random.Random) -> None:
     site.start_jobs("1", cluster_name="other")
     site.post(body("n1", [sample("1", utc_now(), chance)], cluster_name="other"))
     assert site.collect().samples.stored == 1
     assert site.query("SELECT job_id FROM metric_samples") == [("other.1",)]
 
 
-def test_the_latest_reading_of_each_gpu_is_kept(site: Site, chance: random.Random) -> None:
+def test_latest_reading_of_gpu_is_kept(site: Site, chance: random.Random) -> None:
     site.start_jobs("1")
     now = utc_now()
 
@@ -321,7 +305,7 @@ def test_the_latest_reading_of_each_gpu_is_kept(site: Site, chance: random.Rando
     assert site.query("SELECT count(*) FROM gpu_samples") == [(3,)]
 
 
-def test_a_node_is_seen_even_when_nothing_runs_on_it(site: Site) -> None:
+def test_idle_node_is_stored(site: Site) -> None:
     site.post(body("n7", [], host={"cpus": 64, "cpu_load": 0.5, "gpus": 4}))
     site.post(body("n7", []))
     site.collect()
@@ -331,7 +315,7 @@ def test_a_node_is_seen_even_when_nothing_runs_on_it(site: Site) -> None:
     assert (cpus, load, gpus, recent) == (64, 0.5, 4, True)
 
 
-def test_a_batch_too_large_for_a_message_is_sent_in_parts_that_keep_their_places(
+def test_parts_of_large_batch_keep_positions(
     chance: random.Random,
 ) -> None:
     now = utc_now()
@@ -343,9 +327,7 @@ def test_a_batch_too_large_for_a_message_is_sent_in_parts_that_keep_their_places
     assert [place for part in parts for place in part.positions] == list(range(500))
 
 
-def test_a_queue_with_small_messages_still_takes_a_large_batch(
-    site: Site, chance: random.Random
-) -> None:
+def test_small_messages_carry_large_batch(site: Site, chance: random.Random) -> None:
     class SmallQueue:
         max_body_bytes = 2000
         send = site.queue.send

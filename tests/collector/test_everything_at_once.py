@@ -1,4 +1,4 @@
-"""Collectors, events, deletions and retention at the same time: nobody waits in a circle."""
+"""Collectors, events, deletions and retention run at the same time without a deadlock."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ JOBS = [str(number) for number in range(1, 9)]
 NODES = ("n1", "n2", "n3")
 
 
-class Bustle:
-    """What happens at a site, each kind in a thread of its own."""
+class Workload:
+    """The kinds of work at a site, each for a thread."""
 
     def __init__(self, site: Site, store: PostgresStore) -> None:
         self.site = site
@@ -49,7 +49,7 @@ class Bustle:
             batch = body(chance.choice(NODES), samples)
             self.site.post(batch, batch)
 
-    def tell(self) -> None:
+    def report_events(self) -> None:
         chance = random.Random(12)
         for number in range(ROUNDS):
             job, at = chance.choice(JOBS), utc_now() - timedelta(hours=4 - number / ROUNDS)
@@ -79,20 +79,18 @@ class Bustle:
 
 
 @pytest.mark.timeout(120)
-def test_nobody_waits_in_a_circle_and_statistics_stay_those_of_the_stored_samples(
-    site: Site, store: PostgresStore
-) -> None:
-    bustle = Bustle(site, store)
+def test_parallel_writers_cause_no_deadlock(site: Site, store: PostgresStore) -> None:
+    workload = Workload(site, store)
     with ThreadPoolExecutor(6) as pool:
-        on_and_on = [bustle.collect, bustle.collect, bustle.retain]
-        for_a_while = [bustle.send, bustle.tell, bustle.remove]
-        endless = [pool.submit(work) for work in on_and_on]
-        bounded = [pool.submit(work) for work in for_a_while]
+        repeated = [workload.collect, workload.collect, workload.retain]
+        limited = [workload.send, workload.report_events, workload.remove]
+        endless = [pool.submit(work) for work in repeated]
+        bounded = [pool.submit(work) for work in limited]
         try:
             for work in bounded:
                 work.result()
         finally:
-            bustle.done.set()
+            workload.done.set()
         for work in endless:
             work.result()
     site.collect()
@@ -100,5 +98,5 @@ def test_nobody_waits_in_a_circle_and_statistics_stay_those_of_the_stored_sample
     assert known
     for (job_id,) in known:
         assert site.statistics(job_id) == pytest.approx(recomputed(site, job_id))
-    of_nobody = "SELECT FROM metric_samples WHERE job_id NOT IN (SELECT id FROM jobs)"
-    assert site.query(of_nobody) == []
+    without_job = "SELECT FROM metric_samples WHERE job_id NOT IN (SELECT id FROM jobs)"
+    assert site.query(without_job) == []

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 KILLS = 100
 
-# The very handler, invoked again and again as its schedule does, in a process of its own for each
-# line. It is forked off, so that imports are made once.
+# The real handler, invoked repeatedly as by its schedule, in a new process for each line of input.
+# Processes are forked, so that imports are made once.
 COLLECTORS = """
 import os, sys
 from functions.collector.handler import lambda_handler
@@ -47,9 +47,7 @@ for line in sys.stdin:
 
 
 @pytest.mark.timeout(180)
-def test_a_collector_killed_at_many_points_loses_nothing_and_counts_nothing_twice(
-    site: Site, database_url: str
-) -> None:
+def test_killed_collector_neither_loses_nor_repeats_samples(site: Site, database_url: str) -> None:
     chance = random.Random(7)
     jobs = [str(number) for number in range(1, 5)]
     site.start_jobs(*jobs, nodes=("n1", "n2"))
@@ -57,15 +55,15 @@ def test_a_collector_killed_at_many_points_loses_nothing_and_counts_nothing_twic
     chance.shuffle(batches)
     share = len(batches) // (KILLS + 1)
     site.post(*batches[:share])
-    with collectors(database_url) as (ask, hear):
-        whole_run = _seconds_of_a_run(ask, hear, site)
+    with collectors(database_url) as (commands, reports):
+        whole_run = _seconds_of_a_run(commands, reports, site)
         for first in range(share, len(batches), share):
             site.post(*batches[first : first + share])
-            _run_and_kill(ask, hear, after_seconds=chance.uniform(0, 1.3 * whole_run))
-            # What the killed one had taken is seen again at once, as if its time had run out.
+            _run_and_kill(commands, reports, after_seconds=chance.uniform(0, 1.3 * whole_run))
+            # The killed collector's messages become visible, as after their visibility time-out.
             site.query("UPDATE sample_queue SET visible_at = now(), receive_count = 0")
     report = site.collect()
-    assert report.messages < len(batches) - share, "none got to commit before it was killed"
+    assert report.messages < len(batches) - share, "no collector committed before it was killed"
     site.check(*jobs)
     assert site.queue.depth().visible == 0
     assert site.counter("collector_samples") == len(site.sent.samples)
@@ -73,7 +71,7 @@ def test_a_collector_killed_at_many_points_loses_nothing_and_counts_nothing_twic
 
 @contextmanager
 def collectors(database_url: str) -> Iterator[tuple[IO[str], IO[str]]]:
-    """A line to the first makes a collector; the second tells its pid, and when it is gone."""
+    """Yield two pipes: a line to the first starts a collector, the second has its pid and end."""
     environment = {
         **os.environ,
         "DATABASE_URL": database_url,
@@ -92,29 +90,29 @@ def collectors(database_url: str) -> Iterator[tuple[IO[str], IO[str]]]:
         process.stdin.close()
 
 
-def _seconds_of_a_run(ask: IO[str], hear: IO[str], site: Site) -> float:
-    """How long a collector takes on this machine until it has deleted what it stored."""
-    pid = _begun(ask, hear)
+def _seconds_of_a_run(commands: IO[str], reports: IO[str], site: Site) -> float:
+    """Measure how long a collector takes on this machine until it has deleted its messages."""
+    pid = _begun(commands, reports)
     began = time.monotonic()
     while site.query("SELECT id FROM sample_queue"):
         time.sleep(0.005)
     taken = time.monotonic() - began
-    _kill(pid, hear)
+    _kill(pid, reports)
     return taken
 
 
-def _run_and_kill(ask: IO[str], hear: IO[str], *, after_seconds: float) -> None:
-    pid = _begun(ask, hear)
+def _run_and_kill(commands: IO[str], reports: IO[str], *, after_seconds: float) -> None:
+    pid = _begun(commands, reports)
     time.sleep(after_seconds)
-    _kill(pid, hear)
+    _kill(pid, reports)
 
 
-def _begun(ask: IO[str], hear: IO[str]) -> int:
-    ask.write("\n")
-    ask.flush()
-    return int(hear.readline())
+def _begun(commands: IO[str], reports: IO[str]) -> int:
+    commands.write("\n")
+    commands.flush()
+    return int(reports.readline())
 
 
-def _kill(pid: int, hear: IO[str]) -> None:
+def _kill(pid: int, reports: IO[str]) -> None:
     os.kill(pid, signal.SIGKILL)
-    assert hear.readline() == "gone\n"
+    assert reports.readline() == "gone\n"

@@ -1,4 +1,4 @@
-"""Whatever comes in whatever order, a job's statistics are those of its stored samples."""
+"""A job's statistics are those of its stored samples, after any events in any order."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 NODES = ("n1", "n2", "n3")
 CPUS = (1, 2, 5)
-WORDS = ("PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED")
+STATES = ("PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED")
 
 minutes = st.integers(0, 40)
 nodes = st.sampled_from(NODES)
@@ -30,7 +30,7 @@ ids = count(1)
 
 
 class Life(RuleBasedStateMachine):
-    """One job, of which everything may be heard at any time."""
+    """One job, for which any event may arrive at any time."""
 
     site: ClassVar[Site]
 
@@ -85,10 +85,10 @@ class Life(RuleBasedStateMachine):
         )
         self.site.events.job_finished(event, AUDIT)
 
-    @rule(minute=minutes, restart=restarts, word=st.sampled_from(WORDS))
-    def correct(self, minute: int, restart: int, word: str) -> None:
-        told = seen(
-            word,
+    @rule(minute=minutes, restart=restarts, state=st.sampled_from(STATES))
+    def correct(self, minute: int, restart: int, state: str) -> None:
+        reported = seen(
+            state,
             0,
             job_id=self.job,
             nodes=NODES,
@@ -96,7 +96,7 @@ class Life(RuleBasedStateMachine):
             restart_count=restart,
             observed_at=self.at(minute + 1),
         )
-        self.site.events.sync([told], [], AUDIT)
+        self.site.events.sync([reported], [], AUDIT)
 
     @rule()
     def collect(self) -> None:
@@ -110,7 +110,7 @@ class Life(RuleBasedStateMachine):
 
 
 @pytest.mark.timeout(120)
-def test_statistics_are_those_of_the_stored_samples_in_any_interleaving(site: Site) -> None:
+def test_statistics_match_stored_samples_in_any_order(site: Site) -> None:
     few = settings(
         max_examples=50,
         stateful_step_count=25,
@@ -121,7 +121,7 @@ def test_statistics_are_those_of_the_stored_samples_in_any_interleaving(site: Si
 
 
 def recomputed(site: Site, job_id: str) -> dict[str, Any]:
-    """The job's statistics from its stored samples, and from nothing else."""
+    """Compute the job's statistics from its stored samples only."""
     ((since,),) = site.query("SELECT statistics_since FROM jobs WHERE id = %s", job_id)
     rows = site.query(
         'SELECT node, "timestamp", cpu_usage, memory_usage_mb, gpu_usage FROM metric_samples'
@@ -145,15 +145,15 @@ def recomputed(site: Site, job_id: str) -> dict[str, Any]:
 
 
 def weights(site: Site, job_id: str) -> tuple[dict[str, int], dict[str, int]]:
-    """The CPUs and the GPUs of each node, as far as they are known."""
-    ((told,),) = site.query("SELECT cpus_per_node FROM jobs WHERE id = %s", job_id)
-    cpus = dict(zip(NODES, told, strict=True)) if told else {}
+    """Return the known CPUs and GPUs of each node."""
+    ((per_node,),) = site.query("SELECT cpus_per_node FROM jobs WHERE id = %s", job_id)
+    cpus = dict(zip(NODES, per_node, strict=True)) if per_node else {}
     gpus = "SELECT node, count(*) FROM job_gpus WHERE job_id = %s GROUP BY node"
     return cpus, dict(site.query(gpus, job_id))
 
 
 def mean(weighed: list[tuple[float | None, int]]) -> float | None:
-    """The mean of what is known, each value as many times as it weighs."""
+    """Return the weighted mean of the values that are not None."""
     known = [(value, weight) for value, weight in weighed if value is not None]
     if not known:
         return None

@@ -1,4 +1,4 @@
-"""What was set aside is taken in after all, once, if it is good by now; the rest stays."""
+"""Rejected samples that are good by now are replayed, each once. The others stay rejected."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from hpcobs.service import rejected as service
 from hpcobs.service.collection import WAIT_FOR_JOB
 from hpcobs.service.rejected import Rejected, Replay
 from hpcobs.storage.rejected import PostgresRejected
-from hpcobs.storage.sink import PostgresSampleWriter
+from hpcobs.storage.sample_writer.writer import PostgresSampleWriter
 from hpcobs.storage.timings import OperationTimings
 from tests.collector.batches import body, sample
 from tests.collector.conftest import RULES, Site
 
 ALL = RejectedFilter()
 
-Ask = Callable[[dict[str, Any]], dict[str, Any]]
+Invoke = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 @pytest.fixture
@@ -35,8 +35,8 @@ def chance() -> random.Random:
 
 
 @pytest.fixture
-def ask(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ask]:
-    """Calls the function by hand, as an operator does."""
+def invoke(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Invoke]:
+    """Return a function that invokes the collector by hand, as an operator does."""
     monkeypatch.setenv("DATABASE_URL", database_url)
     monkeypatch.setenv("DB_MAX_CONNS", "1")
     bootstrap.reset()
@@ -58,20 +58,18 @@ def counts(done: Replay) -> tuple[int, int, int, int]:
     return done.taken.stored, done.taken.duplicates, done.taken.waiting, done.kept
 
 
-def given_up(site: Site, *batches: bytes) -> None:
-    """Samples whose job was not heard of in time."""
+def reject_overdue(site: Site, *batches: bytes) -> None:
+    """Reject samples, because their job stays unknown for too long."""
     site.post(*batches)
     site.collect()
     site.query("UPDATE waiting_samples SET since = since - %s", WAIT_FOR_JOB)
     site.collect()
 
 
-def test_samples_whose_start_was_heard_too_late_are_taken_in_with_their_gpus(
-    site: Site, chance: random.Random
-) -> None:
+def test_replay_stores_overdue_samples_with_gpus(site: Site, chance: random.Random) -> None:
     now = utc_now()
     samples = [sample("1", now - timedelta(seconds=n), chance) for n in range(10)]
-    given_up(site, site.sent.batch("n1", samples), site.sent.batch("n2", samples))
+    reject_overdue(site, site.sent.batch("n1", samples), site.sent.batch("n2", samples))
     listed, total = rejected(site).page(ALL, limit=5)
     assert (len(listed), total) == (5, 20)
     assert listed[0].sample.reason == "job_id: no such job was heard of"
@@ -84,12 +82,10 @@ def test_samples_whose_start_was_heard_too_late_are_taken_in_with_their_gpus(
     assert rejected(site).page(ALL, limit=5) == ([], 0)
 
 
-def test_a_replay_stores_what_it_can_at_once_and_each_sample_once(
-    site: Site, chance: random.Random
-) -> None:
+def test_replay_stores_each_good_sample_once(site: Site, chance: random.Random) -> None:
     now = utc_now()
     samples = [sample("1", now - timedelta(seconds=n), chance) for n in range(6)]
-    given_up(site, site.sent.batch("n1", samples))
+    reject_overdue(site, site.sent.batch("n1", samples))
     site.start_jobs("1")
     site.post(body("n1", samples[:2]))
     site.collect()
@@ -97,7 +93,7 @@ def test_a_replay_stores_what_it_can_at_once_and_each_sample_once(
     site.check("1")
 
 
-def test_what_is_wrong_still_stays_with_its_reason(site: Site, chance: random.Random) -> None:
+def test_still_bad_sample_stays_rejected(site: Site, chance: random.Random) -> None:
     site.start_jobs("1")
     now = utc_now()
     good, bad = sample("1", now, chance), sample("1", now, chance, cpu_usage=200)
@@ -109,37 +105,33 @@ def test_what_is_wrong_still_stays_with_its_reason(site: Site, chance: random.Ra
     assert site.counter("collector_rejected") == 1
 
 
-def test_what_is_wrong_for_good_does_not_stand_in_the_way_of_what_came_later(
-    site: Site, chance: random.Random
-) -> None:
+def test_bad_samples_hide_no_later_ones(site: Site, chance: random.Random) -> None:
     site.start_jobs("1")
     now = utc_now()
     wrong = [sample("1", now - timedelta(seconds=n), chance, cpu_usage=200) for n in range(4)]
     site.post(body("n1", [*wrong, sample("1", now, chance)]))
     late = [sample("2", now - timedelta(seconds=n), chance) for n in range(3)]
-    given_up(site, site.sent.batch("n1", late))
+    reject_overdue(site, site.sent.batch("n1", late))
     site.start_jobs("2")
     assert counts(rejected(site).replay(ALL, limit=2)) == (2, 0, 0, 4)
     assert counts(rejected(site).replay(ALL, limit=2)) == (1, 0, 0, 4)
     assert site.statistics("2")["sample_count"] == 3
 
 
-def test_a_replay_of_many_goes_on_page_by_page(
+def test_replay_continues_over_pages(
     site: Site, chance: random.Random, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service, "MOST_AT_ONCE", 4)
     now = utc_now()
     samples = [sample("1", now - timedelta(seconds=n), chance) for n in range(15)]
-    given_up(site, site.sent.batch("n1", samples))
+    reject_overdue(site, site.sent.batch("n1", samples))
     site.start_jobs("1")
     assert counts(rejected(site).replay(ALL, limit=10)) == (10, 0, 0, 0)
     assert counts(rejected(site).replay(ALL, limit=10)) == (5, 0, 0, 0)
     site.check("1")
 
 
-def test_samples_of_another_cluster_that_came_too_late_are_taken_in_when_more_is_kept(
-    site: Site, chance: random.Random
-) -> None:
+def test_longer_retention_admits_old_foreign_samples(site: Site, chance: random.Random) -> None:
     site.start_jobs("1", cluster_name="other", timestamp=utc_now() - timedelta(days=20))
     old = sample("1", utc_now() - timedelta(days=8), chance)
     site.post(body("n1", [old], cluster_name="other"))
@@ -149,9 +141,9 @@ def test_samples_of_another_cluster_that_came_too_late_are_taken_in_when_more_is
     assert site.statistics("other.1")["sample_count"] == 1
 
 
-def test_only_what_matches_is_listed_and_replayed(site: Site, chance: random.Random) -> None:
+def test_filter_limits_listing_and_replay(site: Site, chance: random.Random) -> None:
     for job_id, node in (("1", "n1"), ("2", "n1"), ("2", "n2")):
-        given_up(site, body(node, [sample(job_id, utc_now(), chance)]))
+        reject_overdue(site, body(node, [sample(job_id, utc_now(), chance)]))
     of = rejected(site)
     assert of.page(RejectedFilter(job_id="2"), limit=9)[1] == 2
     assert of.page(RejectedFilter(node="n1"), limit=9)[1] == 2
@@ -161,14 +153,14 @@ def test_only_what_matches_is_listed_and_replayed(site: Site, chance: random.Ran
     assert of.page(ALL, limit=9)[1] == 2
 
 
-def test_an_operator_asks_the_function_where_the_database_is_out_of_reach(
-    site: Site, ask: Ask, chance: random.Random
+def test_operator_replays_by_invoking_function(
+    site: Site, invoke: Invoke, chance: random.Random
 ) -> None:
-    given_up(site, body("n1", [sample("1", utc_now(), chance)]))
-    told = ask({"rejected": "list", "node": "n1"})
-    assert (told["total"], told["rejected"][0]["job_id"]) == (1, "1")
-    assert ask({"rejected": "list", "node": "n2"})["total"] == 0
-    assert ask({"rejected": "replay"})["taken"]["waiting"] == 1
+    reject_overdue(site, body("n1", [sample("1", utc_now(), chance)]))
+    listed = invoke({"rejected": "list", "node": "n1"})
+    assert (listed["total"], listed["rejected"][0]["job_id"]) == (1, "1")
+    assert invoke({"rejected": "list", "node": "n2"})["total"] == 0
+    assert invoke({"rejected": "replay"})["taken"]["waiting"] == 1
 
 
 @pytest.mark.parametrize(
@@ -178,12 +170,12 @@ def test_an_operator_asks_the_function_where_the_database_is_out_of_reach(
         ({"rejected": "reply"}, "rejected"),
         ({"rejected": "replay", "job_id": 1}, "job_id"),
     ],
-    ids=["unknown field", "unknown wish", "wrong type"],
+    ids=["unknown field", "unknown command", "wrong type"],
 )
-def test_a_wish_with_a_typing_error_moves_nothing(
-    site: Site, ask: Ask, event: dict[str, Any], field: str, chance: random.Random
+def test_misspelt_request_replays_nothing(
+    site: Site, invoke: Invoke, event: dict[str, Any], field: str, chance: random.Random
 ) -> None:
-    given_up(site, body("n1", [sample("1", utc_now(), chance)]))
+    reject_overdue(site, body("n1", [sample("1", utc_now(), chance)]))
     with pytest.raises(InvalidInputError, match=f"^{field}: "):
-        ask(event)
+        invoke(event)
     assert rejected(site).page(ALL, limit=5)[1] == 1

@@ -1,4 +1,4 @@
-"""The database goes away in the middle of the collector's work, and comes back."""
+"""The database stops in the middle of the collector's work, and starts again."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from hpcobs.settings import Settings
 from hpcobs.storage.connections import SingleConnection
 from hpcobs.storage.conninfo import connect_arguments
 from hpcobs.storage.migrations import migrate
-from hpcobs.storage.sink import PostgresSampleWriter
+from hpcobs.storage.sample_writer.writer import PostgresSampleWriter
 from hpcobs.storage.timings import OperationTimings
-from hpcobs_local.postgres import EmbeddedPostgres
+from hpcobs_local.postgres.server import EmbeddedPostgres
 from tests.collector.batches import many
 from tests.collector.conftest import RULES, Site
 
@@ -33,10 +33,10 @@ FAST_STOP, CRASH = signal.SIGINT, signal.SIGQUIT
 
 
 class Server:
-    """A PostgreSQL of the test's own, which it may take down."""
+    """A PostgreSQL server that the test may stop."""
 
     def __init__(self, folder: Path) -> None:
-        # What was committed must be there after a crash of the server, though not of the machine.
+        # Commits must survive a crash of the server, which fsync is not needed for.
         self.postgres = EmbeddedPostgres(folder, settings={"fsync": "off"})
         self.url = self.postgres.start()
         self._connections: list[SingleConnection] = []
@@ -74,28 +74,26 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("how", [FAST_STOP, CRASH])
-def test_a_database_that_restarts_in_the_middle_costs_no_sample_and_counts_none_twice(
-    server: Server, how: int
-) -> None:
+def test_database_restart_neither_loses_nor_repeats_samples(server: Server, how: int) -> None:
     site = Site(server.connect, server.query)
     jobs = [str(number) for number in range(1, 5)]
     site.start_jobs(*jobs, nodes=("n1", "n2"))
     batches = many(site.sent, jobs=4, nodes=2, rounds=340, chance=random.Random(3), per_batch=1)
     site.post(*batches)
-    sink = PostgresSampleWriter(server.connect(), OperationTimings())
-    collection = Collection(PostgresQueue(server.connect()), sink, RULES)
-    refused = threading.Event()
+    writer = PostgresSampleWriter(server.connect(), OperationTimings())
+    collection = Collection(PostgresQueue(server.connect()), writer, RULES)
+    unavailable = threading.Event()
     done = threading.Event()
 
-    def collect_on_and_on() -> None:
+    def collect_repeatedly() -> None:
         while not done.is_set():
             try:
                 collection.run(lambda: 12.0)
             except UnavailableError:
-                refused.set()
+                unavailable.set()
                 time.sleep(0.01)
 
-    collector = threading.Thread(target=collect_on_and_on, daemon=True)
+    collector = threading.Thread(target=collect_repeatedly, daemon=True)
     collector.start()
     chance = random.Random(5)
     for _ in range(4):
@@ -107,6 +105,6 @@ def test_a_database_that_restarts_in_the_middle_costs_no_sample_and_counts_none_
         )
     done.set()
     collector.join()
-    assert refused.is_set()
+    assert unavailable.is_set()
     Site(server.connect, server.query).collect()
     site.check(*jobs)

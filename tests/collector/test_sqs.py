@@ -1,4 +1,4 @@
-"""The collector on SQS (moto): everything once, nothing left behind, dead letters."""
+"""The collector on SQS (moto): each sample once, an empty queue, dead letters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hpcobs.service.ingestion import Ingestion
 from hpcobs.settings import Settings
 from hpcobs.storage.connections import SingleConnection
 from hpcobs.storage.conninfo import connect_arguments
-from hpcobs.storage.sink import PostgresSampleWriter
+from hpcobs.storage.sample_writer.writer import PostgresSampleWriter
 from hpcobs.storage.timings import OperationTimings
 from tests.collector.batches import many
 from tests.collector.conftest import RULES, Site
@@ -34,11 +34,11 @@ def queue(sqs_urls: tuple[str, str]) -> SqsQueue:
 
 
 def collect(queue: SqsQueue, connection: SingleConnection) -> CollectionReport:
-    sink = PostgresSampleWriter(connection, OperationTimings())
-    return Collection(queue, sink, RULES).run(lambda: 60.0)
+    writer = PostgresSampleWriter(connection, OperationTimings())
+    return Collection(queue, writer, RULES).run(lambda: 60.0)
 
 
-def test_batches_on_sqs_in_any_order_and_twice_count_once(site: Site, queue: SqsQueue) -> None:
+def test_repeated_sqs_batches_count_once(site: Site, queue: SqsQueue) -> None:
     chance = random.Random(8)
     jobs = ["1", "2", "3"]
     site.start_jobs(*jobs, nodes=("n1", "n2"))
@@ -55,7 +55,7 @@ def test_batches_on_sqs_in_any_order_and_twice_count_once(site: Site, queue: Sqs
     assert (depth.visible, depth.in_flight, depth.dead) == (0, 0, 1)
 
 
-def test_without_the_database_batches_stay_on_sqs(site: Site, queue: SqsQueue) -> None:
+def test_unavailable_database_leaves_batches_on_sqs(site: Site, queue: SqsQueue) -> None:
     site.start_jobs("1")
     batches = many(site.sent, jobs=1, nodes=1, rounds=4, chance=random.Random(9))
     for batch in batches:

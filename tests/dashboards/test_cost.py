@@ -1,16 +1,16 @@
-"""What the dashboard reckons for a site is what the page about cost reckons for the same site."""
+"""The dashboard and docs/cost.md estimate the same costs for the same site."""
 
 from __future__ import annotations
 
 import pytest
 
 from dashboards import cost
-from infra.cost import SERIES_A_JOB_NODE, Usage, monthly
-from infra.sizing import DAY_SECONDS, Load
+from infra.site.cost import SERIES_A_JOB_NODE, Usage, monthly
+from infra.site.sizing import DAY_SECONDS, Load
 
 
 @pytest.mark.parametrize("nodes", [100, 1000])
-def test_a_site_costs_the_same_by_the_dashboard_and_by_the_page(nodes: int) -> None:
+def test_dashboard_and_cost_page_agree(nodes: int) -> None:
     usage = Usage(load=Load(nodes=nodes))
     jobs = usage.load.jobs_a_day / DAY_SECONDS * cost.MONTH_SECONDS
     series = nodes * usage.load.jobs_a_node * SERIES_A_JOB_NODE

@@ -1,4 +1,4 @@
-"""The dashboards' files are what Grafana reads, and ask only for what there is."""
+"""The dashboards' JSON files: Grafana accepts them, and their queries use existing metrics."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ UNITS = {
     *("short", "percent", "percentunit", "bytes", "s", "watt", "celsius", "cps", "ops"),
     "currencyUSD",
 }
-"""Of Grafana's ids of units, those in use here; another one is to be looked up before it is."""
+"""The ids of Grafana's units in use. Look another one up before you add it."""
 
 of_each = pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda dashboard: dashboard.uid)
 
 
 @of_each
-def test_the_file_is_what_the_code_makes(dashboard: Dashboard) -> None:
+def test_json_files_are_current(dashboard: Dashboard) -> None:
     assert path_of(dashboard).read_text() == text_of(dashboard), "run: python -m dashboards"
 
 
 @of_each
-def test_grafanas_own_models_know_every_field(dashboard: Dashboard) -> None:
+def test_grafana_models_accept_every_field(dashboard: Dashboard) -> None:
     plugins.register_default_plugins()
     ours = to_json(dashboard)
     assert_holds(json.loads(json.dumps(GrafanasDashboard.from_json(ours), cls=JSONEncoder)), ours)
 
 
 def assert_holds(theirs: Any, ours: Any, path: str = "") -> None:
-    """What was read is all that was written: a field that is not known would be lost."""
+    """Check that Grafana's models kept every field: they lose a field that they do not know."""
     if isinstance(ours, dict):
         for name, value in ours.items():
             assert name in theirs, f"{path}.{name}"
@@ -58,7 +58,7 @@ def assert_holds(theirs: Any, ours: Any, path: str = "") -> None:
 
 
 @of_each
-def test_panels_fill_their_rows_and_cover_none_of_another(dashboard: Dashboard) -> None:
+def test_panels_fill_rows_without_overlap(dashboard: Dashboard) -> None:
     taken: set[tuple[int, int]] = set()
     widths: dict[int, int] = {}
     panels = to_json(dashboard)["panels"]
@@ -73,7 +73,7 @@ def test_panels_fill_their_rows_and_cover_none_of_another(dashboard: Dashboard) 
     assert len({panel["id"] for panel in panels}) == len(panels)
 
 
-def test_no_two_dashboards_have_one_address_or_title() -> None:
+def test_uids_and_titles_are_unique() -> None:
     assert len({each.uid for each in DASHBOARDS}) == len(DASHBOARDS)
     assert len({each.title for each in DASHBOARDS}) == len(DASHBOARDS)
 
@@ -89,7 +89,7 @@ def queries() -> Iterator[Query]:
         yield from panel.queries
 
 
-def test_every_panel_says_what_its_numbers_are() -> None:
+def test_every_panel_has_unit_and_legends() -> None:
     for dashboard, panel in panels():
         where = f"{dashboard.uid}: {panel.title}"
         assert panel.unit in UNITS, where
@@ -99,7 +99,7 @@ def test_every_panel_says_what_its_numbers_are() -> None:
         assert len(set(legends)) == len(legends), where
 
 
-def test_every_target_is_of_the_chosen_source() -> None:
+def test_every_target_uses_chosen_source() -> None:
     for dashboard in DASHBOARDS:
         for panel in to_json(dashboard)["panels"]:
             assert panel["datasource"] == DATASOURCE
@@ -107,13 +107,13 @@ def test_every_target_is_of_the_chosen_source() -> None:
 
 
 def recorded() -> set[str]:
-    """The names of the recording rules."""
+    """Return the names of the recording rules."""
     groups = yaml.safe_load((FOLDER / "rules" / "recording.yml").read_text())["groups"]
     return {rule["record"] for group in groups for rule in group["rules"]}
 
 
 def scraped() -> set[str]:
-    """The names of series that Prometheus has, of ours and of its own."""
+    """Return the names of the series in Prometheus: ours, and its own of scrapes."""
     ours = {family.name for family in FAMILIES if family.type != "histogram"}
     ours |= {
         f"{family.name}_{part}"
@@ -127,7 +127,7 @@ def scraped() -> set[str]:
 SELECTOR = re.compile(r"\b((?:hpc|storage|scrape)_\w+|hpcobs:\w+:\w+)(\{[^}]*\})?")
 
 
-def test_queries_ask_for_what_there_is_and_of_the_chosen_sites_only() -> None:
+def test_queries_use_known_metrics_of_chosen_sites() -> None:
     known = scraped() | recorded()
     for query in queries():
         selectors = SELECTOR.findall(query.expression)
@@ -138,18 +138,18 @@ def test_queries_ask_for_what_there_is_and_of_the_chosen_sites_only() -> None:
 
 
 @of_each
-def test_every_choice_is_made_use_of_and_every_one_used_can_be_made(dashboard: Dashboard) -> None:
+def test_offered_and_used_variables_match(dashboard: Dashboard) -> None:
     text = " ".join(query.expression for panel in dashboard.panels for query in panel.queries)
     offered = {"site", *(variable.name for variable in dashboard.variables)}
     assert set(re.findall(r"\$(\w+)", text)) == offered
 
 
-def test_every_family_is_on_some_dashboard() -> None:
+def test_every_metric_family_is_on_dashboard() -> None:
     text = " ".join(query.expression for query in queries())
     assert [family.name for family in FAMILIES if family.name not in text] == []
 
 
-def test_links_lead_to_dashboards_and_carry_columns_that_are_there() -> None:
+def test_links_use_existing_dashboards_and_columns() -> None:
     uids = {each.uid for each in DASHBOARDS}
     for _, panel in panels():
         for _, address in panel.links:
@@ -160,7 +160,7 @@ def test_links_lead_to_dashboards_and_carry_columns_that_are_there() -> None:
                 assert "(instance, job_id, " in query.expression
 
 
-def test_provisioning_puts_the_files_where_it_looks_for_them() -> None:
+def test_provisioning_paths_match_page() -> None:
     folder = FOLDER / "provisioning"
     (provider,) = yaml.safe_load((folder / "dashboards.yml").read_text())["providers"]
     assert (provider["type"], provider["allowUiUpdates"]) == ("file", False)

@@ -1,4 +1,4 @@
-"""Scrape configs that promtool does not know: their parts find each other."""
+"""Scrape configs that promtool cannot check: their parts refer to each other."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PARTS: dict[str, Any] = {
 (MONITORED,) = PARTS["ServiceMonitor"]["spec"]["endpoints"]
 
 
-def test_a_service_monitor_finds_its_service_and_the_service_its_address() -> None:
+def test_service_monitor_selects_service_and_endpoints() -> None:
     service, endpoints = PARTS["Service"], PARTS["Endpoints"]
     labels = service["metadata"]["labels"]
     assert PARTS["ServiceMonitor"]["spec"]["selector"]["matchLabels"].items() <= labels.items()
@@ -26,28 +26,28 @@ def test_a_service_monitor_finds_its_service_and_the_service_its_address() -> No
     assert MONITORED["port"] in {port["name"] for port in subset["ports"]}
 
 
-def test_a_service_monitor_puts_hpcobs_in_the_place_of_the_address() -> None:
+def test_service_monitor_replaces_address() -> None:
     replaced = {rule["targetLabel"]: rule["replacement"] for rule in MONITORED["relabelings"]}
     (target,) = PARTS["ScrapeConfig"]["spec"]["staticConfigs"][0]["targets"]
     assert replaced == {"__address__": target, "instance": target}
 
 
-def test_both_ways_on_kubernetes_use_the_token_of_the_secret() -> None:
+def test_both_kubernetes_configs_use_secret_token() -> None:
     secret = PARTS["Secret"]
-    for way in (MONITORED, PARTS["ScrapeConfig"]["spec"]):
-        credentials = way["authorization"]["credentials"]
+    for config in (MONITORED, PARTS["ScrapeConfig"]["spec"]):
+        credentials = config["authorization"]["credentials"]
         assert credentials["name"] == secret["metadata"]["name"]
         assert credentials["key"] in secret["stringData"]
 
 
-def test_the_page_lists_every_config() -> None:
+def test_page_lists_every_config() -> None:
     page = (FOLDER.parents[1] / "docs" / "prometheus.md").read_text()
     assert set(re.findall(r"^\| `([\w.-]+)` \|", page, re.MULTILINE)) == {
         path.name for path in FOLDER.iterdir()
     }
 
 
-def test_every_way_scrapes_securely_at_the_same_interval_and_with_a_token() -> None:
+def test_every_config_scrapes_securely_with_token() -> None:
     for path in FOLDER.iterdir():
         text = path.read_text()
         assert re.search(r"scheme\s*[:=]\s*\"?https", text, re.IGNORECASE), path

@@ -1,4 +1,4 @@
-"""The list of decisions is whole, and what the functions depend on is among them."""
+"""docs/adr lists every decision, and gives a reason for every library of the functions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ DECISIONS = ROOT / "docs" / "adr"
 DEPENDENCIES = DECISIONS / "0018-what-is-taken-in.md"
 
 
-def test_every_decision_is_listed_under_its_own_title() -> None:
+def test_decisions_are_listed_by_title() -> None:
     listed = re.findall(
         r"^\| \[(\d{4})\]\((.+?)\) \| (.+) \|$", (DECISIONS / "README.md").read_text(), re.MULTILINE
     )
@@ -22,8 +22,8 @@ def test_every_decision_is_listed_under_its_own_title() -> None:
     assert listed == there
 
 
-def test_every_library_of_the_functions_says_what_it_is_for() -> None:
+def test_libraries_of_functions_have_reasons() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     names = [re.split(r"[\[><=]", dependency)[0] for dependency in project["dependencies"]]
-    told = DEPENDENCIES.read_text().lower()
-    assert [name for name in names if name not in told] == []
+    page = DEPENDENCIES.read_text().lower()
+    assert [name for name in names if name not in page] == []

@@ -1,4 +1,4 @@
-"""The page on security says who can do what, as the service decides it."""
+"""docs/security.md lists the access to each route as the service decides it."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def _of_a_user(route: Route) -> str:
     return "their own" if route.scope in USER_SCOPES else "no"
 
 
-def test_who_can_do_what_is_told_as_it_is_decided() -> None:
+def test_access_table_matches_service() -> None:
     expected = [
         f"| `{route.key}` | {f'`{route.scope}`' if route.scope else 'none'} "
         f"| {_of_a_node(route)} | {_of_a_user(route)} |"
         for route in ROUTES
     ]
-    told = re.findall(r"^\| `[A-Z]+ /.*$", PAGE.read_text(), re.MULTILINE)
-    assert told == expected, "docs/security.md should have:\n" + "\n".join(expected)
+    listed = re.findall(r"^\| `[A-Z]+ /.*$", PAGE.read_text(), re.MULTILINE)
+    assert listed == expected, "docs/security.md should have:\n" + "\n".join(expected)

@@ -1,4 +1,4 @@
-"""The documentation builds, every link leads somewhere, and tables are tables."""
+"""The documentation builds, its links have targets, and its tables are rendered as tables."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site as ``make docs`` builds it: a warning, such as of a dead link, fails it."""
+    """Build the site as ``make docs`` does. A warning, such as of a dead link, fails it."""
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir"]
     built = subprocess.run(
@@ -33,19 +33,19 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_no_table_is_left_as_text(site: Path) -> None:
+def test_tables_are_rendered(site: Path) -> None:
     pages = list(site.rglob("index.html"))
     assert len(pages) > 20
     assert [page for page in pages if "|---" in page.read_text()] == []
 
 
-def test_nothing_is_fetched_from_elsewhere(site: Path) -> None:
+def test_pages_load_nothing_from_elsewhere(site: Path) -> None:
     foreign = re.compile(r"<(?:script|img|link rel=.?stylesheet)\b[^>]*?(?:src|href)=.?https?://")
     assert [page for page in site.rglob("*.html") if foreign.search(page.read_text())] == []
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_link_leads_to_a_file_and_a_heading(page: str) -> None:
+def test_links_lead_to_files_and_headings(page: str) -> None:
     for target in LINK.findall(FENCED.sub("", (ROOT / page).read_text())):
         if re.match(r"https?://|mailto:", target):
             continue

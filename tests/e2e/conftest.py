@@ -1,4 +1,4 @@
-"""A service to which a recorded day of a real cluster was replayed."""
+"""A service that received the recorded hooks of a real cluster."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ENVIRON = {"CLUSTER_NAME": "lab", "COLLECT_INTERVAL_SECONDS": "1"}
 
 @pytest.fixture(scope="package")
 def replayed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """The site after all its hooks, samples and the controller's view have arrived."""
+    """Run a site whose hooks, samples and controller's view have all been stored."""
     folder = tmp_path_factory.mktemp("replayed") / "data"
     with Service(folder, "--no-simulate", environ=ENVIRON) as service:
         site = Site.at(service)
@@ -31,7 +31,7 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 def replay(site: Site) -> None:
-    """Samples in disorder and twice, some before their job is known; hooks, some out of order."""
+    """Send samples in disorder and twice, some before their job, and hooks, some out of order."""
     shuffled = site.samples.copy()
     random.Random(1).shuffle(shuffled)
     half = len(shuffled) // 2
@@ -45,10 +45,10 @@ def replay(site: Site) -> None:
 
 
 def send_by_node(site: Site, samples: Sequence[Sent]) -> None:
-    """Batches of a few samples; the first of each node is sent twice as it is."""
+    """Send batches of a few samples, and the first batch of each node twice."""
     for node in sorted({sample.node for sample in samples}):
-        its_own = [sample for sample in samples if sample.node == node]
-        batches = [its_own[first : first + 7] for first in range(0, len(its_own), 7)]
+        own = [sample for sample in samples if sample.node == node]
+        batches = [own[first : first + 7] for first in range(0, len(own), 7)]
         batch_id = site.send(batches[0])
         for batch in batches[1:]:
             site.send(batch)
@@ -56,19 +56,19 @@ def send_by_node(site: Site, samples: Sequence[Sent]) -> None:
 
 
 def controllers_view(site: Site) -> dict[str, object]:
-    """What only the controller knows: a cancellation, and why a job was killed."""
+    """Return facts that only the controller has: a cancellation, and why a job was killed."""
     return {
         "observed_at": datetime.now(UTC).isoformat(),
         "cluster_name": "lab",
         "jobs": [
-            seen(site, "7", "CANCELLED by 33", signal=15),
-            seen(site, "5", "OUT_OF_MEMORY", signal=125),
+            scheduler_job(site, "7", "CANCELLED by 33", signal=15),
+            scheduler_job(site, "5", "OUT_OF_MEMORY", signal=125),
         ],
         "nodes": [{"node": name, "state": "MIXED", "cpus": 2} for name in ("n1", "n2")],
     }
 
 
-def seen(site: Site, job_id: str, state: str, *, signal: int) -> dict[str, object]:
+def scheduler_job(site: Site, job_id: str, state: str, *, signal: int) -> dict[str, object]:
     starts = [hook for hook in site.hooks if hook.job_id == job_id and hook.starts]
     ends = [hook for hook in site.hooks if hook.job_id == job_id and not hook.starts]
     return {

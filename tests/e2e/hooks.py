@@ -1,4 +1,4 @@
-"""Recorded hook calls as the events that hpcobs's own hooks would make of them."""
+"""Recorded hook calls, converted to the events that hpcobs's hooks send."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SOURCES = {
 
 @dataclass(frozen=True)
 class Hook:
-    """One call of a hook: when, and with what environment."""
+    """One call of a hook: its time and its environment."""
 
     at: datetime
     env: dict[str, str]
@@ -31,7 +31,7 @@ class Hook:
 
     @property
     def node(self) -> str | None:
-        """Who calls; None is the controller."""
+        """The calling node, None for the controller."""
         return self.env.get("SLURMD_NODENAME")
 
     @property
@@ -53,14 +53,14 @@ class Hook:
 
 
 def recorded(*, last_at: datetime) -> list[Hook]:
-    """All recorded calls in their order, moved in time so that the last was at ``last_at``."""
+    """Return the recorded calls in order, shifted in time so that the last was at ``last_at``."""
     rows = [json.loads(line) for line in RECORDED.read_text().splitlines()]
     moved = last_at - datetime.fromtimestamp(rows[-1]["t"], UTC)
     return [Hook(datetime.fromtimestamp(row["t"], UTC) + moved, row["env"]) for row in rows]
 
 
 def again(hook: Hook, *, job_id: str, later: timedelta) -> Hook:
-    """The same call for another job."""
+    """Return the same call for another job, later."""
     return Hook(hook.at + later, {**hook.env, "SLURM_JOB_ID": job_id})
 
 
@@ -102,7 +102,7 @@ def common(hook: Hook) -> dict[str, Any]:
 
 
 def cpus(text: str) -> int:
-    """The sum of Slurm's ``4(x2),2``."""
+    """Return the sum of Slurm's ``4(x2),2``."""
     total = 0
     for group in text.split(","):
         number, _, times = group.partition("(x")
@@ -111,5 +111,5 @@ def cpus(text: str) -> int:
 
 
 def known(**values: Any) -> dict[str, Any]:
-    """Without what Slurm does not say: None, and the text that stands for it."""
+    """Return the values without those that Slurm does not set: None and ``(null)``."""
     return {name: value for name, value in values.items() if value not in (None, "(null)")}

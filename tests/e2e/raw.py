@@ -1,4 +1,4 @@
-"""HTTP as no library would send it: bytes on a socket, and whatever comes back."""
+"""HTTP that no library would send: raw bytes on a socket, and the raw response."""
 
 from __future__ import annotations
 
@@ -7,31 +7,33 @@ import socket
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-SECONDS = 3.0
+SILENCE_SECONDS = 30.0
+"""The service closes every connection of these tests, so this only ends a test that fails."""
+
 _STATUS = re.compile(rb"^HTTP/1\.1 (\d{3}) ", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Received:
-    """All that came before the connection was closed."""
+    """Everything that was received before the connection was closed."""
 
     content: bytes
 
     @property
     def statuses(self) -> list[int]:
-        """The status of each answer in it."""
+        """The status of each response."""
         return [int(status) for status in _STATUS.findall(self.content)]
 
     @property
     def text(self) -> str:
-        """The whole of it."""
+        """The content as text."""
         return self.content.decode("latin-1")
 
 
 def send(url: str, content: bytes) -> Received:
-    """Send ``content``, and read until the other side closes, or stays silent for too long."""
+    """Send ``content``, and read until the service closes the connection or is silent."""
     address = urlsplit(url)
-    with socket.create_connection((address.hostname, address.port), SECONDS) as connection:
+    with socket.create_connection((address.hostname, address.port), SILENCE_SECONDS) as connection:
         received = b""
         try:
             connection.sendall(content)
@@ -49,6 +51,6 @@ def request(
     body: bytes = b"",
     version: str = "HTTP/1.1",
 ) -> bytes:
-    """The bytes of one request, after which the connection may be closed."""
+    """Return the bytes of one request, after which the service closes the connection."""
     lines = [f"{method} {target} {version}", "Host: h", "Connection: close", *headers, "", ""]
     return "\r\n".join(lines).encode("latin-1") + body

@@ -1,4 +1,4 @@
-"""A site that posts what its hooks, nodes and controller know, each with a token of its own."""
+"""A site whose hooks, nodes and controller post to a service, each with its own token."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from tests.local.services import Service
 
 RUNNING = "1000"
-"""A job that never ends: the two-node job's start once more."""
+"""A job that never ends: the two-node job's start under another id."""
 
 RUNS_SINCE = timedelta(seconds=60)
 
 
 def token_of(service: Service, node: str | None) -> str:
-    """A node's token, or the controller's, for the service's own secret."""
+    """Issue a token of a node or of the controller, with the service's secret."""
     return site_tokens.issue(
         (service.folder / "secret").read_text().strip(),
         subject=f"node-{node}" if node else "controller",
@@ -41,7 +41,7 @@ def token_of(service: Service, node: str | None) -> str:
 
 
 class Sent(NamedTuple):
-    """A sample that was sent, as far as statistics go."""
+    """A sample that was sent, with the values that statistics use."""
 
     job_id: str
     node: str
@@ -67,17 +67,17 @@ class Sent(NamedTuple):
 
 @dataclass
 class Site:
-    """Posts to a service, and remembers what it sent."""
+    """Posts to a service, and records what it sent."""
 
     service: Service
     hooks: list[Hook]
     samples: list[Sent] = field(default_factory=list)
     entries_posted: int = 0
-    answers: list[httpx.Response] = field(default_factory=list)
+    responses: list[httpx.Response] = field(default_factory=list)
 
     @classmethod
     def at(cls, service: Service) -> Site:
-        """A site whose recorded hooks were called in the last minutes."""
+        """Return a site whose recorded hooks were called in the last minutes."""
         now = datetime.now(UTC)
         hooks = recorded(last_at=now - timedelta(seconds=5))
         starts = [hook for hook in hooks if hook.job_id == "10" and hook.starts]
@@ -88,7 +88,7 @@ class Site:
         return site
 
     def measured(self, random_: random.Random) -> Iterable[Sent]:
-        """Some samples of each run on each node, between its start and its end."""
+        """Yield some samples of each run on each node, between its start and its end."""
         for job_id, node, start, end in self.runs():
             for number in range(1, 9):
                 yield Sent(
@@ -101,7 +101,7 @@ class Site:
                 )
 
     def runs(self) -> Iterable[tuple[str, str, datetime, datetime]]:
-        """Job, node, start and end of each time that a job was on a node."""
+        """Yield job, node, start and end of each run on each node."""
         for hook in self.hooks:
             if hook.source != "prolog" or hook.node is None:
                 continue
@@ -114,7 +114,7 @@ class Site:
             yield hook.job_id, hook.node, hook.at, min(ends, default=datetime.now(UTC))
 
     def post(self, path: str, body: Any, *, node: str | None = None, packed: bool = False) -> Any:
-        """Post as a node or as the controller; the answer, which must be a success."""
+        """Post as a node or as the controller. Return the response, which must be a success."""
         content = json.dumps(body).encode()
         headers = {"content-type": "application/json"}
         if packed:
@@ -122,15 +122,15 @@ class Site:
         with self.service.client(token_of(self.service, node)) as client:
             response = client.post(path, content=content, headers=headers)
         assert response.is_success, response.text
-        self.answers.append(response)
+        self.responses.append(response)
         return response.json()
 
     def call(self, hooks: Iterable[Hook]) -> list[str]:
-        """Post the hooks' events in this order; what became of each."""
+        """Post the hooks' events in this order, and return each one's status."""
         return [self.post(hook.path, hook.event, node=hook.node)["status"] for hook in hooks]
 
     def send(self, samples: Sequence[Sent], *, batch_id: str | None = None) -> str:
-        """Post samples of one node as a batch."""
+        """Post samples of one node as a batch, and return its id."""
         (node,) = {sample.node for sample in samples}
         body = {
             "node": node,
@@ -139,13 +139,13 @@ class Site:
             "samples": [sample.entry for sample in samples],
             "host": {"cpus": 2, "memory_total_mb": 2000, "cpu_load": 0.5},
         }
-        answer = self.post("/v1/samples", body, node=node, packed=len(samples) > 3)
-        assert answer["accepted"] == len(samples)
+        response = self.post("/v1/samples", body, node=node, packed=len(samples) > 3)
+        assert response["accepted"] == len(samples)
         self.entries_posted += len(samples)
         return str(body["batch_id"])
 
     def scraped(self) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
-        """A scrape as a parser of Prometheus's own reads it: values by name and labels."""
+        """Return a scrape as Prometheus's own parser reads it: values by name and labels."""
         with self.service.client() as client:
             text = client.get("/metrics").text
         return {
@@ -154,7 +154,7 @@ class Site:
             for sample in family.samples
         }
 
-    def wait_for_collection(self, seconds: float = 30.0) -> None:
+    def wait_for_collection(self, seconds: float = 100.0) -> None:
         """Wait until the queue is empty and every sample is stored."""
         deadline = time.monotonic() + seconds
         while True:

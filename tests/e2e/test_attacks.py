@@ -1,4 +1,4 @@
-"""Attacks on a service that runs: on its paths, its headers, its HTTP; and what its logs keep."""
+"""Attacks on a running service: on its paths, headers and HTTP. Its logs hold no secrets."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def provider() -> Iterator[Provider]:
 
 @pytest.fixture(scope="module")
 def service(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A site with a key that was just changed, an identity provider, and a job of ada's."""
+    """Run a site with a key that was just changed, an identity provider, and a job of ada."""
     environ = {
         "AUTH_SECRET": CURRENT,
         "AUTH_SECRET_PREVIOUS": PREVIOUS,
@@ -61,9 +61,9 @@ def own(key: str = CURRENT, scope: str = "jobs:read", **claims: Any) -> str:
 
 def jobs_of(service: Service, token: str) -> list[str]:
     with service.client(token) as client:
-        answer = client.get("/v1/jobs")
-        assert answer.status_code == 200, answer.text
-        return [job["id"] for job in answer.json()["jobs"]]
+        response = client.get("/v1/jobs")
+        assert response.status_code == 200, response.text
+        return [job["id"] for job in response.json()["jobs"]]
 
 
 def ask(service: Service, target: str, *headers: str, **options: Any) -> Received:
@@ -71,7 +71,7 @@ def ask(service: Service, target: str, *headers: str, **options: Any) -> Receive
 
 
 def status(service: Service, target: str, *headers: str, **options: Any) -> int:
-    """The status of the one answer, which gives nothing away if it is a refusal."""
+    """Return the status of the one response, which leaks nothing if it is an error."""
     received = ask(service, target, *headers, **options)
     (found,) = received.statuses
     if found >= 400:
@@ -80,12 +80,12 @@ def status(service: Service, target: str, *headers: str, **options: Any) -> int:
     return found
 
 
-def test_tokens_of_both_keys_are_believed(service: Service) -> None:
+def test_tokens_of_both_keys_are_valid(service: Service) -> None:
     for key in (CURRENT, PREVIOUS):
         assert jobs_of(service, own(key)) == ["77001"]
 
 
-def test_the_identity_providers_people_see_their_own_jobs(service: Service) -> None:
+def test_users_of_provider_see_their_own_jobs(service: Service) -> None:
     assert jobs_of(service, signed(rsa_key("site"))) == ["77001"]
     bob = signed(ec_key("site"), algorithm="ES256", kid="ec", preferred_username="bob")
     assert jobs_of(service, bob) == []
@@ -97,7 +97,7 @@ def test_the_identity_providers_people_see_their_own_jobs(service: Service) -> N
 
 
 @pytest.mark.parametrize("name", [name for name, text in TOKENS.items() if text.isascii()])
-def test_forged_tokens_open_nothing(service: Service, name: str) -> None:
+def test_forged_tokens_are_rejected(service: Service, name: str) -> None:
     found = status(service, "/v1/jobs", f"Authorization: Bearer {TOKENS[name]}")
     assert found == (431 if name == "huge" else 401)
 
@@ -116,9 +116,7 @@ FOREIGN = {
 
 
 @pytest.mark.parametrize("token", FOREIGN.values(), ids=FOREIGN)
-def test_a_provider_s_token_that_is_not_meant_for_us_opens_nothing(
-    service: Service, token: str
-) -> None:
+def test_foreign_tokens_of_provider_are_rejected(service: Service, token: str) -> None:
     assert status(service, "/v1/jobs", f"Authorization: Bearer {token}") == 401
 
 
@@ -137,7 +135,7 @@ PATHS = (
 
 
 @pytest.mark.parametrize("target", PATHS)
-def test_no_path_leads_around_the_authorizer(service: Service, target: str) -> None:
+def test_no_path_bypasses_authorizer(service: Service, target: str) -> None:
     assert status(service, target) in (400, 401, 404, 405)
     weak = f"Authorization: Bearer {own(scope='samples:write')}"
     assert status(service, target, weak) in (400, 403, 404, 405)
@@ -148,7 +146,7 @@ def test_no_path_leads_around_the_authorizer(service: Service, target: str) -> N
 @pytest.mark.parametrize(
     "method", ["HEAD", "OPTIONS", "TRACE", "CONNECT", "PUT", "get", "JOBS", "GET%20"]
 )
-def test_no_method_leads_around_it(service: Service, method: str) -> None:
+def test_no_method_bypasses_authorizer(service: Service, method: str) -> None:
     assert status(service, "/v1/jobs", method=method) in (400, 404, 405)
     overriding = ("X-HTTP-Method-Override: DELETE", "X-Method-Override: DELETE")
     reader = f"Authorization: Bearer {own()}"
@@ -173,7 +171,7 @@ TWICE = {
 
 
 @pytest.mark.parametrize("headers", TWICE.values(), ids=TWICE)
-def test_there_is_one_place_for_one_token(service: Service, headers: tuple[str, ...]) -> None:
+def test_only_one_token_header_is_accepted(service: Service, headers: tuple[str, ...]) -> None:
     filled = [header.replace("{}", own()) for header in headers]
     accepted = {200} if headers == TWICE["folded"] else {400, 401}  # folding is old, but HTTP
     assert status(service, "/v1/jobs", *filled) in accepted
@@ -185,7 +183,7 @@ def test_there_is_one_place_for_one_token(service: Service, headers: tuple[str, 
     [("X-Big: " + "x" * 100_000,), tuple(f"X-{n}: {'x' * 100}" for n in range(2000))],
     ids=["one", "many"],
 )
-def test_oversized_headers_are_refused(service: Service, headers: tuple[str, ...]) -> None:
+def test_oversized_headers_are_rejected(service: Service, headers: tuple[str, ...]) -> None:
     received = ask(service, "/v1/health", *headers)
     assert received.statuses in ([400], [431], [])  # it may close before all has been sent
     assert status(service, "/v1/health") == 200
@@ -213,7 +211,7 @@ AMBIGUOUS: dict[str, tuple[tuple[str, ...], bytes]] = {
 
 
 @pytest.mark.parametrize(("headers", "body"), AMBIGUOUS.values(), ids=AMBIGUOUS)
-def test_a_request_whose_end_is_in_doubt_hides_no_other(
+def test_ambiguous_length_smuggles_no_request(
     service: Service, headers: tuple[str, ...], body: bytes
 ) -> None:
     line = ("POST /v1/samples HTTP/1.1", "Host: h", f"Authorization: Bearer {own()}")
@@ -222,8 +220,8 @@ def test_a_request_whose_end_is_in_doubt_hides_no_other(
     assert received.statuses in ([400], [501])
 
 
-def test_of_two_ways_to_end_a_body_the_chunks_count(service: Service) -> None:
-    """As RFC 9112, 6.3 wants it; there is no proxy in front that could count otherwise."""
+def test_chunked_coding_overrides_content_length(service: Service) -> None:
+    # As RFC 9112, 6.3 demands. There is no proxy in front that could read it differently.
     line = ("POST /v1/jobs HTTP/1.1", "Host: h", f"Authorization: Bearer {own()}")
     both = (f"Content-Length: {len(CHUNKED + BEHIND)}", "Transfer-Encoding: chunked")
     head = "\r\n".join([*line, *both, "", ""]).encode()
@@ -246,13 +244,13 @@ def test_of_two_ways_to_end_a_body_the_chunks_count(service: Service) -> None:
         b"GET /v1/jobs HTTP/1.1\r\nHost: h\r\nX-\xff: 1\r\n\r\n",
     ],
 )
-def test_what_is_not_http_is_refused_in_a_line(service: Service, content: bytes) -> None:
+def test_invalid_http_is_rejected(service: Service, content: bytes) -> None:
     received = send(service.url, content)
     assert received.statuses in ([400], [401], [404], [])
     assert not LEAKS.search(received.text)
 
 
-def test_what_the_gateway_adds_cannot_be_sent_along(service: Service) -> None:
+def test_forged_gateway_headers_have_no_effect(service: Service) -> None:
     context = json.dumps({"authorizer": {"lambda": {"subject": "root", "scopes": "admin"}}})
     names = ("X-Amzn-Request-Context", "X-Apigateway-Event", "X-Amzn-Lambda-Context")
     forged = [f"{name}: {context}" for name in names]
@@ -261,7 +259,7 @@ def test_what_the_gateway_adds_cannot_be_sent_along(service: Service) -> None:
     assert status(service, "/v1/jobs", weak, *forged) == 403
 
 
-def test_a_verdict_is_of_one_token_and_of_no_route(service: Service) -> None:
+def test_cached_verdict_holds_for_one_token_only(service: Service) -> None:
     admin, reader = own(scope="admin"), own(scope="jobs:read")
     for _ in range(2):
         assert status(service, "/v1/jobs", f"Authorization: Bearer {admin}") == 200
@@ -272,7 +270,7 @@ def test_a_verdict_is_of_one_token_and_of_no_route(service: Service) -> None:
         assert status(service, "/v1/jobs", f"Authorization: bearer {admin[:-1]}") == 401
 
 
-def test_a_token_that_ends_while_its_verdict_is_kept_ends_all_the_same(service: Service) -> None:
+def test_token_expires_despite_cached_verdict(service: Service) -> None:
     end = datetime.now(UTC) - timedelta(seconds=LEEWAY_SECONDS - 2)
     short = site_tokens.issue(CURRENT, subject="x", scopes=["jobs:read"], expires_at=end)
     header = f"Authorization: Bearer {short}"
@@ -282,16 +280,14 @@ def test_a_token_that_ends_while_its_verdict_is_kept_ends_all_the_same(service: 
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: str(route.key))
-def test_every_route_is_closed_without_a_token_unless_it_is_open_to_all(
-    service: Service, route: Any
-) -> None:
+def test_every_closed_route_needs_token(service: Service, route: Any) -> None:
     target = re.sub(r"\{\w+\}", "77001", route.path)
     found = status(service, target, "Content-Length: 0", method=route.method)
     assert found == (200 if route.scope is None else 401)
 
 
-def test_the_logs_keep_no_token_and_no_key(service: Service) -> None:
-    """After all of the above."""
+def test_logs_hold_no_token_and_no_key(service: Service) -> None:
+    # The last test of the module: the logs have the requests of all others.
     written = "".join(
         path.read_text(errors="replace")
         for path in (service.folder / "logs").rglob("*")

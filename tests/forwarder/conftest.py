@@ -1,4 +1,4 @@
-"""The forwarder is tested on made-up folders with known truth, real processes and real HTTP."""
+"""Fixtures of the forwarder's tests: made-up folders, a fake clock, and a site over real HTTP."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ import pytest
 SOURCE = Path(__file__).parents[2] / "forwarder" / "src"
 sys.path.insert(0, str(SOURCE))
 
-from hpcobs_forwarder.health import Health  # noqa: E402 - found by the path above
+from hpcobs_forwarder.daemon.health import Health  # noqa: E402 - found by the path above
 from hpcobs_forwarder.spool.spool import Spool  # noqa: E402
 from tests.certificates import server_context, vouching_for_itself  # noqa: E402
 from tests.forwarder.clocks import FakeClock  # noqa: E402
 from tests.forwarder.fake_site import Site  # noqa: E402
+from tests.forwarder.fake_slurm import Controller  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.forwarder.hooks import Cluster
 
 
 @pytest.fixture
@@ -40,6 +43,19 @@ def spool(tmp_path: Path, health: Health) -> Iterator[Spool]:
 
 
 @pytest.fixture
+def cluster(tmp_path: Path) -> Cluster:
+    # Here, because `hooks` imports `daemon`, which imports this file.
+    from tests.forwarder.hooks import Cluster
+
+    return Cluster(tmp_path)
+
+
+@pytest.fixture
+def controller(spool: Spool, health: Health, clock: FakeClock) -> Controller:
+    return Controller(spool, health, clock)
+
+
+@pytest.fixture
 def site() -> Iterator[Site]:
     site = Site()
     yield site
@@ -48,19 +64,19 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture
 def authority(tmp_path: Path) -> Path:
-    """A certificate for 127.0.0.1 that vouches for itself, and its key behind it."""
+    """Return a file with a self-signed certificate for 127.0.0.1 and its key."""
     return vouching_for_itself(tmp_path / "site.pem")
 
 
 @pytest.fixture
 def secure(site: Site, authority: Path) -> Site:
-    """Speaks TLS."""
+    """Return a site with TLS."""
     site.secure(server_context(authority))
     return site
 
 
 @pytest.fixture
 def wary(site: Site, authority: Path) -> Site:
-    """Speaks TLS, and asks who calls."""
+    """Return a site with TLS that requires client certificates."""
     site.secure(server_context(authority, asks_who_calls=True))
     return site

@@ -76,7 +76,7 @@ class Node:
         self.process.send_signal(number)
 
     def stop(self) -> str:
-        """Ends the process if it still runs; what it said."""
+        """Stop the process if it still runs. Return its log."""
         if self.process is None:
             return ""
         if self.process.poll() is None:
@@ -97,5 +97,5 @@ def eventually(
 ) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
+        assert time.monotonic() < deadline, f"the condition is still false after {seconds} s"
         time.sleep(every)

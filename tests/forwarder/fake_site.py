@@ -1,4 +1,4 @@
-"""A site that answers as a test tells it to, over real HTTP."""
+"""A site with planned responses, over real HTTP."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Reply(NamedTuple):
 
 
 class Site:
-    """Answers with the planned replies one by one, then with ``usual`` for ever."""
+    """Answers with the planned replies one by one, then always with ``usual``."""
 
     def __init__(self) -> None:
         self.received: list[Received] = []
@@ -51,7 +51,7 @@ class Site:
         return f"{self._scheme}://127.0.0.1:{self._server.server_port}"
 
     def secure(self, context: ssl.SSLContext) -> None:
-        """From now on it speaks TLS."""
+        """Use TLS from now on."""
         self._scheme = "https"
         listening = self._server.socket
         self._server.socket = context.wrap_socket(

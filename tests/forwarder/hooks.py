@@ -1,4 +1,4 @@
-"""Running the hooks as Slurm runs them: by absolute path, with nothing but its own variables."""
+"""Run the hooks as Slurm runs them: by absolute path, with Slurm's variables only."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ RECORDED = [
 
 
 def recorded(hook: str, job_id: str) -> dict[str, str]:
-    """The environment that Slurm 22.05 gave to ``hook`` for the first run of ``job_id``."""
+    """Return the environment that Slurm 22.05 gave to ``hook`` for the first run of ``job_id``."""
     environment: dict[str, str] = next(
         call["env"]
         for call in RECORDED
@@ -40,7 +40,7 @@ def recorded(hook: str, job_id: str) -> dict[str, str]:
 
 
 class Cluster:
-    """A spool, a token, and hooks that know no site unless they are given one."""
+    """A spool, a token, and hooks without a site's address unless ``settings`` has one."""
 
     def __init__(self, root: Path) -> None:
         self.spool = root / "spool"
@@ -68,11 +68,11 @@ class Cluster:
         )
 
     def settle(self) -> None:
-        """Wait until what the hooks wrote is in its place; it is all written when they return."""
+        """Wait until all files are renamed into place: a hook leaves that to the background."""
         eventually(lambda: not any(self.spool.glob("*/.*")))
 
     def events(self) -> list[dict[str, Any]]:
-        """The events in the spool in the order of their names; each is one JSON object."""
+        """Return the events in the spool, in the order of their file names."""
         self.settle()
         folder = self.spool / "events"
         files = sorted(folder.iterdir()) if folder.is_dir() else []

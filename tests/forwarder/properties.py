@@ -1,4 +1,4 @@
-"""Settings of the property tests: a loaded machine is slow, which is no failure."""
+"""Settings of the property tests: a busy machine is slow, which is no failure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The format of a batch file."""
+"""The format of a batch file, cut and damaged at any byte."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def file(*passes: list[dict[str, object]]) -> bytes:
     return b"".join([opening_line("n1", "lab"), *map(samples_line, passes), host_line({"cpus": 4})])
 
 
-def test_a_batch_is_the_contracts_json() -> None:
+def test_batch_becomes_contract_json() -> None:
     batch = decode(file(samples("1", "2"), samples("1")))
 
     body = json.loads(batch.body())
@@ -40,13 +40,13 @@ def test_a_batch_is_the_contracts_json() -> None:
     assert not batch.torn
 
 
-def test_a_batch_without_samples_or_cluster_is_valid_json() -> None:
+def test_batch_without_samples_is_valid_json() -> None:
     body = json.loads(decode(opening_line("n1", None)).body())
 
     assert body == {"node": "n1", "batch_id": body["batch_id"], "samples": []}
 
 
-def test_ids_are_random_uuids() -> None:
+def test_batch_ids_are_random_uuids() -> None:
     ids = {json.loads(decode(opening_line("n1", None)).body())["batch_id"] for _ in range(50)}
 
     assert len(ids) == 50
@@ -55,7 +55,7 @@ def test_ids_are_random_uuids() -> None:
 
 @patient
 @given(st.integers(0, 400))
-def test_a_file_cut_anywhere_loses_no_whole_line(length: int) -> None:
+def test_truncated_file_keeps_its_whole_lines(length: int) -> None:
     data = file(samples("1", "2"), samples("3"))[:length]
     whole_lines = data.count(b"\n")
     if not whole_lines:
@@ -73,7 +73,7 @@ def test_a_file_cut_anywhere_loses_no_whole_line(length: int) -> None:
 
 @patient
 @given(st.data())
-def test_a_changed_byte_costs_its_line_and_never_makes_a_wrong_batch(data: st.DataObject) -> None:
+def test_changed_byte_costs_only_its_line(data: st.DataObject) -> None:
     original = file(samples("1", "2"), samples("3"))
     position = data.draw(st.integers(0, len(original) - 1))
     byte = data.draw(st.integers(0, 255).filter(lambda byte: byte != original[position]))
@@ -89,7 +89,7 @@ def test_a_changed_byte_costs_its_line_and_never_makes_a_wrong_batch(data: st.Da
     assert batch.damaged or batch.torn or batch.samples == 3
 
 
-def test_halves_share_the_samples_and_have_ids_of_their_own() -> None:
+def test_halves_share_samples_under_new_ids() -> None:
     batch = decode(file(samples("1", "2", "3")))
 
     both = halves(batch)
@@ -100,5 +100,5 @@ def test_halves_share_the_samples_and_have_ids_of_their_own() -> None:
     assert len({first["batch_id"], second["batch_id"], batch.opening["batch_id"]}) == 3
 
 
-def test_a_single_sample_has_no_halves() -> None:
+def test_single_sample_has_no_halves() -> None:
     assert halves(decode(file(samples("1")))) is None

@@ -6,24 +6,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hpcobs_forwarder.readers.cgroup_v1 import CgroupV1
-from tests.forwarder.trees import MIB, V1Job, process
+from hpcobs_forwarder.node.cgroups.cgroup_v1 import CgroupV1
+from tests.forwarder.trees import MIB, V1Job, only_folder, process
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hpcobs_forwarder.readers.layout import JobFolder, Reading
+    from hpcobs_forwarder.node.cgroups.layout import Reading
 
 
 def layout(root: Path, node: str = "n1") -> CgroupV1:
     found = CgroupV1(str(root / "sys/fs/cgroup"), node, str(root / "proc"))
-    found.look_again()
+    found.search()
     return found
-
-
-def only_folder(reader: CgroupV1) -> JobFolder:
-    (folder,) = reader.folders()
-    return folder
 
 
 def read(root: Path) -> Reading:
@@ -31,7 +26,7 @@ def read(root: Path) -> Reading:
     return reader.read(only_folder(reader))
 
 
-def test_a_jobs_files_are_read_as_the_kernel_writes_them(tmp_path: Path) -> None:
+def test_job_files_are_read(tmp_path: Path) -> None:
     job = V1Job(tmp_path, "job_7")
     job.cpu(12.5)
     job.memory(used_mb=900, inactive_mb=300, peak_mb=1000)
@@ -45,14 +40,14 @@ def test_a_jobs_files_are_read_as_the_kernel_writes_them(tmp_path: Path) -> None
     assert reading.throttled_seconds is None
 
 
-def test_throttled_time_is_read_where_cpu_and_cpuacct_are_one(tmp_path: Path) -> None:
+def test_throttled_time_needs_cpu_and_cpuacct_together(tmp_path: Path) -> None:
     job = V1Job(tmp_path, "job_7")
     job.file("cpuacct", "cpu.stat", "nr_periods 9\nnr_throttled 1\nthrottled_time 1500000000\n")
 
     assert read(tmp_path).throttled_seconds == 1.5
 
 
-def test_kills_are_summed_where_the_kernel_counts_them(tmp_path: Path) -> None:
+def test_kills_of_steps_and_tasks_are_summed(tmp_path: Path) -> None:
     job = V1Job(tmp_path, "job_7")
     job.kills(0, "step_batch", failcnt=3)
     job.kills(2, "step_batch/task_0")
@@ -61,7 +56,7 @@ def test_kills_are_summed_where_the_kernel_counts_them(tmp_path: Path) -> None:
     assert read(tmp_path).oom_kills == 2
 
 
-def test_kills_by_the_jobs_own_limit_are_looked_for_in_all_steps(tmp_path: Path) -> None:
+def test_kills_by_job_limit_are_found_in_steps(tmp_path: Path) -> None:
     job = V1Job(tmp_path, "job_7")
     job.kills(0, failcnt=1)
     job.kills(1, "step_batch/task_0")
@@ -70,13 +65,13 @@ def test_kills_by_the_jobs_own_limit_are_looked_for_in_all_steps(tmp_path: Path)
     assert read(tmp_path).oom_kills == 2
 
 
-def test_a_kernel_that_does_not_count_kills_gives_none(tmp_path: Path) -> None:
+def test_kernel_without_kill_counter_gives_none(tmp_path: Path) -> None:
     V1Job(tmp_path, "job_7").file("memory", "memory.oom_control", "oom_kill_disable 0\n")
 
     assert read(tmp_path).oom_kills is None
 
 
-def test_without_cpuacct_the_processes_tell_the_cpu_time(tmp_path: Path) -> None:
+def test_cpu_time_without_cpuacct_comes_from_processes(tmp_path: Path) -> None:
     V1Job(tmp_path, "job_7", cpuacct=False).processes(11, 12, 13)
     process(tmp_path, 11, ticks=(100, 50, 25, 25))
     process(tmp_path, 12, ticks=(300, 0, 0, 0))
@@ -84,7 +79,7 @@ def test_without_cpuacct_the_processes_tell_the_cpu_time(tmp_path: Path) -> None
     assert read(tmp_path).cpu_seconds == 5
 
 
-def test_processes_that_proc_hides_are_no_idle_job(tmp_path: Path) -> None:
+def test_hidden_processes_are_an_error(tmp_path: Path) -> None:
     V1Job(tmp_path, "job_7", cpuacct=False).processes(11, 12)
 
     with pytest.raises(OSError, match="hidepid"):
@@ -92,20 +87,20 @@ def test_processes_that_proc_hides_are_no_idle_job(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("top", ["slurm", "slurm_n1", "slurm_other"])
-def test_jobs_are_found_in_every_folder_that_slurm_makes(tmp_path: Path, top: str) -> None:
+def test_jobs_are_found_in_all_slurm_folders(tmp_path: Path, top: str) -> None:
     V1Job(tmp_path, "job_7", top)
 
     assert only_folder(layout(tmp_path)).name == "job_7"
 
 
-def test_another_nodes_folder_on_the_same_host_is_left_alone(tmp_path: Path) -> None:
+def test_other_nodes_folder_is_ignored(tmp_path: Path) -> None:
     V1Job(tmp_path, "job_1", "slurm_n1")
     V1Job(tmp_path, "job_2", "slurm_n2")
 
     assert only_folder(layout(tmp_path, "n2")).name == "job_2"
 
 
-def test_a_vanished_job_is_no_reading(tmp_path: Path) -> None:
+def test_vanished_job_raises_oserror(tmp_path: Path) -> None:
     job = V1Job(tmp_path, "job_7")
     reader = layout(tmp_path)
     folder = only_folder(reader)
@@ -115,7 +110,7 @@ def test_a_vanished_job_is_no_reading(tmp_path: Path) -> None:
         reader.read(folder)
 
 
-def test_the_cpu_limit_is_the_cpu_set(tmp_path: Path) -> None:
+def test_cpu_limit_is_the_cpu_set(tmp_path: Path) -> None:
     job = V1Job(tmp_path, "job_7")
     reader = layout(tmp_path)
 
@@ -133,7 +128,7 @@ def test_the_cpu_limit_is_the_cpu_set(tmp_path: Path) -> None:
         ("c 195:* rwm\n", None),
     ],
 )
-def test_the_device_cgroup_tells_the_gpus_if_it_confines(
+def test_device_cgroup_lists_gpus_unless_all_allowed(
     tmp_path: Path, rules: str, minors: set[int] | None
 ) -> None:
     V1Job(tmp_path, "job_7").file("devices", "devices.list", rules)
@@ -142,7 +137,7 @@ def test_the_device_cgroup_tells_the_gpus_if_it_confines(
     assert reader.gpu_minors(only_folder(reader)) == minors
 
 
-def test_people_can_see_anonymous_memory_and_limit(tmp_path: Path) -> None:
+def test_details_show_anonymous_memory_and_limit(tmp_path: Path) -> None:
     job = V1Job(tmp_path, "job_7")
     job.memory(used_mb=100, inactive_mb=40)
     reader = layout(tmp_path)

@@ -7,25 +7,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hpcobs_forwarder.readers import files
-from hpcobs_forwarder.readers.cgroup_v2 import CgroupV2
-from tests.forwarder.trees import MIB, V2Job
+from hpcobs_forwarder.node.cgroups import files
+from hpcobs_forwarder.node.cgroups.cgroup_v2 import CgroupV2
+from tests.forwarder.trees import MIB, V2Job, only_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hpcobs_forwarder.readers.layout import JobFolder, Reading
+    from hpcobs_forwarder.node.cgroups.layout import Reading
 
 
 def layout(root: Path, node: str = "n1") -> CgroupV2:
     found = CgroupV2(str(root / "sys/fs/cgroup"), node)
-    found.look_again()
+    found.search()
     return found
-
-
-def only_folder(reader: CgroupV2) -> JobFolder:
-    (folder,) = reader.folders()
-    return folder
 
 
 def read(root: Path) -> Reading:
@@ -33,7 +28,7 @@ def read(root: Path) -> Reading:
     return reader.read(only_folder(reader))
 
 
-def test_a_jobs_files_are_read_as_the_kernel_writes_them(tmp_path: Path) -> None:
+def test_job_files_are_read(tmp_path: Path) -> None:
     job = V2Job(tmp_path, "job_7")
     job.cpu(12.5, throttled_seconds=0.25)
     job.memory(current_mb=900, inactive_mb=300)
@@ -51,7 +46,7 @@ def test_a_jobs_files_are_read_as_the_kernel_writes_them(tmp_path: Path) -> None
     assert (reading.io_read_bytes, reading.io_write_bytes) == (111, 8)
 
 
-def test_what_an_older_kernel_does_not_count_is_not_read(tmp_path: Path) -> None:
+def test_files_missing_in_older_kernels_give_none(tmp_path: Path) -> None:
     V2Job(tmp_path, "job_7")
 
     reading = read(tmp_path)
@@ -60,7 +55,7 @@ def test_what_an_older_kernel_does_not_count_is_not_read(tmp_path: Path) -> None
     assert reading.io_read_bytes is None
 
 
-def test_a_file_that_one_vanished_job_lacked_is_still_read_of_the_others(tmp_path: Path) -> None:
+def test_vanished_job_hides_no_file_of_others(tmp_path: Path) -> None:
     gone, stays = V2Job(tmp_path, "job_1"), V2Job(tmp_path, "job_2")
     stays.file("memory.peak", f"{5 * MIB}\n")
     reader = layout(tmp_path)
@@ -73,7 +68,7 @@ def test_a_file_that_one_vanished_job_lacked_is_still_read_of_the_others(tmp_pat
 
 
 @pytest.mark.parametrize("missing", ["memory.current", "memory.stat", "cpu.stat"])
-def test_without_its_memory_or_cpu_time_a_job_has_no_reading(tmp_path: Path, missing: str) -> None:
+def test_job_without_memory_or_cpu_raises_oserror(tmp_path: Path, missing: str) -> None:
     job = V2Job(tmp_path, "job_7")
     (job.path / missing).unlink()
 
@@ -81,7 +76,7 @@ def test_without_its_memory_or_cpu_time_a_job_has_no_reading(tmp_path: Path, mis
         read(tmp_path)
 
 
-def test_nonsense_in_a_file_is_no_reading(tmp_path: Path) -> None:
+def test_malformed_file_raises_valueerror(tmp_path: Path) -> None:
     V2Job(tmp_path, "job_7").file("memory.current", "much\n")
 
     with pytest.raises(ValueError, match="much"):
@@ -97,7 +92,7 @@ def test_nonsense_in_a_file_is_no_reading(tmp_path: Path) -> None:
         ("\n", "max 100000\n", None),
     ],
 )
-def test_the_cpu_limit_is_the_smaller_of_cpu_set_and_quota(
+def test_cpu_limit_is_smaller_of_set_and_quota(
     tmp_path: Path, cpus: str, quota: str, limit: float | None
 ) -> None:
     job = V2Job(tmp_path, "job_7")
@@ -111,26 +106,26 @@ def test_the_cpu_limit_is_the_smaller_of_cpu_set_and_quota(
 @pytest.mark.parametrize(
     "scope", ["slurmstepd.scope", "n1_slurmstepd.scope", "other_slurmstepd.scope"]
 )
-def test_jobs_are_found_in_every_scope_that_slurm_makes(tmp_path: Path, scope: str) -> None:
+def test_jobs_are_found_in_all_slurm_scopes(tmp_path: Path, scope: str) -> None:
     V2Job(tmp_path, "job_7", scope)
 
     assert only_folder(layout(tmp_path)).name == "job_7"
 
 
-def test_another_nodes_scope_on_the_same_host_is_left_alone(tmp_path: Path) -> None:
+def test_other_nodes_scope_is_ignored(tmp_path: Path) -> None:
     V2Job(tmp_path, "job_1", "n1_slurmstepd.scope")
     V2Job(tmp_path, "job_2", "n2_slurmstepd.scope")
 
     assert only_folder(layout(tmp_path, "n2")).name == "job_2"
 
 
-def test_a_folder_named_by_sluid_is_a_job_and_slurmds_own_is_not(tmp_path: Path) -> None:
+def test_sluid_folder_is_a_job(tmp_path: Path) -> None:
     V2Job(tmp_path, "s4YDWXGQK8ZT30")
 
     assert only_folder(layout(tmp_path)).name == "s4YDWXGQK8ZT30"
 
 
-def test_a_kernel_that_was_not_booted_to_tell_of_pressure_tells_the_rest(
+def test_kernel_without_psi_gives_other_details(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     V2Job(tmp_path, "job_7").memory(current_mb=100, anon_mb=60)
@@ -149,7 +144,7 @@ def test_a_kernel_that_was_not_booted_to_tell_of_pressure_tells_the_rest(
     assert details.cpu_pressure_percent is None
 
 
-def test_processes_of_all_steps_are_the_jobs(tmp_path: Path) -> None:
+def test_processes_of_all_steps_are_found(tmp_path: Path) -> None:
     job = V2Job(tmp_path, "job_7")
     job.processes(11, 12)
     job.file("step_batch/slurm/cgroup.procs", "10\n")
@@ -158,7 +153,7 @@ def test_processes_of_all_steps_are_the_jobs(tmp_path: Path) -> None:
     assert sorted(reader.processes(only_folder(reader))) == [10, 11, 12]
 
 
-def test_people_can_see_anonymous_memory_limit_and_pressure(tmp_path: Path) -> None:
+def test_details_show_memory_limit_and_pressure(tmp_path: Path) -> None:
     job = V2Job(tmp_path, "job_7")
     job.memory(current_mb=100, inactive_mb=30, anon_mb=60)
     job.file("memory.max", f"{200 * MIB}\n")

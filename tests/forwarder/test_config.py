@@ -1,4 +1,4 @@
-"""The configuration file and the environment."""
+"""The configuration: file, environment, defaults, and errors."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hpcobs_forwarder.config import ConfigError, load, require_url
+from hpcobs_forwarder.daemon.config import ConfigError, load, require_url
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 URL = {"HPCOBS_URL": "https://hpcobs.example.org/"}
 
 
-def test_the_environment_overrides_the_file_and_the_file_the_defaults(tmp_path: Path) -> None:
+def test_environment_overrides_file_overrides_defaults(tmp_path: Path) -> None:
     file = tmp_path / "node.conf"
     file.write_text(
         '# comment\nHPCOBS_URL="https://a.example.org"\n\nHPCOBS_NODE=n7\n HPCOBS_GPUS=none \n'
@@ -27,7 +27,7 @@ def test_the_environment_overrides_the_file_and_the_file_the_defaults(tmp_path: 
     assert config.push_seconds == 30
 
 
-def test_each_role_has_its_own_files_by_default(tmp_path: Path) -> None:
+def test_roles_have_different_default_files(tmp_path: Path) -> None:
     config = load("controller", str(tmp_path / "none"), URL)
 
     assert config.token_file == "/etc/hpcobs/controller.token"
@@ -35,7 +35,7 @@ def test_each_role_has_its_own_files_by_default(tmp_path: Path) -> None:
     assert config.interval_seconds == 30
 
 
-def test_a_url_loses_its_last_slash(tmp_path: Path) -> None:
+def test_url_loses_trailing_slash(tmp_path: Path) -> None:
     assert load("node", str(tmp_path / "none"), URL).url == "https://hpcobs.example.org"
 
 
@@ -62,16 +62,14 @@ def test_a_url_loses_its_last_slash(tmp_path: Path) -> None:
         ("HPCOBS_GPUS", "intel"),
     ],
 )
-def test_a_bad_value_is_one_line_that_names_the_variable(
-    tmp_path: Path, name: str, value: str
-) -> None:
+def test_bad_value_error_names_variable_in_one_line(tmp_path: Path, name: str, value: str) -> None:
     with pytest.raises(ConfigError, match=name) as caught:
         load("node", str(tmp_path / "none"), {**URL, name: value})
 
     assert "\n" not in str(caught.value)
 
 
-def test_a_misspelt_setting_is_not_silently_dropped(tmp_path: Path) -> None:
+def test_unknown_setting_is_an_error(tmp_path: Path) -> None:
     file = tmp_path / "node.conf"
     file.write_text("HPCOBS_URL=https://a.example.org\nHPCOBS_INTERVAL=5\nHPCOBS_HOOK_POST=no\n")
 
@@ -79,7 +77,7 @@ def test_a_misspelt_setting_is_not_silently_dropped(tmp_path: Path) -> None:
         load("node", str(file), {})
 
 
-def test_the_hooks_own_setting_is_checked_for_them(tmp_path: Path) -> None:
+def test_setting_of_hooks_is_checked(tmp_path: Path) -> None:
     file = tmp_path / "node.conf"
     file.write_text("HPCOBS_HOOK_POST=never\n")
 
@@ -87,7 +85,7 @@ def test_the_hooks_own_setting_is_checked_for_them(tmp_path: Path) -> None:
         load("node", str(file), {})
 
 
-def test_a_missing_url_says_where_to_set_it_once_something_is_to_be_sent(tmp_path: Path) -> None:
+def test_missing_url_error_names_the_file(tmp_path: Path) -> None:
     path = str(tmp_path / "node.conf")
     config = load("node", path, {})
 
@@ -95,14 +93,14 @@ def test_a_missing_url_says_where_to_set_it_once_something_is_to_be_sent(tmp_pat
         require_url(config, path)
 
 
-def test_an_empty_variable_counts_as_unset(tmp_path: Path) -> None:
+def test_empty_variable_counts_as_unset(tmp_path: Path) -> None:
     file = tmp_path / "node.conf"
     file.write_text("HPCOBS_NODE=n7\n")
 
     assert load("node", str(file), {**URL, "HPCOBS_NODE": ""}).node == "n7"
 
 
-def test_a_line_that_is_no_setting_is_said_with_its_number(tmp_path: Path) -> None:
+def test_malformed_line_error_has_line_number(tmp_path: Path) -> None:
     file = tmp_path / "node.conf"
     file.write_text("# comment\nHPCOBS_URL https://a.example.org\n")
 
@@ -111,13 +109,13 @@ def test_a_line_that_is_no_setting_is_said_with_its_number(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("proxy", ["http://ada:secret@proxy", "https://ada:secret@proxy:3128"])
-def test_a_password_is_not_told_with_what_is_wrong(tmp_path: Path, proxy: str) -> None:
+def test_error_text_hides_password(tmp_path: Path, proxy: str) -> None:
     with pytest.raises(ConfigError, match="HPCOBS_PROXY") as caught:
         load("node", str(tmp_path / "none"), {**URL, "HPCOBS_PROXY": proxy})
 
     assert "secret" not in str(caught.value)
 
 
-def test_a_file_that_cannot_be_read_is_no_silent_default(tmp_path: Path) -> None:
+def test_unreadable_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         load("node", str(tmp_path), URL)

@@ -1,4 +1,4 @@
-"""What the forwarder and the hooks send, checked by the service's own decoders."""
+"""The messages of forwarder and hooks, checked by the decoders of the service."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import pytest
 from hpcobs_forwarder.controller import history
 from hpcobs_forwarder.controller.jobs import job_of
 from hpcobs_forwarder.controller.nodes import node_of
-from hpcobs_forwarder.readers.layout import Reading
-from hpcobs_forwarder.samples import sample_of, with_gpus
+from hpcobs_forwarder.node.cgroups.layout import Reading
+from hpcobs_forwarder.node.samples import sample_of, with_gpus
 from hpcobs_forwarder.spool.batch import decode, host_line, opening_line, samples_line
 from tests.forwarder.hooks import RECORDED as HOOKS
 from tests.forwarder.hooks import Cluster, recorded
-from tests.forwarder.test_controller_values import NODES, RECORDED, SACCT
+from tests.forwarder.slurm_json import NODES, RECORDED, SACCT
 from tests.forwarder.test_gpu_mapping import gpu
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-decoding = pytest.importorskip("hpcobs.wire.decoding")
+decoding = pytest.importorskip("hpcobs.wire.batches")
 events = pytest.importorskip("hpcobs.http.schemas.events")
 sync = pytest.importorskip("hpcobs.http.schemas.sync")
 validation = pytest.importorskip("hpcobs.http.validation")
@@ -32,7 +32,7 @@ def batch(samples: list[dict[str, Any]], host: dict[str, Any]) -> bytes:
     return decode(b"".join(lines)).body()
 
 
-def test_a_full_sample_is_taken_whole() -> None:
+def test_full_sample_is_accepted_whole() -> None:
     reading = Reading(12.3456, 5 << 20, 6 << 20, 1, 0.5, 100, 200)
     sample = sample_of("7", "2027-01-15T08:00:10.000Z", 33.333, reading)
     whole = gpu(0, utilization=50)._replace(
@@ -40,19 +40,19 @@ def test_a_full_sample_is_taken_whole() -> None:
     )
     host = {"cpus": 8, "memory_total_mb": 10, "memory_used_mb": 5, "cpu_load": 1.5, "gpus": 4}
 
-    taken = decoding.decode_batch(batch([with_gpus(sample, [whole, gpu(1)])], host))
+    decoded = decoding.decode_batch(batch([with_gpus(sample, [whole, gpu(1)])], host))
 
-    assert not taken.refused
-    assert taken.entries[0].cpu_usage == 33.33
-    assert taken.entries[0].gpus[0].power_watts == 3.5
-    assert taken.host.gpus == 4
+    assert not decoded.rejected
+    assert decoded.entries[0].cpu_usage == 33.33
+    assert decoded.entries[0].gpus[0].power_watts == 3.5
+    assert decoded.host.gpus == 4
 
 
-def test_a_sign_of_life_without_samples_is_taken() -> None:
+def test_batch_without_samples_is_accepted() -> None:
     assert decoding.decode_batch(batch([], {})).entries == []
 
 
-def test_every_recorded_hook_call_is_a_valid_event(tmp_path: Path) -> None:
+def test_recorded_hook_calls_are_valid_events(tmp_path: Path) -> None:
     cluster = Cluster(tmp_path)
     for call in HOOKS:
         cluster.run(call["hook"], call["env"])
@@ -60,23 +60,23 @@ def test_every_recorded_hook_call_is_a_valid_event(tmp_path: Path) -> None:
     for event in cluster.events():
         finished = "final_state" in event
         model = events.FinishedEvent if finished else events.StartedEvent
-        taken = validation.validated(model, event).to_event()
-        assert taken.nodes
+        decoded = validation.validated(model, event).to_event()
+        assert decoded.nodes
 
 
-def test_names_longer_than_the_contract_allows_are_cut(tmp_path: Path) -> None:
+def test_too_long_names_are_cut(tmp_path: Path) -> None:
     cluster = Cluster(tmp_path)
     nodes = ",".join(f"node-with-a-long-name-{number}" for number in range(100))
     long = {"SLURM_JOB_NAME": "漢" * 341, "SLURM_JOB_NODELIST": nodes}
     cluster.run("PrologSlurmctld", {**recorded("PrologSlurmctld", "1"), **long})
 
-    taken = validation.validated(events.StartedEvent, cluster.event()).to_event()
+    decoded = validation.validated(events.StartedEvent, cluster.event()).to_event()
 
-    assert taken.name == "漢" * 85
-    assert len(taken.nodes) == 100
+    assert decoded.name == "漢" * 85
+    assert len(decoded.nodes) == 100
 
 
-def test_the_controllers_view_is_valid() -> None:
+def test_controller_state_sync_is_valid() -> None:
     jobs = [*map(job_of, RECORDED), history.job_of(SACCT)]
     body = {
         "observed_at": "2027-01-15T08:00:10.000Z",

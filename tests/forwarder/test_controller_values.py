@@ -1,9 +1,7 @@
-"""Slurm's JSON, version by version."""
+"""Slurm's JSON of several versions in the contract's fields."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,14 +13,7 @@ from hpcobs_forwarder.controller.jobs import job_of
 from hpcobs_forwarder.controller.nodes import node_of
 from hpcobs_forwarder.controller.values import exit_of, number, resources, state, text, time
 from tests.forwarder.properties import patient
-
-FIXTURES = Path(__file__).parent / "fixtures"
-RECORDED: list[dict[str, Any]] = json.loads(
-    (FIXTURES / "slurmrestd-v0.0.38-jobs.json").read_text()
-)["jobs"]
-NODES: list[dict[str, Any]] = json.loads((FIXTURES / "slurmrestd-v0.0.38-nodes.json").read_text())[
-    "nodes"
-]
+from tests.forwarder.slurm_json import NODES, RECORDED, SACCT, as_newer, boxed, recorded
 
 JOB_FIELDS = {
     "job_id", "user", "state", "node_list", "submit_time", "start_time", "end_time", "name",
@@ -33,32 +24,7 @@ JOB_FIELDS = {
 }  # fmt: skip
 
 
-def boxed(value: int | None) -> dict[str, Any]:
-    return {"set": value is not None, "infinite": False, "number": value or 0}
-
-
-def as_newer(raw: dict[str, Any]) -> dict[str, Any]:
-    """A job of v0.0.38 as v0.0.40 and later write it."""
-    counts = ("array_job_id", "array_task_id", "time_limit", "priority", "het_job_id")
-    times = ("submit_time", "start_time", "end_time")
-    code, signal = raw["exit_code"] >> 8, raw["exit_code"] & 0x7F
-    return {
-        **raw,
-        **{name: boxed(raw[name]) for name in counts + times},
-        "job_state": [raw["job_state"]],
-        "exit_code": {
-            "status": ["SIGNALED" if signal else "ERROR"],
-            "return_code": boxed(code),
-            "signal": {"id": boxed(signal or None), "name": ""},
-        },
-    }
-
-
-def recorded(job_id: int) -> dict[str, Any]:
-    return next(raw for raw in RECORDED if raw["job_id"] == job_id)
-
-
-def test_a_recorded_job_is_told_in_the_contracts_words() -> None:
+def test_recorded_job_has_contract_fields() -> None:
     assert job_of(recorded(10)) == {
         "job_id": "10",
         "user": "www-data",
@@ -83,7 +49,7 @@ def test_a_recorded_job_is_told_in_the_contracts_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("job_id", "told"),
+    ("job_id", "expected"),
     [
         (1, ("COMPLETED", 0, 0)),
         (2, ("FAILED", 3, 0)),
@@ -96,17 +62,17 @@ def test_a_recorded_job_is_told_in_the_contracts_words() -> None:
         (23, ("RUNNING", None, None)),
     ],
 )
-def test_every_end_is_told_as_slurm_knows_it(
-    job_id: int, told: tuple[str, int | None, int | None]
+def test_every_end_keeps_slurms_state(
+    job_id: int, expected: tuple[str, int | None, int | None]
 ) -> None:
     job = job_of(recorded(job_id))
 
     assert job is not None
-    assert (job["state"], job.get("exit_code"), job.get("signal")) == told
+    assert (job["state"], job.get("exit_code"), job.get("signal")) == expected
 
 
 @pytest.mark.parametrize("raw", RECORDED, ids=lambda raw: str(raw["job_id"]))
-def test_old_and_new_versions_of_the_same_job_are_told_alike(raw: dict[str, Any]) -> None:
+def test_old_and_new_json_give_same_job(raw: dict[str, Any]) -> None:
     job = job_of(raw)
 
     assert job == job_of(as_newer(raw))
@@ -114,14 +80,14 @@ def test_old_and_new_versions_of_the_same_job_are_told_alike(raw: dict[str, Any]
     assert set(job) <= JOB_FIELDS
 
 
-def test_array_tasks_carry_their_arrays_id() -> None:
+def test_array_tasks_carry_array_id() -> None:
     job = job_of(recorded(12))
 
     assert job is not None
     assert (job["array_job_id"], job["array_task_id"]) == ("9", "0")
 
 
-def test_a_running_jobs_planned_end_and_a_waiting_jobs_planned_start_are_left_out() -> None:
+def test_planned_times_are_left_out() -> None:
     running = job_of(recorded(23))
     waiting = job_of({**recorded(23), "job_state": "PENDING"})
 
@@ -133,44 +99,18 @@ def test_a_running_jobs_planned_end_and_a_waiting_jobs_planned_start_are_left_ou
 
 
 @pytest.mark.parametrize("missing", ["job_id", "job_state"])
-def test_without_an_id_or_a_state_there_is_no_job(missing: str) -> None:
+def test_job_without_id_or_state_is_none(missing: str) -> None:
     assert job_of({**recorded(1), missing: None}) is None
 
 
-def test_a_user_without_a_name_is_a_number() -> None:
+def test_user_without_name_is_a_number() -> None:
     job = job_of({**recorded(1), "user_name": ""})
 
     assert job is not None
     assert job["user"] == "33"
 
 
-SACCT = {
-    "account": "phys",
-    "array": {"job_id": 40, "task_id": {"set": True, "infinite": False, "number": 2}},
-    "association": {"user": "ada"},
-    "exit_code": {"status": "SIGNALED", "return_code": 0, "signal": {"signal_id": 9, "name": "K"}},
-    "het": {"job_id": 39},
-    "job_id": 42,
-    "name": "x",
-    "nodes": "n[1-2]",
-    "partition": "main",
-    "priority": 7,
-    "qos": "normal",
-    "state": {"current": "NODE_FAIL", "reason": "None"},
-    "time": {"submission": 1, "start": 2, "end": 3, "limit": 60, "elapsed": 1},
-    "tres": {
-        "requested": [{"type": "cpu", "count": 4}, {"type": "mem", "count": 2048}],
-        "allocated": [
-            {"type": "cpu", "count": 8},
-            {"type": "gres", "name": "gpu", "count": 2},
-            {"type": "billing", "count": -2},
-        ],
-    },
-    "user": "",
-}
-
-
-def test_a_job_of_the_accounting_database_is_told_alike() -> None:
+def test_accounting_job_has_contract_fields() -> None:
     job = history.job_of(SACCT)
 
     assert job is not None
@@ -183,7 +123,7 @@ def test_a_job_of_the_accounting_database_is_told_alike() -> None:
     assert job["extra"] == {"het_job_id": "39"}
 
 
-def test_a_newer_accounting_database_is_told_alike() -> None:
+def test_newer_accounting_json_gives_same_job() -> None:
     newer = {
         **SACCT,
         "exit_code": {
@@ -200,7 +140,7 @@ def test_a_newer_accounting_database_is_told_alike() -> None:
     assert history.job_of(newer) == history.job_of(SACCT)
 
 
-def test_recorded_nodes_are_told_in_the_contracts_words() -> None:
+def test_recorded_nodes_have_contract_fields() -> None:
     assert [node_of(raw) for raw in NODES] == [
         {
             "node": "n1", "state": "mixed", "cpus": 2, "memory_total_mb": 2000, "gpus": 2,
@@ -213,7 +153,7 @@ def test_recorded_nodes_are_told_in_the_contracts_words() -> None:
     ]  # fmt: skip
 
 
-def test_a_nodes_flags_stand_behind_its_state() -> None:
+def test_node_flags_follow_its_state() -> None:
     older = node_of({"name": "n1", "state": "idle", "state_flags": ["DRAIN"]})
     newer = node_of({"name": "n1", "state": ["IDLE", "DRAIN"], "gres": "gpu:a100:4(S:0-1)"})
 
@@ -222,7 +162,7 @@ def test_a_nodes_flags_stand_behind_its_state() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "expected"),
     [
         (7, 7),
         (boxed(7), 7),
@@ -238,12 +178,12 @@ def test_a_nodes_flags_stand_behind_its_state() -> None:
         (-2, None),
     ],
 )
-def test_slurms_ways_to_say_no_number_are_known(value: Any, told: int | None) -> None:
-    assert number(value) == told
+def test_slurms_placeholders_are_no_number(value: Any, expected: int | None) -> None:
+    assert number(value) == expected
 
 
 @pytest.mark.parametrize(
-    ("tres", "told"),
+    ("tres", "expected"),
     [
         ("cpu=1,mem=64M,node=1,billing=1", {"cpus": 1, "memory_mb": 64}),
         ("cpu=4,mem=1.50G,gres/gpu=2,gres/gpu:a100=2", {"cpus": 4, "memory_mb": 1536, "gpus": 2}),
@@ -254,8 +194,8 @@ def test_slurms_ways_to_say_no_number_are_known(value: Any, told: int | None) ->
         ("nonsense", {}),
     ],
 )
-def test_resources_are_read_from_slurms_text(tres: Any, told: dict[str, int]) -> None:
-    assert resources(tres) == told
+def test_resources_are_parsed_from_tres_text(tres: Any, expected: dict[str, int]) -> None:
+    assert resources(tres) == expected
 
 
 anything = st.recursive(
@@ -269,16 +209,16 @@ anything = st.recursive(
 @given(st.dictionaries(st.sampled_from(sorted(recorded(1)) + sorted(SACCT)), anything))
 @example({"tres": {"requested": [7, None]}})
 @example({"state": {"current": []}})
-def test_no_answer_however_odd_stops_the_pass(raw: dict[str, Any]) -> None:
+def test_malformed_response_stops_no_pass(raw: dict[str, Any]) -> None:
     rest = {name: value for name, value in SACCT.items() if name not in raw}
-    for told in (job_of(raw), history.job_of(raw), history.job_of({**rest, **raw})):
-        assert told is None or set(told) <= JOB_FIELDS
+    for job in (job_of(raw), history.job_of(raw), history.job_of({**rest, **raw})):
+        assert job is None or set(job) <= JOB_FIELDS
     node_of(raw)
 
 
 @patient
 @given(anything)
-def test_single_values_are_told_or_left_out(value: Any) -> None:
+def test_malformed_values_are_left_out(value: Any) -> None:
     assert number(value) is None or isinstance(number(value), int)
     assert text(value) is None or isinstance(text(value), str)
     assert state(value) is None or isinstance(state(value), str)
@@ -286,6 +226,6 @@ def test_single_values_are_told_or_left_out(value: Any) -> None:
     resources(value)
 
 
-def test_a_time_beyond_the_contracts_is_not_told() -> None:
+def test_time_past_contracts_end_is_left_out() -> None:
     assert time(7_258_118_399) == "2199-12-31T23:59:59.000Z"
     assert [time(value) for value in (0, 7_258_118_400, 253402300800, 2**63)] == [None] * 4

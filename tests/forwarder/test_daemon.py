@@ -1,4 +1,4 @@
-"""The forwarder as a process: signals, kills, and what is left behind."""
+"""The forwarder as a process: signals, kills, and the files that remain."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def timestamps(site: Site) -> list[str]:
     return [sample["timestamp"] for body in site.accepted() for sample in body["samples"]]
 
 
-def test_samples_reach_the_site_in_the_contracts_shape(node: Node, site: Site) -> None:
+def test_samples_reach_site_in_contract_format(node: Node, site: Site) -> None:
     node.start()
     site.wait_for(3)
 
@@ -49,7 +49,7 @@ def test_samples_reach_the_site_in_the_contracts_shape(node: Node, site: Site) -
     assert timestamps(site) == sorted(set(timestamps(site)))
 
 
-def test_sigterm_ends_it_at_once_with_everything_in_the_spool(node: Node, site: Site) -> None:
+def test_sigterm_stops_fast_and_spools_everything(node: Node, site: Site) -> None:
     node.configure(HPCOBS_PUSH_SECONDS="60")
     process = node.start()
     eventually(lambda: journal_samples(node) >= 2)
@@ -58,13 +58,13 @@ def test_sigterm_ends_it_at_once_with_everything_in_the_spool(node: Node, site: 
 
     assert process.wait(5) == 0
     assert time.monotonic() - began < 2
-    left = list((node.spool / "samples").iterdir())
+    remaining = list((node.spool / "samples").iterdir())
     arrived = sum(len(body["samples"]) for body in site.accepted())
-    assert arrived + sum(int(file.name.split("-")[1]) for file in left) >= 2
+    assert arrived + sum(int(file.name.split("-")[1]) for file in remaining) >= 2
     assert not (node.spool / "samples/open.journal").exists()
 
 
-def test_sigterm_does_not_wait_for_a_site_that_hangs(node: Node, site: Site) -> None:
+def test_sigterm_does_not_wait_for_hanging_site(node: Node, site: Site) -> None:
     site.usual = Reply(hang=True)
     process = node.start()
     eventually(lambda: site.received)
@@ -75,7 +75,7 @@ def test_sigterm_does_not_wait_for_a_site_that_hangs(node: Node, site: Site) -> 
     assert time.monotonic() - began < 2
 
 
-def test_sigterm_does_not_wait_for_a_slurmrestd_that_hangs(node: Node, site: Site) -> None:
+def test_sigterm_does_not_wait_for_hanging_slurmrestd(node: Node, site: Site) -> None:
     site.by_path["/slurm/v0.0.40/jobs"] = Reply(hang=True)
     node.configure(SLURM_BASE_URL=site.url, SLURM_API_VERSION="v0.0.40")
     process = node.start("--role", "controller")
@@ -87,7 +87,7 @@ def test_sigterm_does_not_wait_for_a_slurmrestd_that_hangs(node: Node, site: Sit
     assert time.monotonic() - began < 2
 
 
-def test_a_hanging_site_does_not_hold_up_the_passes(node: Node, site: Site) -> None:
+def test_hanging_site_does_not_delay_passes(node: Node, site: Site) -> None:
     site.usual = Reply(hang=True)
     node.start()
     eventually(lambda: site.received)
@@ -95,23 +95,23 @@ def test_a_hanging_site_does_not_hold_up_the_passes(node: Node, site: Site) -> N
     eventually(lambda: len(list((node.spool / "samples").glob("*.batch"))) >= 3)
 
 
-def test_kill_9_loses_nothing_that_was_taken(node: Node, site: Site) -> None:
+def test_sigkill_loses_no_spooled_sample(node: Node, site: Site) -> None:
     node.configure(HPCOBS_PUSH_SECONDS="60")
     process = node.start()
     eventually(lambda: journal_samples(node) >= 5)
     node.signal(signal.SIGKILL)
     process.communicate(timeout=5)
-    taken = journal_samples(node)
+    spooled = journal_samples(node)
 
     node.configure(HPCOBS_PUSH_SECONDS="0.2")
     node.start()
     site.wait_for(2)
 
     recovered = [len(body["samples"]) for body in site.accepted()]
-    assert taken in recovered
+    assert spooled in recovered
 
 
-def test_what_was_spooled_while_the_site_was_away_arrives_in_order(node: Node, site: Site) -> None:
+def test_spooled_batches_arrive_in_order_after_outage(node: Node, site: Site) -> None:
     site.usual = Reply(503, headers=(("Retry-After", "0"),))
     node.start()
     eventually(lambda: len(list((node.spool / "samples").glob("*.batch*"))) >= 4)
@@ -119,11 +119,11 @@ def test_what_was_spooled_while_the_site_was_away_arrives_in_order(node: Node, s
 
     site.wait_for(5)
 
-    seen = timestamps(site)
-    assert seen == sorted(set(seen))
+    times = timestamps(site)
+    assert times == sorted(set(times))
 
 
-def test_sighup_reads_configuration_and_token_again(node: Node, site: Site) -> None:
+def test_sighup_reloads_configuration_and_token(node: Node, site: Site) -> None:
     node.start()
     site.wait_for(1)
     node.configure(HPCOBS_NODE="n9")
@@ -136,29 +136,29 @@ def test_sighup_reads_configuration_and_token_again(node: Node, site: Site) -> N
 
 
 @pytest.mark.parametrize(
-    ("setting", "value", "said"),
+    ("setting", "value", "reason"),
     [
         ("HPCOBS_URL", "nonsense", "HPCOBS_URL: 'nonsense'"),
         ("HPCOBS_SPOOL_DIR", "/dev/null/spool", "the spool cannot be used"),
     ],
 )
-def test_sighup_with_a_wrong_configuration_changes_nothing(
-    node: Node, site: Site, setting: str, value: str, said: str
+def test_sighup_with_wrong_configuration_changes_nothing(
+    node: Node, site: Site, setting: str, value: str, reason: str
 ) -> None:
     process = node.start()
     site.wait_for(1)
     node.configure(**{setting: value})
     node.signal(signal.SIGHUP)
     time.sleep(0.3)
-    seen = len(site.accepted())
+    accepted = len(site.accepted())
 
-    site.wait_for(seen + 2)
+    site.wait_for(accepted + 2)
 
     assert process.poll() is None
-    assert f"the old configuration stays: {said}" in node.stop()
+    assert f"the old configuration stays: {reason}" in node.stop()
 
 
-def test_a_token_that_is_replaced_needs_no_signal(node: Node, site: Site) -> None:
+def test_replaced_token_needs_no_signal(node: Node, site: Site) -> None:
     node.start()
     site.wait_for(1)
     replacement = node.root / "replacement"
@@ -168,19 +168,19 @@ def test_a_token_that_is_replaced_needs_no_signal(node: Node, site: Site) -> Non
     eventually(lambda: site.received[-1].headers["Authorization"] == "Bearer another")
 
 
-def test_its_health_is_a_file_for_node_exporter(node: Node, site: Site) -> None:
+def test_health_file_is_for_node_exporter(node: Node, site: Site) -> None:
     node.start()
     site.wait_for(2)
 
-    def said() -> str:
+    def health() -> str:
         file = node.root / "health.prom"
         return file.read_text() if file.exists() else ""
 
-    eventually(lambda: "hpcobs_forwarder_samples_sent_total " in said())
-    eventually(lambda: "hpcobs_forwarder_jobs 1\n" in said())
+    eventually(lambda: "hpcobs_forwarder_samples_sent_total " in health())
+    eventually(lambda: "hpcobs_forwarder_jobs 1\n" in health())
 
 
-def test_a_second_forwarder_says_why_it_cannot_run(node: Node, site: Site) -> None:
+def test_second_forwarder_on_spool_fails_with_reason(node: Node, site: Site) -> None:
     node.start()
     site.wait_for(1)
 
@@ -190,7 +190,7 @@ def test_a_second_forwarder_says_why_it_cannot_run(node: Node, site: Site) -> No
     assert "in use by another forwarder" in second.stderr
 
 
-def test_a_bad_value_stops_the_start_with_one_line(node: Node) -> None:
+def test_bad_setting_stops_start_with_one_line(node: Node) -> None:
     node.configure(HPCOBS_INTERVAL_SECONDS="often")
 
     ended = node.run()
@@ -200,7 +200,7 @@ def test_a_bad_value_stops_the_start_with_one_line(node: Node) -> None:
     assert "HPCOBS_INTERVAL_SECONDS" in ended.stderr
 
 
-def test_it_stays_small(node: Node, site: Site) -> None:
+def test_resident_memory_stays_small(node: Node, site: Site) -> None:
     node.start()
     site.wait_for(2)
     assert node.process is not None

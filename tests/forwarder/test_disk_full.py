@@ -1,4 +1,4 @@
-"""A disk that takes no more, by the limit that the kernel sets a process's files."""
+"""A full disk, simulated by the kernel's limit for the size of a file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hpcobs_forwarder.spool.batch import decode
-from hpcobs_forwarder.spool.writer import JOURNAL, BatchWriter
+from hpcobs_forwarder.spool.journal import JOURNAL, BatchWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,10 @@ SAMPLE = {"job_id": "1", "cpu_usage": 12.5, "memory_usage_mb": 100}
 
 @pytest.fixture
 def limit() -> Iterator[int]:
-    """500 bytes a file: the kernel writes a part, then says EFBIG, as a full disk says ENOSPC."""
+    """Return 500 bytes, the limit that ``restrict`` may set, and restore the old one afterwards.
+
+    The kernel writes a part and then fails with EFBIG, as a full disk does with ENOSPC.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     yield 500
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -32,7 +35,7 @@ def restrict(size: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 
 
-def test_a_pass_that_does_not_fit_leaves_the_file_whole_and_waits_in_memory(
+def test_pass_over_disk_limit_stays_in_memory(
     spool: Spool, clock: FakeClock, limit: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     writer = BatchWriter(spool, "n1", clock)
@@ -45,15 +48,13 @@ def test_a_pass_that_does_not_fit_leaves_the_file_whole_and_waits_in_memory(
     writer.seal(None)
 
     assert (on_disk.samples, on_disk.torn, on_disk.damaged) == (1, False, 0)
-    assert caplog.text.count("takes nothing") == 1
+    assert caplog.text.count("cannot be written") == 1
     (entry,) = spool.waiting_batches()
     assert decode(entry.read()).samples == 28
     assert not Path(spool.samples, JOURNAL).exists()
 
 
-def test_when_there_is_room_again_everything_goes_to_disk(
-    spool: Spool, clock: FakeClock, limit: int
-) -> None:
+def test_free_disk_gets_all_samples_again(spool: Spool, clock: FakeClock, limit: int) -> None:
     writer = BatchWriter(spool, "n1", clock)
     restrict(limit)
     writer.add([SAMPLE] * 9, {"cpus": 8}, None)
@@ -63,9 +64,7 @@ def test_when_there_is_room_again_everything_goes_to_disk(
     assert decode(Path(spool.samples, JOURNAL).read_bytes()).samples == 10
 
 
-def test_a_batch_that_cannot_be_compressed_stays_as_it_is(
-    spool: Spool, clock: FakeClock, limit: int
-) -> None:
+def test_batch_stays_plain_if_compression_fails(spool: Spool, clock: FakeClock, limit: int) -> None:
     writer = BatchWriter(spool, "n1", clock)
     writer.add([{**SAMPLE, "job_id": str(number)} for number in range(400)], {}, None)
     writer.seal(None)

@@ -1,4 +1,4 @@
-"""The doctor: what it sees, what is missing and how to mend it."""
+"""The doctor's findings, and the fixes that it suggests."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import base64
 import json
 import time
 from email.utils import formatdate
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hpcobs_forwarder.claims import claims_of
-from hpcobs_forwarder.config import Config
+from hpcobs_forwarder.daemon.config import Config
+from hpcobs_forwarder.daemon.health import Health
 from hpcobs_forwarder.doctor.report import examine, report
-from hpcobs_forwarder.health import Health
 from hpcobs_forwarder.spool.spool import Spool
 from tests.forwarder.fake_site import Reply, Site
-from tests.forwarder.trees import V1Job, V2Job, host
+from tests.forwarder.trees import V1Job, V2Job, host, record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from hpcobs_forwarder.doctor.finding import Finding
 
@@ -45,7 +45,7 @@ def config(tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch) -> Itera
     site.usual = HEALTHY
     site.by_path[FINISHED] = not_found("0")
     spool = Spool(str(tmp_path / "spool"), sync=False, health=Health())
-    spool.open()  # as the forwarder that runs
+    spool.open()  # as a running forwarder
     config = Config(
         role="node",
         url=site.url,
@@ -62,200 +62,187 @@ def config(tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 
 def give_token(config: Config, mode: int = 0o600, **claims: Any) -> None:
-    from pathlib import Path
-
     file = Path(config.token_file)
     file.write_text(token(**claims))
     file.chmod(mode)
 
 
-def bad(config: Config) -> list[Finding]:
+def problems(config: Config) -> list[Finding]:
     return [finding for finding in examine(config) if finding.level != "ok"]
 
 
-def record(config: Config, job_id: str, **fields: str) -> None:
-    from pathlib import Path
-
-    folder = Path(config.spool_dir, "jobs")
-    (folder / f"{job_id}.json").write_text(json.dumps({"job_id": job_id, **fields}))
-
-
-def test_a_node_where_all_is_well_has_nothing_to_mend(
+def test_healthy_node_has_nothing_to_fix(
     tmp_path: Path, config: Config, capsys: pytest.CaptureFixture[str]
 ) -> None:
     V2Job(tmp_path, "job_7").cpu(12)
-    record(config, "7")
+    record(tmp_path / "spool/jobs", "7")
 
     assert report(config) == 0
 
-    said = capsys.readouterr().out
-    assert "mend" not in said
-    assert said.endswith("all is well\n")
-    assert "cgroup_v2: job_7 has used 12.0 CPU seconds" in said
-    assert "slurmstepd.scope" in said
+    output = capsys.readouterr().out
+    assert "fix:" not in output
+    assert output.endswith("all is well\n")
+    assert "cgroup_v2: job_7 has used 12.0 CPU seconds" in output
+    assert "slurmstepd.scope" in output
 
 
-def test_a_node_without_jobs_says_how_to_see_some(config: Config) -> None:
-    (finding,) = bad(config)
+def test_node_without_jobs_explains_what_to_set(config: Config) -> None:
+    (finding,) = problems(config)
 
     assert "Slurm has no folder" in finding.text
-    assert "slurm.conf" in finding.mend
+    assert "slurm.conf" in finding.fix
 
 
-def test_jobs_without_memory_accounting_say_what_to_set(tmp_path: Path, config: Config) -> None:
+def test_missing_memory_accounting_explains_what_to_set(tmp_path: Path, config: Config) -> None:
     (V2Job(tmp_path, "job_7").path / "memory.current").unlink()
-    record(config, "7")
+    record(tmp_path / "spool/jobs", "7")
 
-    (finding,) = bad(config)
+    (finding,) = problems(config)
 
     assert finding.level == "FAIL"
-    assert "ConstrainRAMSpace=yes" in finding.mend
+    assert "ConstrainRAMSpace=yes" in finding.fix
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_a_node_that_slurm_calls_otherwise_is_noticed(
-    tmp_path: Path, config: Config, version: int
-) -> None:
+def test_different_node_name_is_reported(tmp_path: Path, config: Config, version: int) -> None:
     if version == 1:
         V1Job(tmp_path, "job_7", "slurm_gpu-01")
     else:
         V2Job(tmp_path, "job_7", "gpu-01_slurmstepd.scope")
-    record(config, "7")
+    record(tmp_path / "spool/jobs", "7")
 
-    (finding,) = bad(config)
+    (finding,) = problems(config)
 
-    assert finding.mend == "set HPCOBS_NODE=gpu-01"
+    assert finding.fix == "set HPCOBS_NODE=gpu-01 in /etc/hpcobs/node.conf"
 
 
-def test_a_prolog_that_is_not_installed_is_noticed(tmp_path: Path, config: Config) -> None:
+def test_missing_prolog_record_is_reported(tmp_path: Path, config: Config) -> None:
     V2Job(tmp_path, "job_7")
 
-    (finding,) = bad(config)
+    (finding,) = problems(config)
 
-    assert "0 of 1 jobs" in finding.text
-    assert "Prolog=" in finding.mend
+    assert "0 of 1 running jobs" in finding.text
+    assert "Prolog=" in finding.fix
 
 
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        ({"mode": 0o644}, "all users can use it"),
+        ({"mode": 0o644}, "all users can read it"),
         ({"scope": "events:write"}, "lacks samples:write"),
         ({"node": "n2"}, "is for node n2"),
         ({"exp": 1}, "has expired"),
         ({"exp": time.time() + 3600}, "expires in 1 hours"),
     ],
 )
-def test_what_is_wrong_with_a_token_is_said(
+def test_token_faults_are_reported(
     tmp_path: Path, config: Config, given: dict[str, Any], text: str
 ) -> None:
     V2Job(tmp_path, "job_7")
-    record(config, "7")
+    record(tmp_path / "spool/jobs", "7")
     give_token(config, **given)
 
-    (finding,) = bad(config)
+    (finding,) = problems(config)
 
     assert text in finding.text
 
 
-def test_a_missing_token_says_where_to_put_one(tmp_path: Path, config: Config) -> None:
+def test_missing_token_explains_where_to_put_one(tmp_path: Path, config: Config) -> None:
     (tmp_path / "token").unlink()
 
-    finding = bad(config)[-1]
+    finding = problems(config)[-1]
 
     assert "cannot be read" in finding.text
-    assert config.token_file in finding.mend
+    assert config.token_file in finding.fix
 
 
-def test_a_site_that_is_not_there_is_noticed(config: Config, site: Site) -> None:
+def test_unreachable_site_is_reported(config: Config, site: Site) -> None:
     site.close()
 
-    assert "cannot be reached" in bad(config)[-1].text
+    assert "cannot be reached" in problems(config)[-1].text
 
 
-def test_an_address_that_is_no_hpcobs_site_is_noticed(config: Config, site: Site) -> None:
+def test_address_of_another_service_is_reported(config: Config, site: Site) -> None:
     site.usual = Reply(200, "<html>")
 
-    assert "is HPCOBS_URL an hpcobs site?" in bad(config)[-1].mend
+    assert "address of an hpcobs site" in problems(config)[-1].fix
 
 
-def test_a_clock_that_is_off_is_noticed(config: Config, site: Site) -> None:
+def test_clock_skew_is_reported(config: Config, site: Site) -> None:
     site.usual = HEALTHY._replace(headers=(("Date", formatdate(time.time() - 600, usegmt=True)),))
 
-    assert "clock is +60" in bad(config)[-1].text
+    assert "clock is +60" in problems(config)[-1].text
 
 
-def test_a_missing_spool_and_a_full_quarantine_are_noticed(tmp_path: Path, config: Config) -> None:
+def test_missing_spool_and_quarantined_files_are_reported(tmp_path: Path, config: Config) -> None:
     (tmp_path / "spool/quarantine/1-1-a.batch").write_text("x")
-    assert "1 files that were refused" in bad(config)[-1].text
+    assert "1 files that the site rejected" in problems(config)[-1].text
 
     missing = config._replace(spool_dir=str(tmp_path / "none"))
-    assert "is not there" in bad(missing)[-1].text
+    assert "does not exist" in problems(missing)[-1].text
 
 
-def test_gpus_that_cannot_be_read_are_noticed(config: Config) -> None:
-    finding = bad(config._replace(gpus="nvidia"))[-1]
+def test_unreadable_gpus_are_reported(config: Config) -> None:
+    finding = problems(config._replace(gpus="nvidia"))[-1]
 
     assert "nvidia GPUs cannot be read" in finding.text
 
 
 @pytest.mark.parametrize("text", ["", "opaque", "a.b", "a.!!.c", "e30.W10.c2ln"])
-def test_a_token_that_is_no_jwt_has_no_claims(text: str) -> None:
+def test_token_without_jwt_has_no_claims(text: str) -> None:
     assert claims_of(text) is None
 
 
-def test_a_cluster_that_is_not_the_sites_own_is_noticed(
-    tmp_path: Path, config: Config, site: Site
-) -> None:
+def test_foreign_cluster_is_reported(tmp_path: Path, config: Config, site: Site) -> None:
     V2Job(tmp_path, "job_7")
-    record(config, "7")
+    record(tmp_path / "spool/jobs", "7")
     site.by_path[FINISHED] = not_found("lab.0")
 
-    (finding,) = bad(config)
+    (finding,) = problems(config)
 
-    assert "its jobs are called lab.<id>" in finding.text
-    assert "CLUSTER_NAME=lab" in finding.mend
+    assert "its jobs have the ids lab.<id>" in finding.text
+    assert "CLUSTER_NAME=lab" in finding.fix
 
 
-def test_a_cluster_without_a_name_is_noticed(tmp_path: Path, config: Config, site: Site) -> None:
+def test_cluster_without_name_is_reported(tmp_path: Path, config: Config, site: Site) -> None:
     V2Job(tmp_path, "job_7")
-    record(config, "7")
+    record(tmp_path / "spool/jobs", "7")
 
-    (finding,) = bad(config._replace(cluster_name=None))
+    (finding,) = problems(config._replace(cluster_name=None))
 
-    assert "nothing here says what the cluster is called" in finding.text
+    assert "the cluster's name is not known on this host" in finding.text
     assert "cluster_name" not in site.bodies(FINISHED)[0]
 
 
-def test_the_cluster_is_called_as_the_prolog_or_slurm_conf_say(
+def test_cluster_name_comes_from_record_or_slurm_conf(
     tmp_path: Path, config: Config, site: Site
 ) -> None:
     slurm_conf(tmp_path, "# ClusterName=no\n clustername = Frost # x\n")
-    bad(config._replace(cluster_name=None))
-    record(config, "7", cluster_name="summer")
-    bad(config._replace(cluster_name=None))
+    problems(config._replace(cluster_name=None))
+    record(tmp_path / "spool/jobs", "7", cluster_name="summer")
+    problems(config._replace(cluster_name=None))
 
     assert [body["cluster_name"] for body in site.bodies(FINISHED)] == ["frost", "summer"]
 
 
-def test_without_an_address_the_doctor_tells_the_rest(tmp_path: Path, config: Config) -> None:
+def test_missing_address_stops_no_other_check(tmp_path: Path, config: Config) -> None:
     V2Job(tmp_path, "job_7")
-    record(config, "7")
+    record(tmp_path / "spool/jobs", "7")
 
-    (finding,) = bad(config._replace(url=""))
+    (finding,) = problems(config._replace(url=""))
 
     assert finding.text == "HPCOBS_URL is not set"
-    assert finding.mend == "set it in /etc/hpcobs/node.conf"
+    assert finding.fix == "set it to the site's address in /etc/hpcobs/node.conf"
 
 
-def test_a_forwarder_that_does_not_run_is_noticed(tmp_path: Path, config: Config) -> None:
+def test_stopped_forwarder_is_reported(tmp_path: Path, config: Config) -> None:
     V2Job(tmp_path, "job_7")
-    record(config, "7")
+    record(tmp_path / "spool/jobs", "7")
     (tmp_path / "spool/lock").unlink()
 
-    (finding,) = bad(config)
+    (finding,) = problems(config)
 
-    assert finding.mend == "systemctl enable --now hpcobs-forwarder"
+    assert finding.fix == "systemctl enable --now hpcobs-forwarder"
 
 
 def slurm_conf(tmp_path: Path, text: str) -> None:
@@ -274,28 +261,26 @@ def slurm_conf(tmp_path: Path, text: str) -> None:
         ("Prolog={hook}\nEpilog={folder}/closed\n", "closed is not executable"),
     ],
 )
-def test_whether_slurm_calls_the_hooks_is_read_in_slurm_conf(
+def test_hooks_in_slurm_conf_are_checked(
     tmp_path: Path, config: Config, lines: str, text: str | None
 ) -> None:
     V2Job(tmp_path, "job_7")
-    record(config, "7")
+    record(tmp_path / "spool/jobs", "7")
     for name, mode in (("hook", 0o755), ("closed", 0o644)):
         (tmp_path / name).touch(mode)
     slurm_conf(tmp_path, lines.format(hook=tmp_path / "hook", folder=tmp_path))
 
-    found = bad(config)
+    found = problems(config)
 
     assert [text in finding.text for finding in found if text] == [True] * bool(text)
     assert len(found) == bool(text)
 
 
-def test_a_token_that_the_site_refuses_is_noticed(
-    tmp_path: Path, config: Config, site: Site
-) -> None:
+def test_token_rejected_by_site_is_reported(tmp_path: Path, config: Config, site: Site) -> None:
     V2Job(tmp_path, "job_7")
-    record(config, "7")
+    record(tmp_path / "spool/jobs", "7")
     site.by_path[FINISHED] = Reply(401, '{"error": "unauthorized"}')
 
-    (finding,) = bad(config)
+    (finding,) = problems(config)
 
-    assert "refuses the token" in finding.text
+    assert "rejects the token" in finding.text

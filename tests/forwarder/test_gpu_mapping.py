@@ -1,4 +1,4 @@
-"""Which GPU is which job's."""
+"""Mapping GPUs to jobs, and the GPUs in samples."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hpcobs_forwarder.gpus.detection import Gpus
-from hpcobs_forwarder.gpus.mapping import gpus_of_job, used_by_processes
-from hpcobs_forwarder.gpus.readings import GpuError, GpuReading
-from hpcobs_forwarder.readers.discovery import Discovery
-from hpcobs_forwarder.records import JobRecord, Records
-from hpcobs_forwarder.sampling import Sampler, Sources
-from hpcobs_forwarder.tracking import TrackedJob
-from tests.forwarder.trees import V1Job, V2Job, host, process, write
+from hpcobs_forwarder.node.cgroups.discovery import Discovery
+from hpcobs_forwarder.node.gpus.detection import Gpus
+from hpcobs_forwarder.node.gpus.mapping import gpus_of_job, used_by_processes
+from hpcobs_forwarder.node.gpus.readings import GpuError, GpuReading
+from hpcobs_forwarder.node.records import JobRecord, Records
+from hpcobs_forwarder.node.sampler import Sampler, Sources
+from hpcobs_forwarder.node.tracking import TrackedJob
+from tests.forwarder.trees import V1Job, V2Job, host, process, record, write
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hpcobs_forwarder.health import Health
+    from hpcobs_forwarder.daemon.health import Health
     from tests.forwarder.clocks import FakeClock
 
 
@@ -33,10 +33,10 @@ def gpu(number: int, *processes: int, utilization: float | None = None) -> GpuRe
     )
 
 
-def tracked(root: Path, record: JobRecord | None = None) -> TrackedJob:
+def tracked(root: Path, prolog_record: JobRecord | None = None) -> TrackedJob:
     (layout,) = Discovery(str(root), "n1").layouts()
     job = TrackedJob(layout, layout.folders()[0])
-    job.record = record
+    job.record = prolog_record
     return job
 
 
@@ -47,7 +47,7 @@ def ids(gpus: list[GpuReading]) -> list[str]:
 GPUS = [gpu(0, 100), gpu(1, 101), gpu(2)]
 
 
-def test_slurms_word_by_the_prolog_decides(tmp_path: Path) -> None:
+def test_prolog_record_decides_first(tmp_path: Path) -> None:
     V2Job(tmp_path, "job_7")
 
     by_number = tracked(tmp_path, JobRecord("7", gpus=("1", "2")))
@@ -58,14 +58,14 @@ def test_slurms_word_by_the_prolog_decides(tmp_path: Path) -> None:
     assert ids(gpus_of_job(GPUS, by_uuid, used)) == ["0"]
 
 
-def test_without_it_the_device_cgroup_decides(tmp_path: Path) -> None:
+def test_device_cgroup_decides_without_record(tmp_path: Path) -> None:
     V1Job(tmp_path, "job_7").file("devices", "devices.list", "c 195:1 rwm\nc 195:255 rwm\n")
 
     assert ids(gpus_of_job(GPUS, tracked(tmp_path), {"job_7": {"0"}})) == ["1"]
 
 
 @pytest.mark.parametrize("kind", [V1Job, V2Job])
-def test_without_both_or_with_a_share_of_a_gpu_the_processes_on_the_gpu_decide(
+def test_processes_decide_without_record_and_device_cgroup(
     tmp_path: Path, kind: type[V1Job | V2Job]
 ) -> None:
     kind(tmp_path, "job_7")
@@ -74,7 +74,7 @@ def test_without_both_or_with_a_share_of_a_gpu_the_processes_on_the_gpu_decide(
     assert ids(gpus_of_job(GPUS, job, {"job_7": {"0", "2"}})) == ["0", "2"]
 
 
-def test_a_process_is_its_cgroups_jobs(tmp_path: Path) -> None:
+def test_process_belongs_to_its_cgroups_job(tmp_path: Path) -> None:
     scope = "/system.slice/slurmstepd.scope"
     process(tmp_path, 100, ticks=(0, 0, 0, 0), cgroup=f"{scope}/job_7/step_0/user/task_0")
     process(tmp_path, 101, ticks=(0, 0, 0, 0), cgroup="/user.slice")
@@ -109,11 +109,11 @@ def sampler(root: Path, reader: FakeReader, health: Health, clock: FakeClock) ->
     return Sampler(sources, interval_seconds=10, health=health, clock=clock)
 
 
-def test_a_sample_carries_its_gpus_and_their_mean(
+def test_sample_carries_gpus_and_their_mean(
     tmp_path: Path, health: Health, clock: FakeClock
 ) -> None:
     V2Job(tmp_path, "job_7")
-    write(tmp_path / "jobs/7.json", '{"job_id": "7", "gpus": "0,1,2"}')
+    record(tmp_path / "jobs", "7", gpus="0,1,2")
     gpus = FakeReader(gpu(0, utilization=50), gpu(1, utilization=100), gpu(2), gpu(3))
     node = sampler(tmp_path, gpus, health, clock)
     node.take()
@@ -130,7 +130,7 @@ def test_a_sample_carries_its_gpus_and_their_mean(
     assert taken.host["gpus"] == 4
 
 
-def test_a_failing_gpu_library_costs_no_sample_its_cpu_and_memory(
+def test_failing_gpu_library_leaves_cpu_and_memory(
     tmp_path: Path, health: Health, clock: FakeClock
 ) -> None:
     V2Job(tmp_path, "job_7")
@@ -145,9 +145,7 @@ def test_a_failing_gpu_library_costs_no_sample_its_cpu_and_memory(
     assert health.value("reader_errors_total", "fake") == 2
 
 
-def test_a_gpu_that_cannot_be_read_is_counted(
-    tmp_path: Path, health: Health, clock: FakeClock
-) -> None:
+def test_unread_gpu_is_counted(tmp_path: Path, health: Health, clock: FakeClock) -> None:
     gpus = FakeReader(gpu(0))
     gpus.unread = ["GPU 1: lost"]
 
@@ -156,9 +154,7 @@ def test_a_gpu_that_cannot_be_read_is_counted(
     assert health.value("reader_errors_total", "fake") == 1
 
 
-def test_gpus_are_left_alone_while_no_job_runs(
-    tmp_path: Path, health: Health, clock: FakeClock
-) -> None:
+def test_idle_node_reads_gpus_once(tmp_path: Path, health: Health, clock: FakeClock) -> None:
     gpus = FakeReader(gpu(0))
     node = sampler(tmp_path, gpus, health, clock)
 
@@ -178,7 +174,7 @@ def test_gpus_are_left_alone_while_no_job_runs(
         ("nvidia", "null", ["nvidia"]),
     ],
 )
-def test_vendors_are_found_by_their_device_files(
+def test_vendors_are_found_by_device_files(
     tmp_path: Path, wanted: str, device: str, found: list[str]
 ) -> None:
     write(tmp_path / "dev" / device, "")
@@ -186,7 +182,7 @@ def test_vendors_are_found_by_their_device_files(
     assert [reader.name for reader in Gpus(wanted, str(tmp_path))] == found
 
 
-def test_a_driver_that_comes_after_the_forwarder_is_noticed(tmp_path: Path) -> None:
+def test_driver_loaded_later_is_noticed(tmp_path: Path) -> None:
     gpus = Gpus("auto", str(tmp_path))
     assert list(gpus) == []
     write(tmp_path / "dev/nvidiactl", "")

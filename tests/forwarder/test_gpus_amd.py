@@ -1,4 +1,4 @@
-"""AMD GPUs, by a stand-in for amdsmi and by recorded answers of rocm-smi."""
+"""AMD GPUs, by a stand-in for amdsmi and by recorded output of rocm-smi."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hpcobs_forwarder.gpus.amd import AmdGpus
-from hpcobs_forwarder.gpus.readings import GpuError
-from hpcobs_forwarder.gpus.rocm_smi import RocmSmi, parse
+from hpcobs_forwarder.node.gpus.amd import AmdGpus
+from hpcobs_forwarder.node.gpus.readings import GpuError
+from hpcobs_forwarder.node.gpus.rocm_smi import RocmSmi, parse
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,7 +58,7 @@ def reader(*devices: dict[str, Any]) -> AmdGpus:
     return AmdGpus(lambda: module)
 
 
-def test_a_gpu_is_read_whole() -> None:
+def test_all_fields_of_gpu_are_read() -> None:
     (gpu,) = reader(
         {
             "gpu_activity": {"gfx_activity": 42, "umc_activity": 3},
@@ -77,14 +77,14 @@ def test_a_gpu_is_read_whole() -> None:
     assert gpu.processes == (7,)
 
 
-def test_blank_values_are_no_values() -> None:
+def test_blank_fields_give_none() -> None:
     (gpu,) = reader({"gpu_activity": {"gfx_activity": "N/A"}, "edge": "N/A", "hotspot": 71}).read()
 
     assert gpu.utilization_percent is gpu.memory_used_mb is gpu.power_watts is None
     assert gpu.temperature_celsius == 71
 
 
-def test_an_older_versions_blanks_are_no_values() -> None:
+def test_placeholders_of_older_versions_give_none() -> None:
     (gpu,) = reader(
         {
             "gpu_activity": {"gfx_activity": 0xFFFF},
@@ -98,7 +98,7 @@ def test_an_older_versions_blanks_are_no_values() -> None:
     assert gpu.power_watts == 300
 
 
-def test_a_missing_library_is_said_with_what_to_install() -> None:
+def test_missing_library_names_package_to_install() -> None:
     def missing() -> Any:
         raise ImportError("No module named 'amdsmi'")
 
@@ -119,7 +119,7 @@ ROCM_SMI = {
 }
 
 
-def test_rocm_smis_answer_is_understood() -> None:
+def test_rocm_smi_output_is_parsed() -> None:
     first, second = parse(json.dumps(ROCM_SMI).encode())
 
     assert (first.gpu_id, first.utilization_percent, first.power_watts) == ("0", 12, 90)
@@ -128,7 +128,7 @@ def test_rocm_smis_answer_is_understood() -> None:
     assert second.utilization_percent is second.power_watts is second.memory_used_mb is None
 
 
-def test_rocm_smi_runs_in_one_pass_of_several(tmp_path: Path) -> None:
+def test_rocm_smi_runs_every_few_passes(tmp_path: Path) -> None:
     command = tmp_path / "rocm-smi"
     command.write_text(f"#!/bin/sh\necho run >>{tmp_path}/runs\necho '{json.dumps(ROCM_SMI)}'\n")
     command.chmod(0o755)
@@ -140,7 +140,7 @@ def test_rocm_smi_runs_in_one_pass_of_several(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("script", ["exit 1", "echo no json", "echo '[1]'"])
-def test_a_failing_rocm_smi_is_an_error_and_no_reading(tmp_path: Path, script: str) -> None:
+def test_failing_rocm_smi_raises_gpuerror(tmp_path: Path, script: str) -> None:
     command = tmp_path / "rocm-smi"
     command.write_text(f"#!/bin/sh\n{script}\n")
     command.chmod(0o755)

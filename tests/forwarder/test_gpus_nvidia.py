@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hpcobs_forwarder.gpus.nvidia import NvidiaGpus
-from hpcobs_forwarder.gpus.readings import GpuError
+from hpcobs_forwarder.node.gpus.nvidia import NvidiaGpus
+from hpcobs_forwarder.node.gpus.readings import GpuError
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -96,7 +96,7 @@ WHOLE = {
 }
 
 
-def test_a_gpu_is_read_whole() -> None:
+def test_all_fields_of_gpu_are_read() -> None:
     (gpu,) = reader(FakeNvml(WHOLE)).read()
 
     assert (gpu.gpu_id, gpu.gpu_vendor, gpu.minor) == ("3", "nvidia", 3)
@@ -106,14 +106,14 @@ def test_a_gpu_is_read_whole() -> None:
     assert gpu.processes == (4242,)
 
 
-def test_what_a_gpu_does_not_tell_is_no_value() -> None:
+def test_unsupported_fields_give_none() -> None:
     (gpu,) = reader(FakeNvml({"uuid": "GPU-2222"})).read()
 
     assert gpu.gpu_id == "0"
     assert gpu.utilization_percent is gpu.memory_used_mb is gpu.power_watts is None
 
 
-def test_mig_devices_stand_for_their_gpu_without_its_power_and_utilisation() -> None:
+def test_mig_devices_have_no_power_and_utilisation() -> None:
     slices = [
         {"uuid": "MIG-a", "memory": SimpleNamespace(used=1 << 30, total=10 << 30)},
         None,
@@ -127,7 +127,7 @@ def test_mig_devices_stand_for_their_gpu_without_its_power_and_utilisation() -> 
     assert all(gpu.utilization_percent is gpu.power_watts is None for gpu in gpus)
 
 
-def test_a_driver_that_fails_is_opened_anew_at_the_next_reading() -> None:
+def test_failed_driver_is_initialised_again() -> None:
     nvml = FakeNvml({**WHOLE, "rates": NvmlError(FakeNvml.NVML_ERROR_UNKNOWN)})
     gpus = reader(nvml)
     with pytest.raises(GpuError, match="999"):
@@ -138,7 +138,7 @@ def test_a_driver_that_fails_is_opened_anew_at_the_next_reading() -> None:
     assert nvml.started == 2
 
 
-def test_a_gpu_that_has_fallen_off_the_bus_costs_the_others_nothing() -> None:
+def test_lost_gpu_affects_no_other_gpu() -> None:
     lost = {**WHOLE, "rates": NvmlError(15)}
     gpus = reader(FakeNvml(WHOLE, lost, {**WHOLE, "minor": 5}))
 
@@ -146,7 +146,7 @@ def test_a_gpu_that_has_fallen_off_the_bus_costs_the_others_nothing() -> None:
     assert gpus.unread == ["GPU 1: error 15"]
 
 
-def test_a_missing_library_is_said_with_what_to_install() -> None:
+def test_missing_library_names_package_to_install() -> None:
     def missing() -> ModuleType:
         raise ImportError("No module named 'pynvml'")
 
@@ -157,7 +157,7 @@ def test_a_missing_library_is_said_with_what_to_install() -> None:
         gpus.read()
 
 
-def test_a_missing_driver_is_said() -> None:
+def test_missing_driver_is_reported() -> None:
     class NoDriver(FakeNvml):
         def nvmlInit(self) -> None:
             raise NvmlError(9)

@@ -1,4 +1,4 @@
-"""The forwarder's own health."""
+"""The forwarder's metrics and the file for node_exporter."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from hpcobs_forwarder.health import METRICS, Health, write_textfile
+from hpcobs_forwarder.daemon.health import METRICS, Health, write_textfile
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_the_exposition_is_what_prometheus_understands(health: Health) -> None:
+def test_exposition_parses_as_prometheus_text(health: Health) -> None:
     health.add("samples_read_total", 3)
     health.add("reader_errors_total", label="cgroup_v2")
     health.set("spool_files", 4, "batch")
@@ -29,11 +29,11 @@ def test_the_exposition_is_what_prometheus_understands(health: Health) -> None:
     assert (files.labels, files.value) == ({"kind": "batch"}, 4)
 
 
-def test_counters_stand_at_zero_from_the_beginning(health: Health) -> None:
+def test_counters_start_at_zero(health: Health) -> None:
     assert "hpcobs_forwarder_pass_failures_total 0\n" in health.exposition()
 
 
-def test_every_metric_says_what_it_is() -> None:
+def test_every_metric_has_help() -> None:
     assert all(metric.help.endswith(".") for metric in METRICS.values())
 
 
@@ -43,7 +43,7 @@ def test_large_numbers_keep_their_digits(health: Health) -> None:
     assert "last_success_timestamp_seconds 1800000000.123\n" in health.exposition()
 
 
-def test_the_file_is_replaced_as_a_whole_and_readable_for_all(tmp_path: Path) -> None:
+def test_health_file_is_replaced_whole_and_readable(tmp_path: Path) -> None:
     file = tmp_path / "hpcobs.prom"
     for text in ("first\n", "second\n"):
         write_textfile(str(file), text)

@@ -1,4 +1,4 @@
-"""JSON from shell: right for any name that anybody can give a job."""
+"""JSON written by the shell, valid for every name that a job can have."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ printf ']'
 
 
 def quoted(shell: str, values: list[bytes]) -> list[str]:
-    """Each of ``values`` as the hooks would write it, read back."""
+    """Quote each of ``values`` as the hooks do. Return what a JSON parser reads."""
     environment = {f"V{number}".encode(): value for number, value in enumerate(values)}
     written = subprocess.run(
         [*shell.split(), "-c", SCRIPT],
@@ -58,9 +58,7 @@ def test_any_text_comes_through_unchanged(shell: str, names: list[str]) -> None:
 @settings(patient, max_examples=12)
 @given(names=st.lists(st.binary(max_size=30), min_size=1, max_size=30))
 @example(names=[b"\xc3", b"\xff\xfe", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"caf\xe9"])
-def test_what_is_no_text_becomes_valid_json_and_keeps_what_is(
-    shell: str, names: list[bytes]
-) -> None:
+def test_invalid_utf8_becomes_valid_json(shell: str, names: list[bytes]) -> None:
     names = [name.replace(b"\0", b"") for name in names]
 
     for name, read in zip(names, quoted(shell, names)):
@@ -69,7 +67,7 @@ def test_what_is_no_text_becomes_valid_json_and_keeps_what_is(
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_the_longest_names_that_slurm_allows_are_no_trouble(shell: str) -> None:
+def test_longest_names_are_quoted(shell: str) -> None:
     names = [character * 1024 for character in ('"', "\x01", "\\", "a")] + ["漢" * 341]
 
     assert quoted(shell, [name.encode() for name in names]) == names
@@ -77,7 +75,7 @@ def test_the_longest_names_that_slurm_allows_are_no_trouble(shell: str) -> None:
 
 @settings(patient, max_examples=15)
 @given(name=TYPE_OF_NAME, user=TYPE_OF_NAME)
-def test_an_event_holds_any_job_and_user_name(
+def test_event_holds_any_job_and_user_name(
     tmp_path_factory: pytest.TempPathFactory, name: str, user: str
 ) -> None:
     cluster = Cluster(tmp_path_factory.mktemp("hook"))
@@ -87,6 +85,6 @@ def test_an_event_holds_any_job_and_user_name(
     cluster.run("PrologSlurmctld", {**recorded("PrologSlurmctld", "1"), **names})
 
     event = cluster.event()
-    told = None if name in {"", "(null)"} else name
-    assert (event.get("name"), event.get("account")) == (told, told)
+    expected = None if name in {"", "(null)"} else name
+    assert (event.get("name"), event.get("account")) == (expected, expected)
     assert event["user"] == (user if user not in {"", "(null)"} else "33")

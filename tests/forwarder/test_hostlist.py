@@ -1,10 +1,11 @@
-"""Slurm's compressed lists."""
+"""Slurm's compressed lists, and the kernel's."""
 
 from __future__ import annotations
 
 import pytest
 
-from hpcobs_forwarder.hostlist import count_ids, cpus_on_node, cpus_per_node, expand
+from hpcobs_forwarder.node.cgroups.files import count_ids
+from hpcobs_forwarder.node.hostlist import cpus_on_node, cpus_per_node, expand
 
 
 @pytest.mark.parametrize(
@@ -17,11 +18,11 @@ from hpcobs_forwarder.hostlist import count_ids, cpus_on_node, cpus_per_node, ex
         ("", []),
     ],
 )
-def test_a_compressed_host_list_expands_in_slurms_order(text: str, hosts: list[str]) -> None:
+def test_host_list_expands_in_slurms_order(text: str, hosts: list[str]) -> None:
     assert expand(text) == hosts
 
 
-def test_cpus_per_node_repeat_as_often_as_slurm_says() -> None:
+def test_cpus_per_node_are_repeated() -> None:
     assert cpus_per_node("4(x2),2") == [4, 4, 2]
 
 
@@ -36,12 +37,12 @@ def test_cpus_per_node_repeat_as_often_as_slurm_says() -> None:
         ("many", "n1", "n1", None),
     ],
 )
-def test_the_cpus_of_one_node_are_found_by_its_place_in_the_list(
+def test_cpus_on_node_follow_list_position(
     per_node: str, nodes: str, node: str, cpus: int | None
 ) -> None:
     assert cpus_on_node(per_node, nodes, node) == cpus
 
 
 @pytest.mark.parametrize(("text", "count"), [(b"0-3,8\n", 5), (b"7\n", 1), (b"\n", 0)])
-def test_the_kernels_lists_are_counted(text: bytes, count: int) -> None:
+def test_kernel_lists_are_counted(text: bytes, count: int) -> None:
     assert count_ids(text) == count

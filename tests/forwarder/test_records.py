@@ -1,24 +1,17 @@
-"""What the Prolog wrote down."""
+"""The Prolog's records of jobs."""
 
 from __future__ import annotations
 
-import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from hpcobs_forwarder.records import Records, read_record
+from hpcobs_forwarder.node.records import Records, read_record
+from tests.forwarder.trees import record
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def write(folder: Path, job_id: str, **fields: Any) -> Path:
-    folder.mkdir(exist_ok=True)
-    file = folder / f"{job_id}.json"
-    file.write_text(json.dumps({"job_id": job_id, **fields}))
-    return file
 
 
 def refreshed(folder: Path) -> Records:
@@ -27,8 +20,8 @@ def refreshed(folder: Path) -> Records:
     return records
 
 
-def test_a_record_tells_cpus_gpus_and_beginning(tmp_path: Path) -> None:
-    write(
+def test_record_has_cpus_gpus_and_start(tmp_path: Path) -> None:
+    record(
         tmp_path,
         "7",
         node="n2",
@@ -39,18 +32,18 @@ def test_a_record_tells_cpus_gpus_and_beginning(tmp_path: Path) -> None:
         sluid="s4YDWXGQK8ZT30",
     )
 
-    record = refreshed(tmp_path).of_job("7")
+    found = refreshed(tmp_path).of_job("7")
 
-    assert record is not None
-    assert (record.cpus, record.gpus, record.began_at) == (2, ("0", "3"), 123.45)
-    assert refreshed(tmp_path).of_sluid("s4YDWXGQK8ZT30") == record
+    assert found is not None
+    assert (found.cpus, found.gpus, found.began_at) == (2, ("0", "3"), 123.45)
+    assert refreshed(tmp_path).of_sluid("s4YDWXGQK8ZT30") == found
 
 
-def test_records_that_come_and_go_are_noticed(tmp_path: Path) -> None:
-    first = write(tmp_path, "1")
+def test_added_and_removed_records_are_noticed(tmp_path: Path) -> None:
+    first = record(tmp_path, "1")
     records = refreshed(tmp_path)
     first.unlink()
-    write(tmp_path, "2")
+    record(tmp_path, "2")
 
     records.refresh()
 
@@ -58,26 +51,26 @@ def test_records_that_come_and_go_are_noticed(tmp_path: Path) -> None:
     assert records.of_job("2") is not None
 
 
-def test_records_that_have_not_changed_are_not_read_again(tmp_path: Path) -> None:
-    first = write(tmp_path, "1")
+def test_unchanged_records_are_not_read_again(tmp_path: Path) -> None:
+    first = record(tmp_path, "1")
     records = refreshed(tmp_path)
     known = records.of_job("1")
-    write(tmp_path, "2")
+    record(tmp_path, "2")
 
     records.refresh()
     assert records.of_job("1") is known
 
     first.unlink()
-    write(tmp_path, "1", cluster_name="another")
+    record(tmp_path, "1", cluster_name="another")
     records.refresh()
     assert records.of_job("1") is not known
 
 
-def test_a_record_that_comes_within_one_tick_of_the_clock_is_noticed(tmp_path: Path) -> None:
-    write(tmp_path, "1")
+def test_record_within_same_clock_tick_is_noticed(tmp_path: Path) -> None:
+    record(tmp_path, "1")
     records = refreshed(tmp_path)
     before = tmp_path.stat()
-    write(tmp_path, "2")
+    record(tmp_path, "2")
     os.utime(tmp_path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
     records.refresh()
@@ -85,7 +78,7 @@ def test_a_record_that_comes_within_one_tick_of_the_clock_is_noticed(tmp_path: P
     assert records.of_job("2") is not None
 
 
-def test_a_folder_that_is_not_there_holds_no_records(tmp_path: Path) -> None:
+def test_missing_folder_has_no_records(tmp_path: Path) -> None:
     assert refreshed(tmp_path / "none").all() == []
 
 
@@ -103,7 +96,7 @@ def test_a_folder_that_is_not_there_holds_no_records(tmp_path: Path) -> None:
         "\x00\x00",
     ],
 )
-def test_a_record_that_makes_no_sense_is_passed_over(tmp_path: Path, text: str) -> None:
+def test_malformed_record_is_skipped(tmp_path: Path, text: str) -> None:
     file = tmp_path / "1.json"
     file.write_text(text)
 

@@ -1,4 +1,4 @@
-"""What becomes of what is sent, answer by answer, over real HTTP."""
+"""The sender with a real spool and real HTTP: which entries arrive, wait, or are quarantined."""
 
 from __future__ import annotations
 
@@ -12,17 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hpcobs_forwarder.sending.backoff import Backoff
-from hpcobs_forwarder.sending.gateway import Gateway
+from hpcobs_forwarder.sending.http_client import HttpClient, TokenFile
 from hpcobs_forwarder.sending.requests import request_for
+from hpcobs_forwarder.sending.retry_policy import RetryState
 from hpcobs_forwarder.sending.sender import Sender
-from hpcobs_forwarder.sending.token import TokenFile
 from hpcobs_forwarder.spool.entries import batch_name
-from hpcobs_forwarder.spool.writer import BatchWriter
+from hpcobs_forwarder.spool.journal import BatchWriter
 from tests.forwarder.fake_site import Reply, Site
 
 if TYPE_CHECKING:
-    from hpcobs_forwarder.health import Health
+    from hpcobs_forwarder.daemon.health import Health
     from hpcobs_forwarder.spool.spool import Spool
     from tests.forwarder.clocks import FakeClock
 
@@ -30,7 +29,7 @@ STARTED, FINISHED = "/v1/events/job-started", "/v1/events/job-finished"
 
 
 class Sending:
-    """A sender with everything it needs, and short ways to fill its spool."""
+    """A sender with its parts, and methods that fill its spool."""
 
     def __init__(self, spool: Spool, site: Site, health: Health, clock: FakeClock) -> None:
         self.spool, self.site, self.health, self.clock = spool, site, health, clock
@@ -39,9 +38,9 @@ class Sending:
         self.writer = BatchWriter(spool, "n1", clock)
         self.sender = Sender(
             spool=spool,
-            gateway=Gateway(site.url, timeout_seconds=1),
+            client=HttpClient(site.url, timeout_seconds=1),
             token=TokenFile(str(self.token)),
-            backoff=Backoff(random.Random(1)),
+            state=RetryState(random.Random(1)),
             health=health,
             clock=clock,
             stopping=threading.Event(),
@@ -58,14 +57,14 @@ class Sending:
         Path(self.spool.events, name).write_text(text or json.dumps({"job_id": str(job_id)}))
         self.clock.advance(10)
 
-    def waiting(self) -> int:
+    def queued(self) -> int:
         return len(self.spool.waiting_batches()) + len(self.spool.waiting_events())
 
     def quarantined(self) -> list[str]:
         return sorted(path.name for path in Path(self.spool.quarantined).iterdir())
 
     def later(self) -> bool:
-        """Drains once the pause is over."""
+        """Wait for the end of the pause, then drain."""
         self.clock.advance(self.sender.pause())
         return self.sender.drain()
 
@@ -75,7 +74,7 @@ def sending(spool: Spool, site: Site, health: Health, clock: FakeClock) -> Sendi
     return Sending(spool, site, health, clock)
 
 
-def test_a_batch_arrives_gzipped_with_the_token_and_its_id(sending: Sending) -> None:
+def test_batch_arrives_gzipped_with_token_and_id(sending: Sending) -> None:
     sending.batch(3)
 
     assert sending.sender.drain()
@@ -86,12 +85,12 @@ def test_a_batch_arrives_gzipped_with_the_token_and_its_id(sending: Sending) -> 
     assert received.headers["Content-Encoding"] == "gzip"
     assert received.headers["X-Correlation-Id"] == received.body["batch_id"]
     assert len(received.body["samples"]) == 3
-    assert sending.waiting() == 0
+    assert sending.queued() == 0
     assert sending.health.value("samples_sent_total") == 3
     assert sending.health.value("last_success_timestamp_seconds") == sending.clock.now
 
 
-def test_events_go_first_and_everything_in_order(sending: Sending) -> None:
+def test_events_are_sent_first_in_order(sending: Sending) -> None:
     sending.batch()
     sending.event("started", 1)
     sending.event("finished", 1)
@@ -101,11 +100,11 @@ def test_events_go_first_and_everything_in_order(sending: Sending) -> None:
 
     paths = [received.path for received in sending.site.received]
     assert paths == [STARTED, FINISHED, "/v1/samples", "/v1/samples"]
-    assert sending.waiting() == 0
+    assert sending.queued() == 0
     assert sending.health.value("events_sent_total") == 2
 
 
-def test_an_event_is_left_to_its_hook_for_some_seconds(sending: Sending) -> None:
+def test_new_event_is_left_to_its_hook(sending: Sending) -> None:
     sending.event("started", 1)
     sending.clock.advance(-8)
     sending.sender.drain()
@@ -113,29 +112,27 @@ def test_an_event_is_left_to_its_hook_for_some_seconds(sending: Sending) -> None
 
     sending.clock.advance(8)
     sending.sender.drain()
-    assert sending.waiting() == 0
+    assert sending.queued() == 0
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 408])
-def test_after_a_passing_failure_everything_waits_and_arrives_later(
-    sending: Sending, status: int
-) -> None:
+def test_entries_arrive_after_temporary_failure(sending: Sending, status: int) -> None:
     sending.batch(1)
     sending.batch(2)
     sending.site.planned = [Reply(status)]
 
     assert not sending.sender.drain()
     assert len(sending.site.received) == 1
-    assert sending.waiting() == 2
+    assert sending.queued() == 2
     assert not sending.sender.drain()
-    assert len(sending.site.received) == 1, "not before the pause is over"
+    assert len(sending.site.received) == 1, "no attempt before the end of the pause"
 
     assert sending.later()
     assert [len(body["samples"]) for body in sending.site.accepted()] == [1, 2]
 
 
 @pytest.mark.parametrize("reply", [Reply(429, headers=(("Retry-After", "120"),))])
-def test_retry_after_is_the_least_pause(sending: Sending, reply: Reply) -> None:
+def test_retry_after_is_the_shortest_pause(sending: Sending, reply: Reply) -> None:
     sending.batch()
     sending.site.planned = [reply]
 
@@ -144,7 +141,7 @@ def test_retry_after_is_the_least_pause(sending: Sending, reply: Reply) -> None:
     assert 120 <= sending.sender.pause() <= 132
 
 
-def test_a_batch_that_waits_is_compressed_and_keeps_its_id(sending: Sending) -> None:
+def test_delayed_batch_is_compressed_under_same_id(sending: Sending) -> None:
     sending.batch()
     sending.site.planned = [Reply(503)]
     sending.sender.drain()
@@ -156,7 +153,7 @@ def test_a_batch_that_waits_is_compressed_and_keeps_its_id(sending: Sending) -> 
     assert first.body["batch_id"] == second.body["batch_id"]
 
 
-def test_an_hour_without_the_site_is_replayed_in_order_and_nothing_is_lost(
+def test_batches_of_an_outage_arrive_in_order(
     sending: Sending,
 ) -> None:
     sending.site.usual = Reply(503)
@@ -165,35 +162,33 @@ def test_an_hour_without_the_site_is_replayed_in_order_and_nothing_is_lost(
         sending.sender.drain()
     attempts = len(sending.site.received)
     packed = [entry for entry in sending.spool.waiting_batches() if entry.name.endswith(".gz")]
-    assert len(packed) > 100, "all that waited for longer than a pause"
+    assert len(packed) > 100, "batches older than one pause are compressed"
     sending.site.usual = Reply()
 
     assert sending.later()
 
     sizes = [len(body["samples"]) for body in sending.site.accepted()]
     assert sizes == [number % 3 + 1 for number in range(120)]
-    assert attempts < 40, "a site that is away is not hammered"
+    assert attempts < 40, "pauses limit the attempts"
     assert sending.health.value("samples_sent_total") == 240
 
 
 @pytest.mark.parametrize("status", [400, 415, 422])
-def test_a_refused_batch_is_set_aside_and_does_not_hold_up_the_others(
-    sending: Sending, status: int
-) -> None:
+def test_rejected_batch_is_quarantined_others_are_sent(sending: Sending, status: int) -> None:
     sending.batch(1)
     sending.batch(2)
     sending.site.planned = [Reply(status, '{"error": "validation_error"}')]
 
     assert sending.sender.drain()
 
-    assert sending.waiting() == 0
+    assert sending.queued() == 0
     refused, reason = sending.quarantined()
     assert refused.endswith(".batch")
     assert "validation_error" in Path(sending.spool.quarantined, reason).read_text()
     assert sending.health.value("quarantined_total", str(status)) == 1
 
 
-def test_a_batch_that_is_too_large_arrives_in_pieces(sending: Sending) -> None:
+def test_too_large_batch_arrives_in_parts(sending: Sending) -> None:
     sending.site.largest_batch = 3
     sending.batch(10)
 
@@ -202,33 +197,33 @@ def test_a_batch_that_is_too_large_arrives_in_pieces(sending: Sending) -> None:
 
     names = [sample["job_id"] for body in sending.site.accepted() for sample in body["samples"]]
     assert sorted(names, key=int) == [str(number) for number in range(10)]
-    assert sending.waiting() == 0
+    assert sending.queued() == 0
     assert sending.quarantined() == []
 
 
-def test_a_single_sample_that_is_too_large_is_set_aside(sending: Sending) -> None:
+def test_too_large_sample_is_quarantined(sending: Sending) -> None:
     sending.site.largest_batch = 0
     sending.batch(1)
 
     sending.sender.drain()
 
-    assert sending.waiting() == 0
+    assert sending.queued() == 0
     assert len(sending.quarantined()) == 2
 
 
 @pytest.mark.parametrize("status", [401, 404, 302, 407, 414, 421, 431])
-def test_what_only_the_administrator_can_mend_waits(sending: Sending, status: int) -> None:
+def test_batch_waits_while_token_or_address_wrong(sending: Sending, status: int) -> None:
     sending.batch()
     sending.site.usual = Reply(status)
 
     for _ in range(12):
         assert not sending.later()
 
-    assert sending.waiting() == 1
+    assert sending.queued() == 1
     assert sending.quarantined() == []
 
 
-def test_one_forbidden_event_does_not_hold_up_the_others_for_ever(sending: Sending) -> None:
+def test_forbidden_event_does_not_block_others(sending: Sending) -> None:
     sending.event("started", 7)
     sending.batch()
     sending.site.by_path[STARTED] = Reply(403)
@@ -237,15 +232,15 @@ def test_one_forbidden_event_does_not_hold_up_the_others_for_ever(sending: Sendi
     assert sending.later()
 
     assert len(sending.site.accepted()) == 1
-    assert sending.waiting() == 1
+    assert sending.queued() == 1
     assert sending.quarantined() == []
     sending.site.by_path.clear()
     sending.clock.advance(600)
     assert sending.sender.drain()
-    assert sending.waiting() == 0
+    assert sending.queued() == 0
 
 
-def test_a_new_token_is_used_at_once(sending: Sending) -> None:
+def test_new_token_is_used_at_once(sending: Sending) -> None:
     sending.batch()
     sending.site.planned = [Reply(401)]
     sending.sender.drain()
@@ -257,7 +252,7 @@ def test_a_new_token_is_used_at_once(sending: Sending) -> None:
     assert sending.site.received[-1].headers["Authorization"] == "Bearer second"
 
 
-def test_without_a_token_nothing_is_sent_and_nothing_is_lost(sending: Sending) -> None:
+def test_batch_waits_while_token_is_missing(sending: Sending) -> None:
     sending.token.unlink()
     sending.batch()
     assert not sending.sender.drain()
@@ -267,7 +262,7 @@ def test_without_a_token_nothing_is_sent_and_nothing_is_lost(sending: Sending) -
     assert sending.sender.drain()
 
 
-def test_rejected_samples_are_counted_and_said(
+def test_rejected_samples_are_counted_and_logged(
     sending: Sending, caplog: pytest.LogCaptureFixture
 ) -> None:
     sending.batch(5)
@@ -282,13 +277,13 @@ def test_rejected_samples_are_counted_and_said(
     assert "timestamp in the future" in caplog.text
 
 
-def test_an_end_of_an_unknown_job_is_tried_again_a_few_times(sending: Sending) -> None:
+def test_end_of_unknown_job_is_retried_then_quarantined(sending: Sending) -> None:
     sending.event("finished", 7)
     sending.batch()
     sending.site.by_path[FINISHED] = Reply(404)
 
     for _ in range(6):
-        assert sending.sender.drain(), "other things do not wait for it"
+        assert sending.sender.drain(), "other entries do not wait for it"
         sending.clock.advance(3600)
 
     assert len(sending.site.bodies(FINISHED)) == 5
@@ -296,20 +291,20 @@ def test_an_end_of_an_unknown_job_is_tried_again_a_few_times(sending: Sending) -
     assert len(sending.site.accepted()) == 1
 
 
-def test_an_end_whose_start_has_come_arrives(sending: Sending) -> None:
+def test_end_arrives_after_its_start(sending: Sending) -> None:
     sending.event("finished", 7)
     sending.site.planned = [Reply(404)]
     sending.sender.drain()
     sending.sender.drain()
-    assert sending.waiting() == 1
+    assert sending.queued() == 1
     sending.clock.advance(16)
 
     sending.sender.drain()
 
-    assert sending.waiting() == 0
+    assert sending.queued() == 0
 
 
-def test_what_breaks_the_site_every_time_does_not_hold_up_the_others(sending: Sending) -> None:
+def test_entry_with_server_errors_does_not_block_others(sending: Sending) -> None:
     sending.event("started", 7)
     sending.batch()
     sending.site.by_path[STARTED] = Reply(500)
@@ -318,10 +313,10 @@ def test_what_breaks_the_site_every_time_does_not_hold_up_the_others(sending: Se
         sending.later()
 
     assert len(sending.site.accepted()) == 1
-    assert sending.waiting() == 1
+    assert sending.queued() == 1
 
 
-def test_what_breaks_the_site_every_time_while_others_arrive_is_set_aside_in_the_end(
+def test_entry_with_server_errors_alone_is_quarantined(
     sending: Sending,
 ) -> None:
     sending.event("started", 7)
@@ -333,12 +328,12 @@ def test_what_breaks_the_site_every_time_while_others_arrive_is_set_aside_in_the
         sending.clock.advance(1800)
         sending.later()
 
-    assert sending.waiting() == 0
+    assert sending.queued() == 0
     assert len(sending.quarantined()) == 2
     assert len(sending.site.accepted()) == 12
 
 
-def test_a_site_that_breaks_on_everything_for_days_costs_nothing(sending: Sending) -> None:
+def test_site_failing_for_days_costs_no_entry(sending: Sending) -> None:
     sending.site.usual = Reply(500, '{"message": "Internal Server Error"}')
     for _ in range(3):
         sending.event("started", 7)
@@ -352,28 +347,28 @@ def test_a_site_that_breaks_on_everything_for_days_costs_nothing(sending: Sendin
         sending.later()
         sending.clock.advance(60)
 
-    assert sending.waiting() == 0
+    assert sending.queued() == 0
     assert len(sending.site.accepted()) == 3
 
 
 @pytest.mark.parametrize(
     "body", ["<html>Welcome to our network</html>", "", "[]", "{}", "[" * 9999]
 )
-def test_what_some_other_server_takes_has_not_arrived(
+def test_success_of_another_server_does_not_count(
     sending: Sending, body: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     sending.batch()
     sending.site.planned = [Reply(200, body)]
 
     assert not sending.sender.drain()
-    assert sending.waiting() == 1
+    assert sending.queued() == 1
     assert "is HPCOBS_URL right?" in caplog.text
 
     assert sending.later()
     assert sending.health.value("samples_sent_total") == 2
 
 
-def test_a_redirection_says_where_to(sending: Sending, caplog: pytest.LogCaptureFixture) -> None:
+def test_redirection_target_is_logged(sending: Sending, caplog: pytest.LogCaptureFixture) -> None:
     sending.batch()
     sending.site.planned = [Reply(301, headers=(("Location", "https://other.example.org/"),))]
 
@@ -383,7 +378,7 @@ def test_a_redirection_says_where_to(sending: Sending, caplog: pytest.LogCapture
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '"text"', "\0\0\0", "[" * 100_000])
-def test_a_damaged_event_is_set_aside(sending: Sending, text: str) -> None:
+def test_damaged_event_is_quarantined(sending: Sending, text: str) -> None:
     sending.event("started", 7, text=text or " ")
     sending.event("started", 8)
 
@@ -393,7 +388,7 @@ def test_a_damaged_event_is_set_aside(sending: Sending, text: str) -> None:
     assert len(sending.quarantined()) == 2
 
 
-def test_an_event_in_another_encoding_arrives_all_the_same(sending: Sending) -> None:
+def test_event_in_other_encoding_is_sent(sending: Sending) -> None:
     name = f"{int(sending.clock.now * 1000)}-7-1.started.json"
     Path(sending.spool.events, name).write_bytes(b'{"job_id": "7", "name": "caf\xe9"}')
     sending.clock.advance(10)
@@ -403,13 +398,13 @@ def test_an_event_in_another_encoding_arrives_all_the_same(sending: Sending) -> 
     assert sending.site.bodies(STARTED) == [{"job_id": "7", "name": "caf\ufffd"}]
 
 
-def test_a_damaged_batch_is_set_aside_and_a_damaged_line_left_out(sending: Sending) -> None:
+def test_damaged_batch_is_quarantined_damaged_line_skipped(sending: Sending) -> None:
     sending.batch(2)
     (whole,) = sending.spool.waiting_batches()
     lines = Path(whole.path).read_bytes().split(b"\n")
     Path(whole.path).write_bytes(b"\n".join([lines[0], lines[1][:-2] + b"zz", *lines[2:]]))
-    Path(sending.spool.samples, batch_name(0, 1, "a")).write_bytes(b"\0" * 100)
-    Path(sending.spool.samples, batch_name(1, 1, "b") + ".gz").write_bytes(b"\0" * 100)
+    Path(sending.spool.samples, batch_name(0, 1)).write_bytes(b"\0" * 100)
+    Path(sending.spool.samples, batch_name(1, 1) + ".gz").write_bytes(b"\0" * 100)
 
     assert sending.sender.drain()
 
@@ -419,9 +414,7 @@ def test_a_damaged_batch_is_set_aside_and_a_damaged_line_left_out(sending: Sendi
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_a_file_damaged_at_any_byte_is_set_aside_or_sent_without_what_is_damaged(
-    sending: Sending, packed: bool
-) -> None:
+def test_batch_damaged_at_any_byte_loses_only_damage(sending: Sending, packed: bool) -> None:
     sending.batch(2)
     if packed:
         sending.spool.pack()
@@ -443,7 +436,7 @@ def test_a_file_damaged_at_any_byte_is_set_aside_or_sent_without_what_is_damaged
         assert entry.read() == whole or len(body["samples"]) in {0, 2}
 
 
-def test_an_event_damaged_at_any_byte_stops_nothing(sending: Sending) -> None:
+def test_event_damaged_at_any_byte_raises_only_valueerror(sending: Sending) -> None:
     sending.event("finished", 7, text='{"job_id": "7", "exit_code": 0, "name": "caf\\u00e9"}')
     (entry,) = sending.spool.waiting_events()
     data = Path(entry.path).read_bytes()
@@ -455,35 +448,35 @@ def test_an_event_damaged_at_any_byte_stops_nothing(sending: Sending) -> None:
                 request_for(entry)
 
 
-def test_the_hosts_word_alone_is_not_kept_for_later(sending: Sending) -> None:
+def test_host_without_samples_is_not_kept(sending: Sending) -> None:
     sending.batch(0)
     sending.site.planned = [Reply(503)]
 
     sending.sender.drain()
 
-    assert sending.waiting() == 0
+    assert sending.queued() == 0
 
 
-def test_a_site_that_does_not_answer_is_given_up_in_time(sending: Sending) -> None:
+def test_hanging_request_times_out(sending: Sending) -> None:
     sending.batch()
     sending.site.planned = [Reply(hang=True)]
 
     assert not sending.sender.drain()
 
-    assert sending.waiting() == 1
+    assert sending.queued() == 1
     assert sending.health.value("requests_total", "0") == 1
 
 
-def test_a_site_that_is_not_there_costs_nothing(sending: Sending) -> None:
+def test_batch_waits_while_site_is_unreachable(sending: Sending) -> None:
     sending.site.close()
     sending.batch()
 
     assert not sending.sender.drain()
 
-    assert sending.waiting() == 1
+    assert sending.queued() == 1
 
 
-def test_a_lasting_trouble_is_said_when_it_begins_and_every_ten_minutes(
+def test_lasting_failure_is_logged_every_ten_minutes(
     sending: Sending, caplog: pytest.LogCaptureFixture
 ) -> None:
     sending.batch()
@@ -496,9 +489,7 @@ def test_a_lasting_trouble_is_said_when_it_begins_and_every_ten_minutes(
     assert 5 <= caplog.text.count("maintenance") <= 7
 
 
-def test_the_end_of_a_trouble_is_said_once(
-    sending: Sending, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_recovery_is_logged_once(sending: Sending, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     sending.batch()
     sending.batch()
@@ -507,17 +498,15 @@ def test_the_end_of_a_trouble_is_said_once(
 
     sending.later()
 
-    assert caplog.text.count("takes what waits again") == 1
+    assert caplog.text.count("accepts entries again") == 1
 
 
-def test_nodes_that_the_site_does_not_take_are_said(
-    sending: Sending, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_rejected_nodes_are_logged(sending: Sending, caplog: pytest.LogCaptureFixture) -> None:
     answer = {"results": [], "rejected_nodes": [{"node": "n1", "message": "cpus must be more"}]}
     sending.event("jobs", 0)
     sending.site.planned = [Reply(200, json.dumps(answer))]
 
     assert sending.sender.drain()
 
-    assert "1 nodes were not taken" in caplog.text
+    assert "the site rejects 1 nodes" in caplog.text
     assert "cpus must be more" in caplog.text

@@ -1,6 +1,6 @@
-"""What the forwarder does by itself, for it is alone on the nodes, and the service by libraries.
+"""Parsers that exist twice: in the forwarder without dependencies, in the service by libraries.
 
-Both are asked the same: Slurm's words must not mean one thing here and another there.
+Both must give the same result for the same input from Slurm.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpcobs_forwarder import hostlist
 from hpcobs_forwarder.controller.jobs import is_open, is_pending, job_of
 from hpcobs_forwarder.controller.nodes import node_of
+from hpcobs_forwarder.node import hostlist
 from tests.forwarder.properties import patient
-from tests.forwarder.test_controller_values import boxed
+from tests.forwarder.slurm_json import boxed
 
 hostlists = pytest.importorskip("hpcobs.scheduler.hostlists")
-node_cpus = pytest.importorskip("hpcobs.scheduler.node_cpus").node_cpus
+node_cpus = hostlists.node_cpus
 msgspec = pytest.importorskip("msgspec")
-answers = pytest.importorskip("hpcobs.scheduler.slurm.answers")
+records = pytest.importorskip("hpcobs.scheduler.slurm.records")
 states = pytest.importorskip("hpcobs.domain.states")
 sync = pytest.importorskip("hpcobs.http.schemas.sync")
-Origin = pytest.importorskip("hpcobs.domain.job_from_event").Origin
-from_scheduler = pytest.importorskip("hpcobs.domain.job_from_event").from_scheduler
+Origin = pytest.importorskip("hpcobs.domain.lifecycle.job_from_event").Origin
+from_scheduler = pytest.importorskip("hpcobs.domain.lifecycle.job_from_event").from_scheduler
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
 SLURM_STATES = sorted(states._FROM_SLURM)
@@ -33,7 +33,7 @@ SLURM_STATES = sorted(states._FROM_SLURM)
 
 @pytest.mark.parametrize("state", SLURM_STATES)
 @pytest.mark.parametrize("flag", ["", "+LAUNCH_FAILED"])
-def test_both_agree_on_which_states_are_an_end(state: str, flag: str) -> None:
+def test_both_agree_on_final_states(state: str, flag: str) -> None:
     normal = states.from_slurm(state + flag)
     assert is_open(state + flag) is not normal.is_terminal
     assert not is_pending(state + flag) or normal is states.JobState.PENDING
@@ -55,19 +55,19 @@ def names(draw: st.DrawFn) -> str:
 
 @given(st.lists(names(), min_size=1, max_size=4).map(",".join))
 @patient
-def test_both_expand_a_list_of_nodes_alike_and_in_its_order(text: str) -> None:
+def test_both_expand_node_lists_in_same_order(text: str) -> None:
     assert list(dict.fromkeys(hostlist.expand(text))) == list(hostlists.expanded(text))
 
 
 @given(st.lists(st.tuples(st.integers(1, 256), st.integers(1, 9)), min_size=1, max_size=4))
 @patient
-def test_both_read_the_cpus_of_each_node_alike(groups: list[tuple[int, int]]) -> None:
+def test_both_parse_cpus_per_node_alike(groups: list[tuple[int, int]]) -> None:
     text = ",".join(f"{cpus}(x{nodes})" if nodes > 1 else str(cpus) for cpus, nodes in groups)
     assert hostlist.cpus_per_node(text) == list(node_cpus(text))
 
 
 COUNTS = st.sampled_from([0, 1, 7, 90, 2**32 - 2, 2**32 - 1, 2**64 - 2, 2**64 - 1])
-"""Numbers of a job, and Slurm's ways to say that there is none."""
+"""Numbers of a job, and Slurm's placeholders for none."""
 TIMES = st.sampled_from([0, 1_795_000_000])
 TRES = st.sampled_from(
     [
@@ -84,7 +84,7 @@ BOXED = ("submit_time", "start_time", "end_time", "priority", "time_limit", "arr
 
 @st.composite
 def jobs(draw: st.DrawFn) -> dict[str, Any]:
-    """A job as one version of slurmrestd or another writes it."""
+    """Return a job as some version of slurmrestd writes it."""
     raw = {
         "job_id": 4711, "user_name": "ada", "nodes": "n[1-2],m1", "restart_cnt": draw(COUNTS),
         "job_state": draw(st.sampled_from(SLURM_STATES)), "array_task_id": draw(COUNTS),
@@ -103,22 +103,22 @@ def jobs(draw: st.DrawFn) -> dict[str, Any]:
 
 @given(jobs())
 @patient
-def test_both_understand_a_job_alike_whichever_version_tells_it(raw: dict[str, Any]) -> None:
-    told = sync.SeenJob.model_validate(job_of(raw), strict=False)
-    sent = told.to_event(observed_at=NOW, cluster_name=None)
-    (asked,) = answers.jobs([msgspec.Raw(msgspec.json.encode(raw))], NOW)
+def test_both_parse_jobs_of_all_versions_alike(raw: dict[str, Any]) -> None:
+    posted = sync.SeenJob.model_validate(job_of(raw), strict=False)
+    sent = posted.to_event(observed_at=NOW, cluster_name=None)
+    (queried,) = records.parse_jobs([msgspec.Raw(msgspec.json.encode(raw))], NOW)
     origin = Origin(home_cluster="lab")
-    assert from_scheduler(sent, origin) == from_scheduler(asked, origin)
+    assert from_scheduler(sent, origin) == from_scheduler(queried, origin)
 
 
 @pytest.mark.parametrize("gres", ["", "(null)", "gpu:2", "gpu:a100:4(S:0-1),gpu:v100:1"])
 @pytest.mark.parametrize("tres", [None, "cpu=8,mem=16000M,gres/gpu=4"])
 @pytest.mark.parametrize("flags", [[], ["DRAIN"]])
-def test_both_understand_a_node_alike(gres: str, tres: str | None, flags: list[str]) -> None:
+def test_both_parse_nodes_alike(gres: str, tres: str | None, flags: list[str]) -> None:
     raw = {
         "name": "n1", "state": "IDLE", "state_flags": flags, "cpus": 8, "real_memory": 16000,
         "cpu_load": 150, "gres": gres, "tres": tres,
     }  # fmt: skip
-    told = sync.SeenNode.model_validate(node_of(raw))
-    (asked,) = answers.nodes([msgspec.Raw(msgspec.json.encode(raw))], "lab")
-    assert told.to_report(observed_at=asked.observed_at, cluster_name="lab") == asked
+    posted = sync.SeenNode.model_validate(node_of(raw))
+    (queried,) = records.parse_nodes([msgspec.Raw(msgspec.json.encode(raw))], "lab")
+    assert posted.to_report(observed_at=queried.observed_at, cluster_name="lab") == queried

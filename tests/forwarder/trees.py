@@ -1,12 +1,15 @@
-"""Folder trees as the kernel shows them for Slurm's jobs, with numbers that the tests choose."""
+"""Folder trees of Slurm's jobs as the kernel shows them, with numbers that the tests choose."""
 
 from __future__ import annotations
 
+import json
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from hpcobs_forwarder.node.cgroups.layout import JobFolder, Layout
 
 MIB = 1 << 20
 
@@ -120,10 +123,22 @@ class V1Job:
 
 
 def process(root: Path, number: int, *, ticks: tuple[int, int, int, int], cgroup: str = "") -> None:
-    """A process in /proc with its utime, stime, cutime and cstime."""
+    """Write a process into /proc, with its utime, stime, cutime and cstime."""
     times = " ".join(map(str, ticks))
     write(
         root / f"proc/{number}/stat",
         f"{number} (a (b) c) S 1 1 1 0 -1 4194304 9 9 9 9 {times} 20 0 1 0 100 1 1\n",
     )
     write(root / f"proc/{number}/cgroup", f"0::{cgroup}\n")
+
+
+def record(folder: Path, job_id: str, **fields: Any) -> Path:
+    """Write a Prolog's record of a job. Return its path."""
+    write(folder / f"{job_id}.json", json.dumps({"job_id": job_id, **fields}))
+    return folder / f"{job_id}.json"
+
+
+def only_folder(layout: Layout) -> JobFolder:
+    """Return the one job folder that ``layout`` finds."""
+    (folder,) = layout.folders()
+    return folder

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from infra.functions import ON_THE_WAY_OF_REQUESTS
+from infra.constructs.functions import ON_THE_WAY_OF_REQUESTS
 from tests.functions.test_imports import HEAVY
 
 PROGRAM = """

@@ -1,4 +1,4 @@
-"""Templates of the example site, and of two that choose what it does not; no layer is built."""
+"""Templates of the example site and of two others, without building the layer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from infra.paths import CERTIFICATES
-from infra.site import Site, load_site
+from infra.site.config import Site, load_site
 from infra.synth import synthesize
 from tests.infra.template import Template
 
@@ -22,7 +22,7 @@ def example() -> Site:
 
 @pytest.fixture(scope="session")
 def other() -> Site:
-    """A site that chooses what the example does not."""
+    """Return a site with other options than the example."""
     return Site.model_validate(
         {
             "name": "other",
@@ -79,7 +79,7 @@ def other() -> Site:
 
 @pytest.fixture(scope="session")
 def restored() -> Site:
-    """A site on Aurora, which begins with what a snapshot holds."""
+    """Return a site on Aurora whose database is created from a snapshot."""
     return Site.model_validate(
         {
             "name": "restored",

@@ -1,7 +1,7 @@
-"""What a function needs, read from the code: its settings, and its calls of AWS.
+"""The settings and the AWS actions that a function needs, read from its code.
 
-From ``functions/NAME`` to the factories of ``bootstrap`` that it names, from there to the settings
-that they read, to the services that they make, and to the adapters' calls.
+The search starts in ``functions/NAME`` and follows the factories of ``bootstrap`` to the settings
+that they read, the services that they create, and the adapters' calls.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ QUEUE_ACTIONS = {
     "change_message_visibility_batch": "sqs:ChangeMessageVisibility",
     "get_queue_attributes": "sqs:GetQueueAttributes",
 }
-"""IAM knows no batches."""
+"""IAM has no actions of their own for batches."""
 
 SECRET_ACTIONS = {
     "describe_secret": "secretsmanager:DescribeSecret",
@@ -35,7 +35,7 @@ SECRET_ACTIONS = {
 
 
 def settings_of(function: str) -> set[str]:
-    """The settings that the function's code may read."""
+    """Return the settings that the function's code may read."""
     names = set(_settings_in(function))
     for factory in _factories(function):
         names |= _settings_read(factory)
@@ -43,7 +43,7 @@ def settings_of(function: str) -> set[str]:
 
 
 def actions_of(function: str) -> set[str]:
-    """The actions that the function's code may call."""
+    """Return the IAM actions of the calls in the function's code."""
     factories = _factories(function)
     actions = {
         QUEUE_ACTIONS[call]
@@ -66,7 +66,7 @@ def _secret_actions(module: str) -> set[str]:
 
 
 def services_used() -> set[str]:
-    """The services that the layer asks boto3 for."""
+    """Return the AWS services for which the layer creates boto3 clients."""
     return {
         call.args[0].value
         for path in HPCOBS.rglob("*.py")
@@ -84,20 +84,20 @@ def _function_trees(function: str) -> Iterator[ast.Module]:
 
 
 def _factories(function: str) -> set[str]:
-    """The factories that the function asks for, and those that these ask for in turn."""
-    asked = {
+    """Return the factories that the function calls, and those that these call in turn."""
+    pending = {
         node.attr
         for tree in _function_trees(function)
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "bootstrap"
     }
-    # It makes what it is handed over, and that is named beside it.
-    asked.discard("before_snapshot")
+    # It calls the factories in its arguments, which the function names beside it.
+    pending.discard("before_snapshot")
     found: set[str] = set()
-    while asked:
-        name = asked.pop()
+    while pending:
+        name = pending.pop()
         found.add(name)
-        asked |= _called(name) - found
+        pending |= _called(name) - found
     return found
 
 
@@ -105,7 +105,7 @@ def _factories(function: str) -> set[str]:
 def _bootstrap() -> dict[str, ast.FunctionDef]:
     tree = ast.parse((HPCOBS / "bootstrap.py").read_text())
     factories = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
-    # On AWS the queue is SQS; what follows is for sites that have none.
+    # On AWS the queue is SQS. The lines after the ``if`` are for sites without SQS.
     queue = factories["queue"]
     queue.body = [node for node in queue.body if isinstance(node, ast.If)]
     return factories
@@ -126,7 +126,7 @@ def _settings_in(function: str) -> Iterator[str]:
 
 
 def _settings_read(factory: str) -> set[str]:
-    """What a factory reads of the settings, and what those read whom it hands them over to."""
+    """Return the settings that a factory reads, or modules to which it passes the settings."""
     tree = _bootstrap()[factory]
     read = {
         node.attr
@@ -141,7 +141,7 @@ def _settings_read(factory: str) -> set[str]:
 
 
 def _settings_in_module(module: str) -> set[str]:
-    """What a module reads of ``settings``, and what those read whom it hands them over to."""
+    """Return the settings that a module reads, or modules to which it passes the settings."""
     tree = _module(module)
     read = {
         node.attr
@@ -157,7 +157,7 @@ def _settings_in_module(module: str) -> set[str]:
 
 
 def _queue_methods(factory: str) -> set[str]:
-    """The queue's methods that a factory's services call."""
+    """Return the queue's methods that a factory's services call."""
     tree = _bootstrap()[factory]
     methods = {
         node.attr
@@ -172,7 +172,7 @@ def _queue_methods(factory: str) -> set[str]:
 
 
 def _queue_methods_in(module: str) -> set[str]:
-    """Those that a module calls, and those whom it hands its queue over to."""
+    """Return the queue's methods that a module calls, or modules to which it passes the queue."""
     methods = _methods_called(module, "self._queue")
     imported = _imports(_module(module))
     for call in _calls(_module(module)):
@@ -190,7 +190,7 @@ def _methods_called(module: str, on: str) -> set[str]:
 
 
 def _client_calls(method: str) -> set[str]:
-    """The calls of SQS that a method of the adapter makes, by itself or by its own methods."""
+    """Return the calls of SQS that a method of the adapter makes, also by its other methods."""
     methods = {
         node.name: node
         for node in ast.walk(_module("hpcobs.queue.sqs"))

@@ -1,4 +1,4 @@
-"""The alarms: what goes wrong is told to the site's people."""
+"""The alarms, the topic and the budget of a site."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.functions import SIZES
+from infra.constructs.functions import SIZES
 
 if TYPE_CHECKING:
     from tests.infra.template import Properties, Template
@@ -21,7 +21,7 @@ def alarms(template: Template) -> dict[str, Properties]:
     }
 
 
-def test_everything_that_a_person_has_to_look_at_is_watched(alarms: dict[str, Properties]) -> None:
+def test_expected_alarms_exist(alarms: dict[str, Properties]) -> None:
     functions = (*SIZES, "migrate")
     assert alarms.keys() == {
         *(f"{name} {what}" for name in functions for what in ("errors", "throttles")),
@@ -37,7 +37,7 @@ def test_everything_that_a_person_has_to_look_at_is_watched(alarms: dict[str, Pr
     }
 
 
-def test_every_alarm_is_told_and_says_what_it_means(
+def test_every_alarm_notifies_topic_with_description(
     template: Template, alarms: dict[str, Properties]
 ) -> None:
     for alarm in alarms.values():
@@ -46,7 +46,7 @@ def test_every_alarm_is_told_and_says_what_it_means(
         assert len(alarm["AlarmDescription"].split()) > 2
 
 
-def test_an_alarm_watches_something_of_this_site(alarms: dict[str, Properties]) -> None:
+def test_alarms_watch_resources_of_site(alarms: dict[str, Properties]) -> None:
     for name, alarm in alarms.items():
         if name == "refusals":
             assert alarm["MetricName"] == "example-refusals"
@@ -55,14 +55,14 @@ def test_an_alarm_watches_something_of_this_site(alarms: dict[str, Properties]) 
             assert "Ref" in dimension["Value"] or "Fn::GetAtt" in dimension["Value"]
 
 
-def test_silence_of_the_collector_is_an_alarm(alarms: dict[str, Properties]) -> None:
+def test_missing_collector_runs_raise_alarm(alarms: dict[str, Properties]) -> None:
     stopped = alarms["collector stopped"]
     assert stopped["MetricName"] == "Invocations"
     assert stopped["TreatMissingData"] == "breaching"
     assert stopped["ComparisonOperator"] == "LessThanThreshold"
 
 
-def test_refusals_are_counted_in_the_access_log(template: Template) -> None:
+def test_access_log_filter_counts_401_and_403(template: Template) -> None:
     counted = template.one("Logs::MetricFilter")
     assert template.referred(counted["LogGroupName"]) == "Gateway/AccessLog"
     assert counted["FilterPattern"] == '{ ($.status = "401") || ($.status = "403") }'
@@ -70,7 +70,7 @@ def test_refusals_are_counted_in_the_access_log(template: Template) -> None:
     assert json.loads(form)["status"] == "$context.status"
 
 
-def test_the_site_chooses_the_thresholds(other_template: Template) -> None:
+def test_thresholds_follow_site_options(other_template: Template) -> None:
     thresholds = {
         alarm["AlarmName"].removeprefix("hpcobs-other "): alarm["Threshold"]
         for alarm in other_template.all("CloudWatch::Alarm")
@@ -81,29 +81,29 @@ def test_the_site_chooses_the_thresholds(other_template: Template) -> None:
     assert thresholds["database FreeStorageSpace"] == 20 * 1024**3
 
 
-def test_the_site_s_people_get_mail(template: Template, other_template: Template) -> None:
+def test_each_email_address_is_subscribed(template: Template, other_template: Template) -> None:
     assert template.all("SNS::Subscription") == []
     mails = {one["Endpoint"]: one["Protocol"] for one in other_template.all("SNS::Subscription")}
     assert mails == {"a@example.org": "email", "b@example.org": "email"}
 
 
-def test_only_this_account_s_alarms_and_budgets_may_tell_the_topic(template: Template) -> None:
+def test_only_own_alarms_and_budgets_publish(template: Template) -> None:
     (allowed,) = [
         statement
         for statement in template.one("SNS::TopicPolicy")["PolicyDocument"]["Statement"]
         if statement["Effect"] == "Allow"
     ]
-    tellers = {"cloudwatch.amazonaws.com", "budgets.amazonaws.com"}
-    assert set(allowed["Principal"]["Service"]) == tellers
+    services = {"cloudwatch.amazonaws.com", "budgets.amazonaws.com"}
+    assert set(allowed["Principal"]["Service"]) == services
     assert allowed["Condition"] == {"StringEquals": {"aws:SourceAccount": "111122223333"}}
 
 
-def test_the_budget_tells_before_the_money_is_spent(other_template: Template) -> None:
+def test_budget_warns_at_80_percent_and_on_forecast(other_template: Template) -> None:
     budget = other_template.one("Budgets::Budget")
     assert budget["Budget"]["BudgetLimit"] == {"Amount": 500, "Unit": "USD"}
-    told = {}
+    thresholds = {}
     for one in budget["NotificationsWithSubscribers"]:
-        told[one["Notification"]["NotificationType"]] = one["Notification"]["Threshold"]
+        thresholds[one["Notification"]["NotificationType"]] = one["Notification"]["Threshold"]
         (subscriber,) = one["Subscribers"]
         assert other_template.referred(subscriber["Address"]) == "Alarms/Topic"
-    assert told == {"ACTUAL": 80, "FORECASTED": 100}
+    assert thresholds == {"ACTUAL": 80, "FORECASTED": 100}

@@ -1,19 +1,19 @@
-"""Aurora, and a database that is restored from a backup."""
+"""Aurora, and a database that is restored from a snapshot."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from infra.database import name_of
+from infra.constructs.database.base import name_of
 
 if TYPE_CHECKING:
-    from infra.site import Site
+    from infra.site.config import Site
     from tests.infra.template import Template
 
 FROM_NOTHING = {"DatabaseName", "DBName", "MasterUsername", "MasterUserAuthenticationType"}
 
 
-def test_a_cluster_is_as_private_and_as_safe_as_an_instance(restored_template: Template) -> None:
+def test_cluster_is_as_protected_as_instance(restored_template: Template) -> None:
     resource = restored_template.resource("RDS::DBCluster")
     cluster = resource["Properties"]
     assert cluster["Engine"] == "aurora-postgresql"
@@ -30,9 +30,7 @@ def test_a_cluster_is_as_private_and_as_safe_as_an_instance(restored_template: T
     assert parameters["Parameters"]["rds.force_ssl"] == "1"
 
 
-def test_its_instances_grow_between_the_site_s_limits_in_as_many_zones_as_asked(
-    restored_template: Template,
-) -> None:
+def test_instances_scale_within_limits_per_zone(restored_template: Template) -> None:
     cluster = restored_template.one("RDS::DBCluster")
     assert cluster["ServerlessV2ScalingConfiguration"] == {"MinCapacity": 0.5, "MaxCapacity": 16}
     instances = restored_template.all("RDS::DBInstance")
@@ -43,7 +41,7 @@ def test_its_instances_grow_between_the_site_s_limits_in_as_many_zones_as_asked(
         assert restored_template.referred(instance["DBClusterIdentifier"]) == "Database/Cluster"
 
 
-def test_functions_reach_the_instance_that_writes(restored_template: Template) -> None:
+def test_functions_connect_to_writer_endpoint(restored_template: Template) -> None:
     for function in ("api", "collector", "migrate"):
         variables = restored_template.functions()[function]["Environment"]["Variables"]
         assert variables["DB_HOST"]["Fn::GetAtt"][1] == "Endpoint.Address"
@@ -56,9 +54,7 @@ def test_functions_reach_the_instance_that_writes(restored_template: Template) -
         assert "DBClusterResourceId" in str(log_in["Resource"])
 
 
-def test_its_processor_its_connections_and_its_capacity_are_watched(
-    restored_template: Template,
-) -> None:
+def test_cpu_connections_and_capacity_have_alarms(restored_template: Template) -> None:
     watched = {
         alarm["MetricName"]
         for alarm in restored_template.all("CloudWatch::Alarm")
@@ -67,15 +63,13 @@ def test_its_processor_its_connections_and_its_capacity_are_watched(
     assert watched == {"CPUUtilization", "DatabaseConnections", "ACUUtilization"}
 
 
-def test_a_restored_database_begins_with_what_the_snapshot_holds(
-    restored_template: Template,
-) -> None:
+def test_restored_database_is_created_from_snapshot(restored_template: Template) -> None:
     cluster = restored_template.one("RDS::DBCluster")
     assert cluster["SnapshotIdentifier"] == "hpcobs-big-final"
     assert not FROM_NOTHING & cluster.keys()
 
 
-def test_it_stands_beside_the_one_that_it_replaces(restored: Site) -> None:
+def test_restored_database_has_another_name(restored: Site) -> None:
     def named(source: str) -> str:
         database = restored.database.model_copy(update={"restore_from": source})
         return name_of(restored.model_copy(update={"database": database}))
@@ -88,7 +82,7 @@ def test_it_stands_beside_the_one_that_it_replaces(restored: Site) -> None:
         assert name.replace("-", "").isalnum()
 
 
-def test_a_database_under_another_name_makes_migrations_run_and_versions_anew(
+def test_another_database_reruns_migrations_and_versions(
     restored: Site, restored_template: Template
 ) -> None:
     for function in ("migrate", "api", "collector"):
@@ -96,10 +90,10 @@ def test_a_database_under_another_name_makes_migrations_run_and_versions_anew(
         assert description.endswith(f"database {name_of(restored)}")
 
 
-def test_a_site_can_take_any_option_later(
+def test_options_never_change_type_of_resource(
     template: Template, other_template: Template, restored_template: Template
 ) -> None:
-    """CloudFormation refuses an update by which a resource would become one of another type."""
+    """Check that no logical id has two types: CloudFormation rejects such an update."""
     types: dict[str, str] = {}
     for one in (template, other_template, restored_template):
         for name, resource in one.resources.items():

@@ -1,4 +1,4 @@
-"""What a site costs follows from what it does, and the page says what the code says."""
+"""The estimated costs follow from load and options, and docs/cost.md is current."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.cost import (
+from infra.site.cost import (
     ALARMS,
     COLLECTOR_GB,
     PAGE,
@@ -17,7 +17,7 @@ from infra.cost import (
     page,
     prices,
 )
-from infra.sizing import INSTANCES, Load
+from infra.site.sizing import INSTANCES, Load
 
 if TYPE_CHECKING:
     from tests.infra.template import Template
@@ -27,20 +27,20 @@ def bill(**fields: float) -> dict[str, float]:
     return monthly(Usage(load=Load(**{"nodes": 100, **fields})))  # type: ignore[arg-type]
 
 
-def test_the_page_is_up_to_date() -> None:
+def test_cost_page_is_current() -> None:
     text = PAGE.read_text()
-    assert text == page(text), "run: python -m infra.cost"
+    assert text == page(text), "run: python -m infra.site.cost"
 
 
-def test_every_instance_of_the_sizes_has_a_price() -> None:
+def test_every_listed_instance_has_price() -> None:
     assert prices()["rds_hour"].keys() == prices()["vcpus"].keys() == INSTANCES.keys()
 
 
-def test_the_instance_is_paid_by_the_hour() -> None:
+def test_instance_is_billed_by_hour() -> None:
     assert bill()["RDS: instance"] == pytest.approx(0.032 * 730)
 
 
-def test_requests_are_paid_by_the_million() -> None:
+def test_requests_are_billed_by_million() -> None:
     month = 365 / 12 * 86400
     pushed = 100 * month / 30
     events = 100 * 4 * 6 * 4 * 365 / 12 + month / 30
@@ -56,13 +56,13 @@ def test_requests_are_paid_by_the_million() -> None:
         ({"job_hours": 1}, {"API Gateway", "Lambda", "RDS: storage"}),
     ],
 )
-def test_what_does_more_costs_more(change: dict[str, float], dearer: set[str]) -> None:
+def test_higher_load_costs_more(change: dict[str, float], dearer: set[str]) -> None:
     before, after = bill(), bill(**change)
     assert {name for name in before if after[name] > before[name]} >= dearer
     assert all(after[name] >= before[name] for name in before)
 
 
-def test_a_collector_that_passes_once_a_minute_costs_next_to_nothing() -> None:
+def test_one_pass_a_minute_saves_wait() -> None:
     often, rarely = (
         monthly(Usage(load=Load(nodes=100), collect_seconds=seconds))["Lambda"]
         for seconds in (30, 60)
@@ -71,9 +71,7 @@ def test_a_collector_that_passes_once_a_minute_costs_next_to_nothing() -> None:
     assert collector_gb_seconds(20) == pytest.approx(1.73 * 42)
 
 
-def test_what_is_paid_by_the_month_is_what_the_stack_has(
-    template: Template, other_template: Template
-) -> None:
+def test_monthly_items_match_template(template: Template, other_template: Template) -> None:
     assert len(template.all("CloudWatch::Alarm")) == ALARMS
     assert len(template.all("CloudWatch::Dashboard")) == 1
     assert len(template.all("Logs::MetricFilter")) == 1
@@ -88,13 +86,13 @@ def test_what_is_paid_by_the_month_is_what_the_stack_has(
 
 
 @pytest.mark.parametrize("option", ["proxy", "snap_start"])
-def test_an_option_that_is_paid_for_is_reckoned(option: str) -> None:
+def test_paid_option_raises_estimate(option: str) -> None:
     without = sum(bill().values())
     usage = Usage(load=Load(nodes=100), **{option: True})
     assert 20 < sum(monthly(usage).values()) - without < 25
 
 
-def test_a_second_zone_doubles_the_database() -> None:
+def test_second_zone_doubles_database_and_endpoint() -> None:
     one = monthly(Usage(load=Load(nodes=100)))
     two = monthly(Usage(load=Load(nodes=100), multi_az=True))
     for name in ("RDS: instance", "RDS: storage", "Network endpoint"):

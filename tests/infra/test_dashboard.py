@@ -1,17 +1,17 @@
-"""The dashboard shows each part of the site."""
+"""The dashboard in CloudWatch shows each part of the site."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
 
-from infra.functions import SIZES
+from infra.constructs.functions import SIZES
 
 if TYPE_CHECKING:
     from tests.infra.template import Template
 
 
-def test_it_shows_requests_the_queue_every_function_and_the_database(template: Template) -> None:
+def test_dashboard_shows_each_part_of_site(template: Template) -> None:
     dashboard = template.one("CloudWatch::Dashboard")
     assert dashboard["DashboardName"] == "hpcobs-example"
     body = dashboard["DashboardBody"]["Fn::Join"][1]

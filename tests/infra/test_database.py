@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from tests.infra.template import Template
 
 
-def test_it_is_private_and_encrypted(template: Template) -> None:
+def test_database_is_private_and_encrypted(template: Template) -> None:
     instance = template.one("RDS::DBInstance")
     assert instance["PubliclyAccessible"] is False
     assert instance["StorageEncrypted"] is True
@@ -16,25 +16,25 @@ def test_it_is_private_and_encrypted(template: Template) -> None:
     assert groups == ["Network/Database"]
 
 
-def test_it_answers_over_tls_only(template: Template) -> None:
+def test_database_requires_tls(template: Template) -> None:
     assert template.one("RDS::DBParameterGroup")["Parameters"]["rds.force_ssl"] == "1"
 
 
-def test_nobody_logs_in_by_a_password(template: Template) -> None:
+def test_no_user_has_password(template: Template) -> None:
     instance = template.one("RDS::DBInstance")
     assert instance["EnableIAMDatabaseAuthentication"] is True
     assert instance["MasterUserAuthenticationType"] == "iam-db-auth"
     assert not {"MasterUserPassword", "ManageMasterUserPassword"} & instance.keys()
 
 
-def test_removing_or_replacing_it_leaves_a_snapshot(template: Template) -> None:
+def test_deleted_or_replaced_database_leaves_snapshot(template: Template) -> None:
     resource = template.resource("RDS::DBInstance")
     assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Snapshot"
     assert resource["Properties"]["DeleteAutomatedBackups"] is False
     assert resource["Properties"]["DeletionProtection"] is True
 
 
-def test_the_site_chooses_its_size_and_its_safety(other_template: Template) -> None:
+def test_size_and_protection_follow_site_options(other_template: Template) -> None:
     instance = other_template.one("RDS::DBInstance")
     chosen = {
         "EngineVersion": "18.6",
@@ -53,7 +53,7 @@ def test_the_site_chooses_its_size_and_its_safety(other_template: Template) -> N
     assert parameters["Parameters"]["max_connections"] == "500"
 
 
-def test_its_log_is_kept_as_long_as_all_others(template: Template) -> None:
+def test_database_log_has_site_retention(template: Template) -> None:
     instance = template.resource("RDS::DBInstance")
     name = instance["Properties"]["DBInstanceIdentifier"]
     logs = template.one("Logs::LogGroup", "Database/Logs")

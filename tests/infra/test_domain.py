@@ -1,4 +1,4 @@
-"""A name of the site's own, and certificates that callers must have."""
+"""The site's own domain name, and client certificates."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from tests.infra.template import Template
 
 
-def test_a_site_without_a_name_has_api_gateway_s_own(template: Template) -> None:
+def test_site_without_name_uses_api_gateway_name(template: Template) -> None:
     assert template.all("ApiGatewayV2::DomainName") == []
     assert "DisableExecuteApiEndpoint" not in template.one("ApiGatewayV2::Api")
     assert template.outputs["Url"]["Value"]["Fn::GetAtt"][1] == "ApiEndpoint"
 
 
-def test_the_name_leads_to_the_api_by_tls(other_template: Template) -> None:
+def test_name_maps_to_api_over_tls(other_template: Template) -> None:
     domain = other_template.one("ApiGatewayV2::DomainName")
     assert domain["DomainName"] == "hpcobs.example.org"
     (configuration,) = domain["DomainNameConfigurations"]
@@ -31,9 +31,7 @@ def test_the_name_leads_to_the_api_by_tls(other_template: Template) -> None:
     assert other_template.outputs["Url"]["Value"] == "https://hpcobs.example.org"
 
 
-def test_callers_need_a_certificate_of_the_site_s_authorities_and_have_no_way_around(
-    other_template: Template,
-) -> None:
+def test_client_certificates_cannot_be_bypassed(other_template: Template) -> None:
     asked = other_template.one("ApiGatewayV2::DomainName")["MutualTlsAuthentication"]
     bucket, _, key = asked["TruststoreUri"].removeprefix("s3://").partition("/")
     assert bucket == "cdk-hnb659fds-assets-444455556666-us-west-2"
@@ -50,9 +48,7 @@ def test_callers_need_a_certificate_of_the_site_s_authorities_and_have_no_way_ar
     assert other_template.one("ApiGatewayV2::Api")["DisableExecuteApiEndpoint"] is True
 
 
-def test_the_name_is_entered_where_the_site_s_zone_is_known(
-    restored_template: Template, other_template: Template
-) -> None:
+def test_known_zone_gets_dns_record(restored_template: Template, other_template: Template) -> None:
     record = restored_template.one("Route53::RecordSet")
     assert (record["Name"], record["Type"]) == ("hpcobs.example.org", "A")
     assert record["HostedZoneId"] == "Z0123456789"
@@ -65,8 +61,6 @@ def test_the_name_is_entered_where_the_site_s_zone_is_known(
     assert target["Fn::GetAtt"][1] == "RegionalDomainName"
 
 
-def test_without_client_certificates_the_old_url_keeps_working(
-    restored_template: Template,
-) -> None:
+def test_old_url_works_without_client_certificates(restored_template: Template) -> None:
     assert "DisableExecuteApiEndpoint" not in restored_template.one("ApiGatewayV2::Api")
     assert "MutualTlsAuthentication" not in restored_template.one("ApiGatewayV2::DomainName")

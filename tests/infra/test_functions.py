@@ -1,4 +1,4 @@
-"""The functions: their handlers are there, and they get to know what their code reads."""
+"""The functions: their handlers exist, and their environments match their code."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pytest
 
 from hpcobs.auth import oidc
 from hpcobs.settings import read_settings
-from infra.functions import BEHIND_API_WITH_DATABASE, ON_THE_WAY_OF_REQUESTS, SIZES
+from infra.constructs.functions import BEHIND_API_WITH_DATABASE, ON_THE_WAY_OF_REQUESTS, SIZES
 from infra.paths import ROOT
-from infra.site import REQUEST_FUNCTIONS_WITH_DATABASE
+from infra.site.config import REQUEST_FUNCTIONS_WITH_DATABASE
 from tests.infra.needs import settings_of
 
 if TYPE_CHECKING:
-    from infra.site import Site
+    from infra.site.config import Site
     from tests.infra.template import Properties, Template
 
 FUNCTIONS = (*SIZES, "migrate")
@@ -40,7 +40,7 @@ LEFT_AT_ITS_DEFAULT = {
     "DB_PROXY": "the example has no proxy",
     "ALLOWED_NETWORKS": "the example answers all",
     "SCHEDULER_BACKEND": "slurm",
-    "SLURM_BASE_URL": "the network has no way to a cluster: its controller role tells",
+    "SLURM_BASE_URL": "the network has no route to a cluster: its controller role pushes",
     "SLURM_API_VERSION": "likewise",
     "SLURM_AUTH_TOKEN": "likewise",
     "AUTH_SECRET": "AUTH_SECRET_ARN is set",
@@ -48,7 +48,7 @@ LEFT_AT_ITS_DEFAULT = {
     **dict.fromkeys(IDENTITY, "the example names no identity provider"),
 }
 NOT_USED = {"ingest": {"SAMPLES_DEAD_LETTER_QUEUE_URL"}}
-"""``ingest`` only sends."""
+"""``ingest`` only sends to the queue."""
 READ_BY_LIBPQ = {"PGSSLROOTCERT"}
 
 
@@ -62,30 +62,26 @@ def test_all_functions_are_deployed(template: Template) -> None:
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_the_handler_can_be_imported_by_the_configured_string(
-    template: Template, name: str
-) -> None:
+def test_configured_handler_can_be_imported(template: Template, name: str) -> None:
     module, _, attribute = template.functions()[name]["Handler"].rpartition(".")
     assert callable(getattr(import_module(module), attribute))
 
 
 @pytest.mark.parametrize("name", SIZES)
-def test_the_environment_has_what_the_code_reads_and_no_more(template: Template, name: str) -> None:
+def test_environment_matches_settings_of_code(template: Template, name: str) -> None:
     read = {setting.upper() for setting in settings_of(name)}
     expected = read - LEFT_AT_ITS_DEFAULT.keys() - NOT_USED.get(name, set())
     assert _variables(template, name).keys() - READ_BY_LIBPQ == expected
 
 
-def test_migrate_knows_both_users_of_the_database(template: Template) -> None:
+def test_migrate_has_both_database_users(template: Template) -> None:
     variables = _variables(template, "migrate")
     assert variables["DB_ADMIN_USER"] == template.one("RDS::DBInstance")["MasterUsername"]
     assert variables["DB_USER"] == "hpcobs"
 
 
 @pytest.mark.parametrize("name", sorted(WITH_DATABASE))
-def test_the_database_is_reached_by_iam_and_its_certificate_is_checked(
-    template: Template, name: str
-) -> None:
+def test_database_login_uses_iam_and_checks_certificate(template: Template, name: str) -> None:
     variables = _variables(template, name)
     assert variables["DB_HOST"]["Fn::GetAtt"][1] == "Endpoint.Address"
     assert variables["DB_NAME"] == template.one("RDS::DBInstance")["DBName"]
@@ -93,7 +89,7 @@ def test_the_database_is_reached_by_iam_and_its_certificate_is_checked(
     assert variables["PGSSLROOTCERT"] == "/opt/certificates/rds.pem"
 
 
-def test_the_site_s_choices_reach_the_functions(other_template: Template, other: Site) -> None:
+def test_site_options_reach_functions(other_template: Template, other: Site) -> None:
     collector = _variables(other_template, "collector")
     assert collector["COLLECT_INTERVAL_SECONDS"] == "15"
     assert collector["METRICS_RETENTION_DAYS"] == "30"
@@ -104,7 +100,7 @@ def test_the_site_s_choices_reach_the_functions(other_template: Template, other:
         assert allowed == "192.0.2.0/24 2001:db8::/32"
 
 
-def test_functions_behind_the_api_start_from_snapshots_where_the_site_asks_for_it(
+def test_snap_start_covers_functions_behind_api(
     template: Template, other_template: Template
 ) -> None:
     for name, function in other_template.functions().items():
@@ -114,9 +110,7 @@ def test_functions_behind_the_api_start_from_snapshots_where_the_site_asks_for_i
     assert template.all("Lambda::Alias") == []
 
 
-def test_what_has_snapshots_is_called_by_the_alias_of_its_newest_version(
-    other_template: Template,
-) -> None:
+def test_snapshots_are_invoked_by_alias(other_template: Template) -> None:
     integrations = other_template.all("ApiGatewayV2::Integration")
     called = {other_template.referred(one["IntegrationUri"]) for one in integrations}
     called.add(
@@ -132,7 +126,7 @@ def test_what_has_snapshots_is_called_by_the_alias_of_its_newest_version(
         assert other_template.referred(published) == f"Functions/{name}/Function"
 
 
-def test_requests_cannot_take_more_connections_than_the_site_lets_them(
+def test_concurrency_limits_connections_of_requests(
     template: Template, other_template: Template
 ) -> None:
     reserved = {
@@ -146,9 +140,7 @@ def test_requests_cannot_take_more_connections_than_the_site_lets_them(
         assert "ReservedConcurrentExecutions" not in function
 
 
-def test_the_authorizer_gets_to_know_the_site_s_identity_provider(
-    other_template: Template,
-) -> None:
+def test_authorizer_has_identity_provider_settings(other_template: Template) -> None:
     variables = _variables(other_template, "authorizer")
     assert variables.keys() == IDENTITY | {"AUTH_SECRET_ARN"}
     given = {name: variables[name] for name in IDENTITY}
@@ -168,12 +160,12 @@ def test_the_authorizer_gets_to_know_the_site_s_identity_provider(
     )
 
 
-def test_only_functions_that_use_the_database_are_in_the_vpc(template: Template) -> None:
+def test_only_database_functions_are_in_vpc(template: Template) -> None:
     inside = {name for name, function in template.functions().items() if "VpcConfig" in function}
     assert inside == WITH_DATABASE
 
 
-def test_they_run_on_arm64_with_the_layer_s_python(template: Template) -> None:
+def test_functions_match_platform_of_layer(template: Template) -> None:
     layer = template.one("Lambda::LayerVersion")
     for function in template.functions().values():
         assert function["Architectures"] == layer["CompatibleArchitectures"] == ["arm64"]
@@ -181,15 +173,13 @@ def test_they_run_on_arm64_with_the_layer_s_python(template: Template) -> None:
         assert [template.referred(item) for item in function["Layers"]] == ["Layer/Version"]
 
 
-def test_a_request_is_given_up_before_the_gateway_does(template: Template) -> None:
+def test_functions_time_out_before_gateway(template: Template) -> None:
     for name in ("api", "events", "ingest", "metrics"):
         assert template.functions()[name]["Timeout"] < 30
     assert template.functions()["authorizer"]["Timeout"] <= 10
 
 
-def test_every_function_writes_to_a_log_group_that_forgets(
-    template: Template, other_template: Template
-) -> None:
+def test_every_log_group_expires(template: Template, other_template: Template) -> None:
     for one, days in ((template, 30), (other_template, 90)):
         groups = one.all("Logs::LogGroup")
         assert {group["RetentionInDays"] for group in groups} == {days}
@@ -200,6 +190,6 @@ def test_every_function_writes_to_a_log_group_that_forgets(
         assert "Migration/CallerLogs" in one.paths("Logs::LogGroup")
 
 
-def test_the_repository_holds_no_other_function(template: Template) -> None:
+def test_every_function_of_repository_is_deployed(template: Template) -> None:
     folders = {path.parent.name for path in (ROOT / "functions").glob("*/handler.py")}
     assert folders <= template.functions().keys()

@@ -1,4 +1,4 @@
-"""The HTTP API: the contract's routes, each guarded as the contract says."""
+"""The HTTP API: the contract's routes, authorised as in the contract."""
 
 from __future__ import annotations
 
@@ -21,13 +21,11 @@ def routes(template: Template) -> dict[str, Properties]:
     return {route["RouteKey"]: route for route in template.all("ApiGatewayV2::Route")}
 
 
-def test_the_routes_are_those_of_the_table(routes: dict[str, Properties]) -> None:
+def test_routes_match_table(routes: dict[str, Properties]) -> None:
     assert routes.keys() == {route.key for route in ROUTES} | {DEFAULT_ROUTE}
 
 
-def test_each_route_leads_to_its_function(
-    template: Template, routes: dict[str, Properties]
-) -> None:
+def test_each_route_invokes_its_function(template: Template, routes: dict[str, Properties]) -> None:
     expected = {route.key: route.function for route in ROUTES} | {DEFAULT_ROUTE: "api"}
     for key, route in routes.items():
         integration = template.resources[route["Target"]["Fn::Join"][1][1]["Ref"]]["Properties"]
@@ -36,7 +34,7 @@ def test_each_route_leads_to_its_function(
         assert integration["PayloadFormatVersion"] == "2.0"
 
 
-def test_every_route_is_authorised_but_those_that_the_contract_opens(
+def test_only_open_routes_lack_authorizer(
     routes: dict[str, Properties],
 ) -> None:
     unguarded = {key for key, route in routes.items() if route["AuthorizationType"] == "NONE"}
@@ -46,7 +44,7 @@ def test_every_route_is_authorised_but_those_that_the_contract_opens(
         assert "AuthorizerId" in routes[key]
 
 
-def test_the_authorizer_s_answer_is_kept_for_a_minute_by_token(template: Template) -> None:
+def test_authorizer_decision_is_cached_by_token(template: Template) -> None:
     authorizer = template.one("ApiGatewayV2::Authorizer")
     assert authorizer["IdentitySource"] == ["$request.header.Authorization"]
     assert authorizer["AuthorizerResultTtlInSeconds"] == 60
@@ -54,7 +52,7 @@ def test_the_authorizer_s_answer_is_kept_for_a_minute_by_token(template: Templat
     assert authorizer["EnableSimpleResponses"] is True
 
 
-def test_the_gateway_may_call_the_functions_of_its_routes_only(template: Template) -> None:
+def test_gateway_invokes_only_functions_of_routes(template: Template) -> None:
     called = {
         template.referred(permission["FunctionName"]) for permission in _permissions(template)
     }
@@ -78,9 +76,7 @@ def _api(template: Template) -> str:
     return name
 
 
-def test_the_stage_limits_all_requests_and_open_routes_more(
-    template: Template, other_template: Template
-) -> None:
+def test_open_routes_have_lower_limits(template: Template, other_template: Template) -> None:
     stage = other_template.one("ApiGatewayV2::Stage")
     assert stage["DefaultRouteSettings"] == {
         "ThrottlingRateLimit": 1000,
@@ -94,13 +90,13 @@ def test_the_stage_limits_all_requests_and_open_routes_more(
         )
 
 
-def test_the_stage_waits_for_the_routes_that_it_limits(template: Template) -> None:
+def test_stage_is_created_after_limited_routes(template: Template) -> None:
     stage = template.resource("ApiGatewayV2::Stage")
     waits_for = {name.removeprefix("Gateway/") for name in template.depends_on(stage)}
     assert {key.replace("/", "--") for key in OPEN} <= waits_for
 
 
-def test_the_access_log_tells_who_and_what_but_no_token(template: Template) -> None:
+def test_access_log_contains_subject_but_no_token(template: Template) -> None:
     settings = template.one("ApiGatewayV2::Stage")["AccessLogSettings"]
     assert template.referred(settings["DestinationArn"]) == "Gateway/AccessLog"
     written = set(re.findall(r"\$context\.([\w.]+)", settings["Format"]))

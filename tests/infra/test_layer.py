@@ -1,4 +1,4 @@
-"""The layer as it is built for Lambda, from the locked packages."""
+"""The layer, built for Lambda from the locked packages."""
 
 from __future__ import annotations
 
@@ -13,17 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from infra import bytecode
-from infra.bundling import files
-from infra.code import build_function
-from infra.layer import BOTO_SERVICES, CERTIFICATES_IN_LAYER
+from infra.build import bytecode
+from infra.build.assets import build_function, files
+from infra.build.layer import BOTO_SERVICES, CERTIFICATES_IN_LAYER
+from infra.build.target import LAMBDA
 from infra.paths import CERTIFICATES, LAYER, LAYER_LOCK, ROOT
-from infra.target import LAMBDA
 from tests.infra.needs import services_used
 
 BUILD = """
 import sys
-from infra.layer import Layer
+from infra.build.layer import Layer
 from aws_cdk import App, Stack
 
 app = App(outdir=sys.argv[1])
@@ -37,7 +36,7 @@ UNREACHABLE = ("Failed to fetch", "error sending request", "dns error", "client 
 
 
 def _build(folder: Path, *, umask: int = 0o022) -> Path:
-    """Have the CDK build the layer into a cloud assembly; the folder of its asset."""
+    """Build the layer with the CDK, and return the folder of its asset."""
     done = subprocess.run(
         [sys.executable, "-c", BUILD, str(folder)],
         cwd=ROOT,
@@ -59,7 +58,7 @@ def layer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _build(tmp_path_factory.mktemp("layers") / "layer")
 
 
-def test_it_holds_the_locked_packages_and_our_own(layer: Path) -> None:
+def test_layer_contains_locked_packages_and_ours(layer: Path) -> None:
     locked = re.findall(r"^([\w.-]+)==([\w.]+) ", LAYER_LOCK.read_text(), re.MULTILINE)
     installed = {path.name for path in (layer / "python").glob("*.dist-info")}
     needed_on_lambda = {
@@ -71,7 +70,7 @@ def test_it_holds_the_locked_packages_and_our_own(layer: Path) -> None:
     assert (layer / "python" / "hpcobs" / "storage" / "migrations" / "0001_jobs.sql").is_file()
 
 
-def test_our_own_files_are_all_there(layer: Path) -> None:
+def test_layer_contains_all_our_files(layer: Path) -> None:
     ours = {path.relative_to(LAYER) for path in files(LAYER / "hpcobs")}
     built = {path.relative_to(layer / "python") for path in files(layer / "python" / "hpcobs")}
     assert built == ours
@@ -86,7 +85,7 @@ def test_every_binary_is_for_arm64(layer: Path) -> None:
     assert machines == {AARCH64}
 
 
-def test_nothing_in_it_tells_of_the_machine_that_built_it(layer: Path) -> None:
+def test_layer_contains_no_path_of_builder(layer: Path) -> None:
     assert not (layer / "python" / "bin").exists()
     assert not list(layer.rglob("RECORD")), "it has the hashes of programs"
     marks = (str(ROOT).encode(), str(layer.parent).encode(), sys.prefix.encode())
@@ -96,15 +95,13 @@ def test_nothing_in_it_tells_of_the_machine_that_built_it(layer: Path) -> None:
             assert not [mark for mark in marks if mark in content], path
 
 
-def test_a_second_build_is_the_same_even_by_somebody_who_hides_their_files(
-    layer: Path, tmp_path: Path
-) -> None:
+def test_build_is_reproducible_with_other_umask(layer: Path, tmp_path: Path) -> None:
     again = _build(tmp_path / "again", umask=0o077)
     assert again.name == layer.name
     assert _digest(again) == _digest(layer)
 
 
-def test_lambda_s_own_user_can_read_all_of_it(layer: Path) -> None:
+def test_lambda_user_can_read_all_files(layer: Path) -> None:
     modes = {path.stat().st_mode & 0o7777 for path in layer.rglob("*") if path.is_file()}
     folders = {path.stat().st_mode & 0o7777 for path in layer.rglob("*") if path.is_dir()}
     assert (modes, folders) == ({0o644}, {0o755})
@@ -119,16 +116,16 @@ def _digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def test_it_fits_into_lambda(layer: Path) -> None:
+def test_layer_fits_into_lambda(layer: Path) -> None:
     size = sum(path.stat().st_size for path in layer.rglob("*") if path.is_file())
     assert size < UNZIPPED_LIMIT_MB * 1024 * 1024 / 2
 
 
-def test_it_knows_the_services_that_the_code_uses() -> None:
+def test_layer_keeps_aws_services_of_code() -> None:
     assert services_used() == BOTO_SERVICES
 
 
-def test_boto3_works_with_the_services_that_were_kept(layer: Path) -> None:
+def test_boto3_works_with_kept_services(layer: Path) -> None:
     program = (
         "import json, sys; sys.path.insert(0, sys.argv[1]); import boto3\n"
         "clients = [boto3.client(name, region_name='eu-central-1', aws_access_key_id='a',"
@@ -149,7 +146,7 @@ def test_boto3_works_with_the_services_that_were_kept(layer: Path) -> None:
     ]
 
 
-def test_rds_s_certificates_are_where_the_functions_look(layer: Path) -> None:
+def test_rds_certificates_are_at_configured_path(layer: Path) -> None:
     bundle = layer / CERTIFICATES_IN_LAYER.removeprefix("/opt/")
     assert bundle.read_bytes() == CERTIFICATES.read_bytes()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -172,7 +169,7 @@ def test_everything_is_compiled_for_lambda(layer: Path, tmp_path: Path) -> None:
             assert int.from_bytes(compiled[4:8], "little") == unchecked_hash
 
 
-def test_only_a_python_of_lambda_s_version_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_python_of_lambda_version_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAYER_PYTHON", sys.executable)
     monkeypatch.setenv("PATH", "")
     monkeypatch.setenv("PYENV_ROOT", "nowhere")
@@ -181,7 +178,7 @@ def test_only_a_python_of_lambda_s_version_compiles(monkeypatch: pytest.MonkeyPa
     assert compiler == (sys.executable if ours == LAMBDA.python else None)
 
 
-def test_a_function_s_code_is_its_own_folder_and_no_more(tmp_path: Path) -> None:
+def test_function_code_is_only_its_folder(tmp_path: Path) -> None:
     build_function("events", tmp_path)
     sources = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.py")}
     expected = {

@@ -1,4 +1,4 @@
-"""Migrations run before anything else is changed, and whenever the code or the layer changes."""
+"""Migrations run before other functions change, if the code or the layer changed."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ def run(template: Template) -> Properties:
     return found
 
 
-def test_migrate_is_called_and_a_failure_fails_the_deployment(
-    template: Template, run: Properties
-) -> None:
+def test_failed_migration_fails_deployment(template: Template, run: Properties) -> None:
     properties = run["Properties"]
     assert properties["InvocationType"] == "RequestResponse"
     called = template.resources[properties["HandlerArn"]["Ref"]]
@@ -26,21 +24,19 @@ def test_migrate_is_called_and_a_failure_fails_the_deployment(
     assert template.referred(called["Properties"]["FunctionName"]) == "Migration/migrate/Function"
 
 
-def test_the_caller_is_more_patient_than_migrate_may_run(
-    template: Template, run: Properties
-) -> None:
+def test_caller_waits_longer_than_migrate_runs(template: Template, run: Properties) -> None:
     limit = template.functions()["migrate"]["Timeout"]
     assert int(run["Properties"]["Timeout"]) > limit * 1000
 
 
-def test_the_database_can_be_reached_by_then(template: Template, run: Properties) -> None:
+def test_migrate_runs_after_database_and_network(template: Template, run: Properties) -> None:
     before = template.depends_on(run)
     assert "Database/Instance" in before
     assert template.paths("EC2::SecurityGroupIngress") <= before
     assert template.paths("EC2::SecurityGroupEgress") <= before
 
 
-def test_no_other_function_is_changed_before(template: Template) -> None:
+def test_migrate_runs_before_other_functions_change(template: Template) -> None:
     for path in template.paths("Lambda::Function"):
         if path.startswith("Functions/"):
             before = template.depends_on(template.resource("Lambda::Function", path))

@@ -1,4 +1,4 @@
-"""Nothing can be reached from outside but the API, and nothing inside reaches out."""
+"""Only the API is reachable from outside, and nothing inside reaches the internet."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ if TYPE_CHECKING:
     from tests.infra.template import Template
 
 CLOSED = "255.255.255.255/32"
-"""What the CDK writes for a security group that lets nothing out."""
+"""The rule that the CDK writes for a security group without outbound traffic."""
 
 
 @pytest.mark.parametrize(
     "kind",
     ["InternetGateway", "NatGateway", "EgressOnlyInternetGateway", "Route", "EIP", "VPCPeering"],
 )
-def test_the_vpc_has_no_way_in_or_out(template: Template, kind: str) -> None:
+def test_vpc_has_no_gateways(template: Template, kind: str) -> None:
     assert template.all(f"EC2::{kind}") == []
 
 
-def test_subnets_hand_out_no_public_addresses(template: Template) -> None:
+def test_subnets_assign_no_public_addresses(template: Template) -> None:
     subnets = template.all("EC2::Subnet")
     assert [subnet["MapPublicIpOnLaunch"] for subnet in subnets] == [False, False]
 
 
-def test_zones_are_chosen_by_the_region_and_not_by_who_synthesizes(template: Template) -> None:
+def test_zones_are_resolved_on_deployment(template: Template) -> None:
     zones = [subnet["AvailabilityZone"] for subnet in template.all("EC2::Subnet")]
     assert zones == [{"Fn::Select": [index, {"Fn::GetAZs": ""}]} for index in (0, 1)]
 
 
-def test_security_groups_name_each_other_and_no_addresses(template: Template) -> None:
+def test_security_groups_contain_no_addresses(template: Template) -> None:
     for group in template.all("EC2::SecurityGroup"):
         assert group.get("SecurityGroupIngress", []) == []
         assert {rule["CidrIp"] for rule in group.get("SecurityGroupEgress", [])} <= {CLOSED}
 
 
-def test_only_the_functions_reach_the_database_and_the_queue(template: Template) -> None:
+def test_only_functions_reach_database_and_queue(template: Template) -> None:
     into = {
         (
             template.referred(rule["SourceSecurityGroupId"]),
@@ -67,7 +67,7 @@ def test_only_the_functions_reach_the_database_and_the_queue(template: Template)
     assert into == out_of == allowed
 
 
-def test_the_one_endpoint_leads_to_the_site_s_own_queues(template: Template) -> None:
+def test_endpoint_allows_only_own_queues(template: Template) -> None:
     endpoint = template.one("EC2::VPCEndpoint")
     assert endpoint["ServiceName"] == "com.amazonaws.eu-central-1.sqs"
     assert endpoint["PrivateDnsEnabled"] is True
@@ -76,25 +76,23 @@ def test_the_one_endpoint_leads_to_the_site_s_own_queues(template: Template) -> 
     assert queues == {"Samples/Samples", "Samples/DeadLetters"}
 
 
-def test_the_endpoint_lets_through_what_the_functions_behind_it_do(template: Template) -> None:
+def test_endpoint_allows_actions_of_its_functions(template: Template) -> None:
     (statement,) = template.one("EC2::VPCEndpoint")["PolicyDocument"]["Statement"]
     behind = [name for name, one in template.functions().items() if "VpcConfig" in one]
     needed = {action for name in behind for action in actions_of(name) if "sqs:" in action}
     assert set(statement["Action"]) == needed
 
 
-def test_the_endpoint_stands_in_as_many_zones_as_the_database(
-    template: Template, other_template: Template
-) -> None:
+def test_endpoint_has_zones_of_database(template: Template, other_template: Template) -> None:
     assert len(template.one("EC2::VPCEndpoint")["SubnetIds"]) == 1
     assert len(other_template.one("EC2::VPCEndpoint")["SubnetIds"]) == 2
 
 
-def test_the_site_chooses_its_addresses(other_template: Template) -> None:
+def test_cidr_follows_site_option(other_template: Template) -> None:
     assert other_template.one("EC2::VPC")["CidrBlock"] == "10.9.0.0/20"
 
 
-def test_the_api_is_the_only_thing_that_the_public_can_call(template: Template) -> None:
+def test_api_is_only_public_entry(template: Template) -> None:
     assert template.all("Lambda::Url") == []
     assert template.all("S3::Bucket") == []
     assert {one["Principal"] for one in template.all("Lambda::Permission")} == {
@@ -103,7 +101,7 @@ def test_the_api_is_the_only_thing_that_the_public_can_call(template: Template) 
     }
 
 
-def test_no_resource_policy_lets_just_anybody_in(template: Template) -> None:
+def test_no_resource_policy_is_public(template: Template) -> None:
     kinds = ("SQS::QueuePolicy", "SNS::TopicPolicy", "SecretsManager::ResourcePolicy")
     for policy in (policy for kind in kinds for policy in template.all(kind)):
         for statement in policy["PolicyDocument"]["Statement"]:
@@ -113,7 +111,7 @@ def test_no_resource_policy_lets_just_anybody_in(template: Template) -> None:
             )
 
 
-def test_roles_are_assumed_by_services_of_aws_only(template: Template) -> None:
+def test_only_aws_services_assume_roles(template: Template) -> None:
     assumed_by = {
         service
         for role in template.all("IAM::Role")

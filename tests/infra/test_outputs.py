@@ -1,4 +1,4 @@
-"""What a deployment tells: where the site is, and commands that work as they are told."""
+"""The stack's outputs: the URL, the key, and commands that work as printed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.infra.template import Template
 
 
-def test_it_tells_where_the_site_is_and_what_signs_its_tokens(template: Template) -> None:
+def test_outputs_contain_url_and_signing_key(template: Template) -> None:
     outputs = {name: output["Value"] for name, output in template.outputs.items()}
     assert outputs["Url"]["Fn::GetAtt"][1] == "ApiEndpoint"
     assert template.referred(outputs["SigningKey"]) == "Signing/Key"
@@ -24,13 +24,13 @@ def test_it_tells_where_the_site_is_and_what_signs_its_tokens(template: Template
     assert outputs["DashboardUrl"].endswith("#dashboards/dashboard/hpcobs-example")
 
 
-def test_each_says_what_it_is_for(template: Template) -> None:
+def test_each_output_has_description(template: Template) -> None:
     for output in template.outputs.values():
         assert len(output["Description"].split()) > 3
 
 
 @pytest.mark.parametrize("name", TOKENS)
-def test_a_token_s_command_works_as_it_is_told(
+def test_printed_token_commands_work(
     template: Template,
     name: str,
     monkeypatch: pytest.MonkeyPatch,

@@ -1,4 +1,4 @@
-"""Each function may do exactly what its code does."""
+"""Each function's role allows exactly the actions of its code."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.function import INTERFACE_ACTIONS
-from infra.functions import SIZES
+from infra.constructs.function import INTERFACE_ACTIONS
+from infra.constructs.functions import SIZES
 from tests.infra.needs import actions_of
 from tests.infra.template import listed
 
@@ -22,7 +22,7 @@ LOG_ACTIONS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 
 
 def _allowed(template: Template, function: str) -> Iterator[tuple[str, str]]:
-    """Every action with the path, or the text, of what it is allowed on."""
+    """Return every allowed action with the path, or the text, of its resource."""
     for statement in template.statements(function):
         if statement["Effect"] == "Allow":
             for action in listed(statement["Action"]):
@@ -37,12 +37,12 @@ def _named(template: Template, resource: object) -> str:
 
 
 @pytest.mark.parametrize("function", SIZES)
-def test_a_function_s_actions_are_those_of_its_code(template: Template, function: str) -> None:
+def test_allowed_actions_match_code(template: Template, function: str) -> None:
     actions = {action for action, _ in _allowed(template, function)}
     assert actions - LOG_ACTIONS - set(INTERFACE_ACTIONS) == actions_of(function)
 
 
-def test_queues_are_used_as_the_code_uses_them(template: Template) -> None:
+def test_queue_permissions_match_code(template: Template) -> None:
     used = {
         (function, action.removeprefix("sqs:"), on)
         for function in FUNCTIONS
@@ -63,7 +63,7 @@ def test_queues_are_used_as_the_code_uses_them(template: Template) -> None:
     }
 
 
-def test_only_migrate_may_log_in_as_the_administrator(template: Template) -> None:
+def test_only_migrate_logs_in_as_administrator(template: Template) -> None:
     administrator = template.one("RDS::DBInstance")["MasterUsername"]
     for function in FUNCTIONS:
         users = {
@@ -77,7 +77,7 @@ def test_only_migrate_may_log_in_as_the_administrator(template: Template) -> Non
             assert users <= {"/hpcobs"}
 
 
-def test_only_the_authorizer_and_the_rotation_reach_the_signing_key(template: Template) -> None:
+def test_only_authorizer_and_rotation_read_key(template: Template) -> None:
     readers = {
         (function, action.partition(":")[2], on)
         for function in FUNCTIONS
@@ -93,25 +93,21 @@ def test_only_the_authorizer_and_the_rotation_reach_the_signing_key(template: Te
     }
 
 
-def test_each_function_writes_to_its_own_log_group(template: Template) -> None:
+def test_each_function_writes_own_log_group(template: Template) -> None:
     for function in FUNCTIONS:
         logs = {on for action, on in _allowed(template, function) if action in LOG_ACTIONS}
         assert {log.removesuffix("/Logs").rpartition("/")[2] for log in logs} == {function}
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_all_resources_stand_only_where_lambda_asks_for_it(
-    template: Template, function: str
-) -> None:
+def test_wildcard_resource_only_for_lambda_networking(template: Template, function: str) -> None:
     on_all = {action for action, on in _allowed(template, function) if on == "*"}
     in_vpc = "VpcConfig" in template.functions()[function]
     assert on_all == (set(INTERFACE_ACTIONS) if in_vpc else set())
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_function_s_own_code_cannot_touch_network_interfaces(
-    template: Template, function: str
-) -> None:
+def test_code_cannot_change_network_interfaces(template: Template, function: str) -> None:
     if "VpcConfig" not in template.functions()[function]:
         return
     (denial,) = [one for one in template.statements(function) if one["Effect"] == "Deny"]
@@ -120,7 +116,7 @@ def test_a_function_s_own_code_cannot_touch_network_interfaces(
     assert own.endswith(f":function:{template.functions()[function]['FunctionName']}")
 
 
-def test_nobody_is_allowed_every_action(template: Template) -> None:
+def test_no_policy_allows_every_action(template: Template) -> None:
     for policy in template.all("IAM::Policy"):
         for statement in policy["PolicyDocument"]["Statement"]:
             assert not [action for action in listed(statement["Action"]) if "*" in action]

@@ -1,4 +1,4 @@
-"""The queues: encrypted, over TLS only, and patient."""
+"""The queues: encryption, TLS, visibility and retention."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def test_every_queue_is_encrypted(template: Template) -> None:
     assert [queue["SqsManagedSseEnabled"] for queue in queues] == [True] * 3
 
 
-def test_every_queue_and_topic_refuses_what_does_not_come_over_tls(template: Template) -> None:
+def test_queues_and_topics_require_tls(template: Template) -> None:
     guarded = set()
     for kind, targets in (("SQS::QueuePolicy", "Queues"), ("SNS::TopicPolicy", "Topics")):
         for policy in template.all(kind):
@@ -28,18 +28,18 @@ def test_every_queue_and_topic_refuses_what_does_not_come_over_tls(template: Tem
     assert guarded == template.paths("SQS::Queue") | template.paths("SNS::Topic")
 
 
-def test_a_message_stays_hidden_for_longer_than_the_collector_may_run(template: Template) -> None:
+def test_visibility_exceeds_collector_timeout(template: Template) -> None:
     visibility = template.one("SQS::Queue", "Samples/Samples")["VisibilityTimeout"]
     assert visibility > template.functions()["collector"]["Timeout"]
 
 
-def test_a_day_without_database_makes_no_dead_letters(template: Template) -> None:
+def test_day_without_database_makes_no_dead_letters(template: Template) -> None:
     queue = template.one("SQS::Queue", "Samples/Samples")
     tries = queue["RedrivePolicy"]["maxReceiveCount"]
     assert tries * queue["VisibilityTimeout"] > 24 * 3600
 
 
-def test_dead_letters_outlive_the_time_that_they_spent_on_the_queue(template: Template) -> None:
+def test_dead_letters_outlive_queue_retention(template: Template) -> None:
     queue = template.one("SQS::Queue", "Samples/Samples")
     dead_letters = template.one("SQS::Queue", "Samples/DeadLetters")
     assert queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][1] == "Arn"

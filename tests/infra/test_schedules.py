@@ -1,4 +1,4 @@
-"""The schedules: who is called, how often, and what happens to a call that fails."""
+"""The schedules: their rates, targets, retries and roles."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from tests.infra.template import Template
 
 
-def test_the_collector_runs_every_minute_and_retention_every_hour(template: Template) -> None:
+def test_collector_runs_minutely_and_retention_hourly(template: Template) -> None:
     calls = {
         template.referred(schedule["Target"]["Arn"]): schedule["ScheduleExpression"]
         for schedule in template.all("Scheduler::Schedule")
@@ -21,13 +21,13 @@ def test_the_collector_runs_every_minute_and_retention_every_hour(template: Temp
     }
 
 
-def test_they_are_on_time(template: Template) -> None:
+def test_schedules_have_no_flexible_window(template: Template) -> None:
     for schedule in template.all("Scheduler::Schedule"):
         assert schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}
         assert schedule.get("State", "ENABLED") == "ENABLED"
 
 
-def test_a_call_that_cannot_be_delivered_is_tried_again_and_then_kept(template: Template) -> None:
+def test_undelivered_call_is_retried_then_kept(template: Template) -> None:
     for schedule in template.all("Scheduler::Schedule"):
         target = schedule["Target"]
         assert target["RetryPolicy"]["MaximumRetryAttempts"] > 0
@@ -35,9 +35,7 @@ def test_a_call_that_cannot_be_delivered_is_tried_again_and_then_kept(template: 
         assert kept_in == "Schedules/Undelivered"
 
 
-def test_a_failed_collection_is_left_to_the_next_minute_and_retention_is_tried_again(
-    template: Template,
-) -> None:
+def test_only_failed_retention_is_retried(template: Template) -> None:
     retries = {
         template.referred(config["FunctionName"]): config["MaximumRetryAttempts"]
         for config in template.all("Lambda::EventInvokeConfig")
@@ -45,7 +43,7 @@ def test_a_failed_collection_is_left_to_the_next_minute_and_retention_is_tried_a
     assert retries == {"Functions/collector/Function": 0, "Functions/retention/Function": 2}
 
 
-def test_each_schedule_may_call_its_own_function_only(template: Template) -> None:
+def test_schedule_may_invoke_only_its_function(template: Template) -> None:
     callers = {
         path: policy
         for path in template.paths("IAM::Policy")
@@ -65,7 +63,7 @@ def test_each_schedule_may_call_its_own_function_only(template: Template) -> Non
         }
 
 
-def test_only_this_account_s_schedules_may_take_the_callers_roles(template: Template) -> None:
+def test_only_own_schedules_assume_caller_roles(template: Template) -> None:
     for path in template.paths("IAM::Role"):
         if "Caller" in path:
             (statement,) = template.one("IAM::Role", path)["AssumeRolePolicyDocument"]["Statement"]

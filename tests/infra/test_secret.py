@@ -1,4 +1,4 @@
-"""The signing key: made by chance, encrypted, and changed before any token outlives two keys."""
+"""The signing key: random, and rotated before any token outlives two keys."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ if TYPE_CHECKING:
     from tests.infra.template import Template
 
 
-def test_the_key_is_long_and_nobody_has_typed_it(template: Template) -> None:
+def test_key_is_long_and_generated(template: Template) -> None:
     key = template.one("SecretsManager::Secret")
     assert key["GenerateSecretString"] == {"PasswordLength": 64, "ExcludePunctuation": True}
     assert "SecretString" not in key
 
 
-def test_no_token_outlives_the_key_before_the_current_one(template: Template) -> None:
+def test_no_token_outlives_previous_key(template: Template) -> None:
     schedule = template.one("SecretsManager::RotationSchedule")
     assert schedule["RotationRules"]["AutomaticallyAfterDays"] >= MAX_DAYS
 
 
-def test_a_deployment_changes_no_key(template: Template) -> None:
+def test_deployment_does_not_rotate_key(template: Template) -> None:
     schedule = template.one("SecretsManager::RotationSchedule")
     assert schedule["RotateImmediatelyOnUpdate"] is False
 
 
-def test_secrets_manager_may_call_the_rotation_for_this_key_only(template: Template) -> None:
+def test_secrets_manager_rotates_only_this_key(template: Template) -> None:
     schedule = template.resource("SecretsManager::RotationSchedule")
     function = schedule["Properties"]["RotationLambdaARN"]
     assert template.referred(function) == "Functions/rotate/Function"

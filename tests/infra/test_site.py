@@ -1,4 +1,4 @@
-"""A site's file: what is right is taken, what is wrong is told in one line each."""
+"""A site's file: defaults, options, and one line for each error."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from infra.paths import AMAZON_CERTIFICATES, SITES
-from infra.site import Site, SiteError, load_site
+from infra.site.config import Site, SiteError, load_site
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,12 +28,12 @@ def _load(folder: Path, text: str) -> Site:
     return load_site("lab", folder=folder)
 
 
-def test_the_example_says_what_is_taken_when_a_setting_is_left_out(tmp_path: Path) -> None:
+def test_example_contains_defaults(tmp_path: Path) -> None:
     example = load_site("example").model_dump(exclude={"name"})
     assert _load(tmp_path, NEEDED).model_dump(exclude={"name"}) == example
 
 
-def test_the_example_shows_every_setting() -> None:
+def test_example_contains_every_option() -> None:
     shown = set(re.findall(r"^(\w+) =", (SITES / "example.toml").read_text(), re.MULTILINE))
     fields = {name for name, field in Site.model_fields.items() if not field.exclude} - {"name"}
     options = {
@@ -46,7 +46,7 @@ def test_the_example_shows_every_setting() -> None:
     assert shown == (fields - sections) | options
 
 
-def test_the_stack_is_named_after_the_file(tmp_path: Path) -> None:
+def test_stack_has_name_of_file(tmp_path: Path) -> None:
     assert _load(tmp_path, NEEDED).stack_name == "hpcobs-lab"
 
 
@@ -105,7 +105,7 @@ def test_the_stack_is_named_after_the_file(tmp_path: Path) -> None:
         (
             NEEDED + "[functions]\nconcurrency = 31",
             (
-                "lab.toml: functions.concurrency: 3 functions take 93 connections then, and "
+                "lab.toml: functions.concurrency: 3 functions need 93 connections, but "
                 "database.max_connections leaves 92"
             ),
         ),
@@ -113,7 +113,7 @@ def test_the_stack_is_named_after_the_file(tmp_path: Path) -> None:
             NEEDED + '[gateway]\nallowed_networks = ["192.0.2.1/24"]',
             (
                 "lab.toml: gateway.allowed_networks.0: 192.0.2.1/24 has host bits set; "
-                "a network is written as 192.0.2.0/24"
+                "write a network as 192.0.2.0/24"
             ),
         ),
         (
@@ -126,41 +126,35 @@ def test_the_stack_is_named_after_the_file(tmp_path: Path) -> None:
         ),
         (
             NEEDED + '[tags]\nproject = "mine"',
-            "lab.toml: tags: project is not a site's own to set",
+            "lab.toml: tags: project is reserved: choose another tag",
         ),
         (NEEDED + 'name = "x"', "lab.toml: name: extra inputs are not permitted"),
         (
             NEEDED.replace("eu-central-1", "mars-north-1"),
-            "lab.toml: region: RDS's certificates for 'mars-north-1' are not in rds.pem",
+            "lab.toml: region: rds.pem has no RDS certificates for 'mars-north-1'",
         ),
     ],
 )
-def test_a_mistake_is_told_in_one_line_that_names_the_field(
-    tmp_path: Path, text: str, line: str
-) -> None:
+def test_error_is_one_line_with_field(tmp_path: Path, text: str, line: str) -> None:
     with pytest.raises(SiteError) as caught:
         _load(tmp_path, text)
     assert str(caught.value) == line
 
 
 @pytest.mark.parametrize("content", [None, "", "lab"])
-def test_authorities_of_clients_are_looked_for_beside_the_file(
-    tmp_path: Path, content: str | None
-) -> None:
+def test_client_ca_is_relative_to_file(tmp_path: Path, content: str | None) -> None:
     text = f'{NEEDED}[domain]\nname = "h.example.org"\n'
     text += 'certificate_arn = "arn:aws:acm:eu-central-1:111122223333:certificate/1"\n'
     if content is not None:
         (tmp_path / "ca.pem").write_text(content)
-    with pytest.raises(
-        SiteError, match=r"domain\.client_ca: there are no certificates in /.*/ca\.pem"
-    ):
+    with pytest.raises(SiteError, match=r"domain\.client_ca: no certificates in /.*/ca\.pem"):
         _load(tmp_path, f'{text}client_ca = "ca.pem"')
     (tmp_path / "ca.pem").write_bytes(AMAZON_CERTIFICATES.read_bytes())
     site = _load(tmp_path, f'{text}client_ca = "ca.pem"')
     assert site.client_ca == tmp_path / "ca.pem"
 
 
-def test_several_mistakes_are_told_at_once(tmp_path: Path) -> None:
+def test_all_errors_are_reported(tmp_path: Path) -> None:
     with pytest.raises(SiteError) as caught:
         _load(tmp_path, "")
     assert str(caught.value).splitlines() == [
@@ -170,13 +164,13 @@ def test_several_mistakes_are_told_at_once(tmp_path: Path) -> None:
     ]
 
 
-def test_a_site_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
+def test_missing_site_error_lists_existing_sites(tmp_path: Path) -> None:
     _load(tmp_path, NEEDED)
-    with pytest.raises(SiteError, match=r"^there is no mine\.toml in .*\(there is: lab\)$"):
+    with pytest.raises(SiteError, match=r"^no mine\.toml in .*\(found: lab\)$"):
         load_site("mine", folder=tmp_path)
 
 
-def test_a_file_that_cannot_name_a_stack_is_refused(tmp_path: Path) -> None:
+def test_invalid_stack_name_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "My Lab.toml").write_text(NEEDED)
     with pytest.raises(SiteError, match=r"^My Lab\.toml: name: string should match"):
         load_site("My Lab", folder=tmp_path)

@@ -1,19 +1,19 @@
-"""What a site needs is reckoned from what was measured, and the page says what the code says."""
+"""The size of a site follows from measured figures, and docs/sizing.md is current."""
 
 from __future__ import annotations
 
 import pytest
 
-from infra.sizing import PAGE, Load, page, table
+from infra.site.sizing import PAGE, Load, page, table
 
 
-def test_the_page_is_up_to_date() -> None:
+def test_sizing_page_is_current() -> None:
     text = PAGE.read_text()
     assert table() in text
-    assert text == page(text), "run: python -m infra.sizing"
+    assert text == page(text), "run: python -m infra.site.sizing"
 
 
-def test_a_site_of_one_job_keeps_what_its_settings_say() -> None:
+def test_rows_of_one_job_follow_settings() -> None:
     load = Load(nodes=1, jobs_a_node=1, gpu_node_share=1, gpus_a_node=2, job_hours=24)
     rows = load.rows()
     assert rows["metric_samples"] == pytest.approx(8 * 8640)
@@ -24,7 +24,7 @@ def test_a_site_of_one_job_keeps_what_its_settings_say() -> None:
     assert load.gigabytes()["metric_samples"] == pytest.approx(8 * 8640 * 191 / 1e9)
 
 
-def test_a_larger_site_needs_a_larger_instance_and_in_the_end_there_is_none() -> None:
+def test_instance_grows_with_load_until_none_fits() -> None:
     assert Load(nodes=100).instance() == "db.t4g.small"
     assert Load(nodes=5000).instance() == "db.m7g.xlarge"
     with pytest.raises(ValueError, match="several sites"):

@@ -1,4 +1,4 @@
-"""Synthesis: offline, the same each time, and with no finding that is not explained."""
+"""Synthesis: offline, reproducible, and without findings that are not accepted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from infra.synth import AS_THE_COMMAND_LINE_DOES, WITHOUT_BUILDING, synthesize
 if TYPE_CHECKING:
     from constructs import IConstruct
 
-    from infra.site import Site
+    from infra.site.config import Site
     from tests.infra.template import Template
 
 # The CDK always names a role's policy beside the role, though the one implies the other.
@@ -28,7 +28,7 @@ IGNORED = "W3005"
 def _run(
     program: str, *arguments: str, folder: Path = ROOT, umask: int = 0o022, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program of this Python's, with no account and no configuration to be found."""
+    """Run a program beside this Python, without an AWS account or configuration."""
     kept = {
         name: os.environ[name]
         for name in ("HOME", "LAYER_PYTHON", "PYENV_ROOT")
@@ -46,9 +46,7 @@ def _run(
     )
 
 
-def test_a_synthesis_elsewhere_by_somebody_else_gives_the_same_template(
-    template: Template, tmp_path: Path
-) -> None:
+def test_template_is_independent_of_machine(template: Template, tmp_path: Path) -> None:
     copy = tmp_path / "another place"
     for part in ("infra", "functions", "layers", "lock", "sites"):
         shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
@@ -61,19 +59,19 @@ def test_a_synthesis_elsewhere_by_somebody_else_gives_the_same_template(
     assert path.read_text() == template.text
 
 
-def test_a_site_that_cannot_be_used_is_told_in_one_line() -> None:
+def test_missing_site_is_reported_in_one_line() -> None:
     done = _run("python", "-m", "infra.synth", "--site", "nowhere")
     assert done.returncode == 1
-    assert done.stderr.splitlines() == ["there is no nowhere.toml in sites/ (there is: example)"]
+    assert done.stderr.splitlines() == ["no nowhere.toml in sites/ (found: example)"]
 
 
-def test_the_app_asks_for_a_site() -> None:
+def test_app_requires_site() -> None:
     done = _run("python", "app.py")
     assert done.returncode == 1
-    assert done.stderr.startswith("which site? cdk deploy -c site=NAME")
+    assert done.stderr.startswith("which site? run: cdk deploy -c site=NAME")
 
 
-def test_the_app_makes_the_same_template(template: Template, tmp_path: Path) -> None:
+def test_app_writes_same_template(template: Template, tmp_path: Path) -> None:
     context = json.loads((ROOT / "cdk.json").read_text())["context"]
     context |= AS_THE_COMMAND_LINE_DOES | WITHOUT_BUILDING | {"site": "example"}
     done = _run("python", "app.py", CDK_CONTEXT_JSON=json.dumps(context), CDK_OUTDIR=str(tmp_path))
@@ -81,12 +79,12 @@ def test_the_app_makes_the_same_template(template: Template, tmp_path: Path) -> 
     assert (tmp_path / template.path.name).read_text() == template.text
 
 
-def test_nothing_is_to_be_looked_up_in_an_account(template: Template) -> None:
+def test_synthesis_needs_no_account_lookup(template: Template) -> None:
     manifest = json.loads((template.path.parent / "manifest.json").read_text())
     assert "missing" not in manifest
 
 
-def test_cloudformation_s_linter_has_nothing_to_say(
+def test_cfn_lint_reports_nothing(
     template: Template, other_template: Template, restored_template: Template
 ) -> None:
     templates = [str(one.path) for one in (template, other_template, restored_template)]
@@ -96,7 +94,7 @@ def test_cloudformation_s_linter_has_nothing_to_say(
     assert done.returncode == 0, done.stderr
 
 
-def test_what_is_accepted_is_found_and_lies_within_the_stack(
+def test_accepted_findings_exist_on_their_constructs(
     example: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     accepted = _accepted_while(monkeypatch, example, tmp_path)
@@ -113,22 +111,22 @@ def test_what_is_accepted_is_found_and_lies_within_the_stack(
 def _accepted_while(
     monkeypatch: pytest.MonkeyPatch, site: Site, out: Path
 ) -> list[tuple[str, str, str]]:
-    """Synthesize with every acknowledgement noted down instead of made."""
-    noted: list[tuple[str, str, str]] = []
+    """Synthesize, and return the acknowledgements, which are recorded instead of made."""
+    recorded: list[tuple[str, str, str]] = []
 
-    def note(construct: IConstruct, rule: str, *, because: str) -> None:
-        noted.append((construct.node.path, rule, because))
+    def record(construct: IConstruct, rule: str, *, because: str) -> None:
+        recorded.append((construct.node.path, rule, because))
 
     for name, module in list(sys.modules.items()):
         if name.startswith("infra.") and hasattr(module, "accept"):
-            monkeypatch.setattr(module, "accept", note)
+            monkeypatch.setattr(module, "accept", record)
     with pytest.raises(RuntimeError, match="ValidationFailed"):
         synthesize(site, out=out, build=False)
-    return noted
+    return recorded
 
 
 def _found(out: Path) -> set[tuple[str, str]]:
-    """The path and the rule of every finding in the CDK's report."""
+    """Return the path and the rule of every finding in the CDK's report."""
     (report,) = json.loads((out / "validation-report.json").read_text())["pluginReports"]
     return {
         (construct["constructPath"], violation["ruleName"].removeprefix("AwsSolutions-"))

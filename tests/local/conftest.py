@@ -1,4 +1,4 @@
-"""Services for tests; whatever a test does to one, nothing of it is left afterwards."""
+"""Services for tests. Whatever a test does to one, it is killed afterwards."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def make(tmp_path: Path) -> Iterator[Callable[..., Service]]:
-    """Makes services that are not started yet."""
+    """Return a function that makes services, which are not started yet."""
     made: list[Service] = []
 
     def make(*arguments: str, **settings: Any) -> Service:

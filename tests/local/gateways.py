@@ -1,4 +1,4 @@
-"""The gateway under a real server, before functions that answer as a test tells them to."""
+"""The gateway under a real server, in front of functions with prepared responses."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ DONE = {"statusCode": 200, "headers": {"Content-Type": "application/json"}, "bod
 
 @dataclass
 class Functions:
-    """Remembers events; answers with ``answer``, or raises it if it is an error."""
+    """Records events. Returns ``response``, or raises it if it is an error."""
 
-    answer: Any = field(default_factory=lambda: DONE)
+    response: Any = field(default_factory=lambda: DONE)
     verdict: Any = field(default_factory=lambda: ALLOWED)
     events: list[tuple[str, Any]] = field(default_factory=list)
 
     async def invoke(self, function: str, event: object) -> Any:
         self.events.append((function, event))
-        answer = self.verdict if function == "authorizer" else self.answer
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        response = self.verdict if function == "authorizer" else self.response
+        if isinstance(response, Exception):
+            raise response
+        return response
 
     def of(self, function: str) -> list[Any]:
-        """The events that a function got."""
+        """Return the events that a function received."""
         return [event for name, event in self.events if name == function]
 
 
 @asynccontextmanager
 async def serving(functions: Functions, log: Callable[[str], None]) -> AsyncIterator[str]:
-    """The URL of a gateway before ``functions``."""
+    """Run a gateway in front of ``functions`` and return its URL."""
     listener = bound_socket("127.0.0.1", 0)
     server = Server(Gateway(functions, log))
     task = asyncio.create_task(server.serve(sockets=[listener]))
@@ -62,7 +62,7 @@ def ask(
     authorization: str | None = "Bearer token",
     **request: Any,
 ) -> httpx.Response:
-    """One request to a gateway before ``functions``."""
+    """Send one request to a gateway in front of ``functions``."""
 
     async def run() -> httpx.Response:
         headers = {} if authorization is None else {"authorization": authorization}

@@ -1,4 +1,4 @@
-"""Handlers that only tests have: they do what a handler should not."""
+"""Handlers for tests, which misbehave on request."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def echo(event: Any, context: Any) -> Any:
-    """Answer with the event and with what the context says."""
+    """Return the event and the fields of the context."""
     return {
         "event": event,
         "name": context.function_name,
@@ -22,7 +22,7 @@ def echo(event: Any, context: Any) -> Any:
 
 
 def act(event: Any, context: Any) -> Any:  # noqa: ARG001
-    """Do what the event says: to tell apart good and bad requests of one environment."""
+    """Print, sleep, raise or exit as the event demands."""
     if event.get("print"):
         print(event["print"])  # noqa: T201
         sys.stdout.buffer.write(b"\x00\x01\x02raw\n")

@@ -1,4 +1,4 @@
-"""Which processes there are: by a mark in their environment, which children inherit."""
+"""Find processes by a mark in their environment, which children inherit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ MARK = "HPCOBS_TEST_MARK"
 
 
 def marked(mark: str) -> dict[int, str]:
-    """The command lines of the living processes with ``mark`` in their environment."""
+    """Return the command lines of the living processes with ``mark``, by process id."""
     wanted = f"{MARK}={mark}".encode()
     found = {}
     for folder in Path("/proc").iterdir():
@@ -25,7 +25,7 @@ def marked(mark: str) -> dict[int, str]:
 
 
 def wait_until_gone(mark: str, seconds: float) -> dict[int, str]:
-    """What is left of the marked processes after ``seconds``, or as soon as nothing is."""
+    """Wait until no marked process is left. Return those that are left after ``seconds``."""
     deadline = time.monotonic() + seconds
     while (left := marked(mark)) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -33,7 +33,7 @@ def wait_until_gone(mark: str, seconds: float) -> dict[int, str]:
 
 
 def alive(pid: int) -> bool:
-    """Whether the process is there and not a zombie."""
+    """Return whether the process exists and is no zombie."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text()
     except OSError:

@@ -1,4 +1,4 @@
-"""Environments: one process each, one request at a time, never a trace of one in the other."""
+"""Environments: one process each, one request at a time, isolated from each other."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hpcobs_local.environments import (
+from hpcobs_local.environment import (
     Environment,
     EnvironmentDiedError,
     HandlerError,
@@ -27,6 +27,10 @@ from tests.local.processes import alive
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+
+PATIENCE_SECONDS = 60.0
+"""Bound of waits. It only ends a test that fails, so that busy machines pass."""
 
 
 def function(handler: str, timeout_seconds: float = 20.0) -> Function:
@@ -44,7 +48,7 @@ async def started(function: Function, folder: Path) -> AsyncIterator[Environment
             await environment.stop()
 
 
-def test_it_answers_with_what_the_handler_returned(tmp_path: Path) -> None:
+def test_invocation_returns_response_of_handler(tmp_path: Path) -> None:
     async def run() -> None:
         async with started(function("echo"), tmp_path) as environment:
             answer = await environment.invoke({"a": ["ü", None, 1.5]})
@@ -53,20 +57,20 @@ def test_it_answers_with_what_the_handler_returned(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
-def test_the_context_is_that_of_lambda(tmp_path: Path) -> None:
+def test_context_has_fields_of_lambda(tmp_path: Path) -> None:
     async def run() -> None:
-        async with started(function("echo", timeout_seconds=9), tmp_path) as environment:
+        async with started(function("echo", timeout_seconds=100), tmp_path) as environment:
             first, second = await environment.invoke({}), await environment.invoke({})
         assert first["name"] == first["variable"] == "tried"
         assert first["memory"] == "512"
-        assert 5_000 < first["remaining_ms"] <= 9_000
+        assert 0 < first["remaining_ms"] <= 100_000
         assert first["request_id"] != second["request_id"]
         assert first["pid"] == second["pid"] == environment.pid
 
     asyncio.run(run())
 
 
-def test_a_large_event_comes_through(tmp_path: Path) -> None:
+def test_large_event_reaches_handler(tmp_path: Path) -> None:
     async def run() -> None:
         async with started(function("echo"), tmp_path) as environment:
             answer = await environment.invoke({"body": "x" * 14_000_000})
@@ -75,26 +79,26 @@ def test_a_large_event_comes_through(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
-def test_what_the_handler_prints_goes_to_the_log(tmp_path: Path) -> None:
+def test_output_of_handler_goes_to_log(tmp_path: Path) -> None:
     async def run() -> None:
         async with started(function("act"), tmp_path) as environment:
-            answer = await environment.invoke({"print": "to be seen"})
+            answer = await environment.invoke({"print": "a printed line"})
             assert answer == {"pid": environment.pid}
             await logged(tmp_path, "raw")
 
     asyncio.run(run())
-    assert "to be seen" in (tmp_path / "function.log").read_text()
+    assert "a printed line" in (tmp_path / "function.log").read_text()
 
 
 async def logged(folder: Path, text: str) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENCE_SECONDS
     path = folder / "function.log"
     while not path.exists() or text not in path.read_text():
-        assert time.monotonic() < deadline, "it was not logged"
+        assert time.monotonic() < deadline, f"not logged: {text}"
         await asyncio.sleep(0.01)
 
 
-def test_an_error_of_the_handler_leaves_its_environment_alive(tmp_path: Path) -> None:
+def test_handler_error_leaves_environment_alive(tmp_path: Path) -> None:
     async def run() -> None:
         async with started(function("act"), tmp_path) as environment:
             with pytest.raises(HandlerError, match="ValueError: not this time"):
@@ -105,7 +109,7 @@ def test_an_error_of_the_handler_leaves_its_environment_alive(tmp_path: Path) ->
     asyncio.run(run())
 
 
-def test_an_answer_that_is_no_json_is_an_error_of_the_handler(tmp_path: Path) -> None:
+def test_response_without_json_is_handler_error(tmp_path: Path) -> None:
     async def run() -> None:
         async with started(function("act"), tmp_path) as environment:
             with pytest.raises(HandlerError, match="not JSON"):
@@ -115,18 +119,18 @@ def test_an_answer_that_is_no_json_is_an_error_of_the_handler(tmp_path: Path) ->
     asyncio.run(run())
 
 
-def test_a_process_that_dies_gives_no_answer(tmp_path: Path) -> None:
+def test_dead_process_raises_environment_died(tmp_path: Path) -> None:
     async def run() -> None:
         async with started(function("act"), tmp_path) as environment:
             with pytest.raises(EnvironmentDiedError):
                 await environment.invoke({"exit": 7})
-            await environment.died()
+            await environment.wait()
             assert not environment.alive
 
     asyncio.run(run())
 
 
-def test_an_invocation_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
+def test_slow_invocation_times_out(tmp_path: Path) -> None:
     async def run() -> None:
         async with started(function("act", timeout_seconds=0.2), tmp_path) as environment:
             with pytest.raises(TimedOutError):
@@ -135,22 +139,21 @@ def test_an_invocation_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
-def test_a_stop_does_not_wait_for_a_busy_handler(tmp_path: Path) -> None:
-    async def run() -> float:
-        async with started(function("act"), tmp_path) as environment:
-            busy = asyncio.create_task(environment.invoke({"sleep": 30}))
+def test_stop_does_not_wait_for_busy_handler(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with started(function("act", timeout_seconds=600), tmp_path) as environment:
+            # Far longer than a test may take: a stop that waited for it would fail by timeout.
+            busy = asyncio.create_task(environment.invoke({"sleep": 600}))
             await asyncio.sleep(0.2)
-            begun = time.monotonic()
             await environment.stop()
             with pytest.raises(EnvironmentDiedError):
                 await busy
             assert not environment.alive
-            return time.monotonic() - begun
 
-    assert asyncio.run(run()) < 2
+    asyncio.run(run())
 
 
-def test_a_handler_that_cannot_be_imported_says_why(tmp_path: Path) -> None:
+def test_failed_import_is_init_error_with_reason(tmp_path: Path) -> None:
     async def run() -> None:
         with pytest.raises(InitError, match="ModuleNotFoundError: No module named 'nowhere'"):
             async with started(Function(name="f", handler="nowhere.handler"), tmp_path):
@@ -162,7 +165,7 @@ def test_a_handler_that_cannot_be_imported_says_why(tmp_path: Path) -> None:
 PARENT = """
 import asyncio, os, sys
 from pathlib import Path
-from hpcobs_local.environments import Environment
+from hpcobs_local.environment import Environment
 from hpcobs_local.functions import Function
 from hpcobs_local.logs import LogFile
 
@@ -178,13 +181,13 @@ asyncio.run(main())
 """
 
 
-def test_an_environment_does_not_outlive_its_parent(tmp_path: Path) -> None:
+def test_environment_does_not_outlive_killed_service(tmp_path: Path) -> None:
     command = [sys.executable, "-c", PARENT, str(tmp_path / "log")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
         parent.send_signal(signal.SIGKILL)
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while alive(pid) and time.monotonic() < deadline:
             time.sleep(0.01)
         assert not alive(pid)

@@ -14,7 +14,7 @@ from tests.local.gateways import Functions, ask
 
 
 def event_of(method: str, path: str, **request: Any) -> Any:
-    """What the function got for a request."""
+    """Return the event that the function received for a request."""
     functions = Functions()
     ask(functions, method, path, **request)
     name, event = functions.events[-1]
@@ -22,7 +22,7 @@ def event_of(method: str, path: str, **request: Any) -> Any:
     return event
 
 
-def test_a_route_is_named_with_its_parameters() -> None:
+def test_event_has_route_key_and_parameters() -> None:
     event = event_of("GET", "/v1/jobs/4711/metrics?limit=5")
     assert event["version"] == "2.0"
     assert (
@@ -36,7 +36,7 @@ def test_a_route_is_named_with_its_parameters() -> None:
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.key)
-def test_each_route_of_the_table_is_found(route: Route) -> None:
+def test_each_route_of_table_matches(route: Route) -> None:
     match = RouteTable().match(route.method, route.path.replace("{jobId}", "1"))
     assert (match.route_key, match.function, match.scope) == (
         route.key,
@@ -45,7 +45,7 @@ def test_each_route_of_the_table_is_found(route: Route) -> None:
     )
 
 
-def test_a_static_route_comes_before_one_with_a_parameter() -> None:
+def test_static_route_comes_before_parameter() -> None:
     routes = [
         Route("GET", "/v1/jobs/{jobId}", "api", None),
         Route("GET", "/v1/jobs/mine", "a", None),
@@ -65,40 +65,40 @@ def test_a_static_route_comes_before_one_with_a_parameter() -> None:
         ("OPTIONS", "/v1/jobs"),
     ],
 )
-def test_what_matches_no_route_goes_to_the_default(method: str, path: str) -> None:
+def test_unmatched_request_goes_to_default_route(method: str, path: str) -> None:
     event = event_of(method, path)
     assert event["routeKey"] == "$default"
     assert event["requestContext"]["http"]["method"] == method
     assert "pathParameters" not in event
 
 
-def test_paths_are_decoded_and_an_escaped_slash_parts_no_segments() -> None:
+def test_escaped_slash_separates_no_segments() -> None:
     event = event_of("GET", "/v1/jobs/a%2Fb%20%C3%BC")
     assert event["routeKey"] == "GET /v1/jobs/{jobId}"
     assert event["pathParameters"] == {"jobId": "a/b ü"}
     assert event["rawPath"] == "/v1/jobs/a/b ü"
 
 
-def test_headers_are_lower_case_and_repeated_ones_are_joined() -> None:
+def test_repeated_headers_are_joined_in_lower_case() -> None:
     headers = [("X-Source", "a"), ("x-source", "b"), ("Authorization", "Bearer t")]
     event = event_of("GET", "/v1/jobs", headers=headers, authorization=None)
     assert event["headers"]["x-source"] == "a,b"
     assert event["headers"]["x-forwarded-for"] == "127.0.0.1"
 
 
-def test_cookies_travel_apart_from_headers() -> None:
+def test_cookies_are_separate_from_headers() -> None:
     event = event_of("GET", "/v1/health", headers={"cookie": "a=1; b=2"})
     assert event["cookies"] == ["a=1", "b=2"]
     assert "cookie" not in event["headers"]
 
 
-def test_repeated_query_parameters_are_joined_and_empty_ones_kept() -> None:
+def test_repeated_query_parameters_are_joined() -> None:
     event = event_of("GET", "/v1/jobs?user=a&user=b&q=&state=%20x")
     assert event["rawQueryString"] == "user=a&user=b&q=&state=%20x"
     assert event["queryStringParameters"] == {"user": "a,b", "q": "", "state": " x"}
 
 
-def test_a_text_body_travels_as_text() -> None:
+def test_text_body_is_sent_as_text() -> None:
     event = event_of("POST", "/v1/jobs", json={"id": "ü"})
     assert event["isBase64Encoded"] is False
     assert event["body"] == '{"id":"ü"}'
@@ -115,19 +115,19 @@ def test_a_text_body_travels_as_text() -> None:
         ({"content-type": "application/json"}, b'{"a": "\xff"}'),
     ],
 )
-def test_other_bodies_travel_in_base64(headers: dict[str, str], content: bytes) -> None:
+def test_other_bodies_are_sent_in_base64(headers: dict[str, str], content: bytes) -> None:
     event = event_of("POST", "/v1/samples", headers=headers, content=content)
     assert event["isBase64Encoded"] is True
     assert base64.b64decode(event["body"]) == content
 
 
-def test_no_body_is_no_body() -> None:
+def test_event_without_body_has_none() -> None:
     event = event_of("GET", "/v1/jobs")
     assert "body" not in event
     assert event["isBase64Encoded"] is False
 
 
-def test_the_request_context_tells_of_the_request() -> None:
+def test_request_context_describes_request() -> None:
     context = event_of("GET", "/v1/jobs", headers={"user-agent": "tried"})["requestContext"]
     assert context["http"] == {
         "method": "GET",

@@ -1,9 +1,10 @@
-"""The simulated cluster: the same seed gives the same life, and every kind of life comes up."""
+"""The mock cluster: the same seed gives the same events, and every kind of job appears."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,10 +13,10 @@ from hpcobs.domain.errors import JobNotFoundError
 from hpcobs.domain.events import FinishSource, JobFinished, JobStarted, StartSource
 from hpcobs.domain.jobs import GpuVendor
 from hpcobs.domain.states import JobState
-from hpcobs.scheduler.mock.cluster import HookCall, MockCluster
-from hpcobs.scheduler.mock.hardware import machines
-from hpcobs.scheduler.mock.readings import Meters, NodeReading
-from hpcobs.scheduler.mock.workloads import RECIPES
+from hpcobs_local.simulator.cluster.hardware import machines
+from hpcobs_local.simulator.cluster.mock_cluster import HookCall, MockCluster
+from hpcobs_local.simulator.cluster.readings import Meters, NodeReading
+from hpcobs_local.simulator.cluster.workloads import RECIPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,23 +35,23 @@ def cluster(**settings: Any) -> MockCluster:
     return MockCluster(**given)
 
 
-def lived(model: MockCluster, seconds: float, step: float = 5.0) -> list[HookCall]:
-    """All hook calls up to ``seconds`` after the start."""
+def advanced(model: MockCluster, seconds: float, step: float = 5.0) -> list[HookCall]:
+    """Return all hook calls up to ``seconds`` after the start."""
     calls: list[HookCall] = []
     for number in range(1, int(seconds / step) + 1):
         calls.extend(model.advance(at(number * step)))
     return calls
 
 
-def test_the_same_seed_gives_the_same_life_however_often_one_looks() -> None:
+def test_same_seed_gives_same_events_at_any_step() -> None:
     often, seldom, other = cluster(), cluster(), cluster(seed=2)
-    calls = lived(often, 600, step=1)
-    assert calls == lived(seldom, 600, step=60)
-    assert calls != lived(other, 600)
+    calls = advanced(often, 600, step=1)
+    assert calls == advanced(seldom, 600, step=60)
+    assert calls != advanced(other, 600)
     assert often.list_jobs() == seldom.list_jobs()
 
 
-def test_every_kind_of_life_comes_up_within_minutes() -> None:
+def test_every_kind_of_job_appears_within_minutes() -> None:
     model = cluster()
     raw_states: dict[str, set[str]] = defaultdict(set)
     restarts = 0
@@ -66,23 +67,32 @@ def test_every_kind_of_life_comes_up_within_minutes() -> None:
     assert restarts == 1
 
 
-def test_as_many_jobs_run_as_were_asked_for_and_some_wait() -> None:
+def test_requested_jobs_run_and_some_wait() -> None:
     model = cluster()
-    lived(model, 60)
+    advanced(model, 60)
     states = Counter(job.state for job in model.list_jobs())
     assert states[JobState.RUNNING] == 12
     assert states[JobState.PENDING] >= 1
 
 
 @pytest.mark.parametrize(("nodes", "jobs"), [(1, 0), (1, 2), (3, 4), (40, 100)])
-def test_small_and_large_clusters_live_too(nodes: int, jobs: int) -> None:
+def test_small_and_large_clusters_work(nodes: int, jobs: int) -> None:
     model = cluster(nodes=nodes, jobs=jobs)
-    lived(model, 120)
+    advanced(model, 120)
     assert len(model.machines) == nodes
     assert len(model.running()) == jobs
 
 
-def test_it_is_a_source_of_jobs_like_a_real_controller() -> None:
+def test_layer_contains_no_mock_cluster() -> None:
+    layer = Path(__file__).parents[2] / "layers"
+    sources = {path: path.read_text() for path in layer.rglob("*.py")}
+    assert len(sources) > 50
+    assert not [path for path, text in sources.items() if "MockCluster" in text]
+    assert not [path for path, text in sources.items() if "hpcobs_local" in text]
+    assert not [path for path in sources if {"mock", "simulator"} & {*path.parts}]
+
+
+def test_cluster_implements_job_source() -> None:
     source: JobSource = cluster()
     assert len(source.list_nodes()) == 8
     assert source.list_jobs() == []
@@ -90,9 +100,9 @@ def test_it_is_a_source_of_jobs_like_a_real_controller() -> None:
         source.get_job("1")
 
 
-def test_a_job_is_told_alone_as_among_all_and_measured_on_each_of_its_nodes() -> None:
+def test_single_job_equals_listed_one_with_samples() -> None:
     model = cluster(jobs=20)
-    lived(model, 60)
+    advanced(model, 60)
     for job in model.list_jobs():
         assert model.get_job(job.job_id) == job
         samples = model.get_job_metrics(job.job_id)
@@ -101,12 +111,12 @@ def test_a_job_is_told_alone_as_among_all_and_measured_on_each_of_its_nodes() ->
         assert {sample.job_id for sample in samples} <= {job.job_id}
 
 
-def test_some_nodes_have_gpus_of_either_vendor() -> None:
+def test_some_nodes_have_gpus_of_each_vendor() -> None:
     vendors = Counter(machine.gpu_vendor for machine in machines(8))
     assert vendors == {GpuVendor.NONE: 5, GpuVendor.NVIDIA: 2, GpuVendor.AMD: 1}
 
 
-def test_nothing_is_given_twice() -> None:
+def test_no_resource_is_allocated_twice() -> None:
     model = cluster(jobs=60)
     for second in range(0, 300, 3):
         model.advance(at(second))
@@ -120,10 +130,10 @@ def test_nothing_is_given_twice() -> None:
         assert not devices or max(devices.values()) == 1
 
 
-def test_each_start_and_end_is_told_by_the_controller_and_by_every_node() -> None:
+def test_controller_and_every_node_report_starts() -> None:
     senders: dict[tuple[str, int, str], list[Any]] = defaultdict(list)
     nodes: dict[str, tuple[str, ...]] = {}
-    for call in lived(cluster(), 400):
+    for call in advanced(cluster(), 400):
         kind = "start" if isinstance(call, JobStarted) else "finish"
         senders[call.job_id, call.restart_count or 0, kind].append((call.source, call.node))
         nodes[call.job_id] = call.nodes if kind == "start" else nodes[call.job_id]
@@ -132,28 +142,28 @@ def test_each_start_and_end_is_told_by_the_controller_and_by_every_node() -> Non
         (StartSource.PROLOG_SLURMCTLD, None),
         *((StartSource.PROLOG, node) for node in nodes[job_id]),
     ]
-    assert all(told[0][1] is None for told in senders.values())
+    assert all(calls[0][1] is None for calls in senders.values())
 
 
-def test_epilogs_take_a_cancellation_for_a_success_as_real_ones_do() -> None:
+def test_epilogs_report_cancellation_as_success() -> None:
     model = cluster()
-    told: dict[str, JobFinished] = {}
+    reported: dict[str, JobFinished] = {}
     verdicts: dict[str, str] = {}
     for second in range(0, 900, 5):
         for call in model.advance(at(second)):
             if isinstance(call, JobFinished) and call.source is FinishSource.EPILOG_SLURMCTLD:
-                told[call.job_id] = call
+                reported[call.job_id] = call
         verdicts.update({job.job_id: job.raw_state for job in model.list_jobs()})
     for job_id, raw_state in verdicts.items():
         if raw_state in ("CANCELLED", "TIMEOUT"):
-            assert told[job_id].final_state is JobState.COMPLETED
+            assert reported[job_id].final_state is JobState.COMPLETED
         if raw_state in ("OUT_OF_MEMORY", "FAILED"):
-            assert told[job_id].final_state is JobState.FAILED
+            assert reported[job_id].final_state is JobState.FAILED
 
 
-def test_array_tasks_share_an_array_whose_id_the_last_one_has() -> None:
+def test_last_array_task_has_id_of_array() -> None:
     model = cluster()
-    lived(model, 60)
+    advanced(model, 60)
     tasks = [job for job in model.list_jobs() if job.array_job_id is not None]
     by_array: dict[str, dict[str, str]] = defaultdict(dict)
     for job in tasks:
@@ -165,14 +175,14 @@ def test_array_tasks_share_an_array_whose_id_the_last_one_has() -> None:
 
 
 def readings(model: MockCluster, seconds: int) -> Iterator[list[NodeReading]]:
-    """What the nodes read every five seconds."""
-    meters = Meters(model)
+    """Yield the readings of all nodes every five seconds."""
+    meters = Meters(model.machines)
     for second in range(0, seconds, 5):
         model.advance(at(second))
-        yield meters.read(at(second))
+        yield meters.read(model.running(), at(second))
 
 
-def test_readings_stay_within_their_bounds_and_counters_only_grow() -> None:
+def test_readings_are_bounded_and_counters_grow() -> None:
     model = cluster()
     counters: dict[tuple[str, str], float] = {}
     for nodes in readings(model, 300):
@@ -190,7 +200,7 @@ def test_readings_stay_within_their_bounds_and_counters_only_grow() -> None:
                 counters[key] = sample.cpu_seconds_total or 0
 
 
-def test_patterns_can_be_recognised() -> None:
+def test_patterns_are_recognisable() -> None:
     model = cluster()
     series: dict[str, list[tuple[float, int, float | None]]] = defaultdict(list)
     names: dict[str, str] = {}
@@ -208,7 +218,7 @@ def test_patterns_can_be_recognised() -> None:
     assert all(cpu < 10 for cpu, _, _ in kinds["postprocess"])
 
 
-def test_a_gpu_reading_belongs_to_a_device_that_its_job_was_given() -> None:
+def test_gpu_readings_match_allocated_devices() -> None:
     model = cluster()
     for nodes in readings(model, 60):
         given = {
@@ -221,10 +231,10 @@ def test_a_gpu_reading_belongs_to_a_device_that_its_job_was_given() -> None:
         assert read == given
 
 
-def test_the_controller_tells_of_nodes_by_what_is_given_on_them() -> None:
+def test_node_state_follows_allocated_cpus() -> None:
     model = cluster(jobs=0)
     model.advance(at(1))
     assert {node.state for node in model.list_nodes()} == {"idle"}
     busy = cluster()
-    lived(busy, 60)
+    advanced(busy, 60)
     assert {node.state for node in busy.list_nodes()} >= {"mixed"}

@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL begins well, whatever happened to an earlier beginning."""
+"""The embedded PostgreSQL starts after an earlier start was killed."""
 
 from __future__ import annotations
 
@@ -12,22 +12,20 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from hpcobs_local.postgres import EmbeddedPostgres
+from hpcobs_local.postgres.server import EmbeddedPostgres
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 START = """
 import pathlib, sys
-from hpcobs_local.postgres import EmbeddedPostgres
+from hpcobs_local.postgres.server import EmbeddedPostgres
 EmbeddedPostgres(pathlib.Path(sys.argv[1])).start()
 """
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.1, 0.2, 0.3])
-def test_killed_while_its_data_is_made_it_starts_the_next_time(
-    tmp_path: Path, seconds: float
-) -> None:
+def test_start_works_after_killed_initdb(tmp_path: Path, seconds: float) -> None:
     folder = tmp_path / "postgres"
     first = subprocess.Popen([sys.executable, "-c", START, str(folder)], start_new_session=True)
     while not list(folder.glob("*")):

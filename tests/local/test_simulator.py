@@ -1,4 +1,4 @@
-"""What the simulator posts is what the contract takes, and it keeps at it."""
+"""The simulator's messages are valid, and its client retries until they arrive."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from hpcobs.auth.site_tokens import verify
 from hpcobs.http.schemas.events import FinishedEvent, StartedEvent
 from hpcobs.http.schemas.sync import StateSync
 from hpcobs.http.validation import parse_body
-from hpcobs.scheduler.mock.cluster import MockCluster
 from hpcobs.settings import Settings
-from hpcobs.wire.decoding import decode_batch
-from hpcobs_local.simulator import courier as couriers
-from hpcobs_local.simulator.courier import Courier
-from hpcobs_local.simulator.earlier import FIRST_JOB_ID, leftovers, next_job_id
-from hpcobs_local.simulator.life import Site
+from hpcobs.wire.batches import decode_batch
+from hpcobs_local.simulator import client as clients
+from hpcobs_local.simulator.client import Client
+from hpcobs_local.simulator.cluster.mock_cluster import MockCluster
 from hpcobs_local.simulator.messages import EVENTS, SAMPLES, Message
+from hpcobs_local.simulator.recovery import FIRST_JOB_ID, leftovers, next_job_id
+from hpcobs_local.simulator.site import Site
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,12 +30,12 @@ SECRET = "s" * 40
 
 
 def posted(seconds: int) -> list[Message]:
-    """All that a simulated site posts within some time."""
+    """Return the messages that a simulated site posts in some time."""
     messages: list[Message] = []
     cluster = MockCluster(seed=1, nodes=8, jobs=12, start=T0, name="lab")
     site = Site(cluster, messages.append, name="lab", start=T0)
     for second in range(0, seconds, 5):
-        site.live_on(T0 + timedelta(seconds=second))
+        site.advance(T0 + timedelta(seconds=second))
     return messages
 
 
@@ -43,7 +43,7 @@ def body(message: Message) -> bytes:
     return msgspec.json.encode(message.body)
 
 
-def test_all_that_is_posted_is_what_the_contract_takes() -> None:
+def test_all_messages_are_valid_by_contract() -> None:
     messages = posted(400)
     kinds = {message.path for message in messages}
     assert kinds == {"/v1/events/job-started", "/v1/events/job-finished", EVENTS, SAMPLES}
@@ -59,14 +59,14 @@ def test_all_that_is_posted_is_what_the_contract_takes() -> None:
         else:
             batch = decode_batch(body(message))
             assert batch.node == message.node
-            assert not batch.refused
+            assert not batch.rejected
 
 
-def test_a_past_is_posted_in_few_batches_with_every_sample_once() -> None:
+def test_history_has_every_sample_once_in_few_batches() -> None:
     messages: list[Message] = []
     cluster = MockCluster(seed=1, nodes=8, jobs=12, start=T0, speed=3, name="lab")
     site = Site(cluster, messages.append, name="lab", start=T0)
-    for _ in site.live_through(T0, T0 + timedelta(hours=1)):
+    for _ in site.replay_history(T0, T0 + timedelta(hours=1)):
         pass
     batches = [message for message in messages if message.path == SAMPLES]
     assert len(batches) < 50
@@ -78,41 +78,41 @@ def test_a_past_is_posted_in_few_batches_with_every_sample_once() -> None:
     assert len(keys) == len(set(keys)) > 1000
 
 
-class Answers:
-    """A service that answers as it is told to, and remembers what came."""
+class Responses:
+    """A service with prepared responses, 200 after the last. It records requests."""
 
-    def __init__(self, *answers: int | Exception) -> None:
-        self.answers = list(answers)
+    def __init__(self, *responses: int | Exception) -> None:
+        self.responses = list(responses)
         self.requests: list[httpx.Request] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
-        answer = self.answers.pop(0) if self.answers else 200
-        if isinstance(answer, Exception):
-            raise answer
-        return httpx.Response(answer, json={})
+        response = self.responses.pop(0) if self.responses else 200
+        if isinstance(response, Exception):
+            raise response
+        return httpx.Response(response, json={})
 
 
 @pytest.fixture
-def courier_to(monkeypatch: pytest.MonkeyPatch) -> Callable[[Answers], Courier]:
-    """Couriers to services that are not there."""
-    monkeypatch.setattr(couriers, "FIRST_DELAY_SECONDS", 0.0)
+def client_to(monkeypatch: pytest.MonkeyPatch) -> Callable[[Responses], Client]:
+    """Return a function that makes clients of fake services."""
+    monkeypatch.setattr(clients, "FIRST_DELAY_SECONDS", 0.0)
 
-    def make(service: Answers) -> Courier:
-        courier = Courier("http://service", Settings(auth_secret=SECRET))
+    def make(service: Responses) -> Client:
+        client = Client("http://service", Settings(auth_secret=SECRET))
         transport = httpx.MockTransport(service)
-        courier._client = httpx.Client(base_url="http://service", transport=transport)
-        return courier
+        client._http = httpx.Client(base_url="http://service", transport=transport)
+        return client
 
     return make
 
 
-def test_each_sender_has_a_token_of_its_own(courier_to: Callable[[Answers], Courier]) -> None:
-    service = Answers()
-    courier = courier_to(service)
+def test_each_sender_has_its_own_token(client_to: Callable[[Responses], Client]) -> None:
+    service = Responses()
+    client = client_to(service)
     for node in ("n01", None, "n01"):
-        courier.put(Message(EVENTS, node, {}))
-    courier.deliver()
+        client.put(Message(EVENTS, node, {}))
+    client.send_waiting()
     tokens = [request.headers["authorization"].split()[1] for request in service.requests]
     principals = [verify(token, SECRET) for token in tokens]
     assert [principal.node for principal in principals] == ["n01", None, "n01"]
@@ -120,44 +120,44 @@ def test_each_sender_has_a_token_of_its_own(courier_to: Callable[[Answers], Cour
     assert tokens[0] == tokens[2]
 
 
-@pytest.mark.parametrize("trouble", [500, 503, 429, 401, httpx.ConnectError("refused")])
-def test_after_a_trouble_the_same_message_is_sent_again_in_its_place(
-    trouble: int | Exception, courier_to: Callable[[Answers], Courier]
+@pytest.mark.parametrize("failure", [500, 503, 429, 401, httpx.ConnectError("refused")])
+def test_failed_message_is_resent_in_order(
+    failure: int | Exception, client_to: Callable[[Responses], Client]
 ) -> None:
-    service = Answers(202, trouble, 202, 202)
-    courier = courier_to(service)
+    service = Responses(202, failure, 202, 202)
+    client = client_to(service)
     for path in ("/1", "/2", "/3"):
-        courier.put(Message(path, None, {}))
-    courier.deliver()
-    assert courier.waiting == 2
-    courier.deliver()
+        client.put(Message(path, None, {}))
+    client.send_waiting()
+    assert client.waiting == 2
+    client.send_waiting()
     assert [request.url.path for request in service.requests] == ["/1", "/2", "/2", "/3"]
-    assert courier.waiting == 0
+    assert client.waiting == 0
 
 
-def test_a_refused_message_is_not_sent_again(courier_to: Callable[[Answers], Courier]) -> None:
-    service = Answers(400)
-    courier = courier_to(service)
-    courier.put(Message("/1", None, {}))
-    courier.deliver()
-    courier.deliver()
+def test_rejected_message_is_not_resent(client_to: Callable[[Responses], Client]) -> None:
+    service = Responses(400)
+    client = client_to(service)
+    client.put(Message("/1", None, {}))
+    client.send_waiting()
+    client.send_waiting()
     assert len(service.requests) == 1
 
 
-def test_while_the_service_is_in_trouble_it_is_left_in_peace(
-    courier_to: Callable[[Answers], Courier], monkeypatch: pytest.MonkeyPatch
+def test_client_pauses_after_failure(
+    client_to: Callable[[Responses], Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(couriers, "FIRST_DELAY_SECONDS", 60.0)
-    service = Answers(503)
-    courier = courier_to(service)
-    courier.put(Message("/1", None, {}))
+    monkeypatch.setattr(clients, "FIRST_DELAY_SECONDS", 60.0)
+    service = Responses(503)
+    client = client_to(service)
+    client.put(Message("/1", None, {}))
     for _ in range(5):
-        courier.deliver()
+        client.send_waiting()
     assert len(service.requests) == 1
 
 
-class Known:
-    """Answers job pages from a list."""
+class FakeClient:
+    """Returns pages of jobs from a list."""
 
     def __init__(self, *jobs: dict[str, Any]) -> None:
         self.jobs = list(jobs)
@@ -181,20 +181,23 @@ def job(job_id: str, state: str, kind: str = "mock") -> dict[str, Any]:
     }
 
 
-def test_jobs_of_an_earlier_life_are_gone_and_not_completed() -> None:
-    known: Any = Known(job("5", "running"), job("6", "pending"), job("7", "completed"))
-    gone = leftovers(known, "lab")
-    assert {found.job_id: found.raw_state for found in gone} == {"5": "NODE_FAIL", "6": "CANCELLED"}
-    assert gone[0].end_time == T0 + timedelta(minutes=5)
+def test_earlier_jobs_end_as_failed_or_cancelled() -> None:
+    client: Any = FakeClient(job("5", "running"), job("6", "pending"), job("7", "completed"))
+    ended = leftovers(client, "lab")
+    assert {found.job_id: found.raw_state for found in ended} == {
+        "5": "NODE_FAIL",
+        "6": "CANCELLED",
+    }
+    assert ended[0].end_time == T0 + timedelta(minutes=5)
 
 
-def test_real_jobs_are_left_alone() -> None:
-    known: Any = Known(job("5", "running", kind="slurm"))
-    assert leftovers(known, "lab") == []
+def test_real_jobs_are_not_ended() -> None:
+    client: Any = FakeClient(job("5", "running", kind="slurm"))
+    assert leftovers(client, "lab") == []
 
 
-def test_numbers_go_on_above_those_that_were_used() -> None:
-    some: Any = Known(job("1500", "completed"), job("x", "running"))
-    none: Any = Known()
-    assert next_job_id(some) == 1501
-    assert next_job_id(none) == FIRST_JOB_ID
+def test_next_job_id_is_above_used_ones() -> None:
+    busy: Any = FakeClient(job("1500", "completed"), job("x", "running"))
+    empty: Any = FakeClient()
+    assert next_job_id(busy) == 1501
+    assert next_job_id(empty) == FIRST_JOB_ID

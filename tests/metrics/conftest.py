@@ -24,7 +24,7 @@ __all__ = ["connect", "make_store", "query", "store", "timings"]
 
 @pytest.fixture
 def scrape(connect: Callable[[], SingleConnection]) -> Scrape:
-    """The use case on a database of the test's own, and a queue of five batches."""
+    """Return the use case, with a fresh database and a queue of five batches."""
     source = PostgresScrape(connect(), OperationTimings())
     queue = KnownQueue(QueueDepth(visible=4, in_flight=1, dead=0))
     return Scrape(source, queue, write)  # type: ignore[arg-type]

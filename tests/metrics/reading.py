@@ -1,4 +1,4 @@
-"""What the scrape's tests share: a queue whose depth is known, and the series of a text."""
+"""Helpers for tests of the scrape: a queue of known depth, and the series of a text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 class KnownQueue:
-    """A queue of which only the depth is asked."""
+    """A queue that has only a depth."""
 
     def __init__(self, depth: QueueDepth | None) -> None:
         self._depth = depth

@@ -1,4 +1,4 @@
-"""The page about metrics says what the code's table of families says."""
+"""``docs/metrics.md`` agrees with the table of families."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from hpcobs.exposition.documentation import PAGE, page
 from hpcobs.exposition.families import FAMILIES
 
 
-def test_the_page_is_up_to_date() -> None:
+def test_page_is_up_to_date() -> None:
     assert PAGE.read_text() == page(), "run: python -m hpcobs.exposition.documentation"
 
 
-def test_every_family_is_told_once_with_its_own_example() -> None:
+def test_page_lists_every_family_once() -> None:
     lines = page().splitlines()
     for family in FAMILIES:
         (row,) = [line for line in lines if line.startswith(f"| `{family.name}` |")]

@@ -1,4 +1,4 @@
-"""The text of a scrape: complete, parseable by Prometheus' own parsers, and right for any name."""
+"""The text of a scrape: complete, valid for Prometheus' parsers, and correct for any name."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ hpc_job_cpu_usage_percent{job_id="1",user="ada",node="n1"} 50
 # HELP hpc_job_memory_usage_bytes Memory in use on the node.
 # TYPE hpc_job_memory_usage_bytes gauge
 hpc_job_memory_usage_bytes{job_id="1",user="ada",node="n1"} 1048576
-# HELP hpc_job_info What the job is; always 1.
+# HELP hpc_job_info Names of the job, as labels. Always 1.
 # TYPE hpc_job_info gauge
 hpc_job_info{job_id="1",user="ada",account="physics",partition="main",cluster="lab",name="train"} 1
 # HELP hpc_job_memory_limit_bytes Memory allocated to the job, over all its nodes.
@@ -61,19 +61,19 @@ hpc_job_state_total{state="running"} 2
 hpc_job_state_total{state="completed"} 0
 hpc_job_state_total{state="failed"} 0
 hpc_job_state_total{state="cancelled"} 0
-# HELP hpc_jobs_stale Running jobs of which neither nodes nor scheduler told lately.
+# HELP hpc_jobs_stale Running jobs without a recent report from nodes or scheduler.
 # TYPE hpc_jobs_stale gauge
 hpc_jobs_stale 0
 # HELP hpc_job_total Jobs ever created.
 # TYPE hpc_job_total counter
 hpc_job_total 7
-# HELP hpc_job_gpu_device_utilization_percent Time in which the GPU was busy.
+# HELP hpc_job_gpu_device_utilization_percent Share of time in which the GPU was busy.
 # TYPE hpc_job_gpu_device_utilization_percent gauge
 hpc_job_gpu_device_utilization_percent{job_id="1",node="n1",gpu_vendor="nvidia",gpu_id="0"} 97.5
-# HELP hpc_job_gpu_device_memory_used_bytes Memory of the GPU in use.
+# HELP hpc_job_gpu_device_memory_used_bytes GPU memory in use.
 # TYPE hpc_job_gpu_device_memory_used_bytes gauge
 hpc_job_gpu_device_memory_used_bytes{job_id="1",node="n1",gpu_vendor="nvidia",gpu_id="0"} 1024
-# HELP hpc_job_gpu_device_power_watts Power that the GPU draws.
+# HELP hpc_job_gpu_device_power_watts Power draw of the GPU.
 # TYPE hpc_job_gpu_device_power_watts gauge
 hpc_job_gpu_device_power_watts{job_id="1",node="n1",gpu_vendor="nvidia",gpu_id="0"} 250
 # HELP hpc_job_gpu_device_temperature_celsius Temperature of the GPU.
@@ -91,39 +91,39 @@ hpc_node_gpu_usage_percent{node="n1"} 10
 # HELP hpc_node_job_count Jobs running on the node.
 # TYPE hpc_node_job_count gauge
 hpc_node_job_count{node="n1"} 1
-# HELP hpc_node_total_memory_bytes Memory of the node.
+# HELP hpc_node_total_memory_bytes Total memory of the node.
 # TYPE hpc_node_total_memory_bytes gauge
 hpc_node_total_memory_bytes{node="n1"} 4096
-# HELP hpc_node_total_cpus CPUs of the node.
+# HELP hpc_node_total_cpus Number of CPUs of the node.
 # TYPE hpc_node_total_cpus gauge
 hpc_node_total_cpus{node="n1"} 8
 # HELP hpc_node_cpu_load Load average of the node over one minute.
 # TYPE hpc_node_cpu_load gauge
 hpc_node_cpu_load{node="n1"} 0.5
-# HELP hpc_node_last_seen_timestamp_seconds When the node's forwarder last sent something.
+# HELP hpc_node_last_seen_timestamp_seconds Time of the last batch from the node's forwarder.
 # TYPE hpc_node_last_seen_timestamp_seconds gauge
 hpc_node_last_seen_timestamp_seconds{node="n1"} 1790000000
-# HELP hpc_node_state The node's state in the scheduler's words; 1 for the state it is in.
+# HELP hpc_node_state State of the node, as the scheduler names it. 1 for the current state.
 # TYPE hpc_node_state gauge
 hpc_node_state{node="n1",state="idle"} 1
-# HELP storage_operation_duration_seconds Time of storage operations, summed over all functions.
+# HELP storage_operation_duration_seconds Duration of storage operations, over all functions.
 # TYPE storage_operation_duration_seconds histogram
 storage_operation_duration_seconds_bucket{operation="job_get",le="0.001"} 1
 storage_operation_duration_seconds_bucket{operation="job_get",le="0.01"} 3
 storage_operation_duration_seconds_bucket{operation="job_get",le="+Inf"} 3
 storage_operation_duration_seconds_sum{operation="job_get"} 0.25
 storage_operation_duration_seconds_count{operation="job_get"} 3
-# HELP storage_operation_errors_total Failed storage operations, summed over all functions.
+# HELP storage_operation_errors_total Failed storage operations, over all functions.
 # TYPE storage_operation_errors_total counter
 storage_operation_errors_total{operation="job_get",error_type="conflict"} 0
 storage_operation_errors_total{operation="job_get",error_type="not_found"} 3
-# HELP hpc_exporter_last_collect_timestamp_seconds When the collector last finished a run.
+# HELP hpc_exporter_last_collect_timestamp_seconds End of the collector's last run.
 # TYPE hpc_exporter_last_collect_timestamp_seconds gauge
 hpc_exporter_last_collect_timestamp_seconds 1790000000.5
-# HELP hpc_collector_queue_depth Batches on the queue, those being worked on included.
+# HELP hpc_collector_queue_depth Batches on the queue, including those in flight.
 # TYPE hpc_collector_queue_depth gauge
 hpc_collector_queue_depth 4
-# HELP hpc_collector_dead_letters Batches that could not be read, or were tried too often.
+# HELP hpc_collector_dead_letters Batches that could not be read, or failed too often.
 # TYPE hpc_collector_dead_letters gauge
 hpc_collector_dead_letters 0
 # HELP hpc_collector_lag_seconds Age of the oldest batch in the collector's last run.
@@ -132,20 +132,20 @@ hpc_collector_lag_seconds 2
 # HELP hpc_collector_samples_total Samples stored.
 # TYPE hpc_collector_samples_total counter
 hpc_collector_samples_total 11
-# HELP hpc_collector_duplicates_total Samples that had been stored before.
+# HELP hpc_collector_duplicates_total Samples that were already stored.
 # TYPE hpc_collector_duplicates_total counter
 hpc_collector_duplicates_total 0
-# HELP hpc_collector_rejected_total Samples set aside with a reason.
+# HELP hpc_collector_rejected_total Rejected samples.
 # TYPE hpc_collector_rejected_total counter
 hpc_collector_rejected_total 0
 """
 
 
-def test_the_whole_text_is_as_prometheus_wants_it() -> None:
+def test_full_snapshot_renders_complete_text() -> None:
     assert write(FULL, openmetrics=False) == EXPECTED
 
 
-def test_both_formats_say_the_same_to_their_own_parsers() -> None:
+def test_both_formats_parse_to_same_samples() -> None:
     text = {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in parse_text(write(FULL, openmetrics=False))
@@ -160,7 +160,7 @@ def test_both_formats_say_the_same_to_their_own_parsers() -> None:
     assert len(text) > len(FAMILIES)
 
 
-def test_openmetrics_names_counters_without_their_suffix_and_tells_units() -> None:
+def test_openmetrics_has_units_and_bare_counter_names() -> None:
     text = write(FULL, openmetrics=True)
     for lines in (
         "# TYPE hpc_job counter\nhpc_job_total 7\n",
@@ -175,17 +175,17 @@ def test_openmetrics_names_counters_without_their_suffix_and_tells_units() -> No
     assert all(name.endswith(f"_{unit}") for name, unit in units.items())
 
 
-def test_no_help_needs_to_be_escaped() -> None:
+def test_no_help_text_needs_escaping() -> None:
     assert not {family.name for family in FAMILIES if set(family.help) & set('\\\n"')}
 
 
-def test_a_group_that_was_not_asked_for_is_absent() -> None:
+def test_unrequested_group_is_absent() -> None:
     text = write(Snapshot(groups=frozenset({"jobs"}), job_nodes=FULL.job_nodes), openmetrics=False)
     names = {family.name for family in parse_text(text)}
     assert names <= {f.name for f in FAMILIES if f.group == "jobs"} | {"hpc_job"}
 
 
-def test_every_family_belongs_to_a_group_that_can_be_asked_for() -> None:
+def test_every_family_belongs_to_known_group() -> None:
     assert {family.group for family in FAMILIES} == GROUPS
 
 
@@ -199,7 +199,7 @@ def test_any_name_survives_the_round_trip(labels: tuple[str, str, str]) -> None:
     assert tuple(sample.labels.values()) == labels_sent
 
 
-def test_one_hostile_name_among_many_spoils_no_other() -> None:
+def test_one_hostile_name_spoils_no_other() -> None:
     rows = [(str(number), 'a"b' if number == 1500 else "ada", "n1", "1") for number in range(3000)]
     padded = [(*row, None, None, None) for row in rows]
     text = write(Snapshot(job_nodes=iter(padded), groups=frozenset({"jobs"})), openmetrics=False)

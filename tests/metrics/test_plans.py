@@ -1,4 +1,4 @@
-"""A scrape costs what is running: its queries never read the jobs that have finished."""
+"""The cost of a scrape depends on running jobs: its queries never read finished ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.storage.test_plans import Plan, plan, steps
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# One job in ten runs: enough of them for PostgreSQL to think that reading all would be cheaper.
+# One job in ten runs: so many that a sequential scan looks cheap to PostgreSQL's planner.
 FILL = """
 ALTER TABLE jobs DISABLE TRIGGER USER;
 INSERT INTO jobs (id, user_name, nodes, node_count, state, start_time)
@@ -43,7 +43,7 @@ def busy(module_database_url: str) -> Iterator[psycopg.Connection]:
 
 
 def indexes(node: Plan) -> set[str]:
-    """The indexes that a plan reads."""
+    """Return the indexes that a plan reads."""
     below = [indexes(child) for child in node.get("Plans", ())]
     return set().union(*below, {node["Index Name"]} if "Index Name" in node else ())
 
@@ -63,7 +63,7 @@ def test_rows_of_finished_jobs_are_not_read(
 ) -> None:
     top = plan(busy, load("scrape")[name], PARAMETERS)
     assert not {"Seq Scan jobs", f"Seq Scan {table}"} & set(steps(top))
-    # Whether a GPU's node tells of the job as well is looked up by the node.
+    # The GPUs' query also looks up whether the GPU's node has reported the job.
     assert indexes(top) - {"nodes_pkey"} == {"jobs_running"} | (
         {f"{table}_pkey"} if table else set()
     ) | ({"job_nodes_pkey"} if table == "job_gpus" else set())

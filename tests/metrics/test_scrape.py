@@ -1,4 +1,4 @@
-"""A scrape tells what the database holds: running jobs only, all from one moment."""
+"""A scrape shows the database's running jobs, all from one moment."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tests.stores import Query
 
 
-def test_an_empty_site_has_five_states_and_no_jobs(scrape: Scrape) -> None:
+def test_empty_site_has_states_without_jobs(scrape: Scrape) -> None:
     found = series(scrape.render())
     states = [labels for name, labels in found if name == "hpc_job_state_total"]
     assert len(states) == 5
@@ -36,9 +36,7 @@ def test_an_empty_site_has_five_states_and_no_jobs(scrape: Scrape) -> None:
     assert found[one("hpc_collector_queue_depth")] == 5
 
 
-def test_a_running_job_has_a_series_per_node_and_a_finished_one_has_none(
-    scrape: Scrape, store: PostgresStore
-) -> None:
+def test_only_running_jobs_have_series(scrape: Scrape, store: PostgresStore) -> None:
     events = JobEvents(store, ORIGIN)
     resources = Resources(allocated_cpus=8, allocated_memory_mb=1024)
     nodes = ("n1", "n2")
@@ -56,7 +54,7 @@ def test_a_running_job_has_a_series_per_node_and_a_finished_one_has_none(
     assert not [name for name, _ in found if name == "hpc_job_cpu_usage_percent"]
 
 
-def test_running_jobs_that_nobody_tells_of_are_counted(
+def test_running_jobs_without_reports_are_stale(
     connect: Callable[[], SingleConnection], store: PostgresStore, query: Query
 ) -> None:
     events = JobEvents(store, ORIGIN)
@@ -71,7 +69,7 @@ def test_running_jobs_that_nobody_tells_of_are_counted(
     assert found[one("hpc_jobs_stale")] == 1
 
 
-def test_a_latest_sample_is_shown_and_nodes_add_up_what_runs_on_them(
+def test_nodes_sum_latest_samples_of_jobs(
     scrape: Scrape, store: PostgresStore, query: Query
 ) -> None:
     events = JobEvents(store, ORIGIN)
@@ -90,7 +88,7 @@ def test_a_latest_sample_is_shown_and_nodes_add_up_what_runs_on_them(
     assert found[one("hpc_node_state", node="n9", state="down")] == 1
 
 
-def test_storage_operations_of_all_functions_are_summed(scrape: Scrape, query: Query) -> None:
+def test_storage_operations_of_functions_are_summed(scrape: Scrape, query: Query) -> None:
     for _ in range(2):
         query("INSERT INTO operation_timing_deltas VALUES ('job_get', %s, 0.5)", [1, 2] + [0] * 12)
     query("SELECT fold_operation_timings()")
@@ -103,18 +101,18 @@ def test_storage_operations_of_all_functions_are_summed(scrape: Scrape, query: Q
     assert found[one(f"{name}_bucket", operation="job_get", le="10.0")] == 6
 
 
-def test_only_the_groups_asked_for_are_told(scrape: Scrape) -> None:
+def test_only_requested_groups_are_rendered(scrape: Scrape) -> None:
     names = {name for name, _ in series(scrape.render(collect=frozenset({"service"})))}
     assert "hpc_collector_queue_depth" in names
     assert not {name for name in names if name.startswith(("hpc_job", "hpc_node"))}
 
 
-def test_a_group_that_does_not_exist_is_refused_by_name(scrape: Scrape) -> None:
+def test_unknown_group_is_rejected_by_name(scrape: Scrape) -> None:
     with pytest.raises(InvalidInputError, match=r"collect.*'disks'"):
         scrape.render(collect=frozenset({"disks"}))
 
 
-def test_all_rows_are_from_the_moment_of_the_first(
+def test_all_rows_are_from_one_moment(
     connect: Callable[[], SingleConnection], store: PostgresStore
 ) -> None:
     source = PostgresScrape(connect(), OperationTimings())
@@ -127,9 +125,7 @@ def test_all_rows_are_from_the_moment_of_the_first(
         assert "hpc_job_total 1" in write(snapshot, openmetrics=False)
 
 
-def test_a_node_on_which_a_job_has_ended_has_no_series_of_it_any_more(
-    scrape: Scrape, store: PostgresStore, query: Query
-) -> None:
+def test_ended_node_has_no_job_series(scrape: Scrape, store: PostgresStore, query: Query) -> None:
     events = JobEvents(store, ORIGIN)
     events.job_started(started(nodes=("n1", "n2")), AUDIT)
     query(
@@ -143,7 +139,7 @@ def test_a_node_on_which_a_job_has_ended_has_no_series_of_it_any_more(
     assert found[one("hpc_job_state_total", state="running")] == 1
 
 
-def test_a_gpu_that_is_read_no_more_has_no_series_while_its_node_is_heard(
+def test_unread_gpu_of_reporting_node_has_no_series(
     scrape: Scrape, store: PostgresStore, query: Query
 ) -> None:
     JobEvents(store, ORIGIN).job_started(started(), AUDIT)
@@ -152,14 +148,14 @@ def test_a_gpu_that_is_read_no_more_has_no_series_while_its_node_is_heard(
         " VALUES ('1', 'n1', '0', 'amd', now() - interval '11 minutes', 0),"
         " ('1', 'n1', '1', 'amd', now() - interval '9 minutes', 50)"
     )
-    for heard, seen in (("NULL", ["0", "1"]), ("now() - interval '1 hour'", ["0", "1"])):
-        query(f"UPDATE job_nodes SET last_sample_at = {heard}")
-        assert gpus_seen(scrape) == seen
+    for sampled_at, expected in (("NULL", ["0", "1"]), ("now() - interval '1 hour'", ["0", "1"])):
+        query(f"UPDATE job_nodes SET last_sample_at = {sampled_at}")
+        assert gpus_shown(scrape) == expected
     query("UPDATE job_nodes SET last_sample_at = now()")
-    assert gpus_seen(scrape) == ["1"]
+    assert gpus_shown(scrape) == ["1"]
 
 
-def gpus_seen(scrape: Scrape) -> list[str]:
+def gpus_shown(scrape: Scrape) -> list[str]:
     found = series(scrape.render(collect=frozenset({"gpus"})))
     return [dict(labels)["gpu_id"] for _, labels in found]
 
@@ -181,9 +177,7 @@ def test_gpus_are_those_of_running_jobs(scrape: Scrape, store: PostgresStore, qu
     assert series(scrape.render(collect=frozenset({"gpus"}))) == {}
 
 
-def test_a_job_of_thousands_of_nodes_has_a_series_of_each_in_order(
-    scrape: Scrape, store: PostgresStore
-) -> None:
+def test_job_of_thousands_of_nodes_renders_all(scrape: Scrape, store: PostgresStore) -> None:
     nodes = tuple(f"n{number:04}" for number in range(2500))
     JobEvents(store, ORIGIN).job_started(started(nodes=nodes), AUDIT)
     text = scrape.render()
@@ -191,9 +185,7 @@ def test_a_job_of_thousands_of_nodes_has_a_series_of_each_in_order(
     assert [line.split('node="')[1].split('"')[0] for line in lines] == list(nodes)
 
 
-def test_series_are_in_the_order_of_their_labels_whatever_came_first(
-    scrape: Scrape, store: PostgresStore, query: Query
-) -> None:
+def test_series_are_sorted_by_labels(scrape: Scrape, store: PostgresStore, query: Query) -> None:
     for job_id in ("9", "10", "2"):
         events = JobEvents(store, ORIGIN)
         events.job_started(started(job_id=job_id, nodes=("n2", "n1")), AUDIT)
@@ -211,7 +203,7 @@ def test_series_are_in_the_order_of_their_labels_whatever_came_first(
     assert gpus == sorted(gpus)
 
 
-def test_hostile_names_come_out_as_they_went_in(scrape: Scrape, store: PostgresStore) -> None:
+def test_hostile_names_are_rendered_unchanged(scrape: Scrape, store: PostgresStore) -> None:
     name = 'quote " backslash \\ newline \n brace } unicode é ' + "x" * 150
     event = started(user=name, name=name, account=name, nodes=("n1", "n2"))
     JobEvents(store, ORIGIN).job_started(event, AUDIT)
@@ -226,7 +218,7 @@ def test_hostile_names_come_out_as_they_went_in(scrape: Scrape, store: PostgresS
     assert {sample.labels["user"] for sample in runtime.samples} == {name}
 
 
-def test_shards_make_up_the_whole_and_share_no_series(scrape: Scrape, store: PostgresStore) -> None:
+def test_shards_partition_all_series(scrape: Scrape, store: PostgresStore) -> None:
     events = JobEvents(store, ORIGIN)
     for number in range(40):
         event = started(job_id=str(number), nodes=(f"n{number}", f"n{number + 1}"))
@@ -241,6 +233,6 @@ def test_shards_make_up_the_whole_and_share_no_series(scrape: Scrape, store: Pos
 
 
 @pytest.mark.parametrize("text", ["", "1", "4/4", "-1/4", "0/0", "0/1001", "a/b", "0/4/1", "٠/٤"])
-def test_a_shard_that_there_cannot_be_is_refused(text: str) -> None:
+def test_impossible_shard_is_rejected(text: str) -> None:
     with pytest.raises(InvalidInputError, match="shard"):
         shard_of(text)

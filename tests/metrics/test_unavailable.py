@@ -1,4 +1,4 @@
-"""What is away or hangs costs no more than it must: a clear error in time, or its own series."""
+"""Unavailable or hanging parts: a clear error within the limit, or only their series missing."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ from hpcobs.exposition.text import write
 from hpcobs.service import scrape as module
 from hpcobs.service.scrape import Scrape
 from hpcobs.settings import Settings
-from hpcobs.storage.connections import SingleConnection
+from hpcobs.storage.connections import HungError, SingleConnection, watched
 from hpcobs.storage.conninfo import connect_arguments
 from hpcobs.storage.scrape import PostgresScrape
 from hpcobs.storage.timings import OperationTimings
-from hpcobs.storage.watch import HungError, watched
 from tests.metrics.reading import KnownQueue
 
 if TYPE_CHECKING:
@@ -33,13 +32,13 @@ if TYPE_CHECKING:
 
 
 class SilentQueue:
-    """A queue that does not answer before it is told to."""
+    """A queue that does not answer before it is released."""
 
     def __init__(self) -> None:
-        self.told = threading.Event()
+        self.released = threading.Event()
 
     def depth(self) -> QueueDepth:
-        self.told.wait(30)
+        self.released.wait(30)
         raise UnavailableError("at last")
 
 
@@ -56,7 +55,7 @@ def seconds_until_unavailable(scrape: Scrape) -> float:
     return time.monotonic() - began
 
 
-def test_a_queue_that_is_away_costs_only_its_own_series(
+def test_unavailable_queue_hides_only_its_series(
     connect: Callable[[], SingleConnection],
 ) -> None:
     source = PostgresScrape(connect(), OperationTimings())
@@ -65,38 +64,36 @@ def test_a_queue_that_is_away_costs_only_its_own_series(
     assert "hpc_job_total 0" in text
 
 
-def test_a_queue_that_hangs_costs_only_its_own_series(
+def test_hanging_queue_hides_only_its_series(
     connect: Callable[[], SingleConnection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "LIMIT_SECONDS", 0.1)
     source, queue = PostgresScrape(connect(), OperationTimings()), SilentQueue()
     text = Scrape(source, queue, write).render()  # type: ignore[arg-type]
-    queue.told.set()
+    queue.released.set()
     assert "hpc_collector_queue_depth" not in text
     assert "hpc_job_total 0" in text
 
 
-def test_a_database_that_is_away_gives_no_half_page() -> None:
+def test_absent_database_gives_no_partial_page() -> None:
     with pytest.raises(UnavailableError):
         scrape_of("postgresql://nobody@127.0.0.1:1/none").render()
 
 
-def test_a_database_that_does_not_answer_is_given_up_within_two_seconds() -> None:
+def test_silent_database_fails_within_two_seconds() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         scrape = scrape_of(f"postgresql://x@127.0.0.1:{silent.getsockname()[1]}/x")
         assert seconds_until_unavailable(scrape) < 2.5
 
 
-def test_a_table_that_is_locked_is_given_up_within_two_seconds(
-    scrape: Scrape, database_url: str
-) -> None:
+def test_locked_table_fails_within_two_seconds(scrape: Scrape, database_url: str) -> None:
     with psycopg.connect(database_url) as migration:
         migration.execute("LOCK TABLE job_nodes")
         assert seconds_until_unavailable(scrape) < 2.5
     assert scrape.render()
 
 
-def test_a_database_that_freezes_is_given_up_within_two_seconds_and_found_again(
+def test_frozen_database_fails_fast_and_is_found_again(
     connect: Callable[[], SingleConnection],
 ) -> None:
     connections = connect()
@@ -112,7 +109,7 @@ def test_a_database_that_freezes_is_given_up_within_two_seconds_and_found_again(
     assert scrape.render()
 
 
-def test_a_database_that_freezes_between_two_rows_gives_no_half_page(
+def test_freeze_between_rows_gives_no_partial_page(
     connect: Callable[[], SingleConnection], query: Query
 ) -> None:
     query("INSERT INTO nodes (name) SELECT 'n' || n FROM generate_series(1, 20000) AS n")
@@ -133,11 +130,11 @@ def test_a_database_that_freezes_between_two_rows_gives_no_half_page(
         os.kill(backend, signal.SIGCONT)
 
 
-def test_a_database_that_is_slow_but_heard_is_not_given_up(database_url: str) -> None:
+def test_slow_database_with_signs_of_life_succeeds(database_url: str) -> None:
     with psycopg.connect(database_url) as connection:
-        with watched(connection, seconds=0.4) as heard:
+        with watched(connection, seconds=0.4) as report_progress:
             for _ in range(3):
                 connection.execute("SELECT pg_sleep(0.2)")
-                heard()
+                report_progress()
         with pytest.raises(HungError), watched(connection, seconds=0.1):
             connection.execute("SELECT pg_sleep(5)")

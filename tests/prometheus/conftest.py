@@ -1,4 +1,4 @@
-"""A site that stands still and one that lives, scraped by a real Prometheus."""
+"""Two sites, one without changes and one with a simulated cluster, and a real Prometheus."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _installed() -> None:
 
 @pytest.fixture(scope="package")
 def still(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A site on which nothing moves any more."""
+    """Start a site whose data no longer changes."""
     folder = tmp_path_factory.mktemp("still") / "data"
     with Service(folder, "--no-simulate", environ=ENVIRON) as service:
         fill(service)
@@ -36,7 +36,7 @@ def still(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @pytest.fixture(scope="package")
 def living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A simulated cluster."""
+    """Start a site with a simulated cluster."""
     folder = tmp_path_factory.mktemp("living") / "data"
     with Service(folder, "--speed=60", "--jobs=16", environ=ENVIRON) as service:
         yield service
@@ -46,7 +46,7 @@ def living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 def prometheus(
     still: Service, living: Service, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Prometheus]:
-    """Scrapes both sites every second; each has been scraped a few times."""
+    """Start a Prometheus that has scraped both sites a few times, every second."""
     sites = [
         Site("still", still.url, still.folder / "token"),
         Site("living", living.url, living.folder / "token", access="bearer_token_file"),
@@ -67,7 +67,7 @@ def prometheus(
 
 
 def fill(service: Service) -> None:
-    """Jobs in all states, samples of those that run, GPUs, and names that are hard to write."""
+    """Send jobs in all states, samples of running jobs, GPUs, and names that need escaping."""
     start = datetime.now(UTC) - timedelta(minutes=10)
     jobs = [
         job("1", user="ada", node_list=["n1"]),
@@ -95,14 +95,14 @@ def fill(service: Service) -> None:
     )
 
 
-def job(job_id: str, **told: Any) -> dict[str, Any]:
+def job(job_id: str, **fields: Any) -> dict[str, Any]:
     return {
         "job_id": job_id,
         "partition": "main",
         "cpu_allocation": 8,
         "memory_allocation_mb": 16_000,
         "source": "prolog_slurmctld",
-        **told,
+        **fields,
     }
 
 

@@ -25,7 +25,7 @@ Labels = dict[str, str]
 
 @dataclass(frozen=True)
 class Site:
-    """What is scraped: ``job`` is its scrape config's name."""
+    """A scraped site. ``job`` is the name of its scrape config."""
 
     job: str
     url: str
@@ -46,7 +46,7 @@ class Site:
 
     @property
     def _access(self) -> dict[str, Any]:
-        """How the token is sent, in one of the ways that Prometheus has."""
+        """The settings that send the token, in one of the ways that Prometheus offers."""
         file = str(self.token_file)
         ways: dict[str, Any] = {
             "authorization": {"credentials_file": file},
@@ -57,7 +57,7 @@ class Site:
 
 
 class Prometheus:
-    """Scrapes sites every second; gone at the end of the context."""
+    """A Prometheus that scrapes sites every second, until the end of the context."""
 
     def __init__(self, folder: Path, *sites: Site, rule_files: Sequence[Path] = ()) -> None:
         self._folder = folder
@@ -98,31 +98,31 @@ class Prometheus:
             return False
 
     def wait_until(self, condition: Any, seconds: float = 20.0) -> None:
-        """Wait for what must come to pass."""
+        """Wait until a condition is met. Fail after ``seconds``."""
         deadline = time.monotonic() + seconds
         while not condition():
             log = (self._folder / "prometheus.log").read_text()[-2000:]
-            assert time.monotonic() < deadline, f"it did not come to pass: {log}"
+            assert time.monotonic() < deadline, f"the condition was not met: {log}"
             time.sleep(0.1)
 
     def get(self, path: str, **parameters: str) -> Any:
-        """The data of an answer of Prometheus's API."""
+        """Return the data of a response of Prometheus's API."""
         answer = self._client.get(path, params=parameters).json()
         assert answer["status"] == "success", answer
         return answer["data"]
 
     def query(self, expression: str) -> list[tuple[Labels, float]]:
-        """What an expression is now: labels, without the target's own, and value."""
+        """Return an expression's current series: labels, without the target's, and value."""
         found = self.get("/api/v1/query", query=expression)["result"]
         return [(_without_target(one["metric"]), float(one["value"][1])) for one in found]
 
     def value(self, expression: str) -> float:
-        """What an expression with a single answer is now."""
+        """Return the current value of an expression with a single series."""
         ((_, value),) = self.query(expression)
         return value
 
     def by(self, label: str, expression: str) -> dict[str, float]:
-        """What an expression is now, by one of its labels."""
+        """Return an expression's current values by one of their labels."""
         return {labels[label]: value for labels, value in self.query(expression)}
 
 

@@ -1,4 +1,4 @@
-"""What Prometheus answers is what the service holds."""
+"""Prometheus returns the values that the service's API returns."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.local.services import Service
     from tests.prometheus.server import Prometheus
 
-    Told = dict[str, Mapping[str, float]]
+    Readings = dict[str, Mapping[str, float]]
 
 STATES = ("pending", "running", "completed", "failed", "cancelled")
 
@@ -31,9 +31,9 @@ def test_every_scrape_succeeds(prometheus: Prometheus) -> None:
     assert [(target["health"], target["lastError"]) for target in targets] == [("up", "")] * 4
 
 
-def test_states_are_counted_as_the_api_counts_them(still: Service, prometheus: Prometheus) -> None:
-    told = prometheus.by("state", 'hpc_job_state_total{job="still"}')
-    assert told == {state: service_total(still, state) for state in STATES}
+def test_state_counts_equal_the_apis(still: Service, prometheus: Prometheus) -> None:
+    found = prometheus.by("state", 'hpc_job_state_total{job="still"}')
+    assert found == {state: service_total(still, state) for state in STATES}
     assert prometheus.value('hpc_job_total{job="still"}') == 5
 
 
@@ -52,7 +52,7 @@ def service_total(service: Service, state: str) -> int:
         ("allocated_memory_mb", "hpc_job_memory_limit_bytes{job='still'} / 1048576"),
     ],
 )
-def test_usage_of_running_jobs_is_what_the_api_tells(
+def test_usage_of_running_jobs_equals_the_apis(
     still: Service, prometheus: Prometheus, field: str, expression: str
 ) -> None:
     expected = {job["id"]: job[field] for job in jobs(still, state="running")}
@@ -60,13 +60,13 @@ def test_usage_of_running_jobs_is_what_the_api_tells(
     assert prometheus.by("job_id", expression) == pytest.approx(expected)
 
 
-def test_a_job_runs_for_as_long_as_the_api_tells(still: Service, prometheus: Prometheus) -> None:
-    told = prometheus.by("job_id", "max by (job_id) (hpc_job_runtime_seconds{job='still'})")
+def test_runtime_of_job_equals_the_apis(still: Service, prometheus: Prometheus) -> None:
+    found = prometheus.by("job_id", "max by (job_id) (hpc_job_runtime_seconds{job='still'})")
     expected = {job["id"]: job["runtime_seconds"] for job in jobs(still, state="running")}
-    assert told == pytest.approx(expected, abs=10)
+    assert found == pytest.approx(expected, abs=10)
 
 
-def test_gpus_are_told_as_they_were_read(still: Service, prometheus: Prometheus) -> None:
+def test_gpu_series_equal_the_readings(still: Service, prometheus: Prometheus) -> None:
     (point,) = still.get("/v1/jobs/1/gpus")["samples"]
     families = ("utilization_percent", "memory_used_bytes", "power_watts", "temperature_celsius")
     found = [
@@ -81,7 +81,7 @@ def test_gpus_are_told_as_they_were_read(still: Service, prometheus: Prometheus)
     ]
 
 
-def test_nodes_are_told_as_they_told_of_themselves(prometheus: Prometheus) -> None:
+def test_node_series_equal_the_nodes_reports(prometheus: Prometheus) -> None:
     assert prometheus.by("node", "hpc_node_total_cpus{job='still'}") == {
         "n1": 64,
         "n2": 64,
@@ -92,14 +92,14 @@ def test_nodes_are_told_as_they_told_of_themselves(prometheus: Prometheus) -> No
     assert all(0 <= seconds < 300 for seconds in silent.values())
 
 
-def test_hostile_names_survive_the_way(still: Service, prometheus: Prometheus) -> None:
+def test_hostile_names_reach_prometheus_unchanged(still: Service, prometheus: Prometheus) -> None:
     ((labels, _),) = prometheus.query("hpc_job_info{job='still',job_id='3'}")
-    told = still.get("/v1/jobs/3")
-    assert labels["user"] == told["user"] == HOSTILE
-    assert labels["name"] == told["name"] == HOSTILE
-    assert labels["account"] == told["scheduler"]["account"] == HOSTILE
+    found = still.get("/v1/jobs/3")
+    assert labels["user"] == found["user"] == HOSTILE
+    assert labels["name"] == found["name"] == HOSTILE
+    assert labels["account"] == found["scheduler"]["account"] == HOSTILE
     ((labels, _),) = prometheus.query("hpc_job_cpu_usage_percent{job='still',job_id='3'}")
-    assert [labels["node"]] == told["nodes"] == [NODE]
+    assert [labels["node"]] == found["nodes"] == [NODE]
 
 
 def test_shards_together_are_the_whole(prometheus: Prometheus) -> None:
@@ -110,7 +110,7 @@ def test_shards_together_are_the_whole(prometheus: Prometheus) -> None:
     assert key == {tuple(sorted(labels.items())) for labels, _ in whole}
 
 
-def test_a_living_cluster_is_seen_living(prometheus: Prometheus) -> None:
+def test_series_of_living_cluster_change(prometheus: Prometheus) -> None:
     prometheus.wait_until(lambda: prometheus.value("hpc_job_total{job='living'}") > 16, 60)
     prometheus.wait_until(
         lambda: len(prometheus.query("hpc_job_cpu_usage_percent{job='living'}")) > 5
@@ -119,8 +119,8 @@ def test_a_living_cluster_is_seen_living(prometheus: Prometheus) -> None:
         assert prometheus.value(f"resets({counter}{{job='living'}}[5m])") == 0
 
 
-def told_by_prometheus(prometheus: Prometheus) -> Told:
-    """States, usage of jobs, and jobs of nodes, of the living cluster."""
+def readings_of_prometheus(prometheus: Prometheus) -> Readings:
+    """Return states, usage of jobs, and jobs per node of the living cluster."""
     memory = "sum by (job_id) (hpc_job_memory_usage_bytes{job='living'}) / 1048576"
     return {
         "states": prometheus.by("state", "hpc_job_state_total{job='living'}"),
@@ -135,8 +135,8 @@ def scraped_at(prometheus: Prometheus) -> float:
     return prometheus.value("timestamp(hpc_job_total{job='living'})")
 
 
-def told_by_the_api(service: Service) -> Told:
-    """The same."""
+def readings_of_api(service: Service) -> Readings:
+    """Return the same values as the API shows them."""
     running = jobs(service, state="running")
 
     def usage(field: str) -> dict[str, float]:
@@ -151,20 +151,19 @@ def told_by_the_api(service: Service) -> Told:
     }
 
 
-def test_a_living_cluster_is_the_same_to_prometheus_and_to_the_api(
-    living: Service, prometheus: Prometheus
-) -> None:
-    """Compared while it stands still: when the API says the same before and after."""
+def test_living_cluster_equals_the_api(living: Service, prometheus: Prometheus) -> None:
+    # The cluster changes all the time. A comparison counts if the API's values were the same before
+    # and after the scrape.
     prometheus.wait_until(
         lambda: len(prometheus.query("hpc_job_cpu_usage_percent{job='living'}")) > 5, 60
     )
     for _ in range(60):
-        before, since = told_by_the_api(living), time.time()
+        before, since = readings_of_api(living), time.time()
         prometheus.wait_until(lambda since=since: scraped_at(prometheus) > since)
-        told = told_by_prometheus(prometheus)
-        if told_by_the_api(living) == before:
-            assert told.keys() == before.keys()
+        found = readings_of_prometheus(prometheus)
+        if readings_of_api(living) == before:
+            assert found.keys() == before.keys()
             for what, values in before.items():
-                assert told[what] == pytest.approx(values), what
+                assert found[what] == pytest.approx(values), what
             return
-    raise AssertionError("it never stood still")
+    raise AssertionError("the API's values changed during every scrape")

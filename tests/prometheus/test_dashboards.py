@@ -1,4 +1,4 @@
-"""Every query of every dashboard has an answer on a living cluster."""
+"""Every query of every dashboard has a result on a living cluster."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SECONDS = 60.0
 
 @pytest.fixture(scope="module")
 def prometheus(living: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """As a site would have it: one target, and the recording rules."""
+    """Start a Prometheus as a site would: one target, and the recording rules."""
     site = Site("hpcobs", living.url, living.folder / "token")
     rules = sorted(RULES.glob("*.yml"))
     with Prometheus(tmp_path_factory.mktemp("prometheus"), site, rule_files=rules) as running:
@@ -37,7 +37,7 @@ def prometheus(living: Service, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 def filled(query: Query, job_id: str) -> str:
-    """The expression as Grafana sends it when everything is chosen, and one job."""
+    """Return the expression as Grafana sends it for one job and all values of other variables."""
     expression = query.expression.replace("$job_id", job_id)
     for name in ("site", "cluster", "partition", "user", "node", "gpu_vendor"):
         expression = expression.replace(f"${name}", ".*")
@@ -45,7 +45,7 @@ def filled(query: Query, job_id: str) -> str:
 
 
 def job_with_gpus(prometheus: Prometheus) -> str:
-    """A running job of which everything is known."""
+    """Return the id of a running job with values in every family, or an empty text."""
     found = prometheus.query(
         "hpc_job_info and on (job_id) hpc_job_gpu_device_utilization_percent"
         " and on (job_id) hpcobs:job_memory:ratio"
@@ -55,7 +55,7 @@ def job_with_gpus(prometheus: Prometheus) -> str:
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("panel", PANELS.values(), ids=PANELS)
-def test_a_panel_has_data(prometheus: Prometheus, panel: Panel) -> None:
+def test_every_panel_has_data(prometheus: Prometheus, panel: Panel) -> None:
     prometheus.wait_until(lambda: job_with_gpus(prometheus), SECONDS)
     for query in panel.queries:
         prometheus.wait_until(
@@ -64,14 +64,14 @@ def test_a_panel_has_data(prometheus: Prometheus, panel: Panel) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
-def test_the_example_of_a_family_has_an_answer(prometheus: Prometheus, family: Family) -> None:
+def test_every_familys_example_has_a_result(prometheus: Prometheus, family: Family) -> None:
     prometheus.wait_until(lambda: job_with_gpus(prometheus), SECONDS)
-    # What is compared may be found nowhere, as one would wish.
+    # A comparison may match nothing: test the expression before it.
     expression = re.sub(r"\s(<|>|==)\s[\d.]+$", "", family.query)
     prometheus.wait_until(lambda: prometheus.query(expression), SECONDS)
 
 
-def test_the_alerts_of_a_living_cluster_can_be_evaluated(prometheus: Prometheus) -> None:
+def test_alerts_of_living_cluster_can_be_evaluated(prometheus: Prometheus) -> None:
     prometheus.wait_until(
         lambda: all(
             rule["health"] == "ok"

@@ -13,17 +13,15 @@ if TYPE_CHECKING:
     from tests.local.services import Service
     from tests.prometheus.server import Prometheus
 
-OLDER_THAN_US = {
+OLDER_NAMES = {
     'hpc_job_state_total non-counter metrics should not have "_total" suffix',
     'hpc_node_job_count non-histogram and non-summary metrics should not have "_count" suffix',
 }
-"""The names that sites' dashboards know from the service before."""
+"""Names that sites' dashboards already use from the service before this one."""
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
-def test_a_family_arrives_with_its_type_and_its_labels(
-    prometheus: Prometheus, family: Family
-) -> None:
+def test_family_arrives_with_type_and_labels(prometheus: Prometheus, family: Family) -> None:
     histogram = family.type == "histogram"
     name = f"{family.name}_bucket" if histogram else family.name
     selector = f'{name}{{job="living"}}'
@@ -32,13 +30,13 @@ def test_a_family_arrives_with_its_type_and_its_labels(
     assert labels == {"__name__", *family.labels, *(["le"] if histogram else [])}
     # OpenMetrics, which Prometheus asks for, knows a counter by its name without the suffix.
     known_as = name.removesuffix("_total") if family.type == "counter" else family.name
-    told = prometheus.get("/api/v1/metadata", metric=known_as)[known_as]
-    assert {(one["type"], one["help"]) for one in told} == {(family.type, family.help)}
-    assert {one["unit"] for one in told} <= {"", family.unit}
+    metadata = prometheus.get("/api/v1/metadata", metric=known_as)[known_as]
+    assert {(one["type"], one["help"]) for one in metadata} == {(family.type, family.help)}
+    assert {one["unit"] for one in metadata} <= {"", family.unit}
 
 
-def test_promtool_minds_only_the_names_that_were_there_before(still: Service) -> None:
+def test_promtool_warns_only_about_older_names(still: Service) -> None:
     with still.client() as client:
         text = client.get("/metrics").text
     checked = promtool("check", "metrics", text=text)
-    assert set(checked.stderr.splitlines()) == OLDER_THAN_US, checked.stdout
+    assert set(checked.stderr.splitlines()) == OLDER_NAMES, checked.stdout

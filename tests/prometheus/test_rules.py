@@ -1,4 +1,4 @@
-"""Rules, alerts and scrape configs are what Prometheus takes, and each alert says what to do."""
+"""Rules, alerts and scrape configs are valid, and each alert has a runbook."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ RULES = sorted((DASHBOARDS / "rules").glob("*.yml"))
 SCRAPES = sorted((DASHBOARDS / "scrape").glob("*prometheus*.yml"))
 
 
-def test_promtool_takes_the_rules() -> None:
+def test_promtool_accepts_the_rules() -> None:
     checked = promtool("check", "rules", "--lint=all", "--lint-fatal", *map(str, RULES))
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-def test_the_rules_pass_their_own_tests() -> None:
+def test_rules_pass_their_own_tests() -> None:
     tests = sorted((DASHBOARDS / "rules" / "tests").glob("*.yml"))
     tested = promtool("test", "rules", *map(str, tests))
     assert tested.returncode == 0, tested.stdout + tested.stderr
 
 
-def test_every_alert_is_seen_to_fire_and_not_to_fire() -> None:
+def test_every_alert_is_tested_both_ways() -> None:
     text = "".join(path.read_text() for path in (DASHBOARDS / "rules" / "tests").glob("*.yml"))
     names = {alert["alert"] for alert in alerts()}
     assert set(re.findall(r"alertname: (\w+)\n\s+exp_alerts:\n", text)) == names
@@ -41,15 +41,15 @@ def test_every_record_is_tested() -> None:
         assert f"expr: {rule['record']}\n" in text
 
 
-def test_an_alert_for_a_jobs_owner_names_the_owner() -> None:
+def test_alert_for_jobs_owner_names_owner() -> None:
     for alert in alerts():
         if alert["labels"]["severity"] == "user":
             assert "$labels.user" in alert["annotations"]["summary"]
 
 
 @pytest.mark.parametrize("path", SCRAPES, ids=lambda path: path.stem)
-def test_promtool_takes_the_scrape_configs(path: Path, tmp_path: Path) -> None:
-    # Tokens and rules are named where a site has them; here they stand beside the config.
+def test_promtool_accepts_the_scrape_configs(path: Path, tmp_path: Path) -> None:
+    # A site has tokens and rules in /etc/prometheus. Here they are beside the config.
     text = path.read_text().replace("/etc/prometheus/", f"{tmp_path}/")
     for name in ("hpcobs.token", "remote-write.token"):
         (tmp_path / name).touch()
@@ -66,7 +66,7 @@ def alerts() -> list[dict[str, dict[str, str]]]:
     return [rule for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
 
 
-def test_every_alert_leads_to_what_to_do() -> None:
+def test_every_alert_has_a_runbook() -> None:
     page = (ROOT / "docs" / "prometheus.md").read_text()
     headings = {line[4:].lower() for line in page.splitlines() if line.startswith("### ")}
     runbooks = {

@@ -25,7 +25,7 @@ REGION = "eu-central-1"
 
 
 def one_at_a_time(action: Callable[[SQSResponse], Any]) -> Callable[[SQSResponse], Any]:
-    """Requests come side by side, for which SQS is made, and moto is not."""
+    """Make requests take turns: SQS handles parallel requests, moto does not."""
     turn = Lock()
 
     def taking_turns(response: SQSResponse) -> Any:
@@ -37,7 +37,7 @@ def one_at_a_time(action: Callable[[SQSResponse], Any]) -> Callable[[SQSResponse
 
 @pytest.fixture
 def sqs_urls(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
-    """A queue and its dead-letter queue, as the stack makes them."""
+    """Create a queue and its dead-letter queue, as the stack does. Yield their URLs."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")

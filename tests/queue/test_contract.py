@@ -1,4 +1,4 @@
-"""What every sample queue promises: at least once, nothing lost, whatever the receiver does."""
+"""The contract of every sample queue: at least once, no loss, whatever the receiver does."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def after_visibility(queue: SampleQueue) -> list[Message]:
     return received(queue)
 
 
-def test_what_is_sent_is_received_byte_for_byte(queue: SampleQueue) -> None:
+def test_received_body_equals_sent_body(queue: SampleQueue) -> None:
     sent = [b"", b"plain", bytes(range(256)), os.urandom(300_000)]
     queue.send(sent[1:])
     assert bodies(received(queue)) == sorted(sent[1:])
 
 
-def test_an_empty_queue_gives_nothing_at_once(queue: SampleQueue) -> None:
+def test_empty_queue_returns_at_once(queue: SampleQueue) -> None:
     assert received(queue) == []
 
 
-def test_no_more_than_the_limit_is_taken(queue: SampleQueue) -> None:
+def test_receive_respects_limit(queue: SampleQueue) -> None:
     sent = [b"%d" % number for number in range(25)]
     queue.send(sent)
     first = bodies(received(queue, limit=3))
@@ -43,7 +43,7 @@ def test_no_more_than_the_limit_is_taken(queue: SampleQueue) -> None:
     assert set(first) | set(bodies(received(queue, limit=100))) == set(sent)
 
 
-def test_a_received_message_is_hidden_from_others_and_comes_back(queue: SampleQueue) -> None:
+def test_received_message_is_hidden_then_redelivered(queue: SampleQueue) -> None:
     queue.send([b"one"])
     (first,) = received(queue)
     assert received(queue) == []
@@ -52,7 +52,7 @@ def test_a_received_message_is_hidden_from_others_and_comes_back(queue: SampleQu
     assert (first.receive_count, again.receive_count) == (1, 2)
 
 
-def test_a_deleted_message_never_comes_back(queue: SampleQueue) -> None:
+def test_deleted_message_is_not_redelivered(queue: SampleQueue) -> None:
     queue.send([b"%d" % number for number in range(23)])
     messages = received(queue)
     assert len(messages) == 23
@@ -61,20 +61,20 @@ def test_a_deleted_message_never_comes_back(queue: SampleQueue) -> None:
     assert queue.depth().visible == 0
 
 
-def test_an_extended_message_stays_hidden(queue: SampleQueue) -> None:
+def test_extended_message_stays_hidden(queue: SampleQueue) -> None:
     queue.send([b"one"])
     queue.extend(received(queue), seconds=60)
     assert after_visibility(queue) == []
 
 
-def test_a_message_that_is_given_back_is_there_for_others_at_once(queue: SampleQueue) -> None:
+def test_returned_message_is_visible_at_once(queue: SampleQueue) -> None:
     queue.send([b"one"])
     queue.extend(received(queue), seconds=0)
     (again,) = received(queue)
     assert again.receive_count == 2
 
 
-def test_a_buried_message_is_dead_and_counted(queue: SampleQueue) -> None:
+def test_buried_message_counts_as_dead(queue: SampleQueue) -> None:
     queue.send([b"poison", b"good"])
     poison = next(message for message in received(queue) if message.body == b"poison")
     queue.bury(poison, "unreadable: no gzip")
@@ -82,21 +82,21 @@ def test_a_buried_message_is_dead_and_counted(queue: SampleQueue) -> None:
     assert queue.depth().dead == 1
 
 
-def test_the_depth_tells_who_waits_and_who_is_being_worked_on(queue: SampleQueue) -> None:
+def test_depth_counts_visible_and_in_flight(queue: SampleQueue) -> None:
     queue.send([b"a", b"b", b"c"])
     received(queue, limit=1)
     depth = queue.depth()
     assert (depth.visible, depth.in_flight, depth.dead) == (2, 1, 0)
 
 
-def test_a_message_knows_when_it_was_sent(queue: SampleQueue) -> None:
+def test_message_has_its_sending_time(queue: SampleQueue) -> None:
     began = time.time()
     queue.send([b"one"])
     (message,) = received(queue)
     assert began - 1 <= message.sent_at.timestamp() <= time.time() + 1
 
 
-def test_a_body_of_the_largest_size_is_taken(queue: SampleQueue) -> None:
+def test_largest_body_is_accepted(queue: SampleQueue) -> None:
     body = os.urandom(queue.max_body_bytes)
     queue.send([body])
     (message,) = received(queue)
@@ -107,9 +107,7 @@ def test_a_body_of_the_largest_size_is_taken(queue: SampleQueue) -> None:
     max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(batches=st.lists(st.lists(st.binary(min_size=1, max_size=40), min_size=1, max_size=12)))
-def test_however_it_is_sent_and_taken_everything_arrives_once(
-    queue: SampleQueue, batches: list[list[bytes]]
-) -> None:
+def test_every_message_arrives_once(queue: SampleQueue, batches: list[list[bytes]]) -> None:
     arrived: list[bytes] = []
     for batch in batches:
         queue.send(batch)

@@ -1,4 +1,4 @@
-"""What the queue in PostgreSQL does as SQS does by its configuration."""
+"""Behaviour of the queue in PostgreSQL that SQS has by its configuration."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.stores import Query
 
 
-def test_a_message_that_is_received_too_often_becomes_a_dead_letter(
+def test_worn_out_message_becomes_dead_letter(
     connect: Callable[[], SingleConnection], query: Query
 ) -> None:
     queue = PostgresQueue(connect(), visibility_seconds=0)
@@ -32,7 +32,7 @@ def test_a_message_that_is_received_too_often_becomes_a_dead_letter(
     ]
 
 
-def test_dead_letters_are_put_back_as_if_they_had_just_come(
+def test_redriven_dead_letters_are_like_new(
     connect: Callable[[], SingleConnection],
 ) -> None:
     queue = PostgresQueue(connect())
@@ -48,7 +48,7 @@ def test_dead_letters_are_put_back_as_if_they_had_just_come(
     ]
 
 
-def test_an_expired_delivery_cannot_delete_what_another_receiver_has(
+def test_expired_delivery_deletes_nothing(
     connect: Callable[[], SingleConnection],
 ) -> None:
     queue = PostgresQueue(connect(), visibility_seconds=0)
@@ -61,7 +61,7 @@ def test_an_expired_delivery_cannot_delete_what_another_receiver_has(
     assert queue.depth().visible == 0
 
 
-def test_receivers_at_the_same_moment_share_the_messages(
+def test_parallel_receivers_share_messages(
     connect: Callable[[], SingleConnection],
 ) -> None:
     PostgresQueue(connect()).send([b"%d" % number for number in range(200)])
@@ -79,7 +79,7 @@ def test_receivers_at_the_same_moment_share_the_messages(
     assert len(taken) == len(set(taken)) == 200
 
 
-def test_a_queue_whose_database_is_away_is_unavailable() -> None:
+def test_queue_without_database_is_unavailable() -> None:
     settings = Settings(database_url="postgresql://nobody@127.0.0.1:1/none")
     queue = PostgresQueue(SingleConnection(connect_arguments(settings)))
     with pytest.raises(UnavailableError):

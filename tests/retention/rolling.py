@@ -1,4 +1,4 @@
-"""A job's samples as a test stores them, and the buckets that they must give."""
+"""A job's samples as a test stores them, and their expected buckets."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def drain(samples: Iterable[Sample]) -> WriteBatch:
-    """The samples on their way into the database; what has GPU usage has a GPU's reading too."""
+def write_batch(samples: Iterable[Sample]) -> WriteBatch:
+    """Make a write batch of samples. Those with GPU usage have a GPU's reading too."""
     queued = [QueuedSample(**sample._asdict(), gpus=_readings(sample)) for sample in samples]
     return WriteBatch(samples=queued, hosts=[], rejected=[])
 
@@ -32,17 +32,17 @@ def _readings(s: Sample) -> tuple[GpuSample, ...]:
 
 
 def expected(samples: Iterable[Sample], query: SeriesQuery) -> list[SamplePoint]:
-    """The buckets of the samples that a query asks for."""
+    """Compute the buckets of the samples that a query selects."""
     assert query.resolution_seconds is not None
     width = timedelta(seconds=query.resolution_seconds)
     buckets: dict[datetime, list[Sample]] = defaultdict(list)
     for sample in samples:
-        if _asked(sample, query):
+        if _selected(sample, query):
             buckets[sample.timestamp - (sample.timestamp - EPOCH) % width].append(sample)
     return [_point(beginning, query.node, buckets[beginning]) for beginning in sorted(buckets)]
 
 
-def _asked(sample: Sample, query: SeriesQuery) -> bool:
+def _selected(sample: Sample, query: SeriesQuery) -> bool:
     return (
         query.node in (None, sample.node)
         and (query.start is None or query.start <= sample.timestamp)

@@ -1,4 +1,4 @@
-"""The retention function, called as its schedule and its operator call it."""
+"""The retention function, invoked as its schedule and its operator do."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ def call(event: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("site")
-def test_a_dry_run_tells_and_a_run_does(query: Query) -> None:
+def test_dry_run_reports_what_run_does(query: Query) -> None:
     today = datetime.now(UTC).date()
     ahead = today + timedelta(days=3)
     old = today - timedelta(days=3)
     query("SELECT ensure_day_partition('metric_samples', %s)", old)
-    told = call({"dry_run": True})
-    assert told["dry_run"]
-    assert told["dropped"] == [f"metric_samples {old}"]
+    reported = call({"dry_run": True})
+    assert reported["dry_run"]
+    assert reported["dropped"] == [f"metric_samples {old}"]
     done = call({"source": "aws.scheduler"})
     assert not done["dry_run"]
-    assert (done["made"], done["dropped"]) == (told["made"], told["dropped"])
+    assert (done["made"], done["dropped"]) == (reported["made"], reported["dropped"])
     tables = "SELECT count(*) FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE relkind = 'r'"
     assert query(tables) == [(8 + 2 * len({day.replace(day=1) for day in (today, ahead)}),)]
     assert call({})["made"] == []

@@ -1,4 +1,4 @@
-"""Days are made ahead and dropped behind, old rows go in batches, and nobody waits for it."""
+"""Partitions are created ahead and dropped behind, old rows are deleted in batches, none waits."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def days(*offsets: int) -> list[date]:
     return [TODAY + timedelta(days=offset) for offset in offsets]
 
 
-def test_the_coming_days_are_made_ahead_once(retention: Retention, expiry: PostgresExpiry) -> None:
+def test_coming_days_are_created_once(retention: Retention, expiry: PostgresExpiry) -> None:
     first = retention.run(plenty)
     assert len(first.made) == 10
     assert expiry.partitions("metric_rollups") == [date(2026, 11, 1)]
@@ -55,9 +55,7 @@ def test_the_coming_days_are_made_ahead_once(retention: Retention, expiry: Postg
     assert retention.run(plenty).made == []
 
 
-def test_a_day_is_dropped_when_all_of_it_is_too_old(
-    retention: Retention, expiry: PostgresExpiry
-) -> None:
+def test_wholly_expired_day_is_dropped(retention: Retention, expiry: PostgresExpiry) -> None:
     for day in days(-9, -8, -7, -6):
         expiry.ensure_partition("metric_samples", day)
     report = retention.run(plenty)
@@ -65,9 +63,7 @@ def test_a_day_is_dropped_when_all_of_it_is_too_old(
     assert expiry.partitions("metric_samples") == days(-7, -6, 0, 1, 2, 3)
 
 
-def test_a_month_of_roll_ups_is_dropped_when_all_of_it_is_too_old(
-    retention: Retention, expiry: PostgresExpiry
-) -> None:
+def test_wholly_expired_month_is_dropped(retention: Retention, expiry: PostgresExpiry) -> None:
     for month in (7, 8, 9, 10):
         expiry.ensure_partition("gpu_rollups", date(2026, month, 15))
     assert retention.run(plenty).dropped == ["gpu_rollups 2026-07-01", "gpu_rollups 2026-08-01"]
@@ -75,7 +71,7 @@ def test_a_month_of_roll_ups_is_dropped_when_all_of_it_is_too_old(
     assert expiry.partitions("gpu_rollups") == kept
 
 
-def test_the_next_month_is_made_before_it_begins(
+def test_next_month_is_created_in_advance(
     expiry: PostgresExpiry, connect: Callable[[], SingleConnection]
 ) -> None:
     rollups = PostgresRollups(connect(), OperationTimings())
@@ -84,7 +80,7 @@ def test_the_next_month_is_made_before_it_begins(
     assert expiry.partitions("gpu_rollups") == [date(2026, 11, 1), date(2026, 12, 1)]
 
 
-def test_a_dry_run_tells_what_would_go_and_changes_nothing(
+def test_dry_run_changes_nothing(
     retention: Retention, expiry: PostgresExpiry, query: Query
 ) -> None:
     expiry.ensure_partition("gpu_samples", TODAY - timedelta(days=20))
@@ -106,21 +102,21 @@ def audit(query: Query, rows: int, *, age_days: int) -> None:
     )
 
 
-def test_audit_rows_are_kept_for_their_own_time(retention: Retention, query: Query) -> None:
+def test_audit_rows_have_their_retention(retention: Retention, query: Query) -> None:
     audit(query, BATCH + 1, age_days=401)
     audit(query, 5, age_days=399)
     assert retention.run(plenty).deleted["audit"] == BATCH + 1
     assert query("SELECT count(*) FROM job_audit_events") == [(5,)]
 
 
-def test_a_run_that_is_out_of_time_stops_and_says_so(retention: Retention, query: Query) -> None:
+def test_run_without_time_reports_unfinished(retention: Retention, query: Query) -> None:
     audit(query, 5, age_days=401)
     report = retention.run(lambda: 1.0)
     assert not report.finished
     assert query("SELECT count(*) FROM job_audit_events") == [(5,)]
 
 
-def test_a_day_that_is_being_read_is_left_for_the_next_run(
+def test_day_in_use_is_dropped_later(
     retention: Retention, expiry: PostgresExpiry, database_url: str
 ) -> None:
     expiry.ensure_partition("metric_samples", TODAY - timedelta(days=9))
@@ -132,7 +128,7 @@ def test_a_day_that_is_being_read_is_left_for_the_next_run(
     assert retention.run(plenty).dropped == [f"metric_samples {TODAY - timedelta(days=9)}"]
 
 
-def test_nobody_waits_for_a_day_to_go(
+def test_waiting_drop_blocks_no_writer(
     retention: Retention, expiry: PostgresExpiry, database_url: str
 ) -> None:
     for day in days(-10, -9, -8, 0):
@@ -144,7 +140,7 @@ def test_nobody_waits_for_a_day_to_go(
     assert writer.longest_seconds < 1
 
 
-def test_what_is_no_day_is_left_alone(
+def test_foreign_partition_is_not_dropped(
     retention: Retention, expiry: PostgresExpiry, query: Query
 ) -> None:
     query("CREATE TABLE imported (LIKE metric_samples)")
@@ -163,7 +159,7 @@ def test_what_is_no_day_is_left_alone(
         ("dead", "INSERT INTO sample_queue_dead VALUES (%s, '', now(), 5, 'bad', %s)"),
     ],
 )
-def test_what_was_set_aside_goes_after_a_month(
+def test_rejected_samples_and_dead_letters_expire(
     retention: Retention, query: Query, kind: str, insert: str
 ) -> None:
     for number, age in enumerate((29, 31, 60)):
@@ -173,7 +169,7 @@ def test_what_was_set_aside_goes_after_a_month(
     assert retention.run(plenty).deleted[kind] == 0
 
 
-def test_of_what_was_set_aside_only_so_much_is_kept(
+def test_surplus_rejected_samples_are_deleted(
     expiry: PostgresExpiry, connect: Callable[[], SingleConnection], query: Query
 ) -> None:
     query(
@@ -191,7 +187,7 @@ def test_of_what_was_set_aside_only_so_much_is_kept(
     assert kept == [(str(number),) for number in range(1, 13)]
 
 
-def test_old_audit_rows_are_found_without_looking_at_the_others(query: Query) -> None:
+def test_expired_audit_rows_are_found_by_key(query: Query) -> None:
     audit(query, 20_000, age_days=1)
     query("ANALYZE job_audit_events")
     statement = load("retention")["delete_audit"].decode()

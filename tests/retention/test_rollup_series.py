@@ -19,11 +19,11 @@ from hpcobs.storage.connections import SingleConnection
 from hpcobs.storage.conninfo import connect_arguments
 from hpcobs.storage.retention import PostgresExpiry
 from hpcobs.storage.rollups import PostgresRollups
-from hpcobs.storage.sink import PostgresSampleWriter
+from hpcobs.storage.sample_writer.writer import PostgresSampleWriter
 from hpcobs.storage.store import PostgresStore
 from hpcobs.storage.timings import OperationTimings
 from tests.builders import AUDIT, T0, running_job
-from tests.retention.rolling import drain, expected
+from tests.retention.rolling import expected, write_batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -49,7 +49,7 @@ resolutions = st.sampled_from([300, 600, 900, 1800, 3600, 7200, 60, 420])
 
 @dataclass(frozen=True)
 class Known:
-    """What was stored first counts, of samples as of GPUs' readings."""
+    """The stored samples and GPU readings: the first of a key counts."""
 
     samples: dict[tuple[object, ...], Sample] = field(default_factory=dict)
     readings: dict[tuple[object, ...], Sample] = field(default_factory=dict)
@@ -62,19 +62,19 @@ class Known:
 
 
 class Site:
-    """The parts of the store; each test's job lives on a day of its own, later than the last."""
+    """The parts of the store. Each example's job runs on another day, later than the last."""
 
     def __init__(self, url: str) -> None:
         self.connection = SingleConnection(connect_arguments(Settings(database_url=url)))
         timings = OperationTimings()
         self.store = PostgresStore(self.connection, timings)
-        self.sink = PostgresSampleWriter(self.connection, timings)
+        self.writer = PostgresSampleWriter(self.connection, timings)
         self.rollups = PostgresRollups(self.connection, timings)
         self.expiry = PostgresExpiry(self.connection, timings)
         self.days = (DAY + timedelta(days=number) for number in count())
 
     def add(self, samples: Sequence[Sample], known: Known) -> None:
-        self.sink.store(drain(samples))
+        self.writer.store(write_batch(samples))
         known.add(samples)
 
     def roll(self, before: datetime) -> None:
@@ -116,7 +116,7 @@ AS_GPU = attrgetter(
 
 
 def figures(points: Sequence[Any], of: Callable[[Any], tuple[Any, ...]]) -> list[list[Any]]:
-    """What points say, rounded to what divisions in PostgreSQL and in Python agree on."""
+    """Return the points' values, rounded as far as divisions in PostgreSQL and Python agree."""
     return [
         [round(value, 9) if isinstance(value, float) else value for value in of(point)]
         for point in points
@@ -128,16 +128,16 @@ def figures(points: Sequence[Any], of: Callable[[Any], tuple[Any, ...]]) -> list
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(steps=steps, asked=st.tuples(bounds, bounds, resolutions, st.sampled_from([None, "n1"])))
-def test_any_series_is_the_same_from_samples_roll_ups_or_both(
+@given(steps=steps, requested=st.tuples(bounds, bounds, resolutions, st.sampled_from([None, "n1"])))
+def test_series_from_roll_ups_equals_samples(
     site: Site,
     steps: list[tuple[list[tuple[int, str, float, int, float | None]], int]],
-    asked: tuple[int | None, int | None, int, str | None],
+    requested: tuple[int | None, int | None, int, str | None],
 ) -> None:
     day = next(site.days)
     job_id = str(day.date())
     site.store.jobs.create(running_job(job_id=job_id, timestamp=day, nodes=("n1", "n2")), AUDIT)
-    start, end, resolution, node = asked
+    start, end, resolution, node = requested
     query = SeriesQuery(
         start=None if start is None else day + timedelta(seconds=start),
         end=None if end is None else day + timedelta(seconds=end),

@@ -1,4 +1,4 @@
-"""Roll-ups stand before samples go, and stay equal to them under repeats, lateness and removal."""
+"""Roll-ups exist before samples are dropped, and equal them after repeats, delays and removals."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from hpcobs.service.retention import Retention, RetentionLimits, RetentionReport
 from hpcobs.storage.queries import load
 from hpcobs.storage.retention import PostgresExpiry
 from hpcobs.storage.rollups import PostgresRollups
+from hpcobs.storage.sample_writer.writer import PostgresSampleWriter
 from hpcobs.storage.samples import _parameters
-from hpcobs.storage.sink import PostgresSampleWriter
 from hpcobs.storage.timings import OperationTimings
 from tests.builders import AUDIT, T0, at, running_job
 from tests.forwarder.daemon import eventually
-from tests.retention.rolling import drain
+from tests.retention.rolling import write_batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +43,7 @@ def rollups(connect: Callable[[], SingleConnection]) -> PostgresRollups:
 
 
 @pytest.fixture
-def sink(connect: Callable[[], SingleConnection], store: PostgresStore) -> PostgresSampleWriter:
+def writer(connect: Callable[[], SingleConnection], store: PostgresStore) -> PostgresSampleWriter:
     store.jobs.create(running_job(), AUDIT)
     return PostgresSampleWriter(connect(), OperationTimings())
 
@@ -72,22 +72,22 @@ def averages(store: PostgresStore) -> list[tuple[float, int | None]]:
 
 
 @pytest.mark.parametrize(("minute", "hour"), [(14, 8), (15, 9), (59, 9)])
-def test_an_hour_is_complete_a_quarter_of_an_hour_after_its_end(minute: int, hour: int) -> None:
+def test_hour_closes_fifteen_minutes_after_end(minute: int, hour: int) -> None:
     assert closed_before(T0.replace(hour=9, minute=minute)) == T0.replace(hour=hour)
 
 
-def test_samples_go_once_their_roll_ups_stand(
+def test_samples_are_dropped_after_roll_up(
     store: PostgresStore,
-    sink: PostgresSampleWriter,
+    writer: PostgresSampleWriter,
     retain: Callable[..., RetentionReport],
     query: Query,
 ) -> None:
-    sink.store(drain([sample(0, 10), sample(10, 30), sample(3600, 50)]))
-    told = retain(LATER, dry_run=True)
-    assert (told.rolled_hours, len(told.dropped)) == (2, 2)
+    writer.store(write_batch([sample(0, 10), sample(10, 30), sample(3600, 50)]))
+    planned = retain(LATER, dry_run=True)
+    assert (planned.rolled_hours, len(planned.dropped)) == (2, 2)
     assert query("SELECT count(*) FROM metric_rollups") == [(0,)]
     done = retain(LATER)
-    assert (done.rolled_hours, done.dropped) == (told.rolled_hours, told.dropped)
+    assert (done.rolled_hours, done.dropped) == (planned.rolled_hours, planned.dropped)
     assert query("SELECT count(*) FROM metric_samples") == [(0,)]
     assert averages(store) == [(20, 2), (50, 1)]
     (first, _), total = store.samples.gpu_series("1", HOURLY)
@@ -95,18 +95,18 @@ def test_samples_go_once_their_roll_ups_stand(
     assert store.samples.series("1", SeriesQuery()) == ([], 0)
 
 
-def test_an_hour_that_is_not_complete_is_not_rolled_up(
-    sink: PostgresSampleWriter, retain: Callable[..., RetentionReport]
+def test_open_hour_is_not_rolled_up(
+    writer: PostgresSampleWriter, retain: Callable[..., RetentionReport]
 ) -> None:
-    sink.store(drain([sample(0, 10)]))
+    writer.store(write_batch([sample(0, 10)]))
     assert retain(at(3600)).rolled_hours == 0
     assert retain(at(3600 + 15 * 60)).rolled_hours == 1
 
 
-def test_without_time_to_roll_up_the_samples_stay(
-    sink: PostgresSampleWriter, retain: Callable[..., RetentionReport], query: Query
+def test_samples_stay_without_roll_up(
+    writer: PostgresSampleWriter, retain: Callable[..., RetentionReport], query: Query
 ) -> None:
-    sink.store(drain([sample(0, 10)]))
+    writer.store(write_batch([sample(0, 10)]))
     report = retain(LATER, seconds=6)
     assert not report.finished
     assert report.dropped == []
@@ -114,40 +114,40 @@ def test_without_time_to_roll_up_the_samples_stay(
     assert query("SELECT count(*) FROM metric_samples") == [(1,)]
 
 
-def test_rolling_up_again_writes_nothing(
-    sink: PostgresSampleWriter, rollups: PostgresRollups, query: Query
+def test_second_roll_up_writes_nothing(
+    writer: PostgresSampleWriter, rollups: PostgresRollups, query: Query
 ) -> None:
-    batch = drain([sample(0, 10), sample(400, 30)])
-    sink.store(batch)
+    batch = write_batch([sample(0, 10), sample(400, 30)])
+    writer.store(batch)
     assert rollups.roll(T0)
     rows = query(ROWS)
     assert len(rows) == 3
-    sink.store(batch)
+    writer.store(batch)
     assert rollups.due(LATER) == [T0]
     assert rollups.roll(T0)
     assert rollups.due(LATER) == []
     assert query(ROWS) == rows
 
 
-def test_a_late_sample_is_seen_at_once_and_rolled_up_the_next_time(
+def test_late_sample_shows_before_next_roll_up(
     store: PostgresStore,
-    sink: PostgresSampleWriter,
+    writer: PostgresSampleWriter,
     retain: Callable[..., RetentionReport],
     query: Query,
 ) -> None:
-    sink.store(drain([sample(0, 10), sample(10, 30)]))
+    writer.store(write_batch([sample(0, 10), sample(10, 30)]))
     retain(at(7200))
-    sink.store(drain([sample(20, 80)]))
+    writer.store(write_batch([sample(20, 80)]))
     assert averages(store) == [(40, 3)]
     assert retain(at(7300)).rolled_hours == 1
     query("DELETE FROM metric_samples")
     assert averages(store) == [(40, 3)]
 
 
-def test_a_sample_stored_while_its_hour_is_rolled_up_is_not_forgotten(
-    store: PostgresStore, sink: PostgresSampleWriter, rollups: PostgresRollups, database_url: str
+def test_sample_stored_during_roll_up_is_noted(
+    store: PostgresStore, writer: PostgresSampleWriter, rollups: PostgresRollups, database_url: str
 ) -> None:
-    sink.store(drain([sample(0, 10)]))
+    writer.store(write_batch([sample(0, 10)]))
     with psycopg.connect(database_url) as storing:
         storing.execute(
             "INSERT INTO metric_samples (job_id, timestamp, node, cpu_usage, memory_usage_mb)"
@@ -165,20 +165,20 @@ def test_a_sample_stored_while_its_hour_is_rolled_up_is_not_forgotten(
     assert averages(store) == [(20, 2)]
 
 
-def test_a_sealed_hour_is_not_overwritten_by_a_straggler(
-    store: PostgresStore, sink: PostgresSampleWriter, retain: Callable[..., RetentionReport]
+def test_late_sample_changes_no_sealed_hour(
+    store: PostgresStore, writer: PostgresSampleWriter, retain: Callable[..., RetentionReport]
 ) -> None:
-    sink.store(drain([sample(0, 10), sample(10, 30)]))
+    writer.store(write_batch([sample(0, 10), sample(10, 30)]))
     retain(LATER)
-    sink.store(drain([sample(20, 99)]))
+    writer.store(write_batch([sample(20, 99)]))
     assert retain(LATER).rolled_hours == 1
     assert averages(store) == [(20, 2)]
 
 
-def test_two_roll_ups_at_once_do_not_meet(
-    sink: PostgresSampleWriter, rollups: PostgresRollups, database_url: str
+def test_parallel_roll_ups_exclude_each_other(
+    writer: PostgresSampleWriter, rollups: PostgresRollups, database_url: str
 ) -> None:
-    sink.store(drain([sample(0, 10)]))
+    writer.store(write_batch([sample(0, 10)]))
     with psycopg.connect(database_url) as other:
         other.execute("SELECT pg_advisory_xact_lock(hashtext('hpcobs roll-ups'))")
         assert not rollups.roll(T0)
@@ -186,25 +186,25 @@ def test_two_roll_ups_at_once_do_not_meet(
     assert rollups.roll(T0)
 
 
-def test_a_deleted_jobs_roll_ups_go_with_it(
-    store: PostgresStore, sink: PostgresSampleWriter, rollups: PostgresRollups, query: Query
+def test_deleted_job_loses_roll_ups(
+    store: PostgresStore, writer: PostgresSampleWriter, rollups: PostgresRollups, query: Query
 ) -> None:
     store.jobs.create(running_job(job_id="2"), AUDIT)
-    sink.store(drain([sample(0, 10), sample(0, 10, job_id="2")]))
+    writer.store(write_batch([sample(0, 10), sample(0, 10, job_id="2")]))
     assert rollups.roll(T0)
     store.jobs.delete("1", AUDIT)
     for table in ("metric_rollups", "gpu_rollups"):
         assert query(f"SELECT DISTINCT job_id FROM {table}") == [("2",)]
 
 
-def test_a_job_deleted_while_it_is_rolled_up_leaves_nothing(
+def test_job_deleted_during_roll_up_leaves_nothing(
     store: PostgresStore,
-    sink: PostgresSampleWriter,
+    writer: PostgresSampleWriter,
     rollups: PostgresRollups,
     query: Query,
     database_url: str,
 ) -> None:
-    sink.store(drain([sample(0, 10)]))
+    writer.store(write_batch([sample(0, 10)]))
     query("SELECT ensure_month_partition('gpu_rollups', %s)", T0.date())
     with psycopg.connect(database_url) as blocking:
         # The very row that the roll-up will want to write: it waits here, all aggregated.
@@ -228,22 +228,22 @@ def test_a_job_deleted_while_it_is_rolled_up_leaves_nothing(
     assert query("SELECT count(*) FROM gpu_rollups") == [(0,)]
 
 
-def test_where_samples_are_gone_any_resolution_is_answered_by_whole_intervals(
-    store: PostgresStore, sink: PostgresSampleWriter, retain: Callable[..., RetentionReport]
+def test_dropped_samples_are_read_from_roll_ups(
+    store: PostgresStore, writer: PostgresSampleWriter, retain: Callable[..., RetentionReport]
 ) -> None:
-    sink.store(drain([sample(0, 10), sample(299, 30), sample(300, 50)]))
+    writer.store(write_batch([sample(0, 10), sample(299, 30), sample(300, 50)]))
     retain(LATER)
-    asked = SeriesQuery(start=at(100), end=at(310), resolution_seconds=60)
-    points, total = store.samples.series("1", asked)
+    requested = SeriesQuery(start=at(100), end=at(310), resolution_seconds=60)
+    points, total = store.samples.series("1", requested)
     assert [(p.timestamp, p.cpu_usage, p.count) for p in points] == [(T0, 20, 2), (at(300), 50, 1)]
     assert total == 2
 
 
-def test_a_chart_of_hours_that_are_rolled_up_reads_no_samples(
-    sink: PostgresSampleWriter, rollups: PostgresRollups, query: Query, database_url: str
+def test_chart_of_rolled_hours_reads_no_samples(
+    writer: PostgresSampleWriter, rollups: PostgresRollups, query: Query, database_url: str
 ) -> None:
-    """Though reading all that is asked for once may look cheaper to PostgreSQL than by parts."""
-    sink.store(drain([sample(0, 10)]))
+    """Reading the whole range at once may look cheaper to PostgreSQL than reading it by parts."""
+    writer.store(write_batch([sample(0, 10)]))
     query(
         "INSERT INTO metric_samples (job_id, timestamp, node, cpu_usage, memory_usage_mb)"
         " SELECT job::text, %s + n * interval '7 seconds', 'n1', 1, 1"

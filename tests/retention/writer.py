@@ -1,4 +1,4 @@
-"""Someone who keeps storing samples while retention runs."""
+"""A thread that keeps storing samples while retention runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ INSERT = (
 
 
 class Writer:
-    """Commits one sample after the other until its block ends; an error is raised there."""
+    """Commits one sample after the other until its block ends. The block raises its error."""
 
     def __init__(self, url: str) -> None:
         self.written = 0

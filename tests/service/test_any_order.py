@@ -1,4 +1,4 @@
-"""The messages of one true history end in the same job, in whatever order, and however often."""
+"""The messages of one history lead to the same job, in any order and with repeats."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hpcobs.domain.events import JobFinished, JobStarted, StartSource
 from hpcobs.domain.jobs import Precedence
-from hpcobs.domain.runs import verdict
+from hpcobs.domain.lifecycle.runs import exit_status
 from hpcobs.domain.states import JobState
 from hpcobs.service.job_events import JobEvents
 from tests.builders import AUDIT, ORIGIN, at, controller_finished, finished, seen, started
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 RUN_SECONDS = 60
 BETWEEN_RUNS = 200
 CLOCKS_DIFFER = 0.4
-"""What lies between two hooks that tell of the same moment."""
+"""Seconds between two hooks' timestamps of the same moment."""
 
 
 @dataclass(frozen=True)
 class History:
-    """What really happened: where each run was, and how the last one exited."""
+    """The true history of a job: the nodes of each run, and how the last one exited."""
 
     runs: list[tuple[str, ...]]
     exit_code: int
@@ -53,7 +53,7 @@ class History:
         return self.start(run) + RUN_SECONDS
 
     def messages(self) -> Iterator[Message]:
-        """All that is told of it, as Slurm tells it."""
+        """Yield all messages of this history, as Slurm's hooks and controller send them."""
         if self.views:
             yield seen("PENDING", -30, nodes=(), submit_time=at(-40), restart_count=0)
         for run, nodes in enumerate(self.runs):
@@ -68,27 +68,27 @@ class History:
             yield self._final_view()
 
     def _starts(self, run: int, nodes: tuple[str, ...]) -> Iterator[Message]:
-        told = {"nodes": nodes, "restart_count": run}
+        given = {"nodes": nodes, "restart_count": run}
         if self.controllers_hooks:
             source = StartSource.PROLOG_SLURMCTLD
-            yield started(self.start(run), node=None, source=source, name="train", **told)
+            yield started(self.start(run), node=None, source=source, name="train", **given)
         for number, node in enumerate(nodes, 1):
-            yield started(self.start(run) + number * CLOCKS_DIFFER, node=node, **told)
+            yield started(self.start(run) + number * CLOCKS_DIFFER, node=node, **given)
 
     def _ends(self, run: int, nodes: tuple[str, ...]) -> Iterator[Message]:
         # The epilogs of a run that is requeued see success, and the next run's restart count.
         exit_code = self.exit_code if run == self.last else 0
         restarts = run if run == self.last else run + 1
-        told: Any = {"user": "ada", "nodes": nodes, "restart_count": restarts}
-        told |= {"exit_code": exit_code}
+        given: Any = {"user": "ada", "nodes": nodes, "restart_count": restarts}
+        given |= {"exit_code": exit_code}
         for number, node in enumerate(nodes):
-            yield finished(self.end(run) + number * CLOCKS_DIFFER, node=node, **told)
+            yield finished(self.end(run) + number * CLOCKS_DIFFER, node=node, **given)
         if self.controllers_hooks:
-            yield controller_finished(self.end(run) + CLOCKS_DIFFER, **told)
+            yield controller_finished(self.end(run) + CLOCKS_DIFFER, **given)
 
     def _view(self, state: str, run: int, observed: float, **fields: object) -> Message:
-        told = {"nodes": self.runs[run], "start_time": at(self.start(run)), "restart_count": run}
-        return seen(state, observed, submit_time=at(-40), **told, **fields)
+        given = {"nodes": self.runs[run], "start_time": at(self.start(run)), "restart_count": run}
+        return seen(state, observed, submit_time=at(-40), **given, **fields)
 
     def _final_view(self) -> Message:
         state = "CANCELLED" if self.cancelled else "FAILED" if self.exit_code else "COMPLETED"
@@ -97,14 +97,14 @@ class History:
         return self._view(state, self.last, self.end(self.last) + 5, **end)
 
     @property
-    def verdict(self) -> tuple[JobState, int, int]:
-        """What the most believed of those who told says."""
+    def exit_status(self) -> tuple[JobState, int, int]:
+        """The exit status from the source of highest precedence in this history."""
         if self.final_view and self.cancelled:
             return (JobState.CANCELLED, self.exit_code, 15)
         return (JobState.FAILED if self.exit_code else JobState.COMPLETED, self.exit_code, 0)
 
     @property
-    def most_believed(self) -> Precedence:
+    def precedence(self) -> Precedence:
         if self.final_view:
             return Precedence.CONTROLLER_SYNC
         return Precedence.CONTROLLER_EPILOG if self.controllers_hooks else Precedence.NODE_EPILOG
@@ -122,7 +122,7 @@ HISTORIES = st.builds(
 )
 
 
-def tell(events: JobEvents, message: Message) -> None:
+def send(events: JobEvents, message: Message) -> None:
     if isinstance(message, JobStarted):
         events.job_started(message, AUDIT)
     elif isinstance(message, JobFinished):
@@ -131,12 +131,12 @@ def tell(events: JobEvents, message: Message) -> None:
         events.sync([message], [], AUDIT)
 
 
-def is_true_to(history: History, job: Job) -> bool:
+def agrees_with(history: History, job: Job) -> bool:
     started_for = (job.start_time - at(history.start(history.last))).total_seconds()
     ended_for = ((job.end_time or at(0)) - at(history.end(history.last))).total_seconds()
-    assert verdict(job) == history.verdict
+    assert exit_status(job) == history.exit_status
     assert (job.nodes, job.restart_count) == (history.runs[-1], history.last)
-    assert job.ended_by is history.most_believed
+    assert job.ended_by is history.precedence
     assert not job.start_estimated
     assert job.name == ("train" if history.controllers_hooks else None)
     return 0 <= started_for < 1 and 0 <= ended_for < 1
@@ -148,7 +148,7 @@ def is_true_to(history: History, job: Job) -> bool:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(data=st.data(), history=HISTORIES)
-def test_any_history_told_in_any_order_with_repeats_ends_as_it_was(
+def test_any_order_of_events_gives_same_job(
     store: PostgresStore, database_url: str, data: st.DataObject, history: History
 ) -> None:
     with psycopg.connect(database_url, autocommit=True) as connection:
@@ -157,7 +157,7 @@ def test_any_history_told_in_any_order_with_repeats_ends_as_it_was(
     repeated = data.draw(st.lists(st.sampled_from(messages), max_size=4))
     events = JobEvents(store, ORIGIN)
     for message in data.draw(st.permutations([*messages, *repeated])):
-        tell(events, message)
+        send(events, message)
     job = store.jobs.get("1")
     assert job is not None
-    assert is_true_to(history, job)
+    assert agrees_with(history, job)

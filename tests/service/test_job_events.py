@@ -1,4 +1,4 @@
-"""Events become jobs with the right trail, also when many come at the same moment."""
+"""Events become jobs with the right audit trail, also if many arrive at the same moment."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 
 from hpcobs.domain.errors import InvalidStateError, JobNotFoundError
 from hpcobs.domain.events import JobFinished
+from hpcobs.domain.lifecycle.runs import exit_status
 from hpcobs.domain.nodes import NodeReport
-from hpcobs.domain.runs import verdict
 from hpcobs.domain.states import JobState
 from hpcobs.service.job_events import JobEvents
 from tests.builders import AUDIT, ORIGIN, at, finished, seen, started
@@ -40,71 +40,63 @@ def trail(store: PostgresStore) -> list[str]:
     return [event.change_type for event in store.audit.of_job("1")]
 
 
-def tell(events: JobEvents, message: Message) -> str:
+def send(events: JobEvents, message: Message) -> str:
     if isinstance(message, JobFinished):
         return events.job_finished(message, AUDIT).status
     return events.job_started(message, AUDIT).status
 
 
-def test_the_controller_is_heard_of_a_job_that_runs_unchanged_without_a_trail(
-    events: JobEvents, store: PostgresStore
-) -> None:
+def test_unchanged_view_writes_no_audit_row(events: JobEvents, store: PostgresStore) -> None:
     for observed in (0, 600):
         events.sync([seen("RUNNING", observed, start_time=at(0))], [], AUDIT)
     assert the_job(store).scheduler_seen_at == at(600)
     assert trail(store) == ["upsert"]
 
 
-def test_a_job_lives_from_start_to_end_with_one_audit_row_a_change(
-    events: JobEvents, store: PostgresStore
-) -> None:
-    assert tell(events, started()) == "created"
-    assert tell(events, started()) == "skipped"
-    assert tell(events, started(1, name="train")) == "updated"
-    assert tell(events, finished(60, exit_code=3)) == "updated"
-    assert tell(events, finished(60, exit_code=3)) == "skipped"
-    assert verdict(the_job(store)) == (JobState.FAILED, 3, 0)
+def test_each_change_writes_one_audit_row(events: JobEvents, store: PostgresStore) -> None:
+    assert send(events, started()) == "created"
+    assert send(events, started()) == "skipped"
+    assert send(events, started(1, name="train")) == "updated"
+    assert send(events, finished(60, exit_code=3)) == "updated"
+    assert send(events, finished(60, exit_code=3)) == "skipped"
+    assert exit_status(the_job(store)) == (JobState.FAILED, 3, 0)
     assert trail(store) == ["upsert", "update", "update"]
 
 
-def test_an_end_of_an_unknown_job_needs_to_tell_enough(
-    events: JobEvents, store: PostgresStore
-) -> None:
+def test_end_of_unknown_job_needs_user_and_nodes(events: JobEvents, store: PostgresStore) -> None:
     with pytest.raises(JobNotFoundError):
-        tell(events, finished())
+        send(events, finished())
     assert store.jobs.get("1") is None
-    assert tell(events, finished(user="ada", nodes=("n1",))) == "updated"
+    assert send(events, finished(user="ada", nodes=("n1",))) == "updated"
     assert the_job(store).state is JobState.COMPLETED
 
 
-def test_an_end_that_is_no_end_changes_nothing(events: JobEvents, store: PostgresStore) -> None:
-    tell(events, started())
+def test_end_with_open_state_changes_nothing(events: JobEvents, store: PostgresStore) -> None:
+    send(events, started())
     with pytest.raises(InvalidStateError):
-        tell(events, finished(60, "running"))
+        send(events, finished(60, "running"))
     assert trail(store) == ["upsert"]
 
 
-def test_a_job_of_two_nodes_ends_with_its_second_node(
-    events: JobEvents, store: PostgresStore
-) -> None:
-    tell(events, started(nodes=("n1", "n2")))
-    assert tell(events, finished(60, node="n1", exit_code=5)) == "updated"
+def test_two_node_job_ends_with_second_node(events: JobEvents, store: PostgresStore) -> None:
+    send(events, started(nodes=("n1", "n2")))
+    assert send(events, finished(60, node="n1", exit_code=5)) == "updated"
     assert the_job(store).state is JobState.RUNNING
-    assert tell(events, finished(60, node="n1", exit_code=5)) == "skipped"
-    assert tell(events, finished(61, node="n2", exit_code=5)) == "updated"
-    assert verdict(the_job(store)) == (JobState.FAILED, 5, 0)
+    assert send(events, finished(60, node="n1", exit_code=5)) == "skipped"
+    assert send(events, finished(61, node="n2", exit_code=5)) == "updated"
+    assert exit_status(the_job(store)) == (JobState.FAILED, 5, 0)
     assert trail(store) == ["upsert", "update"]
 
 
-def test_all_nodes_that_end_at_the_same_moment_end_the_job_once(
+def test_simultaneous_node_ends_end_job_once(
     events: JobEvents, store: PostgresStore, make_store: Callable[[], PostgresStore]
 ) -> None:
     nodes = tuple(f"n{number}" for number in range(8))
-    tell(events, started(nodes=nodes))
+    send(events, started(nodes=nodes))
     results: list[str] = []
 
     def end(node: str) -> None:
-        results.append(tell(JobEvents(make_store(), ORIGIN), finished(60, node=node)))
+        results.append(send(JobEvents(make_store(), ORIGIN), finished(60, node=node)))
 
     threads = [threading.Thread(target=end, args=(node,)) for node in nodes]
     for thread in threads:
@@ -116,14 +108,14 @@ def test_all_nodes_that_end_at_the_same_moment_end_the_job_once(
     assert trail(store) == ["upsert", "update"]
 
 
-def test_many_prologs_at_the_same_moment_create_one_job(
+def test_simultaneous_prologs_create_one_job(
     store: PostgresStore, make_store: Callable[[], PostgresStore]
 ) -> None:
     results: list[str] = []
 
     def begin(number: int) -> None:
         event = started(nodes=("n1", "n2"), node=f"n{number}")
-        results.append(tell(JobEvents(make_store(), ORIGIN), event))
+        results.append(send(JobEvents(make_store(), ORIGIN), event))
 
     threads = [threading.Thread(target=begin, args=(number,)) for number in range(8)]
     for thread in threads:
@@ -134,16 +126,14 @@ def test_many_prologs_at_the_same_moment_create_one_job(
     assert trail(store) == ["upsert"]
 
 
-def test_the_controllers_view_creates_corrects_and_answers_job_by_job(
-    events: JobEvents, store: PostgresStore
-) -> None:
-    tell(events, started())
-    tell(events, finished())
-    told = seen("CANCELLED", 70, start_time=at(0), end_time=at(60), exit_code=0, signal=15)
+def test_sync_creates_and_corrects_job_by_job(events: JobEvents, store: PostgresStore) -> None:
+    send(events, started())
+    send(events, finished())
+    cancelled = seen("CANCELLED", 70, start_time=at(0), end_time=at(60), exit_code=0, signal=15)
     other = seen("RUNNING", 70, job_id="2", start_time=at(5))
-    spoilt = seen("RUNNING", 70, job_id="3", name="a\0b")
+    invalid = seen("RUNNING", 70, job_id="3", name="a\0b")
     node = NodeReport(node="n1", state="idle", cpus=4)
-    results = events.sync([told, spoilt, other], [node], AUDIT)
+    results = events.sync([cancelled, invalid, other], [node], AUDIT)
     assert [(r.job_id, r.status) for r in results] == [
         ("1", "updated"),
         ("3", "failed"),

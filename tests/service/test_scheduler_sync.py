@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Controller:
-    """A controller whose memory a test writes."""
+    """A controller whose jobs a test sets."""
 
     def __init__(self, *jobs: SchedulerJob) -> None:
         self.jobs = list(jobs)
@@ -46,17 +46,17 @@ class Controller:
         return [NodeReport(node="n1", state="idle", cluster_name="lab")]
 
 
-def look(followed: SchedulerSync, seconds: float = 60.0) -> int:
-    return followed.run(lambda: seconds, reserve_seconds=10.0)
+def run_pass(syncing: SchedulerSync, seconds: float = 60.0) -> int:
+    return syncing.run(lambda: seconds, reserve_seconds=10.0)
 
 
-def test_jobs_and_nodes_become_what_the_controller_says(store: PostgresStore, query: Query) -> None:
+def test_jobs_and_nodes_follow_the_controller(store: PostgresStore, query: Query) -> None:
     controller = Controller(seen("RUNNING", 10), seen("PENDING", 10, job_id="2", nodes=()))
-    followed = SchedulerSync(controller, JobEvents(store, ORIGIN), scheduler="slurm")
-    assert look(followed) == 2
+    syncing = SchedulerSync(controller, JobEvents(store, ORIGIN), scheduler="slurm")
+    assert run_pass(syncing) == 2
     controller.jobs[0] = seen("CANCELLED", 20, exit_code=0, signal=15)
 
-    assert look(followed) == 1
+    assert run_pass(syncing) == 1
 
     assert query("SELECT id, state FROM jobs ORDER BY id") == [("1", "cancelled"), ("2", "pending")]
     assert query("SELECT DISTINCT changed_by, source FROM job_audit_events") == [
@@ -65,67 +65,63 @@ def test_jobs_and_nodes_become_what_the_controller_says(store: PostgresStore, qu
     assert query("SELECT state FROM nodes WHERE name = 'n1'") == [("idle",)]
 
 
-def test_what_has_not_changed_is_not_told_again(store: PostgresStore) -> None:
+def test_unchanged_jobs_are_not_resent(store: PostgresStore) -> None:
     controller = Controller(
         seen("PENDING", 10, nodes=(), priority=1), seen("RUNNING", 10, job_id="2")
     )
-    followed = SchedulerSync(controller, JobEvents(store, ORIGIN), scheduler="slurm")
-    look(followed)
+    syncing = SchedulerSync(controller, JobEvents(store, ORIGIN), scheduler="slurm")
+    run_pass(syncing)
     controller.jobs = [replace(job, priority=9) for job in controller.jobs[:1]] + [
         seen("RUNNING", 40, job_id="2")
     ]
 
-    assert look(followed) == 0
+    assert run_pass(syncing) == 0
 
 
-def test_a_job_that_runs_unchanged_is_told_every_ten_minutes(
-    store: PostgresStore, query: Query
-) -> None:
+def test_running_job_is_resent_every_ten_minutes(store: PostgresStore, query: Query) -> None:
     controller = Controller(seen("RUNNING", 10), seen("PENDING", 10, job_id="2", nodes=()))
-    followed = SchedulerSync(controller, JobEvents(store, ORIGIN), scheduler="slurm")
-    look(followed)
+    syncing = SchedulerSync(controller, JobEvents(store, ORIGIN), scheduler="slurm")
+    run_pass(syncing)
     controller.jobs = [seen("RUNNING", 610), seen("PENDING", 610, job_id="2", nodes=())]
 
-    assert look(followed) == 1
+    assert run_pass(syncing) == 1
     assert query("SELECT scheduler_seen_at FROM jobs WHERE id = '1'") == [(at(610),)]
 
 
-def test_a_job_that_was_not_taken_is_told_again(store: PostgresStore) -> None:
+def test_failed_job_is_sent_again(store: PostgresStore) -> None:
     controller = Controller(seen("RUNNING", 10, user="a\0b"), seen("RUNNING", 10, job_id="2"))
-    followed = SchedulerSync(controller, JobEvents(store, ORIGIN), scheduler="slurm")
-    look(followed)
+    syncing = SchedulerSync(controller, JobEvents(store, ORIGIN), scheduler="slurm")
+    run_pass(syncing)
     controller.jobs[0] = seen("RUNNING", 10)
 
-    assert look(followed) == 1
-    assert look(followed) == 0
+    assert run_pass(syncing) == 1
+    assert run_pass(syncing) == 0
 
 
-def test_a_silent_controller_costs_nothing_and_ends_no_job(
-    store: PostgresStore, query: Query
-) -> None:
+def test_silent_controller_ends_no_job(store: PostgresStore, query: Query) -> None:
     controller = Controller(seen("RUNNING", 10))
-    followed = SchedulerSync(controller, JobEvents(store, ORIGIN), scheduler="slurm")
-    look(followed)
+    syncing = SchedulerSync(controller, JobEvents(store, ORIGIN), scheduler="slurm")
+    run_pass(syncing)
     controller.down = True
 
-    assert look(followed) == 0
+    assert run_pass(syncing) == 0
     assert query("SELECT state FROM jobs") == [("running",)]
 
 
-def test_what_does_not_fit_into_the_time_comes_with_the_next_look(
+def test_remaining_jobs_are_left_for_next_pass(
     store: PostgresStore, query: Query, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scheduler_sync, "AT_ONCE", 2)
+    monkeypatch.setattr(scheduler_sync, "JOBS_PER_CHECK", 2)
     controller = Controller(*(seen("RUNNING", 10, job_id=str(number)) for number in range(1, 6)))
-    followed = SchedulerSync(controller, JobEvents(store, ORIGIN), scheduler="slurm")
+    syncing = SchedulerSync(controller, JobEvents(store, ORIGIN), scheduler="slurm")
     left = iter([60.0, 5.0])
 
-    assert followed.run(lambda: next(left), reserve_seconds=10.0) == 2
-    assert look(followed) == 3
+    assert syncing.run(lambda: next(left), reserve_seconds=10.0) == 2
+    assert run_pass(syncing) == 3
     assert query("SELECT count(*) FROM jobs") == [(5,)]
 
 
-def test_the_collector_follows_where_there_is_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_collector_syncs_if_url_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     bootstrap.reset()
     assert bootstrap.scheduler_sync() is None
     bootstrap.reset()

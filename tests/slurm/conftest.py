@@ -12,13 +12,13 @@ HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slurm's jobs take their time, mostly asleep: they begin before all other tests."""
+    """Run these tests first: they take long, but mostly wait, while other tests can run."""
     items.sort(key=lambda item: HERE not in item.path.parents)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where a test's service keeps its data."""
+    """Return the data folder of a test's service. Skip the test without a real Slurm."""
     reason = missing()
     if reason:
         pytest.skip(f"no real Slurm: {reason}")

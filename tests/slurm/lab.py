@@ -26,11 +26,11 @@ NODES = ("n1", "n2")
 CLUSTER = "lab"
 STOP_SECONDS = 10.0
 CREDENTIAL_SECONDS = 5
-"""How long a requeued job waits at least; Slurm's default is 120."""
+"""The least time that a requeued job waits. Slurm's default is 120."""
 
 
 def missing() -> str | None:
-    """Why Slurm cannot be started here; None if it can."""
+    """Return why Slurm cannot be started here, or None if it can."""
     absent = [name for name in PROGRAMS if shutil.which(name) is None]
     if absent:
         return f"no {', '.join(absent)} here (.ci/apt-packages names Debian's packages)"
@@ -42,7 +42,7 @@ def missing() -> str | None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on."""
+    """Return ports that are not in use."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [one.getsockname()[1] for one in sockets]
     for one in sockets:
@@ -51,12 +51,12 @@ def free_ports(count: int) -> list[int]:
 
 
 def until(what: Callable[[], object], seconds: float = 30.0) -> None:
-    """Wait for what must come to pass; it is asked for a few times a second."""
+    """Wait until a condition is met. Check it a few times a second."""
     eventually(what, seconds, every=0.2)
 
 
 class Slurm:
-    """The daemons, their folder, and commands that know of them.
+    """The daemons, their folder, and commands that use them.
 
     Each daemon is stopped by its pid file. ``hooks`` holds the four hooks by the names of their
     settings; MinJobAge is ``forgets_after_seconds``.
@@ -78,7 +78,7 @@ class Slurm:
 
     @property
     def rest_url(self) -> str:
-        """Where slurmrestd answers."""
+        """slurmrestd's URL."""
         return f"http://127.0.0.1:{self._rest_port}"
 
     def _make_folders(self) -> None:
@@ -113,7 +113,7 @@ class Slurm:
             "SlurmctldLogFile": f"{self.folder}/ctld/slurmctld.log",
             "SlurmdPidFile": f"{self.folder}/run/slurmd.%n.pid",
             "SlurmdLogFile": f"{self.folder}/log/slurmd.%n.log",
-            # Nothing of Slurm's touches this machine's own cgroups.
+            # Slurm must not touch this machine's own cgroups.
             "ProctrackType": "proctrack/linuxproc",
             "TaskPlugin": "task/none",
             "JobAcctGatherType": "jobacct_gather/linux",
@@ -183,7 +183,7 @@ class Slurm:
             )
 
     def stop(self) -> None:
-        """End all jobs and daemons, as far as they were started; the folder goes too."""
+        """End all jobs and daemons that were started, and remove the folder."""
         self._end_jobs()
         if self._rest is not None:
             self._rest.terminate()
@@ -198,17 +198,17 @@ class Slurm:
         shutil.rmtree(self.folder)
 
     def lose_all_jobs(self) -> None:
-        """A controller that dies and comes back without its memory."""
+        """Restart the controller without its stored jobs."""
         _end(self.folder / "ctld/slurmctld.pid")
         self._run("slurmctld", "-c")
 
     def _end_jobs(self) -> None:
-        """What jobs there are would outlive slurmd."""
+        # Jobs would outlive slurmd.
         try:
             self._run("scancel", "--user=www-data")
             until(lambda: not self._run("squeue", "--noheader"), STOP_SECONDS)
         except AssertionError:
-            return  # slurmctld is not there
+            return  # slurmctld is not running
 
     def _run(self, *command: str) -> str:
         done = subprocess.run(
@@ -218,7 +218,7 @@ class Slurm:
         return done.stdout
 
     def submit(self, script: str, *options: str) -> str:
-        """Submit a job of www-data's that runs ``script``; its id."""
+        """Submit a job of www-data that runs ``script``. Return its id."""
         command = ["sbatch", "--parsable", "-D", str(self.folder / "jobs"), "-o", "%j.out"]
         done = subprocess.run(
             [*command, "--mem=64M", *options, f"--wrap={script}"],
@@ -236,23 +236,23 @@ class Slurm:
         return done.stdout.strip().partition(";")[0]
 
     def cancel(self, job_id: str) -> None:
-        """``scancel``."""
+        """Run ``scancel``."""
         self._run("scancel", job_id)
 
     def control(self, *words: str) -> str:
-        """``scontrol``."""
+        """Run ``scontrol`` and return its output."""
         return self._run("scontrol", *words)
 
     def idle_nodes(self) -> int:
-        """How many nodes have nothing to do and can be given work."""
+        """Return the number of idle nodes that can get jobs."""
         return self.control("--oneliner", "show", "nodes").count("State=IDLE ")
 
     def token(self, user: str = "slurm") -> str:
-        """A JWT of ``user``'s for slurmrestd."""
+        """Return a JWT of ``user`` for slurmrestd."""
         return self.control("token", f"username={user}").strip().partition("=")[2]
 
     def job(self, job_id: str) -> dict[str, str]:
-        """What ``scontrol`` says of a job: a text for every word; nothing once it is forgotten."""
+        """Return ``scontrol``'s fields of a job, or nothing if slurmctld no longer has it."""
         done = subprocess.run(
             ["scontrol", "--oneliner", "show", "job", job_id],
             env=self.environ,
@@ -267,7 +267,7 @@ class Slurm:
         return dict(re.findall(r"(\S+?)=(\S*)", done.stdout.splitlines()[0]))
 
     def state(self, job_id: str) -> str:
-        """A job's state in Slurm's words; empty once it is forgotten."""
+        """Return Slurm's state of a job, or an empty text if slurmctld no longer has it."""
         return self.job(job_id).get("JobState", "")
 
     def wait_for(self, job_id: str, *states: str, seconds: float = 60.0) -> None:
@@ -275,13 +275,13 @@ class Slurm:
         until(lambda: self.state(job_id) in states, seconds)
 
     def logs(self) -> str:
-        """What the daemons have said."""
+        """Return the ends of the daemons' logs."""
         files = [*self.folder.glob("ctld/*.log"), *self.folder.glob("log/*.log")]
         return "\n".join(f"== {file.name}\n{file.read_text()[-4000:]}" for file in files)
 
 
 def _end(pid_file: Path) -> None:
-    """SIGTERM to the daemon, SIGKILL if that does not end it in time."""
+    """Send the daemon SIGTERM, and SIGKILL if it has not ended after ``STOP_SECONDS``."""
     try:
         pid = int(pid_file.read_text())
     except (FileNotFoundError, ValueError):

@@ -1,4 +1,4 @@
-"""hpcobs as a cluster installs it: the hooks, a forwarder on each node and beside slurmctld."""
+"""hpcobs as installed on a cluster: the hooks, a forwarder on each node and beside slurmctld."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HOOKS = {
 }
 WRAPPER = """\
 #!/bin/sh
-# Slurm gives its hooks no variables of ours, and both nodes are on one host.
+# Slurm passes its hooks no other variables, and both nodes are on one host.
 HPCOBS_CONFIG={etc}/{config}.conf
 export HPCOBS_CONFIG
 began=$(/bin/date +%s%N)
@@ -40,7 +40,7 @@ exit $status
 
 
 def public_python() -> str:
-    """An interpreter for all users: the virtual environment's may be in a closed folder."""
+    """Return an interpreter for all users. The test's own may be in a private folder."""
     for path in (getattr(sys, "_base_executable", sys.executable), "/usr/bin/python3"):
         try:
             subprocess.run([path, "-c", ""], user="slurm", check=True, cwd="/")
@@ -51,7 +51,7 @@ def public_python() -> str:
 
 
 class Site:
-    """The parts of hpcobs on a cluster; all know the service by the same address."""
+    """The parts of hpcobs on a cluster. All use the same address of the service."""
 
     def __init__(self, slurm: Slurm, service: Service, *, url: str) -> None:
         self.slurm = slurm
@@ -61,7 +61,7 @@ class Site:
         self._url = url
 
     def install(self) -> dict[str, Path]:
-        """Hooks, forwarder, spools; the hooks by their names in ``slurm.conf``."""
+        """Install hooks, forwarder and spools. Return the hooks by their settings in Slurm."""
         libexec = self.slurm.folder / "libexec"
         shutil.copytree(FORWARDER / "slurm", libexec)
         self._python = public_python()
@@ -90,26 +90,26 @@ class Site:
         return path
 
     def spool(self, name: str) -> Path:
-        """Where hooks and forwarder keep what waits."""
+        """Return the folder of queued entries of a hook and forwarder."""
         return self.slurm.folder / "spool" / name
 
     def root(self, node: str) -> Path:
-        """What the node's forwarder takes for /: Slurm puts no cgroups on this machine."""
+        """Return the forwarder's substitute for /, as Slurm makes no cgroups on this machine."""
         return self.slurm.folder / "roots" / node
 
     def cgroup(self, node: str, job_id: str) -> V2Job:
-        """A cgroup such as Slurm would make for the job on this node."""
+        """Make a cgroup as Slurm would for the job on this node."""
         return V2Job(self.root(node), f"job_{job_id}", f"{node}_slurmstepd.scope")
 
     def configure(self) -> None:
-        """Tokens and configuration for all; n2's hooks leave all sending to the forwarder."""
+        """Write all tokens and configurations. n2's hooks leave all sending to the forwarder."""
         for node in NODES:
             post = "yes" if node == NODES[0] else "no"
             self._configure(f"node-{node}", node, HPCOBS_NODE=node, HPCOBS_HOOK_POST=post)
         self.configure_controller()
 
     def configure_controller(self, *, by_commands: bool = False) -> None:
-        """The controller's part: slurmctld is asked by slurmrestd, or by commands."""
+        """Configure the controller role, to read slurmctld by slurmrestd or by commands."""
         rest = {
             "SLURM_BASE_URL": self.slurm.rest_url,
             "SLURM_AUTH_TOKEN_COMMAND": "/usr/bin/scontrol token lifespan=60",
@@ -134,21 +134,21 @@ class Site:
         (self._etc / f"{name}.conf").write_text("".join(lines))
 
     def start_node_forwarders(self) -> None:
-        """One for each node, as root."""
+        """Start one forwarder for each node, as root."""
         for node in NODES:
             self.start(f"node-{node}", "--sysfs-root", str(self.root(node)))
 
     def start_controller(self) -> None:
-        """The controller role, as slurm."""
+        """Start the controller role, as slurm."""
         self.start("controller", "--role", "controller", user="slurm")
 
     def command(self, name: str, *arguments: str) -> list[str]:
-        """The forwarder's command line with a configuration."""
+        """Return the forwarder's command line with a configuration."""
         config = str(self._etc / f"{name}.conf")
         return [self._python, str(self._program), *arguments, "--config", config]
 
     def environ(self) -> dict[str, str]:
-        """What a service manager would give: no more than where Slurm is."""
+        """Return a minimal environment, as of a service manager."""
         return {"PATH": os.environ["PATH"], "SLURM_CONF": str(self.slurm.conf)}
 
     def start(self, name: str, *arguments: str, user: str = "root") -> None:
@@ -167,7 +167,7 @@ class Site:
             )
 
     def stop(self, name: str) -> None:
-        """End a forwarder as a service manager does."""
+        """End a forwarder with SIGTERM, as a service manager does."""
         process = self.forwarders.pop(name)
         process.terminate()
         assert process.wait(10) == 0
@@ -180,7 +180,7 @@ class Site:
         self.forwarders.clear()
 
     def doctor(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """What the doctor says."""
+        """Run the doctor."""
         return subprocess.run(
             self.command(name, "doctor", *arguments),
             env=self.environ(),
@@ -192,39 +192,39 @@ class Site:
         )
 
     def job(self, job_id: str) -> dict[str, Any]:
-        """The job as hpcobs knows it; empty if it does not."""
+        """Return the job as stored by hpcobs, or nothing if there is none."""
         with self.service.client() as client:
             response = client.get(f"/v1/jobs/{job_id}")
         body: dict[str, Any] = response.json()
         return body if response.is_success else {}
 
     def state(self, job_id: str) -> str | None:
-        """The job's state in hpcobs."""
+        """Return the job's state in hpcobs."""
         return self.job(job_id).get("state")
 
     def wait_for(self, job_id: str, state: str, seconds: float = 60.0) -> dict[str, Any]:
-        """Wait until hpcobs has the job in ``state``; the job."""
+        """Wait until hpcobs has the job in ``state``. Return the job."""
         until(lambda: self.state(job_id) == state, seconds)
         return self.job(job_id)
 
     def audit(self, job_id: str) -> list[dict[str, Any]]:
-        """The job's changes, oldest first."""
+        """Return the job's changes, oldest first."""
         events: list[dict[str, Any]] = self.service.get(f"/v1/jobs/{job_id}/audit")["events"]
         return sorted(events, key=lambda event: event["id"])
 
     def waiting_events(self, spools: str = "*") -> int:
-        """How many events wait in the spools, written by a hook or already in their place."""
+        """Count the queued events in the spools, including those that a hook still writes."""
         return len(list(self.slurm.folder.glob(f"spool/{spools}/events/*")))
 
     def hook_calls(self) -> list[tuple[str, str, int, float]]:
-        """Each call of a hook: its name, the job, its exit status, its milliseconds."""
+        """Return each call of a hook: its name, the job, its exit status, its milliseconds."""
         rows = [line.split() for line in self.calls.read_text().splitlines()]
         return [(hook, job, int(status), int(ns) / 1e6) for hook, job, status, ns in rows]
 
 
 @contextmanager
 def installed(folder: Path, *, forgets_after_seconds: int = 60) -> Iterator[Site]:
-    """Slurm with a service, hooks and nodes' forwarders; the controller role is not started."""
+    """Start Slurm, service, hooks and nodes' forwarders, without the controller role."""
     (port,) = free_ports(1)
     service = Service(folder, "--no-simulate", "--port", str(port), environ=ENVIRON)
     slurm = Slurm(forgets_after_seconds=forgets_after_seconds)

@@ -1,4 +1,4 @@
-"""The collector's way to a real slurmctld: through slurmrestd, without hooks or forwarders."""
+"""The collector reads a real slurmctld through slurmrestd, without hooks or forwarders."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ENDS = {"true": "COMPLETED", "exit 3": "FAILED", "exec sleep 300": "CANCELLED"}
 
 @pytest.fixture(scope="module")
 def slurm(folder: Path) -> Iterator[Slurm]:  # noqa: ARG001
-    """Slurm alone; ``folder`` skips where there is none."""
+    """Start Slurm alone. ``folder`` skips the test without a real Slurm."""
     slurm = Slurm()
     try:
         slurm.configure({})
@@ -35,7 +35,7 @@ def slurm(folder: Path) -> Iterator[Slurm]:  # noqa: ARG001
 
 @pytest.fixture(scope="module")
 def ids(slurm: Slurm) -> dict[str, str]:
-    """Jobs that have ended, by their scripts."""
+    """Run jobs to their ends. Return their ids by their scripts."""
     ids = {script: slurm.submit(script, "--gres=gpu:1", "-N2") for script in ENDS}
     slurm.wait_for(ids["exec sleep 300"], "RUNNING")
     slurm.cancel(ids["exec sleep 300"])
@@ -50,7 +50,7 @@ def source(slurm: Slurm) -> SlurmJobSource:
     return SlurmJobSource(SlurmrestdClient(slurm.rest_url, token=slurm.token()))
 
 
-def test_jobs_are_listed_and_found_as_scontrol_shows_them(
+def test_listed_jobs_equal_scontrols(
     slurm: Slurm, ids: dict[str, str], source: SlurmJobSource
 ) -> None:
     listed = {job.job_id: job for job in source.list_jobs()}
@@ -64,9 +64,7 @@ def test_jobs_are_listed_and_found_as_scontrol_shows_them(
         assert source.get_job_metrics(ids[script]) == ()
 
 
-def test_a_running_jobs_gpus_are_those_of_all_its_nodes(
-    slurm: Slurm, source: SlurmJobSource
-) -> None:
+def test_running_job_has_gpus_of_all_nodes(slurm: Slurm, source: SlurmJobSource) -> None:
     job_id = slurm.submit("exec sleep 300", "--gres=gpu:1", "-N2")
     slurm.wait_for(job_id, "RUNNING")
     assert source.get_job(job_id).resources.allocated_gpus == 2
@@ -74,7 +72,7 @@ def test_a_running_jobs_gpus_are_those_of_all_its_nodes(
     slurm.wait_for(job_id, "CANCELLED")
 
 
-def test_a_job_that_never_was_is_not_found(source: SlurmJobSource) -> None:
+def test_unknown_job_is_not_found(source: SlurmJobSource) -> None:
     with pytest.raises(JobNotFoundError):
         source.get_job("4242")
 
@@ -88,19 +86,19 @@ def test_nodes_are_listed(source: SlurmJobSource) -> None:
     }
 
 
-def test_a_token_that_slurm_does_not_know_is_refused(slurm: Slurm) -> None:
-    with pytest.raises(UnavailableError, match="SLURM_AUTH_TOKEN valid"):
+def test_unknown_token_is_rejected(slurm: Slurm) -> None:
+    with pytest.raises(UnavailableError, match="SLURM_AUTH_TOKEN is valid"):
         SlurmJobSource(SlurmrestdClient(slurm.rest_url, token="e30.e30.x")).list_jobs()
 
 
-def test_a_pass_of_the_collector_takes_over_what_the_controller_knows(
+def test_collector_pass_stores_the_controllers_jobs(
     ids: dict[str, str], source: SlurmJobSource, site: Site
 ) -> None:
-    followed: dict[str, Any] = {
+    syncing: dict[str, Any] = {
         "scheduler_sync": SchedulerSync(source, site.events, scheduler="slurm")
     }
-    assert site.collect(**followed).jobs_changed >= len(ids)
-    assert site.collect(**followed).jobs_changed == 0
+    assert site.collect(**syncing).jobs_changed >= len(ids)
+    assert site.collect(**syncing).jobs_changed == 0
     states: dict[str, str] = dict(site.query("SELECT id, raw_state FROM jobs"))
     for script, raw_state in ENDS.items():
         assert states[ids[script]] == raw_state

@@ -1,4 +1,4 @@
-"""What becomes of real jobs: Slurm, the hooks and both forwarders against the real service."""
+"""Real jobs, from Slurm through the hooks and both forwarders to the real service."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ ODD_NAME = 'a "b" \\ ü'
 
 @dataclass(frozen=True)
 class Case:
-    """A job, and its end as Slurm tells it: state, exit code, signal.
+    """A job and its end in Slurm: state, exit code, signal.
 
-    ``by_hooks`` is the state that its epilogs, which cannot know better, make of it.
+    ``by_hooks`` is the state that its epilogs report. They see only the exit status.
     """
 
     script: str
@@ -59,19 +59,19 @@ CORRECTED = ("cancelled", "trapped")
 
 @pytest.fixture(scope="module")
 def site(folder: Path) -> Iterator[Site]:
-    """Slurm with hpcobs on it, but for the controller role."""
+    """Start Slurm with hpcobs, without the controller role."""
     with installed(folder) as site:
         yield site
 
 
 @pytest.fixture(scope="module")
 def ids(site: Site) -> dict[str, str]:
-    """All cases, submitted at once; their ids."""
+    """Submit all cases at once. Return their ids."""
     slurm = site.slurm
     alone = {name: case for name, case in CASES.items() if not name.startswith("task")}
     ids = {name: slurm.submit(case.script, *case.options) for name, case in alone.items()}
     array = slurm.submit("exit $SLURM_ARRAY_TASK_ID", "--array=0-2")
-    # As the table of tests/e2e tells: the last task keeps the array's id, the others get new ones.
+    # The last task keeps the array's id, the others get new ones (see the table of tests/e2e).
     ids |= {"task 0": str(int(array) + 1), "task 1": str(int(array) + 2), "task 2": array}
     for name in (*LONG, *CORRECTED, "two nodes"):
         slurm.wait_for(ids[name], "RUNNING")
@@ -86,8 +86,8 @@ def ids(site: Site) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def heard(site: Site, ids: dict[str, str]) -> dict[str, dict[str, Any]]:
-    """What hpcobs knows of the short cases by hooks alone."""
+def hook_jobs(site: Site, ids: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """Return the short cases' jobs in hpcobs, reported by hooks alone."""
     for name in SHORT:
         site.wait_for(ids[name], CASES[name].by_hooks or "")
     until(lambda: not site.waiting_events("node-*"))
@@ -95,52 +95,53 @@ def heard(site: Site, ids: dict[str, str]) -> dict[str, dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def told(
+def final_jobs(
     site: Site,
     ids: dict[str, str],
-    heard: dict[str, dict[str, Any]],  # noqa: ARG001 - the controller role begins after that
+    hook_jobs: dict[str, dict[str, Any]],  # noqa: ARG001 - the controller role starts after it
 ) -> Iterator[dict[str, dict[str, Any]]]:
-    """What hpcobs knows in the end, after the controller role has told its part."""
+    """Return the jobs in hpcobs after the controller role has reported them."""
     site.start_controller()
     for name, case in CASES.items():
-        until(partial(_is_told, site, ids[name], case), 90)  # an exit code may come after the state
+        # An exit code may arrive after the state.
+        until(partial(_is_final, site, ids[name], case), 90)
     yield {name: site.job(ids[name]) for name in CASES}
     site.stop("controller")
 
 
-def _is_told(site: Site, job_id: str, case: Case) -> bool:
+def _is_final(site: Site, job_id: str, case: Case) -> bool:
     scheduler = site.job(job_id).get("scheduler", {})
-    told = (scheduler.get("raw_state"), scheduler.get("exit_code"), scheduler.get("signal"))
-    return told == (case.raw_state, *case.exit)
+    found = (scheduler.get("raw_state"), scheduler.get("exit_code"), scheduler.get("signal"))
+    return found == (case.raw_state, *case.exit)
 
 
 @pytest.mark.parametrize("name", SHORT)
-def test_hooks_alone_tell_the_end_as_far_as_they_can_know_it(
-    name: str, heard: dict[str, dict[str, Any]]
+def test_hooks_alone_report_ends_they_can_see(
+    name: str, hook_jobs: dict[str, dict[str, Any]]
 ) -> None:
-    assert heard[name]["state"] == CASES[name].by_hooks
-    assert len(heard[name]["nodes"]) == CASES[name].nodes
-    assert heard[name]["cluster_name"] == "lab"
+    assert hook_jobs[name]["state"] == CASES[name].by_hooks
+    assert len(hook_jobs[name]["nodes"]) == CASES[name].nodes
+    assert hook_jobs[name]["cluster_name"] == "lab"
 
 
-def test_a_nodes_hook_tells_its_gpus(heard: dict[str, dict[str, Any]]) -> None:
-    assert heard["GPU"]["allocated_gpus"] == 2
-    assert heard["GPU"]["gpu_devices"] == ["0", "1"]
+def test_node_hook_reports_its_gpus(hook_jobs: dict[str, dict[str, Any]]) -> None:
+    assert hook_jobs["GPU"]["allocated_gpus"] == 2
+    assert hook_jobs["GPU"]["gpu_devices"] == ["0", "1"]
 
 
-def test_the_controller_tells_names_and_arrays(
-    ids: dict[str, str], told: dict[str, dict[str, Any]]
+def test_controller_reports_names_and_arrays(
+    ids: dict[str, str], final_jobs: dict[str, dict[str, Any]]
 ) -> None:
-    assert told["success"]["name"] == ODD_NAME
-    assert told["task 1"]["array_job_id"] == ids["task 2"]
-    assert told["task 1"]["array_task_id"] == "1"
+    assert final_jobs["success"]["name"] == ODD_NAME
+    assert final_jobs["task 1"]["array_job_id"] == ids["task 2"]
+    assert final_jobs["task 1"]["array_task_id"] == "1"
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_in_the_end_each_job_is_as_slurm_says(
-    name: str, site: Site, ids: dict[str, str], told: dict[str, dict[str, Any]]
+def test_final_jobs_equal_slurms(
+    name: str, site: Site, ids: dict[str, str], final_jobs: dict[str, dict[str, Any]]
 ) -> None:
-    case, job = CASES[name], told[name]
+    case, job = CASES[name], final_jobs[name]
     scheduler = job["scheduler"]
     assert job["state"] == case.state
     assert (scheduler["exit_code"], scheduler["signal"]) == case.exit
@@ -153,39 +154,39 @@ def test_in_the_end_each_job_is_as_slurm_says(
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_audit_trail_tells_each_change_and_who_made_it(
-    name: str, site: Site, ids: dict[str, str], told: dict[str, dict[str, Any]]
+def test_audit_trail_has_changes_and_authors(
+    name: str, site: Site, ids: dict[str, str], final_jobs: dict[str, dict[str, Any]]
 ) -> None:
     audit = site.audit(ids[name])
     by_whom = {event["changed_by"] for event in audit}
     corrections = [event for event in audit if event["change_type"] == "correction"]
     assert audit[0]["change_type"] == "upsert"
-    assert audit[-1]["snapshot"]["state"] == told[name]["state"]
+    assert audit[-1]["snapshot"]["state"] == final_jobs[name]["state"]
     assert {event["source"] for event in audit} == {"slurm"}
-    assert by_whom <= {"controller", *(f"node-{node}" for node in told[name]["nodes"])}
+    assert by_whom <= {"controller", *(f"node-{node}" for node in final_jobs[name]["nodes"])}
     assert audit[-1]["changed_by"] == "controller"
     if name in CORRECTED:
         assert {event["changed_by"] for event in corrections} == {"controller"}
         assert corrections[0]["snapshot"]["state"] == "cancelled"
 
 
-def test_a_requeued_job_has_two_runs_in_one_trail(
-    site: Site, ids: dict[str, str], told: dict[str, dict[str, Any]]
+def test_requeued_job_has_two_audited_runs(
+    site: Site, ids: dict[str, str], final_jobs: dict[str, dict[str, Any]]
 ) -> None:
     states = [event["snapshot"]["state"] for event in site.audit(ids["requeued"])]
-    assert told["requeued"]["restart_count"] == 1
+    assert final_jobs["requeued"]["restart_count"] == 1
     assert states[-1] == "completed"
     assert states.count("running") >= 2
 
 
-def test_samples_of_the_nodes_join_the_job_of_the_hooks(
-    told: dict[str, dict[str, Any]],
+def test_node_samples_join_the_hooks_job(
+    final_jobs: dict[str, dict[str, Any]],
 ) -> None:
-    assert told["two nodes"]["sample_count"] >= 2
+    assert final_jobs["two nodes"]["sample_count"] >= 2
 
 
-@pytest.mark.usefixtures("told")
-def test_slurm_keeps_jobs_and_nodes_as_if_there_were_no_hooks(site: Site) -> None:
+@pytest.mark.usefixtures("final_jobs")
+def test_hooks_do_not_disturb_slurm(site: Site) -> None:
     calls = site.hook_calls()
     assert {hook for hook, *_ in calls} == {
         "prolog", "epilog", "prolog_slurmctld", "epilog_slurmctld"
@@ -194,19 +195,19 @@ def test_slurm_keeps_jobs_and_nodes_as_if_there_were_no_hooks(site: Site) -> Non
     assert site.slurm.idle_nodes() == len(NODES)
 
 
-@pytest.mark.usefixtures("told")
-def test_doctors_find_nothing_that_cannot_work(site: Site) -> None:
+@pytest.mark.usefixtures("final_jobs")
+def test_doctors_report_no_failure(site: Site) -> None:
     for node in NODES:
-        said = site.doctor(f"node-{node}", "--sysfs-root", str(site.root(node)))
-        assert said.returncode == 0, said.stdout
-        assert "cluster lab: the site's own" in said.stdout
-    said = site.doctor("controller", "--role", "controller")
-    assert said.returncode == 0, said.stdout
-    assert "slurmrestd: " in said.stdout
-    assert "cluster lab: the site's own" in said.stdout
+        report = site.doctor(f"node-{node}", "--sysfs-root", str(site.root(node)))
+        assert report.returncode == 0, report.stdout
+        assert "cluster lab is the site's own" in report.stdout
+    report = site.doctor("controller", "--role", "controller")
+    assert report.returncode == 0, report.stdout
+    assert "queried by slurmrestd, has " in report.stdout
+    assert "cluster lab is the site's own" in report.stdout
 
 
-@pytest.mark.usefixtures("told")
-def test_nothing_is_refused_and_nothing_left(site: Site) -> None:
+@pytest.mark.usefixtures("final_jobs")
+def test_nothing_is_rejected_or_left_behind(site: Site) -> None:
     until(lambda: not site.waiting_events())
     assert list(site.slurm.folder.glob("spool/*/quarantine/*")) == []

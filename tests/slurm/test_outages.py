@@ -1,4 +1,4 @@
-"""A real Slurm while hpcobs, or a part of it, is away: no job is harmed, and nothing is lost."""
+"""A real Slurm while hpcobs, or a part of it, is down: no job suffers, and no event is lost."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ENDS = {
 
 @pytest.fixture(scope="module")
 def site(folder: Path) -> Iterator[Site]:
-    """A controller that soon forgets, and is asked by Slurm's commands."""
+    """Start a site whose slurmctld soon forgets jobs and is read by Slurm's commands."""
     with installed(folder, forgets_after_seconds=FORGETS_AFTER_SECONDS) as site:
         site.configure_controller(by_commands=True)
         site.start_controller()
@@ -35,7 +35,7 @@ def site(folder: Path) -> Iterator[Site]:
 
 @pytest.fixture(scope="module")
 def waiting(site: Site) -> str:
-    """A job that waits for ever."""
+    """Submit a job that never starts."""
     job_id = site.slurm.submit("true", "--hold")
     site.wait_for(job_id, "pending")
     return job_id
@@ -43,7 +43,7 @@ def waiting(site: Site) -> str:
 
 @pytest.fixture(scope="module")
 def running(site: Site) -> str:
-    """A job that runs for ever, on both nodes."""
+    """Submit a job that runs until the end of the tests, on both nodes."""
     job_id = site.slurm.submit("exec sleep 600", "-N2")
     site.wait_for(job_id, "running")
     return job_id
@@ -52,10 +52,10 @@ def running(site: Site) -> str:
 @pytest.fixture(scope="module")
 def unseen(
     site: Site,
-    waiting: str,  # noqa: ARG001 - they begin before
+    waiting: str,  # noqa: ARG001 - these start before
     running: str,  # noqa: ARG001
 ) -> dict[str, str]:
-    """Jobs that began and ended while the service was away; their ids by their scripts."""
+    """Run jobs while the service is down. Return their ids by their scripts."""
     site.service.stop()
     slurm = site.slurm
     ids = {script: slurm.submit(script) for script in ENDS}
@@ -73,33 +73,27 @@ def _epilogs_have_run(site: Site, job_id: str) -> bool:
     return {"epilog", "epilog_slurmctld"} <= run
 
 
-def test_no_hook_fails_and_no_node_drains_while_the_service_is_away(
-    site: Site, unseen: dict[str, str]
-) -> None:
+def test_outage_fails_no_hook_and_drains_no_node(site: Site, unseen: dict[str, str]) -> None:
     assert {status for _, _, status, _ in site.hook_calls()} == {0}
     assert "DRAIN" not in site.slurm.control("show", "nodes")
     assert site.waiting_events() >= 4 * len(unseen)
 
 
-def test_what_happened_meanwhile_is_filled_in_as_it_truly_was(
-    site: Site, unseen: dict[str, str]
-) -> None:
+def test_jobs_of_outage_are_filled_in(site: Site, unseen: dict[str, str]) -> None:
     site.service.start()
     for script, (raw_state, state, exit_code) in ENDS.items():
         site.wait_for(unseen[script], state)
-        until(partial(_slurm_has_said, site, unseen[script], raw_state))
+        until(partial(_has_raw_state, site, unseen[script], raw_state))
         assert site.job(unseen[script])["scheduler"]["exit_code"] == exit_code
     until(lambda: not site.waiting_events())
 
 
-def _slurm_has_said(site: Site, job_id: str, raw_state: str) -> bool:
+def _has_raw_state(site: Site, job_id: str, raw_state: str) -> bool:
     return bool(site.job(job_id)["scheduler"].get("raw_state") == raw_state)
 
 
 @pytest.mark.usefixtures("unseen")
-def test_a_job_that_slurmctld_forgot_while_nobody_looked_does_not_wait_for_ever(
-    site: Site, waiting: str, running: str
-) -> None:
+def test_forgotten_waiting_job_is_cancelled(site: Site, waiting: str, running: str) -> None:
     site.stop("controller")
     site.slurm.cancel(waiting)
     until(lambda: not site.slurm.job(waiting))
@@ -107,14 +101,12 @@ def test_a_job_that_slurmctld_forgot_while_nobody_looked_does_not_wait_for_ever(
 
     job = site.wait_for(waiting, "cancelled")
 
-    assert "raw_state" not in job["scheduler"], "Slurm never said so"
+    assert "raw_state" not in job["scheduler"], "Slurm never reported it"
     assert site.state(running) == "running"
 
 
 @pytest.mark.usefixtures("unseen")
-def test_jobs_of_a_controller_that_lost_its_memory_do_not_run_for_ever(
-    site: Site, running: str
-) -> None:
+def test_jobs_end_after_controller_loses_memory(site: Site, running: str) -> None:
     site.slurm.lose_all_jobs()
 
     until(lambda: site.state(running) != "running", 60)

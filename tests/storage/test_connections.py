@@ -1,4 +1,4 @@
-"""A connection is opened when needed, survives a freeze, and is opened again when it was lost."""
+"""A connection is opened when needed, checked after a pause and reopened when it was lost."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ READ_ONLY = """
 """
 
 
-def test_a_connection_that_was_lost_during_a_pause_is_opened_again(
+def test_connection_lost_while_idle_is_reopened(
     store: PostgresStore, query: Query, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "CHECK_AFTER_IDLE_SECONDS", 0.0)
@@ -44,9 +44,7 @@ def test_a_connection_that_was_lost_during_a_pause_is_opened_again(
     store.ping()
 
 
-def test_a_connection_lost_in_use_fails_once_and_is_then_opened_again(
-    store: PostgresStore, query: Query
-) -> None:
+def test_connection_lost_in_use_fails_once(store: PostgresStore, query: Query) -> None:
     store.ping()
     query(KILL_OTHERS)
     with pytest.raises(UnavailableError):
@@ -54,15 +52,13 @@ def test_a_connection_lost_in_use_fails_once_and_is_then_opened_again(
     store.ping()
 
 
-def test_a_database_that_is_away_is_unavailable() -> None:
+def test_unreachable_database_is_unavailable() -> None:
     nowhere = connect_arguments(Settings(database_url="postgresql://nobody@127.0.0.1:1/none"))
     with pytest.raises(UnavailableError, match="not available"):
         PostgresStore(SingleConnection(nowhere), OperationTimings()).ping()
 
 
-def test_a_database_that_takes_no_writes_any_more_is_left_for_the_next(
-    store: PostgresStore, query: Query
-) -> None:
+def test_read_only_database_is_reconnected(store: PostgresStore, query: Query) -> None:
     store.ping()
     query(READ_ONLY.format("on"))
     query(KILL_OTHERS)
@@ -73,7 +69,7 @@ def test_a_database_that_takes_no_writes_any_more_is_left_for_the_next(
     assert store.jobs.create(running_job(), AUDIT)
 
 
-def test_threads_share_the_pool_within_its_limit(database_url: str, query: Query) -> None:
+def test_threads_share_pool_within_limit(database_url: str, query: Query) -> None:
     settings = Settings(database_url=database_url, db_max_conns=3, db_min_conns=1)
     pool = PooledConnections(connect_arguments(settings), settings)
     store = PostgresStore(pool, OperationTimings())
@@ -91,7 +87,7 @@ def test_threads_share_the_pool_within_its_limit(database_url: str, query: Query
 
 
 @pytest.mark.parametrize("pooled", [False, True])
-def test_a_database_that_hangs_is_unavailable_before_long_and_found_again(
+def test_hung_database_is_unavailable_until_it_responds(
     database_url: str, monkeypatch: pytest.MonkeyPatch, *, pooled: bool
 ) -> None:
     monkeypatch.setattr(module, "CHECK_AFTER_IDLE_SECONDS", 0.0)

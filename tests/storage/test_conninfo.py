@@ -1,4 +1,4 @@
-"""How a Lambda reaches RDS: by an IAM token, and only over TLS that it has checked."""
+"""A Lambda connects to RDS with an IAM token, and only over TLS with a trusted certificate."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-TLS_PLEASE = b"\x00\x00\x00\x08\x04\xd2\x16\x2f"
+SSL_REQUEST = b"\x00\x00\x00\x08\x04\xd2\x16\x2f"
 """PostgreSQL's SSLRequest, with which libpq begins."""
 YES, NO = b"S", b"N"
 
@@ -39,10 +39,10 @@ def _site(host: str, port: int) -> Settings:
 
 
 class Server:
-    """Speaks PostgreSQL as far as TLS; ``heard`` is what came through it first."""
+    """A server that speaks PostgreSQL as far as TLS. ``received`` is the first data after it."""
 
     def __init__(self, certificate: Path, *, tls: bytes) -> None:
-        self.heard = b""
+        self.received = b""
         self._context = server_context(certificate)
         self._tls = tls
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -54,17 +54,17 @@ class Server:
         with suppress(OSError), ExitStack() as opened:
             connection, _ = self._listener.accept()
             opened.enter_context(connection)
-            assert connection.recv(8) == TLS_PLEASE
+            assert connection.recv(8) == SSL_REQUEST
             connection.sendall(self._tls)
             if self._tls == YES:
                 secure = self._context.wrap_socket(
                     connection, server_side=True, do_handshake_on_connect=False
                 )
                 connection = opened.enter_context(secure)
-            self.heard = connection.recv(1000)
+            self.received = connection.recv(1000)
 
     def close(self) -> None:
-        """Wait for what is being heard, and for nobody else."""
+        """Accept no more connections, and wait for the current one."""
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._thread.join()
@@ -84,14 +84,14 @@ def server(certificate: Path) -> Iterator[Server]:
 
 
 def _connect(server: Server, host: str = "127.0.0.1") -> str:
-    """What goes wrong, at the latest when the server hangs up."""
+    """Connect, and return the error: at the latest the server closes the connection."""
     with pytest.raises(psycopg.OperationalError) as caught:
         psycopg.connect(**connect_arguments(_site(host, server.port))())
     server.close()
     return str(caught.value)
 
 
-def test_the_password_is_a_token_for_this_user_on_this_host_signed_here() -> None:
+def test_password_is_signed_token_for_host() -> None:
     arguments = connect_arguments(_site("db.example.org", 5432))()
     token = urlsplit(f"https://{arguments['password']}")
     assert (token.hostname, token.port) == ("db.example.org", 5432)
@@ -101,41 +101,43 @@ def test_the_password_is_a_token_for_this_user_on_this_host_signed_here() -> Non
     assert query["X-Amz-Expires"] == ["900"]
 
 
-def test_a_server_that_is_known_hears_who_logs_in(
+def test_trusted_server_receives_login(
     server: Server, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGSSLROOTCERT", str(certificate))
     _connect(server)
-    assert b"user\0hpcobs\0" in server.heard
+    assert b"user\0hpcobs\0" in server.received
 
 
 @pytest.mark.parametrize("bundle", [CERTIFICATES, AMAZON_CERTIFICATES])
-def test_a_server_that_rds_s_authorities_do_not_know_hears_nothing(
+def test_untrusted_server_receives_no_login(
     server: Server, bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGSSLROOTCERT", str(bundle))
     assert "certificate verify failed" in _connect(server)
-    assert server.heard == b""
+    assert server.received == b""
 
 
-def test_a_server_of_another_name_hears_nothing(
+def test_misnamed_server_receives_no_login(
     server: Server, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGSSLROOTCERT", str(certificate))
     assert "does not match host name" in _connect(server, host="localhost")
-    assert server.heard == b""
+    assert server.received == b""
 
 
-def test_without_tls_nothing_is_said(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_server_without_tls_receives_no_login(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PGSSLROOTCERT", str(certificate))
     server = Server(certificate, tls=NO)
     assert "server does not support SSL" in _connect(server)
-    assert server.heard == b""
+    assert server.received == b""
 
 
-def test_without_a_bundle_nobody_is_believed(
+def test_missing_bundle_trusts_no_server(
     server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PGSSLROOTCERT", str(tmp_path / "none.pem"))
     assert "none.pem" in _connect(server)
-    assert server.heard == b""
+    assert server.received == b""

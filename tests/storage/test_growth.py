@@ -1,4 +1,4 @@
-"""With ten million jobs and a month of samples in the planner's mind, no table is read whole."""
+"""No statement reads a whole table, as planned for ten million jobs and a month of samples."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ import pytest
 
 from hpcobs.domain.queries import Position
 from hpcobs.storage.jobs import _page_parameters
-from hpcobs.storage.queries import _FOLDER as FOLDER
-from hpcobs.storage.queries import load
+from hpcobs.storage.queries import FOLDER, load
 from tests.builders import T0, at
 from tests.storage.test_plans import FILL, FILTERS, Plan, plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Some rows of each kind, by which PostgreSQL learns how their values are spread …
+# Some rows of each kind, by which ANALYZE learns how their values are spread …
 FILL_MORE = """
 INSERT INTO job_gpus (job_id, node, gpu_id, gpu_vendor, sampled_at)
 SELECT job_id, node, '0', 'nvidia', start_time FROM job_nodes;
@@ -58,7 +57,7 @@ INSERT INTO sample_queue (body, visible_at)
 SELECT '', now() + n % 60 * interval '1 minute' FROM generate_series(1, 5000) AS n;
 """
 
-# … and how many there are: the planner reckons with a table's pages times the rows of a page.
+# … and how many there are: the planner multiplies a table's pages by the rows of a page.
 GROW = """
 UPDATE pg_class SET reltuples = 10000000
 WHERE relname IN ('jobs', 'job_nodes', 'job_gpus', 'job_audit_events');
@@ -73,7 +72,7 @@ BIG = (
 )
 MANY_ROWS = 900_000
 HOUR_ROWS = 5_000_000
-"""What is made of an hour of samples may be sorted when it is rolled up."""
+"""The rows of an hour may be sorted when it is rolled up."""
 
 MANY = [str(number) for number in range(1, 2001)]
 PARAMETERS: dict[str, object] = {
@@ -146,22 +145,24 @@ PARAMETERS: dict[str, object] = {
 }
 OF_HOSTS = {"seen_at": [T0]}
 
-# What is planned anew for each call, by the values that it is given.
+# Statements that are planned for each call, by its values: they are never prepared.
 BY_VALUES = [
     *(("samples", name) for name in ("series", "buckets", "gpu_series", "gpu_buckets")),
     *(("rollups", name) for name in ("forget", "roll_metrics", "roll_gpus")),
     ("queue", "bury_worn_out"),
 ]
-# What PostgreSQL may plan once for all values.
+# Statements for which PostgreSQL may make one generic plan.
 ONCE_FOR_ALL = [
     *(("jobs", name) for name in ("create", "get", "lock", "save", "reset_nodes", "record_seen")),
     *(("jobs", name) for name in ("delete", "node_ends", "record_node_end")),
     *(("jobs", name) for name in ("unmatched_ends", "keep_unmatched", "place_usage")),
     ("audit", "of_job"),
     ("nodes", "report"),
-    *(("sink", name) for name in ("lock_jobs", "latest", "know_jobs", "wait", "merge")),
-    *(("sink", name) for name in ("add_sums", "merge_gpus", "see_gpus", "see_hosts", "reject")),
-    *(("sink", name) for name in ("awaited_jobs", "take_waiting", "give_up")),
+    *(("sample_writer", name) for name in ("lock_jobs", "stage_known_jobs", "add_sums")),
+    *(("sample_writer", name) for name in ("update_latest_gpus", "update_hosts", "reject")),
+    ("append_path", "latest"),
+    *(("merge_path", name) for name in ("keep_waiting", "merge", "merge_gpus")),
+    *(("merge_path", name) for name in ("waiting_jobs", "stage_waiting", "reject_overdue")),
     ("statistics", "rebuild_nodes"),
     ("statistics", "refresh_jobs"),
     *(("scrape", name) for name in ("job_nodes", "jobs", "stale", "gpus", "nodes")),
@@ -173,28 +174,38 @@ ONCE_FOR_ALL = [
 
 ELSEWHERE = {
     "pages": "test_plans.py, and below",
+    "columns": "lists of columns, which are parts of statements",
     "migrations": "run when a site is deployed",
     "timings": "an append, one row for each kind of operation",
 }
 OF_NO_TABLE = {
-    "sink": {
-        *("stage", "clear", "store_samples", "store_gpus", "copy_samples", "copy_gpus"),
-        *("copy_sums", "staged", "added_jobs", "open_hours", "count", "fold", "set_gauges"),
+    "sample_writer": {
+        *("create_staging", "clear_staging", "open_hours", "stage_gpus"),
+        *("count", "fold", "set_gauges"),
     },
+    "append_path": {"append_samples", "append_gpus", "stage_sums"},
+    "merge_path": {"stage_samples", "staged", "changed_jobs"},
     "scrape": {"begin", "counters", "gauges", "operations"},
     "rollups": {"begin", "ensure_months"},
     "retention": {
-        *("ensure_days", "ensure_months", "partitions", "drop_days", "drop_months", "impatient"),
+        *(
+            "ensure_days",
+            "ensure_months",
+            "partitions",
+            "drop_days",
+            "drop_months",
+            "limit_lock_wait",
+        ),
     },
 }
-"""What reads no table that grows: commands, appends, counters."""
+"""Statements that read no growing table: commands, appends, counters."""
 NOW_AND_THEN = {
     "rollups": {"count_due"},
     "retention": {"count_audit", "count_rejected", "count_dead", "delete_dead"},
     "rejected": {"page", "count"},
     "queue": {"depth", "redrive"},
 }
-"""What an operator asks for, or what counts a table that is small on a healthy site."""
+"""Statements that an operator runs, or that count a table that is small on a healthy site."""
 
 
 @pytest.fixture(scope="module")
@@ -203,7 +214,7 @@ def grown(module_database_url: str) -> Iterator[psycopg.Connection]:
         connection.execute((FILL + FILL_MORE).encode())
         connection.execute("ANALYZE")
         connection.execute(GROW.encode())
-        connection.execute(load("sink")["stage"])
+        connection.execute(load("sample_writer")["create_staging"])
         yield connection
 
 
@@ -221,16 +232,16 @@ def check(top: Plan, *, at_most: int = MANY_ROWS) -> None:
 
 
 @pytest.mark.parametrize(("subject", "name"), [*BY_VALUES, *ONCE_FOR_ALL])
-def test_a_statement_reads_no_table_and_sorts_no_table(
+def test_statement_scans_and_sorts_no_table(
     grown: psycopg.Connection, subject: str, name: str
 ) -> None:
     at_most = HOUR_ROWS if subject == "rollups" else MANY_ROWS
-    parameters = PARAMETERS | (OF_HOSTS if name == "see_hosts" else {})
+    parameters = PARAMETERS | (OF_HOSTS if name == "update_hosts" else {})
     check(plan(grown, load(subject)[name], parameters), at_most=at_most)
 
 
 @pytest.mark.parametrize(("subject", "name"), ONCE_FOR_ALL)
-def test_nor_does_a_statement_whose_plan_is_made_once_for_all_values(
+def test_generic_plan_scans_and_sorts_no_table(
     grown: psycopg.Connection, subject: str, name: str
 ) -> None:
     statement = numbered(load(subject)[name].decode())
@@ -240,7 +251,7 @@ def test_nor_does_a_statement_whose_plan_is_made_once_for_all_values(
 
 
 def numbered(statement: str) -> str:
-    """The statement with its parameters as PostgreSQL writes them."""
+    """Return the statement with its parameters as PostgreSQL writes them."""
     numbers: dict[str, str] = {}
 
     def number(found: re.Match[str]) -> str:
@@ -252,7 +263,7 @@ def numbered(statement: str) -> str:
 
 @pytest.mark.parametrize("name", FILTERS)
 @pytest.mark.parametrize("after", [None, Position(T0, "17")], ids=["first", "later"])
-def test_a_page_reads_no_table_and_sorts_no_table(
+def test_page_scans_and_sorts_no_table(
     grown: psycopg.Connection, name: str, after: Position | None
 ) -> None:
     query = FILTERS[name]
@@ -260,17 +271,17 @@ def test_a_page_reads_no_table_and_sorts_no_table(
     check(plan(grown, statement, _page_parameters(query, after) | {"limit": 51, "offset": 0}))
 
 
-def test_every_statement_is_looked_at_or_known_to_be_harmless() -> None:
+def test_every_statement_is_explained_or_exempt() -> None:
     explained = {*BY_VALUES, *ONCE_FOR_ALL}
     for file in FOLDER.glob("*.sql"):
         subject = file.stem
         if subject not in ELSEWHERE:
             harmless = OF_NO_TABLE.get(subject, set()) | NOW_AND_THEN.get(subject, set())
-            told = {name for of, name in explained if of == subject} | harmless
-            assert told == set(load(subject)), f"{file.name}: explain what is new in it"
+            covered = {name for of, name in explained if of == subject} | harmless
+            assert covered == set(load(subject)), f"{file.name}: explain what is new in it"
 
 
-def test_the_planner_believes_in_ten_million_jobs(grown: psycopg.Connection) -> None:
-    """Otherwise the tests above would say nothing, as when ANALYZE ran in between."""
+def test_planner_assumes_ten_million_jobs(grown: psycopg.Connection) -> None:
+    """Otherwise the tests above would prove nothing, as when ANALYZE ran in between."""
     top = plan(grown, b"SELECT * FROM jobs", {})
     assert top["Plan Rows"] == pytest.approx(1e7, rel=0.01)

@@ -1,4 +1,4 @@
-"""Jobs are kept whole, with their audit row in the same transaction, and found by every filter."""
+"""Jobs are stored with all fields and with their audit row, and every filter finds them."""
 
 from __future__ import annotations
 
@@ -88,19 +88,19 @@ WHOLE = Job(
 )
 
 
-def test_every_field_of_a_job_survives_the_database(store: PostgresStore) -> None:
+def test_job_fields_survive_database(store: PostgresStore) -> None:
     assert store.jobs.create(WHOLE, AUDIT)
     assert store.jobs.get(WHOLE.id) == WHOLE
 
 
-def test_every_field_of_a_job_survives_in_its_audit_snapshot(store: PostgresStore) -> None:
+def test_job_fields_survive_audit_snapshot(store: PostgresStore) -> None:
     store.jobs.create(WHOLE, AUDIT)
     (event,) = store.audit.of_job(WHOLE.id)
     assert event.snapshot == WHOLE
     assert (event.change_type, event.info) == (ChangeType.UPSERT, AUDIT)
 
 
-def test_a_taken_id_is_refused_and_leaves_no_trace(store: PostgresStore, query: Query) -> None:
+def test_taken_id_is_rejected_without_trace(store: PostgresStore, query: Query) -> None:
     store.jobs.create(running_job(), AUDIT)
     assert not store.jobs.create(running_job(5, user="eve"), AUDIT)
     assert query("SELECT count(*) FROM job_audit_events") == [(1,)]
@@ -109,11 +109,11 @@ def test_a_taken_id_is_refused_and_leaves_no_trace(store: PostgresStore, query: 
     assert job.user == "ada"
 
 
-def test_an_unknown_job_is_none(store: PostgresStore) -> None:
+def test_unknown_job_is_none(store: PostgresStore) -> None:
     assert store.jobs.get("nope") is None
 
 
-def test_a_change_and_its_audit_row_stand_together(store: PostgresStore) -> None:
+def test_change_writes_its_audit_row(store: PostgresStore) -> None:
     store.jobs.create(running_job(), AUDIT)
     with store.transaction() as work:
         job = work.jobs.lock("1")
@@ -127,7 +127,7 @@ def test_a_change_and_its_audit_row_stand_together(store: PostgresStore) -> None
     ]
 
 
-def test_what_is_not_committed_is_rolled_back(store: PostgresStore) -> None:
+def test_uncommitted_work_is_rolled_back(store: PostgresStore) -> None:
     store.jobs.create(running_job(), AUDIT)
     with store.transaction() as work:
         work.jobs.save(running_job(name="lost"), ChangeType.UPDATE, AUDIT)
@@ -137,7 +137,7 @@ def test_what_is_not_committed_is_rolled_back(store: PostgresStore) -> None:
     assert len(store.audit.of_job("1")) == 1
 
 
-def test_an_error_in_a_transaction_rolls_it_back(store: PostgresStore) -> None:
+def test_error_rolls_transaction_back(store: PostgresStore) -> None:
     store.jobs.create(running_job(), AUDIT)
 
     def fail_after_saving() -> None:
@@ -151,9 +151,7 @@ def test_an_error_in_a_transaction_rolls_it_back(store: PostgresStore) -> None:
     assert len(store.audit.of_job("1")) == 1
 
 
-def test_a_deleted_job_takes_its_samples_along_and_leaves_its_trail(
-    store: PostgresStore, query: Query
-) -> None:
+def test_deleted_job_leaves_only_audit_trail(store: PostgresStore, query: Query) -> None:
     store.jobs.create(running_job(), AUDIT)
     query("SELECT ensure_day_partition('metric_samples', '2026-11-02')")
     query(
@@ -168,7 +166,7 @@ def test_a_deleted_job_takes_its_samples_along_and_leaves_its_trail(
     assert not store.jobs.delete("1", AUDIT)
 
 
-def test_the_ends_of_a_jobs_nodes_are_kept(store: PostgresStore) -> None:
+def test_node_ends_are_stored(store: PostgresStore) -> None:
     store.jobs.create(running_job(nodes=("n1", "n2")), AUDIT)
     end = an_end("n2", 60)
     with store.transaction() as work:
@@ -182,7 +180,7 @@ def an_end(node: str | None, seconds: float, by: Precedence = Precedence.NODE_EP
     return RunEnd(node=node, ended_at=at(seconds), by=by, **how)  # type: ignore[arg-type]
 
 
-def test_of_ends_that_match_no_run_yet_the_latest_of_each_sender_is_kept(
+def test_latest_unmatched_end_of_sender_is_kept(
     store: PostgresStore,
 ) -> None:
     store.jobs.create(running_job(), AUDIT)
@@ -192,9 +190,7 @@ def test_of_ends_that_match_no_run_yet_the_latest_of_each_sender_is_kept(
     assert store.jobs.unmatched_ends("1") == latest
 
 
-def test_ends_from_before_a_run_are_forgotten_when_it_begins(
-    store: PostgresStore, query: Query
-) -> None:
+def test_new_run_removes_earlier_ends(store: PostgresStore, query: Query) -> None:
     store.jobs.create(running_job(), AUDIT)
     store.jobs.keep_unmatched("1", an_end("n1", 60))
     store.jobs.keep_unmatched("1", an_end("n9", 240))
@@ -205,7 +201,7 @@ def test_ends_from_before_a_run_are_forgotten_when_it_begins(
     assert query("SELECT count(*) FROM unmatched_ends") == [(0,)]
 
 
-def test_a_locked_job_waits_for_the_other_writer(store: PostgresStore, database_url: str) -> None:
+def test_second_writer_waits_for_locked_job(store: PostgresStore, database_url: str) -> None:
     store.jobs.create(running_job(), AUDIT)
     released = threading.Event()
     order: list[str] = []
@@ -227,7 +223,7 @@ def test_a_locked_job_waits_for_the_other_writer(store: PostgresStore, database_
     assert order == ["first writer done", "second writer has it"]
 
 
-def test_a_nul_that_reaches_the_database_is_bad_input(store: PostgresStore) -> None:
+def test_nul_character_is_invalid_input(store: PostgresStore) -> None:
     with pytest.raises(InvalidInputError):
         store.jobs.create(running_job(name="a\0b"), AUDIT)
 
@@ -257,9 +253,7 @@ def found(store: PostgresStore, **criteria: object) -> list[str]:
         {"state": JobState.RUNNING, "user": "eve", "node": "n9"},
     ],
 )
-def test_each_filter_finds_its_jobs_and_no_others(
-    store: PostgresStore, criteria: dict[str, object]
-) -> None:
+def test_filter_finds_only_its_jobs(store: PostgresStore, criteria: dict[str, object]) -> None:
     add(store, "1")
     add(
         store,
@@ -275,7 +269,7 @@ def test_each_filter_finds_its_jobs_and_no_others(
     assert found(store, **criteria) == ["other.7"]
 
 
-def test_wildcards_in_a_search_are_plain_characters(store: PostgresStore) -> None:
+def test_wildcards_in_search_are_plain_characters(store: PostgresStore) -> None:
     add(store, "1", name="100%_sure")
     add(store, "2", name="100 sure")
     assert found(store, search="100%") == ["1"]
@@ -283,7 +277,7 @@ def test_wildcards_in_a_search_are_plain_characters(store: PostgresStore) -> Non
     assert found(store, search="%") == []
 
 
-def test_pages_are_newest_first_and_join_without_gap_or_overlap(store: PostgresStore) -> None:
+def test_pages_join_without_gap_or_overlap(store: PostgresStore) -> None:
     for number in range(7):
         add(store, str(number), seconds=number // 2)
     everything = found(store)
@@ -301,7 +295,7 @@ def test_pages_are_newest_first_and_join_without_gap_or_overlap(store: PostgresS
     assert [job.id for job in by_offset.jobs] == everything[3:6]
 
 
-def test_a_page_of_a_node_is_in_the_same_order(store: PostgresStore) -> None:
+def test_page_of_node_keeps_order(store: PostgresStore) -> None:
     for number in range(5):
         add(store, str(number), seconds=number, nodes=("n1", "n2"))
     first = store.jobs.page(JobFilter(node="n2"), limit=2)
@@ -309,13 +303,13 @@ def test_a_page_of_a_node_is_in_the_same_order(store: PostgresStore) -> None:
     assert [job.id for job in (*first.jobs, *second.jobs)] == ["4", "3", "2", "1"]
 
 
-def test_a_page_beyond_the_end_is_empty_and_still_tells_the_total(store: PostgresStore) -> None:
+def test_page_beyond_end_has_total(store: PostgresStore) -> None:
     add(store, "1")
     page = store.jobs.page(JobFilter(), limit=10, offset=10)
     assert (page.jobs, page.total, page.next_position) == ((), 1, None)
 
 
-def test_states_are_counted_as_jobs_come_change_and_go(store: PostgresStore, query: Query) -> None:
+def test_counters_follow_job_states(store: PostgresStore, query: Query) -> None:
     add(store, "1")
     add(store, "2")
     with store.transaction() as work:

@@ -1,4 +1,4 @@
-"""Migrations are applied once, all or nothing, whoever comes first."""
+"""Migrations are applied once, all or none, by whichever caller is first."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def empty(database_url: str) -> None:
         connection.execute("CREATE SCHEMA public")
 
 
-def test_all_migrations_apply_to_an_empty_database_and_then_none(database_url: str) -> None:
+def test_migrations_apply_once_to_empty_database(database_url: str) -> None:
     empty(database_url)
     assert migrate(database_url) == list(available())
     assert migrate(database_url) == []
 
 
-def test_two_deployments_at_once_apply_each_migration_once(database_url: str) -> None:
+def test_parallel_deployments_apply_migrations_once(database_url: str) -> None:
     empty(database_url)
     applied: list[str] = []
     threads = [

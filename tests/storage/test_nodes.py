@@ -1,4 +1,4 @@
-"""The controller's view of nodes: the newest counts, and what it does not tell stays."""
+"""The controller's view of nodes: the newest counts, and values that it lacks stay."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 STATES = "SELECT name, state, cpus FROM nodes ORDER BY name"
 
 
-def test_an_older_view_that_comes_late_changes_nothing(store: PostgresStore, query: Query) -> None:
+def test_older_view_changes_nothing(store: PostgresStore, query: Query) -> None:
     store.nodes.report([NodeReport(node="n1", state="idle", cpus=4, observed_at=at(60))])
     store.nodes.report([NodeReport(node="n1", state="down", observed_at=at(0))])
     assert query(STATES) == [("n1", "idle", 4)]
@@ -23,9 +23,7 @@ def test_an_older_view_that_comes_late_changes_nothing(store: PostgresStore, que
     assert query(STATES) == [("n1", "drain", 4)]
 
 
-def test_a_controller_whose_clock_runs_ahead_is_heard_again(
-    store: PostgresStore, query: Query
-) -> None:
+def test_fast_controller_clock_blocks_no_report(store: PostgresStore, query: Query) -> None:
     ahead = datetime.now(UTC) + timedelta(hours=1)
     store.nodes.report([NodeReport(node="n1", state="idle", observed_at=ahead)])
     store.nodes.report([NodeReport(node="n1", state="down", observed_at=datetime.now(UTC))])

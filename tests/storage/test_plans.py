@@ -1,4 +1,4 @@
-"""Hot queries keep to their indexes: no scan and no sort of all jobs, however many there are."""
+"""Hot queries use their indexes: no scan and no sort of all jobs, however many there are."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def plan(connection: psycopg.Connection, query: bytes, parameters: dict[str, obj
 
 
 def steps(node: Plan) -> list[str]:
-    """What a plan does, e.g. ``Seq Scan jobs``, from the top."""
+    """Return the steps of a plan from the top, such as ``Seq Scan jobs``."""
     this = f"{node['Node Type']} {node.get('Relation Name', '')}".strip()
     return [this, *(step for child in node.get("Plans", ()) for step in steps(child))]
 
 
 def joined(top: Plan) -> list[Plan]:
-    """The two sides of a page's plan: the bounded count, and the page itself."""
+    """Return the two sides of a page's plan: the bounded count, and the page."""
     return top["Plans"] if len(top["Plans"]) == 2 else joined(top["Plans"][0])
 
 
@@ -72,9 +72,7 @@ FILTERS = {
 
 
 @pytest.mark.parametrize("name", FILTERS)
-def test_a_page_is_read_from_an_index_and_its_total_is_bounded(
-    full: psycopg.Connection, name: str
-) -> None:
+def test_page_uses_index_and_bounds_total(full: psycopg.Connection, name: str) -> None:
     query = FILTERS[name]
     statement = load("pages")["page" if query.node is None else "page_of_node"]
     parameters = _page_parameters(query, None) | {"limit": 51, "offset": 0}
@@ -88,6 +86,6 @@ def test_a_page_is_read_from_an_index_and_its_total_is_bounded(
 
 
 @pytest.mark.parametrize("statement", ["get", "lock", "node_ends"])
-def test_one_job_is_found_by_its_key(full: psycopg.Connection, statement: str) -> None:
+def test_job_is_found_by_key(full: psycopg.Connection, statement: str) -> None:
     done = steps(plan(full, load("jobs")[statement], {"id": "17", "by": 1}))
     assert not any(step.startswith("Seq Scan") for step in done)

@@ -1,4 +1,4 @@
-"""Series are read oldest first, raw or by interval, and only from the days that are asked for."""
+"""Series are read oldest first, raw or by interval, and only from the requested days."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TABLES = ["metric_samples", "gpu_samples"]
 
 @pytest.fixture
 def job(store: PostgresStore) -> str:
-    """A job on two nodes with a sample each ten seconds, CPU counting up, on two days."""
+    """Create a job on two nodes and two days, with a sample each ten seconds. Return its id."""
     store.jobs.create(running_job(nodes=("n1", "n2")), AUDIT)
     with store.transaction() as work:
         for number in range(6):
@@ -36,7 +36,7 @@ def job(store: PostgresStore) -> str:
     return "1"
 
 
-def test_a_sample_counts_once_and_updates_its_job(store: PostgresStore) -> None:
+def test_sample_counts_once_and_updates_job(store: PostgresStore) -> None:
     store.jobs.create(running_job(), AUDIT)
     sample = Sample("1", at(5), "n1", 40.0, 128, gpu_usage=10.0)
     with store.transaction() as work:
@@ -52,7 +52,7 @@ def test_a_sample_counts_once_and_updates_its_job(store: PostgresStore) -> None:
     assert (usage.avg_gpu_usage, usage.max_gpu_usage) == (10.0, 10.0)
 
 
-def test_raw_samples_come_oldest_first_with_their_node(store: PostgresStore, job: str) -> None:
+def test_raw_samples_are_oldest_first(store: PostgresStore, job: str) -> None:
     points, total = store.samples.series(job, SeriesQuery(limit=3))
     assert [(p.timestamp, p.node, p.cpu_usage) for p in points] == [
         (at(0), "n1", 0),
@@ -62,16 +62,14 @@ def test_raw_samples_come_oldest_first_with_their_node(store: PostgresStore, job
     assert total == 13
 
 
-def test_a_time_range_includes_its_start_and_not_its_end(store: PostgresStore, job: str) -> None:
+def test_time_range_excludes_its_end(store: PostgresStore, job: str) -> None:
     query = SeriesQuery(start=at(10), end=at(30), node="n1")
     points, total = store.samples.series(job, query)
     assert [p.timestamp for p in points] == [at(10), at(20)]
     assert total == 2
 
 
-def test_intervals_show_means_over_nodes_and_the_sum_of_their_memory(
-    store: PostgresStore, job: str
-) -> None:
+def test_buckets_average_nodes_and_sum_memory(store: PostgresStore, job: str) -> None:
     query = SeriesQuery(resolution_seconds=30, end=at(60))
     (first, second), total = store.samples.series(job, query)
     assert total == 2
@@ -81,9 +79,7 @@ def test_intervals_show_means_over_nodes_and_the_sum_of_their_memory(
     assert (second.timestamp, second.cpu_usage) == (at(30), 9.0)
 
 
-def test_in_intervals_nodes_weigh_as_they_do_in_the_job(
-    store: PostgresStore, job: str, query: Query
-) -> None:
+def test_buckets_weigh_nodes_as_job_does(store: PostgresStore, job: str, query: Query) -> None:
     query("UPDATE job_nodes SET allocated_cpus = CASE node WHEN 'n1' THEN 3 ELSE 1 END")
     for gpu in ("0", "1"):
         query("INSERT INTO job_gpus VALUES (%s, 'n2', %s, 'nvidia', now())", job, gpu)
@@ -92,13 +88,13 @@ def test_in_intervals_nodes_weigh_as_they_do_in_the_job(
     assert point.gpu_usage == ((0 + 1 + 2) + 2 * (10 + 11 + 12)) / (3 + 2 * 3)
 
 
-def test_a_job_without_samples_has_an_empty_series(store: PostgresStore) -> None:
+def test_job_without_samples_has_empty_series(store: PostgresStore) -> None:
     store.jobs.create(running_job(), AUDIT)
     assert store.samples.series("1", SeriesQuery()) == ([], 0)
     assert store.samples.gpu_series("1", SeriesQuery(resolution_seconds=60)) == ([], 0)
 
 
-def test_gpus_have_series_of_their_own(store: PostgresStore, job: str, query: Query) -> None:
+def test_each_gpu_has_its_series(store: PostgresStore, job: str, query: Query) -> None:
     query("SELECT ensure_day_partition('gpu_samples', %s)", T0.date())
     for second, percent in ((0, 10), (10, 30)):
         query(
@@ -119,16 +115,16 @@ def test_gpus_have_series_of_their_own(store: PostgresStore, job: str, query: Qu
 
 
 @pytest.mark.parametrize("name", ["series", "buckets", "gpu_series", "gpu_buckets"])
-def test_only_the_days_asked_for_are_read_and_by_the_key(
+def test_series_reads_requested_days_by_key(
     job: str, query: Query, database_url: str, name: str
 ) -> None:
     for ahead in range(20):
         day = T0.date() + timedelta(days=ahead)
         query("SELECT ensure_day_partition(p, %s) FROM unnest(%s::text[]) AS p", day, TABLES)
-    asked = SeriesQuery(start=at(0), end=at(3600), resolution_seconds=60)
+    first_hour = SeriesQuery(start=at(0), end=at(3600), resolution_seconds=60)
     with psycopg.connect(database_url) as connection:
         statement = b"EXPLAIN " + load("samples")[name]
-        rows = connection.execute(statement, _parameters(job, asked)).fetchall()
+        rows = connection.execute(statement, _parameters(job, first_hour)).fetchall()
     plan = "\n".join(row[0] for row in rows)
     assert "20261102" in plan
     assert "20261103" not in plan

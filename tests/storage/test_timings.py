@@ -1,4 +1,4 @@
-"""What storage operations cost is added up and written down, and every failure has its kind."""
+"""Durations of storage operations are added up and stored, and every failure has its kind."""
 
 from __future__ import annotations
 
@@ -32,13 +32,11 @@ if TYPE_CHECKING:
         (ZeroDivisionError(), "unknown"),
     ],
 )
-def test_every_failure_has_its_kind(error: BaseException, kind: str) -> None:
+def test_error_type_of_failure(error: BaseException, kind: str) -> None:
     assert error_type(error) == kind
 
 
-def test_operations_and_their_errors_are_counted(
-    store: PostgresStore, timings: OperationTimings
-) -> None:
+def test_operations_and_errors_are_counted(store: PostgresStore, timings: OperationTimings) -> None:
     store.jobs.add(running_job(), AUDIT)
     with pytest.raises(errors.AlreadyExistsError):
         store.jobs.add(running_job(), AUDIT)
@@ -51,7 +49,7 @@ def test_operations_and_their_errors_are_counted(
     }
 
 
-def test_what_an_environment_only_read_is_written_down_as_well(
+def test_reading_environment_flushes_timings(
     store: PostgresStore, timings: OperationTimings, query: Query
 ) -> None:
     timings.taken_at -= 60
@@ -60,7 +58,7 @@ def test_what_an_environment_only_read_is_written_down_as_well(
     assert timings.timings == {}
 
 
-def test_differences_of_many_environments_add_up(database_url: str, query: Query) -> None:
+def test_timings_of_environments_add_up(database_url: str, query: Query) -> None:
     connections = SingleConnection(connect_arguments(Settings(database_url=database_url)))
     for _ in range(3):
         timings = OperationTimings()
@@ -78,7 +76,7 @@ def test_differences_of_many_environments_add_up(database_url: str, query: Query
     connections.close()
 
 
-def test_a_statement_over_its_time_limit_is_a_deadline(database_url: str) -> None:
+def test_statement_timeout_is_deadline(database_url: str) -> None:
     connections = SingleConnection(
         connect_arguments(Settings(database_url=database_url)), statement_timeout_seconds=0.05
     )

@@ -1,4 +1,4 @@
-"""hpcobs-forwarder: reads what jobs use on a Slurm node and sends it to an hpcobs site.
+"""hpcobs-forwarder: samples the resource use of jobs on a Slurm node and sends it to a site.
 
 Standard library only. Records are named tuples, not dataclasses: importing ``dataclasses`` alone
 costs 2 MiB of resident memory on every node.

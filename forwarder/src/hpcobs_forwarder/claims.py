@@ -1,4 +1,4 @@
-"""What a JWT says of itself, unchecked: only who issued it can check it."""
+"""Reads the claims of a JWT without checking them: only its issuer has the key for that."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 
 
 def claims_of(token: str) -> dict[str, Any] | None:
-    """The token's claims; None if it is no JWT."""
+    """Return the claims of a token, or None if it is no JWT."""
     try:
         middle = token.split(".")[1]
+        # base64 in JWTs has no padding (RFC 7515), which Python requires.
         claims = json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
     except (IndexError, ValueError):
         return None

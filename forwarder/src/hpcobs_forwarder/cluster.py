@@ -1,7 +1,7 @@
-"""What the cluster is called: hooks, samples and the controller's view must all say the same.
+"""The cluster's name. Hooks, samples and controller role must all send the same name.
 
-The configuration's word goes first (HPCOBS_CLUSTER_NAME, which the hooks read too), then Slurm's
-own, as each of the three hears it, and last the file that Slurm takes its own word from.
+Each takes the first of these: HPCOBS_CLUSTER_NAME, which the hooks read too, then the name that
+Slurm passes to it, and last the name in slurm.conf, from which Slurm has it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from hpcobs_forwarder.slurm_conf import read_slurm_conf
 
 
 def name_in_slurm_conf(root: str) -> str | None:
-    """``ClusterName`` in slurm.conf, lower case as Slurm makes it; None if it cannot be found."""
+    """Return ``ClusterName`` of slurm.conf in lower case, as Slurm does, or None without one."""
     conf = read_slurm_conf(root)
     name = conf.first("ClusterName") if conf else None
     return name.lower() if name else None

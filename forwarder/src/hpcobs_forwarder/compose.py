@@ -1,4 +1,4 @@
-"""The composition root: the only place that knows which parts a forwarder is made of."""
+"""The composition root: the only module that creates the parts of a forwarder."""
 
 from __future__ import annotations
 
@@ -8,32 +8,30 @@ from typing import TYPE_CHECKING
 
 from hpcobs_forwarder.clock import Clock, SystemClock
 from hpcobs_forwarder.cluster import name_in_slurm_conf
-from hpcobs_forwarder.config import NODE
-from hpcobs_forwarder.gpus.detection import Gpus
-from hpcobs_forwarder.health import Health
-from hpcobs_forwarder.loop import Forwarder
-from hpcobs_forwarder.node import NodeWork
-from hpcobs_forwarder.readers.boot import boot_id
-from hpcobs_forwarder.readers.discovery import Discovery
-from hpcobs_forwarder.records import Records
-from hpcobs_forwarder.sampling import Sampler, Sources
-from hpcobs_forwarder.sending.backoff import Backoff
-from hpcobs_forwarder.sending.gateway import Gateway
+from hpcobs_forwarder.daemon.config import NODE
+from hpcobs_forwarder.daemon.health import Health
+from hpcobs_forwarder.daemon.loop import Forwarder, SenderThread
+from hpcobs_forwarder.node.cgroups.discovery import Discovery
+from hpcobs_forwarder.node.gpus.detection import Gpus
+from hpcobs_forwarder.node.host import boot_id
+from hpcobs_forwarder.node.records import Records
+from hpcobs_forwarder.node.sampler import Sampler, Sources
+from hpcobs_forwarder.node.work import NodeWork
+from hpcobs_forwarder.sending.http_client import HttpClient, TokenFile
+from hpcobs_forwarder.sending.retry_policy import RetryState
 from hpcobs_forwarder.sending.sender import Sender
-from hpcobs_forwarder.sending.thread import SenderThread
-from hpcobs_forwarder.sending.token import TokenFile
+from hpcobs_forwarder.spool.janitor import Limits, SpoolJanitor
+from hpcobs_forwarder.spool.journal import BatchWriter
 from hpcobs_forwarder.spool.spool import Spool
-from hpcobs_forwarder.spool.upkeep import Limits, Upkeep
-from hpcobs_forwarder.spool.writer import BatchWriter
 
 if TYPE_CHECKING:
-    from hpcobs_forwarder.config import Config
-    from hpcobs_forwarder.loop import Work
-    from hpcobs_forwarder.signals import Signals
+    from hpcobs_forwarder.daemon.config import Config
+    from hpcobs_forwarder.daemon.loop import Work
+    from hpcobs_forwarder.daemon.signals import Signals
 
 
 def sources(config: Config) -> Sources:
-    """Where the node's readings come from."""
+    """Return the sources of the node's readings."""
     root = config.root.rstrip("/")
     return Sources(
         root=root,
@@ -43,9 +41,9 @@ def sources(config: Config) -> Sources:
     )
 
 
-def gateway(config: Config) -> Gateway:
-    """The site's API."""
-    return Gateway(
+def site_client(config: Config) -> HttpClient:
+    """Return a client for the site's API."""
+    return HttpClient(
         config.url,
         timeout_seconds=config.timeout_seconds,
         ca_file=config.ca_file,
@@ -60,14 +58,14 @@ class Parts:
     def __init__(
         self, config: Config, clock: Clock | None = None, signals: Signals | None = None
     ) -> None:
-        """Nothing is opened yet."""
+        """Create the parts of both roles without opening files or connections."""
         self.config = config
         self._interruptible = signals.interrupting if signals else nullcontext
         self.clock = clock or SystemClock()
         self.health = Health()
         self.stopping = threading.Event()
         self.spool = Spool(config.spool_dir, sync=config.spool_fsync, health=self.health)
-        self.upkeep = Upkeep(
+        self.janitor = SpoolJanitor(
             self.spool,
             Limits(config.spool_max_mb << 20, config.spool_max_age_hours * 3600),
             health=self.health,
@@ -76,19 +74,19 @@ class Parts:
         )
         self.sender = Sender(
             spool=self.spool,
-            gateway=gateway(config),
+            client=site_client(config),
             token=TokenFile(config.token_file),
-            backoff=Backoff(),
+            state=RetryState(),
             health=self.health,
             clock=self.clock,
             stopping=self.stopping,
         )
 
     def node_work(self) -> NodeWork:
-        """What the node role does."""
-        where = sources(self.config)
+        """Return the work of the node role."""
+        node_sources = sources(self.config)
         sampler = Sampler(
-            where,
+            node_sources,
             interval_seconds=self.config.interval_seconds,
             health=self.health,
             clock=self.clock,
@@ -96,7 +94,7 @@ class Parts:
         return NodeWork(
             sampler,
             BatchWriter(self.spool, self.config.node, self.clock),
-            records=where.records,
+            records=node_sources.records,
             cluster_name=self.config.cluster_name,
             fallback_cluster_name=name_in_slurm_conf(self.config.root),
             push_seconds=self.config.push_seconds,
@@ -104,9 +102,10 @@ class Parts:
         )
 
     def work(self) -> Work:
-        """What the configured role does."""
+        """Return the work of the configured role."""
         if self.config.role == NODE:
             return self.node_work()
+        # Here: the node role should not pay memory for the controller role.
         from hpcobs_forwarder.controller.compose import controller_work
 
         return controller_work(
@@ -114,13 +113,13 @@ class Parts:
         )
 
     def forwarder(self) -> Forwarder:
-        """The daemon."""
+        """Return the daemon."""
         return Forwarder(
             work=self.work(),
             interval_seconds=self.config.interval_seconds,
             spool=self.spool,
-            upkeep=self.upkeep,
-            sender=SenderThread(self.sender, self.upkeep, self.stopping),
+            janitor=self.janitor,
+            sender=SenderThread(self.sender, self.janitor, self.stopping),
             health=self.health,
             clock=self.clock,
             textfile=self.config.textfile,

@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from hpcobs_forwarder import __version__
-from hpcobs_forwarder.config import (
+from hpcobs_forwarder.daemon.config import (
     NODE,
     ROLES,
     Config,
@@ -19,7 +19,7 @@ from hpcobs_forwarder.config import (
     load,
     require_url,
 )
-from hpcobs_forwarder.signals import Signals
+from hpcobs_forwarder.daemon.signals import Signals
 from hpcobs_forwarder.spool.spool import SpoolError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _USAGE_ERROR = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command; the exit status."""
+    """Run the command and return its exit status."""
     options = _parser().parse_args(arguments)
     level = logging.DEBUG if options.verbose else logging.INFO
     logging.basicConfig(level=level, format="%(levelname)s %(message)s", stream=sys.stderr)
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="hpcobs-forwarder",
-        description="Sends what this node's jobs use to an hpcobs site.",
+        description="Samples the jobs on this node and sends the samples to an hpcobs site.",
     )
     add = parser.add_argument
     add(
@@ -53,13 +53,13 @@ def _parser() -> argparse.ArgumentParser:
         nargs="?",
         default="run",
         choices=("run", "doctor", "jobs"),
-        help="run: the daemon; doctor: what it sees, what is missing and how to mend it; "
-        "jobs: what the jobs on this node use now",
+        help="run: the daemon; doctor: show what works, what is missing and how to fix it; "
+        "jobs: show what each job on this node uses now",
     )
     add("--role", choices=ROLES, default=os.environ.get("HPCOBS_ROLE") or NODE)
     add("--config", metavar="FILE", help="default: /etc/hpcobs/ROLE.conf")
-    add("--once", action="store_true", help="make one pass, send what there is, and end")
-    add("--dry-run", action="store_true", help="print what would be sent, and end")
+    add("--once", action="store_true", help="make one pass, send all queued entries, and exit")
+    add("--dry-run", action="store_true", help="print one batch without sending it, and exit")
     add("--sysfs-root", metavar="DIR", help="read DIR/sys and DIR/proc, for tests")
     add("--verbose", action="store_true")
     add("--version", action="version", version=__version__)
@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _config(options: argparse.Namespace) -> Config:
-    """The configuration; ConfigError if something is to be sent and nothing says where."""
+    """Return the configuration. Raise ConfigError if it is wrong or lacks a URL to send to."""
     path = options.config or default_path(options.role)
     config = load(options.role, path, os.environ)
     if _sends(options):
@@ -82,8 +82,9 @@ def _sends(options: argparse.Namespace) -> bool:
 def _run(options: argparse.Namespace) -> int:
     config = _config(options)
     if not _sends(options):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` is no error
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # else `| head` ends in a traceback
     if options.command == "doctor":
+        # Imports of commands are here: the daemon should not pay memory for them.
         from hpcobs_forwarder.doctor import report
 
         return report(config)
@@ -109,6 +110,7 @@ def _serve(options: argparse.Namespace, config: Config) -> int:
         except SpoolError as error:
             if before is None:
                 raise
+            # Each configuration opens its own spool. After a reload the new folder may be wrong.
             _log.error("the old configuration stays: %s", error)
             config, before = before, None
             continue
@@ -120,11 +122,11 @@ def _serve(options: argparse.Namespace, config: Config) -> int:
 
 
 def _reloaded(options: argparse.Namespace, config: Config) -> Config:
-    """The configuration as it is now; the old one if the new one is wrong."""
+    """Return the configuration as it is in the file now, or the old one if that is wrong."""
     try:
         config = _config(options)
     except ConfigError as error:
         _log.error("the old configuration stays: %s", error)
     else:
-        _log.info("the configuration was read again")
+        _log.info("the configuration was reloaded")
     return config

@@ -1,4 +1,4 @@
-"""What is done once and by hand: one sample of every job, sent, printed, or shown to people."""
+"""The commands for an administrator: send one sample of each job, print it, or show a table."""
 
 from __future__ import annotations
 
@@ -10,48 +10,49 @@ from typing import TYPE_CHECKING
 
 from hpcobs_forwarder.clock import SystemClock
 from hpcobs_forwarder.compose import Parts, sources
-from hpcobs_forwarder.config import NODE
 from hpcobs_forwarder.controller.compose import controller_work, slurm_source
 from hpcobs_forwarder.controller.source import SourceError
-from hpcobs_forwarder.sampling import Sampler
+from hpcobs_forwarder.daemon.config import NODE
+from hpcobs_forwarder.node.sampler import Sampler
 from hpcobs_forwarder.spool.batch import decode, host_line, opening_line, samples_line
-from hpcobs_forwarder.spool.writer import BatchWriter
+from hpcobs_forwarder.spool.journal import BatchWriter
 
 if TYPE_CHECKING:
-    from hpcobs_forwarder.config import Config
     from hpcobs_forwarder.controller.source import Source
-    from hpcobs_forwarder.sampling import Pass
-    from hpcobs_forwarder.tracking import TrackedJob
+    from hpcobs_forwarder.daemon.config import Config
+    from hpcobs_forwarder.node.sampler import Pass
+    from hpcobs_forwarder.node.tracking import TrackedJob
 
 _log = logging.getLogger(__name__)
 
 _BETWEEN_PASSES_SECONDS = 1.0
+"""CPU use is the difference between two passes."""
 
 
 def once(config: Config) -> int:
-    """Makes one pass and sends all that waits; 1 if something could not be sent."""
+    """Make one pass and send all queued entries. Return 1 if something could not be sent."""
     parts = Parts(config)
     parts.spool.open()
     try:
-        parts.upkeep.recover()
-        looked = _look(parts)
+        parts.janitor.recover()
+        passed = _pass(parts)
         sent = parts.sender.drain()
         _log.info(
-            "%.0f samples and %.0f events were sent, %d files wait",
+            "%.0f samples and %.0f events were sent, %d files are queued",
             parts.health.value("samples_sent_total"),
             parts.health.value("events_sent_total"),
             len(parts.spool.waiting_batches()) + len(parts.spool.waiting_events()),
         )
-        return 0 if looked and sent else 1
+        return 0 if passed and sent else 1
     finally:
         parts.spool.close()
 
 
-def _look(parts: Parts) -> bool:
-    """One pass; whether there was anything to see."""
+def _pass(parts: Parts) -> bool:
+    """Make one pass. Return False if Slurm does not respond."""
     config = parts.config
     if config.role != NODE:
-        return controller_work(config, parts.spool, parts.health, parts.clock).look()
+        return controller_work(config, parts.spool, parts.health, parts.clock).sync()
     taken, cluster_name = _taken(parts)
     writer = BatchWriter(parts.spool, config.node, parts.clock)
     writer.add(taken.samples, taken.host, cluster_name)
@@ -60,7 +61,7 @@ def _look(parts: Parts) -> bool:
 
 
 def dry_run(config: Config) -> int:
-    """Prints what would be sent; touches neither spool nor site. 1 if Slurm does not answer."""
+    """Print one batch without spool and site. Return 1 if Slurm does not respond."""
     if config.role != NODE:
         return _print_cluster(slurm_source(config, SystemClock()))
     taken, cluster_name = _taken(Parts(config))
@@ -92,14 +93,16 @@ def _taken(parts: Parts) -> tuple[Pass, str | None]:
 
 
 def show_jobs(config: Config) -> int:
-    """Prints a line for every job: what is sent, and what else the kernel knows."""
+    """Print a line for each job: the values that are sent, and more values of the kernel."""
     parts = Parts(config)
     sampler = Sampler(sources(config), interval_seconds=1.0, health=parts.health, clock=parts.clock)
     sampler.take()
     time.sleep(_BETWEEN_PASSES_SECONDS)
     samples = {sample["job_id"]: sample for sample in sampler.take().samples}
     if not sampler.jobs():
-        _log.info("no job of Slurm's is seen here; `hpcobs-forwarder doctor` tells where it looks")
+        _log.info(
+            "no Slurm job was found on this node; `hpcobs-forwarder doctor` shows where it looks"
+        )
         return 0
     sys.stdout.write(_HEADING)
     for job in sampler.jobs():
@@ -118,7 +121,7 @@ def _row(job: TrackedJob, sample: dict[str, object]) -> str:
     try:
         details = job.layout.details(job.folder)
     except (OSError, ValueError):
-        return ""  # it has just ended
+        return ""  # the job has just ended
     sizes = (details.anonymous_bytes, details.file_bytes, details.limit_bytes)
     anonymous, file, limit = (None if size is None else size >> 20 for size in sizes)
     values = (

@@ -1,4 +1,4 @@
-"""Slurm's own configuration file, as far as it concerns hooks and the cluster's name."""
+"""Read slurm.conf, for its hooks and the cluster's name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FILES = (
 class SlurmConf(NamedTuple):
     """The file at ``path``: each setting's values by its name in lower case.
 
-    ``includes`` says whether other files are a part of it, which are not looked into.
+    ``includes`` is true if the file includes others. They are not read.
     """
 
     path: str
@@ -25,12 +25,12 @@ class SlurmConf(NamedTuple):
     includes: bool
 
     def first(self, name: str) -> str | None:
-        """The setting's first value; None if it has none here."""
+        """Return the setting's first value, or None if the file does not set it."""
         return next(filter(None, self.settings.get(name.lower(), ())), None)
 
 
 def read_slurm_conf(root: str) -> SlurmConf | None:
-    """The file that ``$SLURM_CONF`` names, else the first of the usual ones; None without any."""
+    """Read the file in ``$SLURM_CONF``, else the first usual one. Return None without any."""
     places = [f"{root.rstrip('/')}/{file}" for file in _FILES]
     for path in filter(None, [os.environ.get("SLURM_CONF"), *places]):
         try:
@@ -47,7 +47,9 @@ def _parsed(path: str, lines: list[str]) -> SlurmConf:
     for line in lines:
         name, equals, value = line.partition("#")[0].partition("=")
         if equals:
-            words = value.split()  # a line may hold several settings: ours stand alone or first
+            # A line may hold several settings, separated by spaces. Hooks and ClusterName stand
+            # alone or first on theirs.
+            words = value.split()
             settings.setdefault(name.strip().lower(), []).append(
                 words[0].strip('"') if words else ""
             )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hpcobs.auth.authenticator import Authenticator
     from hpcobs.auth.networks import Networks
     from hpcobs.auth.rotation import Rotation
-    from hpcobs.domain.job_from_event import Origin
+    from hpcobs.domain.lifecycle.job_from_event import Origin
     from hpcobs.ports.queue import SampleQueue
     from hpcobs.queue.postgres import PostgresQueue
     from hpcobs.service.collection import Collection, CollectionRules
@@ -65,8 +65,8 @@ def settings() -> Settings:
 @once
 def origin() -> Origin:
     """Return the origin of this service's jobs: its cluster, its scheduler and its version."""
-    from hpcobs.domain.job_from_event import Origin
     from hpcobs.domain.jobs import SchedulerType
+    from hpcobs.domain.lifecycle.job_from_event import Origin
 
     return Origin(
         home_cluster=settings().cluster_name,
@@ -179,10 +179,10 @@ def _collection_rules() -> CollectionRules:
 def collection() -> Collection:
     """Make the use case of the collector's schedule."""
     from hpcobs.service.collection import Collection
-    from hpcobs.storage.sink import PostgresSampleWriter
+    from hpcobs.storage.sample_writer.writer import PostgresSampleWriter
 
-    sink = PostgresSampleWriter(worker_connections(), timings())
-    return Collection(queue(), sink, _collection_rules(), scheduler_sync=scheduler_sync())
+    writer = PostgresSampleWriter(worker_connections(), timings())
+    return Collection(queue(), writer, _collection_rules(), scheduler_sync=scheduler_sync())
 
 
 @once
@@ -190,7 +190,7 @@ def rejected() -> Rejected:
     """Make the use cases of rejected samples."""
     from hpcobs.service.rejected import Rejected
     from hpcobs.storage.rejected import PostgresRejected
-    from hpcobs.storage.sink import PostgresSampleWriter
+    from hpcobs.storage.sample_writer.writer import PostgresSampleWriter
 
     kept = PostgresRejected(worker_connections(), timings())
     return Rejected(

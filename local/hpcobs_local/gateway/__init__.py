@@ -1,1 +1,1 @@
-"""API Gateway's HTTP API on this machine: requests become payload 2.0 events for the functions."""
+"""A local API Gateway: it turns HTTP requests into payload 2.0 events for the functions."""

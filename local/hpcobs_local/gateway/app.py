@@ -1,4 +1,4 @@
-"""The gateway as an ASGI application: match, authorise, read, invoke, answer, log."""
+"""The gateway as an ASGI application: match, authorise, read, invoke, respond, log."""
 
 from __future__ import annotations
 
@@ -9,62 +9,56 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from hpcobs.http.request import correlation_id_of
-from hpcobs_local.environments import InvocationError, TimedOutError
-from hpcobs_local.gateway import answers
-from hpcobs_local.gateway.answers import NoAnswerError
+from hpcobs_local.environment import InvocationError, TimedOutError
+from hpcobs_local.gateway import responses
 from hpcobs_local.gateway.authorization import Authorization, DeniedError, NoTokenError
-from hpcobs_local.gateway.bodies import (
-    BODY_SECONDS,
-    MAX_BODY_BYTES,
-    BodyTooLargeError,
-    ClientGoneError,
-    linger,
-    read_body,
-)
 from hpcobs_local.gateway.events import proxy_event
 from hpcobs_local.gateway.matching import RouteTable
-from hpcobs_local.gateway.requests import from_scope
+from hpcobs_local.gateway.requests import (
+    BODY_SECONDS,
+    MAX_BODY_BYTES,
+    MAX_HEAD_BYTES,
+    BodyTooLargeError,
+    ClientGoneError,
+    HeadTooLargeError,
+    discard_rest,
+    from_scope,
+    read_body,
+)
+from hpcobs_local.gateway.responses import InvalidResponseError
 from hpcobs_local.runtime import BusyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hpcobs_local.functions import Functions
-    from hpcobs_local.gateway.answers import Answer
-    from hpcobs_local.gateway.asgi import Receive, Scope, Send
     from hpcobs_local.gateway.matching import Match
-    from hpcobs_local.gateway.requests import Request
+    from hpcobs_local.gateway.requests import Receive, Request, Scope, Send
+    from hpcobs_local.gateway.responses import Response
 
 logger = logging.getLogger(__name__)
 
 SEND_SECONDS = 60.0
-MAX_HEAD_BYTES = 10_240
-"""API Gateway's own limit of a request line and its headers together."""
 
-
-class HeadTooLargeError(Exception):
-    """The request line and the headers are larger than MAX_HEAD_BYTES."""
-
-
-REFUSALS: dict[type[Exception], Callable[[], Answer]] = {
-    HeadTooLargeError: lambda: answers.head_too_large(MAX_HEAD_BYTES),
-    NoTokenError: answers.unauthorized,
-    DeniedError: answers.forbidden,
-    BodyTooLargeError: lambda: answers.too_large(MAX_BODY_BYTES),
-    TimeoutError: lambda: answers.too_slow(BODY_SECONDS),
-    BusyError: answers.too_busy,
-    TimedOutError: answers.unavailable,
-    InvocationError: answers.internal_error,
-    NoAnswerError: answers.internal_error,
+ERRORS: dict[type[Exception], Callable[[], Response]] = {
+    HeadTooLargeError: lambda: responses.head_too_large(MAX_HEAD_BYTES),
+    NoTokenError: responses.unauthorized,
+    DeniedError: responses.forbidden,
+    BodyTooLargeError: lambda: responses.too_large(MAX_BODY_BYTES),
+    TimeoutError: lambda: responses.too_slow(BODY_SECONDS),
+    BusyError: responses.too_busy,
+    TimedOutError: responses.unavailable,
+    InvocationError: responses.internal_error,
+    InvalidResponseError: responses.internal_error,
 }
-"""What the gateway answers by itself; of several that fit the first counts."""
+"""The gateway's own responses. The first entry that fits counts: a base class comes later."""
 
 
 class Gateway:
     """Answers HTTP requests with the functions of the route table.
 
-    ``log`` gets a line per request. A function's environment is taken only once the whole request
-    has come, and given back before the answer goes out: slow clients hold up nobody.
+    ``log`` gets a line per request. A function is invoked after the whole request has been read,
+    and its environment is free again before the response is sent. So slow clients block no others.
     """
 
     def __init__(
@@ -84,44 +78,43 @@ class Gateway:
         match = self._routes.match(request.method, request.raw_path)
         started = time.perf_counter()
         try:
-            answer = await self._answer(request, match, receive)
+            response = await self._respond(request, match, receive)
             async with asyncio.timeout(SEND_SECONDS):
-                await _send(answer, request, receive, send)
+                await _send(response, request, receive, send)
         except (ClientGoneError, TimeoutError):
             self._log(_line(request, match, "gone", 0, started))
         else:
-            self._log(_line(request, match, str(answer.status), len(answer.body), started))
+            self._log(_line(request, match, str(response.status), len(response.body), started))
 
-    async def _answer(self, request: Request, match: Match, receive: Receive) -> Answer:
+    async def _respond(self, request: Request, match: Match, receive: Receive) -> Response:
         try:
-            if request.head_bytes > MAX_HEAD_BYTES:
-                raise HeadTooLargeError
+            request.check_head()
             context = await self._authorization.context(request, match)
             body = await read_body(request, receive)
             event = proxy_event(request, match, body, context)
-            return answers.from_function(await self._functions.invoke(match.function, event))
-        except tuple(REFUSALS) as error:
-            answer = next(make() for kind, make in REFUSALS.items() if isinstance(error, kind))
-            if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return responses.from_function(await self._functions.invoke(match.function, event))
+        except tuple(ERRORS) as error:
+            response = next(make() for kind, make in ERRORS.items() if isinstance(error, kind))
+            if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 logger.warning("%s (request %s)", error, request.id)
-            return answer
+            return response
 
 
-async def _send(answer: Answer, request: Request, receive: Receive, send: Send) -> None:
-    # What API Gateway says by itself has none on AWS; here every answer can be told apart.
+async def _send(response: Response, request: Request, receive: Receive, send: Send) -> None:
+    # On AWS, API Gateway's own errors have no correlation id. Here every response has one.
     correlation_id = correlation_id_of({"headers": request.headers})
-    headers = answer.raw_headers(request.id, correlation_id=correlation_id)
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    if answer.close:
-        await send({"type": "http.response.body", "body": answer.body, "more_body": True})
-        await linger(receive)
+    headers = response.raw_headers(request.id, correlation_id=correlation_id)
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    if response.close:
+        await send({"type": "http.response.body", "body": response.body, "more_body": True})
+        await discard_rest(receive)
         await send({"type": "http.response.body", "body": b""})
     else:
-        await send({"type": "http.response.body", "body": answer.body})
+        await send({"type": "http.response.body", "body": response.body})
 
 
 def _line(request: Request, match: Match, status: str, size: int, started: float) -> str:
-    """Who asked for what, and how it went; no queries and headers, which may hold secrets."""
+    """Format a line of the access log, without query and headers, which may hold secrets."""
     duration_ms = (time.perf_counter() - started) * 1000
     return (
         f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(request.received_at))}"

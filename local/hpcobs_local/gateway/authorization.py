@@ -1,4 +1,4 @@
-"""The authorizer before the functions: asked once per Authorization header and minute."""
+"""The authorizer, which is invoked before the functions. Its verdicts are cached for a minute."""
 
 from __future__ import annotations
 
@@ -22,41 +22,46 @@ AUTHORIZER = "authorizer"
 
 
 class NoTokenError(Exception):
-    """The route asks for a token, and no Authorization header came."""
+    """The route needs a token, and the request has no Authorization header."""
 
 
 class DeniedError(Exception):
-    """The authorizer said no."""
+    """The authorizer denied the request."""
 
 
 class Authorization:
-    """Asks the authorizer, and keeps its verdicts for a while."""
+    """Invokes the authorizer, and caches its verdicts per Authorization header."""
 
     def __init__(self, functions: Functions, clock: Callable[[], float] = time.monotonic) -> None:
         self._functions = functions
         self._clock = clock
-        self._known: dict[bytes, tuple[float, Mapping[str, Any]]] = {}
+        self._cache: dict[bytes, tuple[float, Mapping[str, Any]]] = {}
 
     async def context(self, request: Request, match: Match) -> Mapping[str, Any] | None:
-        """The authorizer's context for the request; None where no token is asked for."""
+        """Return the authorizer's context for the request, None if the route needs no token.
+
+        Raise NoTokenError or DeniedError.
+        """
         if match.scope is None:
             return None
         header = request.headers.get("authorization")
         if not header:
             raise NoTokenError
+        # A hash, so that the cache holds no tokens.
         key = hashlib.sha256(header.encode(errors="surrogateescape")).digest()
-        known = self._known.get(key)
-        if known is not None and known[0] > self._clock():
-            return known[1]
+        cached = self._cache.get(key)
+        if cached is not None and cached[0] > self._clock():
+            return cached[1]
         verdict = await self._functions.invoke(AUTHORIZER, authorizer_event(request, match))
-        return self._kept(key, verdict)
+        return self._store(key, verdict)
 
-    def _kept(self, key: bytes, verdict: Any) -> Mapping[str, Any]:
+    def _store(self, key: bytes, verdict: Any) -> Mapping[str, Any]:
         if not isinstance(verdict, dict) or verdict.get("isAuthorized") is not True:
             raise DeniedError
         context: Mapping[str, Any] = verdict.get("context") or {}
-        self._known.pop(key, None)
-        self._known[key] = (self._clock() + CACHE_SECONDS, context)
-        while len(self._known) > CACHE_ENTRIES:
-            del self._known[next(iter(self._known))]
+        # Moved to the end: the oldest entries come first, and are dropped first.
+        self._cache.pop(key, None)
+        self._cache[key] = (self._clock() + CACHE_SECONDS, context)
+        while len(self._cache) > CACHE_ENTRIES:
+            del self._cache[next(iter(self._cache))]
         return context

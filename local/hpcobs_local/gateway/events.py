@@ -1,4 +1,4 @@
-"""Events as an HTTP API sends them to Lambda, payload format version 2.0.
+"""Events as an HTTP API sends them to Lambda: payload format version 2.0.
 
 Format: "Create AWS Lambda proxy integrations for HTTP APIs" and "Control access to HTTP APIs with
 AWS Lambda authorizers" in the API Gateway developer guide.
@@ -27,7 +27,7 @@ _API = "local"
 def proxy_event(
     request: Request, match: Match, body: bytes, authorizer: Mapping[str, Any] | None
 ) -> Event:
-    """What a function gets; ``authorizer`` is the context that the authorizer gave."""
+    """Return the event for a function. ``authorizer`` is the context from the authorizer."""
     event = _common(request, match)
     if authorizer is not None:
         event["requestContext"]["authorizer"] = {"lambda": dict(authorizer)}
@@ -39,7 +39,7 @@ def proxy_event(
 
 
 def authorizer_event(request: Request, match: Match) -> Event:
-    """What the authorizer gets, before the body is looked at."""
+    """Return the event for the authorizer, which has no body."""
     return {
         **_common(request, match),
         "type": "REQUEST",
@@ -52,6 +52,7 @@ def _common(request: Request, match: Match) -> Event:
     event: Event = {
         "version": "2.0",
         "routeKey": match.route_key,
+        # API Gateway decodes the path, even an escaped slash.
         "rawPath": unquote(request.raw_path),
         "rawQueryString": request.query,
         "headers": {**request.headers, **_forwarded(request)},
@@ -95,12 +96,13 @@ def _context(request: Request, match: Match) -> dict[str, Any]:
 def _joined_query(query: str) -> dict[str, str]:
     joined: dict[str, str] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
+        # API Gateway joins repeated parameters by commas, and so cannot tell them from commas.
         joined[name] = f"{joined[name]},{value}" if name in joined else value
     return joined
 
 
 def _as_text(request: Request, body: bytes) -> str | None:
-    """The body where it travels as text; None where it goes in base64."""
+    """Return the body as text, or None if it has to be sent in base64."""
     if "content-encoding" in request.headers:
         return None
     kind = request.headers.get("content-type", "text/plain").partition(";")[0].strip().lower()

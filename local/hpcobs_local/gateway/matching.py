@@ -1,4 +1,4 @@
-"""Which route of the table a request is for, as API Gateway chooses: static before parameters."""
+"""Find the route of a request as API Gateway does: static paths before those with parameters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DEFAULT_FUNCTION = "api"
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The route's key and function, and the path's parameters. ``$default`` asks for no scope."""
+    """The route's key and function, and the path's parameters. ``$default`` needs no scope."""
 
     route_key: str
     function: str
@@ -27,14 +27,18 @@ class Match:
 
 
 class RouteTable:
-    """Routes by method and by their path's segments."""
+    """Routes by method and by the segments of their path."""
 
     def __init__(self, routes: Sequence[Route] = ROUTES) -> None:
+        # The sort is stable: among equal ones the order of the table counts.
         static_first = sorted(routes, key=lambda route: route.path.count("{"))
         self._routes = [(route, route.path.split("/")) for route in static_first]
 
     def match(self, method: str, raw_path: str) -> Match:
-        """The route for a path as it came; an escaped slash does not part segments."""
+        """Return the route for a path that is still percent-encoded.
+
+        The path is split before it is decoded: an escaped slash separates no segments.
+        """
         segments = [unquote(segment) for segment in raw_path.split("/")]
         for route, pattern in self._routes:
             if route.method == method:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import h11
 import uvicorn
-
-from hpcobs_local.gateway.protocol import PromptProtocol
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -17,19 +17,58 @@ if TYPE_CHECKING:
     from hpcobs_local.gateway.app import Gateway
 
 GRACE_SECONDS = 1
+HEAD_SECONDS = 10.0
 KEEP_ALIVE_SECONDS = 30
 MAX_CONNECTIONS = 1000
 BACKLOG = 512
 
 
+class TimedHeadProtocol(H11Protocol):
+    """HTTP/1.1 with a time limit for the request line and the headers.
+
+    uvicorn limits the pause between two requests, and the gateway the time of a body. In between, a
+    client could send the head of a request byte by byte forever.
+    """
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn asks for it
+        """Start the time limit of the first head."""
+        super().connection_made(transport)
+        self._start_head_timer()
+
+    def data_received(self, data: bytes) -> None:
+        """Stop the time limit when a head is complete. Start it at the next head's first byte."""
+        super().data_received(data)
+        if self.conn.their_state is not h11.IDLE:
+            self._stop_head_timer()
+        elif self._head_timer is None:
+            self._start_head_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the time limit."""
+        self._stop_head_timer()
+        super().connection_lost(exc)
+
+    def _start_head_timer(self) -> None:
+        self._head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+
 class Server(uvicorn.Server):
-    """A uvicorn that leaves signals to the service, which has more than this to stop."""
+    """A uvicorn server that leaves signals to the service, which has more parts to stop."""
 
     def __init__(self, gateway: Gateway) -> None:
         super().__init__(
             uvicorn.Config(
                 gateway,
-                http=PromptProtocol,
+                http=TimedHeadProtocol,
                 lifespan="off",
                 ws="none",
                 log_config=None,
@@ -41,31 +80,32 @@ class Server(uvicorn.Server):
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
         )
-
         self.ready = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to listen."""
+        """Start to listen, and set ``ready``."""
         await super().startup(sockets)
         self.ready.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
-        """Capture none."""
+        """Install no signal handlers."""
         yield
 
     def stop(self) -> None:
-        """Take no more requests, and finish those that are being answered."""
+        """Stop accepting requests, and finish those in progress."""
         self.should_exit = True
 
 
 def bound_socket(host: str, port: int) -> socket.socket:
-    """A socket that nobody else listens on, which does not listen yet; OSError if it is taken."""
+    """Bind a socket that does not listen yet. Raise OSError if the port is taken."""
+    # Bound before anything is started: a taken port must not cost the start of a database.
     family, kind, protocol, _, address = socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
     listener = socket.socket(family, kind, protocol)
     try:
+        # A port with old connections in TIME_WAIT can be used again at once.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
     except OSError:

@@ -1,1 +1,1 @@
-"""A site that does not exist: a simulated cluster that posts through the real routes."""
+"""A simulated site: a mock cluster whose events and samples are posted to the real routes."""

@@ -1,4 +1,4 @@
-"""The simulator's process, started by ``hpcobs up``: ``python -m hpcobs_local.simulator``."""
+"""The simulator's process, started by ``hpcobs up`` as ``python -m hpcobs_local.simulator``."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ import signal
 import threading
 
 from hpcobs.settings import read_settings
-from hpcobs_local.orphans import die_with_parent, is_orphan
-from hpcobs_local.simulator.courier import Courier
+from hpcobs_local.simulator.client import Client
 from hpcobs_local.simulator.simulation import Plan, Simulation
+from hpcobs_local.watchdog import exit_with_service
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
 
 def main() -> None:
-    """Simulate until SIGTERM, or until the service has gone."""
-    die_with_parent()
+    """Simulate until SIGTERM, or until the service ends."""
+    exit_with_service()
     logging.basicConfig(format=LOG_FORMAT, level=logging.INFO)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     plan, settings = _plan(), read_settings()
-    courier = Courier(plan.url, settings)
+    client = Client(plan.url, settings)
     simulation = Simulation(
         plan,
-        courier,
+        client,
         cluster_name=settings.cluster_name,
-        wait=lambda seconds: stopping.wait(seconds) or is_orphan(),
+        wait=stopping.wait,
     )
     try:
         simulation.run()
     finally:
-        courier.close()
+        client.close()
 
 
 def _plan() -> Plan:

@@ -1,4 +1,4 @@
-"""What a site's hooks, forwarders and controller post, as JSON bodies of the contract."""
+"""The messages that a site's hooks, forwarders and controller post, as the API's JSON bodies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hpcobs.domain.events import JobFinished, SchedulerJob
     from hpcobs.domain.nodes import NodeReport
     from hpcobs.domain.samples import GpuSample, Sample
-    from hpcobs.scheduler.mock.readings import NodeReading
+    from hpcobs_local.simulator.cluster.readings import NodeReading
 
 Body = dict[str, Any]
 
@@ -28,32 +28,32 @@ MAX_JOBS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A body on its way to a route; ``node`` sends it, or the controller where it is None."""
+    """A body for a route. ``node`` is its sender, None for the controller."""
 
     path: str
     node: str | None
     body: Body
 
 
-def of_hook(event: JobStarted | JobFinished) -> Message:
-    """What a hook posts."""
+def hook_event(event: JobStarted | JobFinished) -> Message:
+    """Return the message of a hook."""
     if isinstance(event, JobStarted):
         return Message("/v1/events/job-started", event.node, _started(event))
     return Message("/v1/events/job-finished", event.node, _finished(event))
 
 
 def _started(event: JobStarted) -> Body:
-    given = event.resources
+    resources = event.resources
     return _known(
         job_id=event.job_id,
         user=event.user,
         node_list=_folded(event.nodes),
         timestamp=event.timestamp,
         node=event.node,
-        cpu_allocation=given.allocated_cpus,
-        gpu_allocation=given.allocated_gpus,
-        gpu_vendor=given.gpu_vendor,
-        gpu_devices=given.gpu_devices or None,
+        cpu_allocation=resources.allocated_cpus,
+        gpu_allocation=resources.allocated_gpus,
+        gpu_vendor=resources.gpu_vendor,
+        gpu_devices=resources.gpu_devices or None,
         partition=event.partition,
         account=event.account,
         cluster_name=event.cluster_name,
@@ -88,7 +88,7 @@ def syncs(
     observed_at: datetime,
     cluster_name: str,
 ) -> list[Message]:
-    """The controller's view, in as many messages as it takes; the nodes come with the first."""
+    """Return the controller's view in messages of MAX_JOBS jobs. The first one has the nodes."""
     reports = [
         _known(
             node=node.node,
@@ -103,7 +103,7 @@ def syncs(
         {
             "observed_at": observed_at,
             "cluster_name": cluster_name,
-            "jobs": [_seen(job) for job in jobs[first : first + MAX_JOBS]],
+            "jobs": [_job(job) for job in jobs[first : first + MAX_JOBS]],
         }
         for first in range(0, max(1, len(jobs)), MAX_JOBS)
     ]
@@ -111,8 +111,8 @@ def syncs(
     return [Message(EVENTS, None, body) for body in bodies]
 
 
-def _seen(job: SchedulerJob) -> Body:
-    given = job.resources
+def _job(job: SchedulerJob) -> Body:
+    resources = job.resources
     return _known(
         job_id=job.job_id,
         user=job.user,
@@ -130,12 +130,12 @@ def _seen(job: SchedulerJob) -> Body:
         signal=job.signal,
         state_reason=job.state_reason,
         time_limit_minutes=job.time_limit_minutes,
-        requested_cpus=given.requested_cpus,
-        allocated_cpus=given.allocated_cpus,
-        requested_memory_mb=given.requested_memory_mb,
-        allocated_memory_mb=given.allocated_memory_mb,
-        requested_gpus=given.requested_gpus,
-        allocated_gpus=given.allocated_gpus,
+        requested_cpus=resources.requested_cpus,
+        allocated_cpus=resources.allocated_cpus,
+        requested_memory_mb=resources.requested_memory_mb,
+        allocated_memory_mb=resources.allocated_memory_mb,
+        requested_gpus=resources.requested_gpus,
+        allocated_gpus=resources.allocated_gpus,
         array_job_id=job.array_job_id,
         array_task_id=job.array_task_id,
         restart_count=job.restart_count,
@@ -143,7 +143,7 @@ def _seen(job: SchedulerJob) -> Body:
 
 
 def batch(readings: Sequence[NodeReading], *, cluster_name: str) -> Message:
-    """What one node's forwarder posts: its readings since the last batch, oldest first."""
+    """Return the batch of one node's forwarder, made of its readings, oldest first."""
     latest = readings[-1].host
     body = {
         "node": latest.node,
@@ -169,14 +169,15 @@ _OF_THE_SAMPLE = ("job_id", "timestamp", "node")
 
 def _sample(sample: Sample, gpus: Iterable[GpuSample]) -> Body:
     entry = _known(**sample._asdict(), leave_out=_OF_THE_BATCH)
-    its_own = [gpu for gpu in gpus if gpu.job_id == sample.job_id]
-    if its_own:
-        entry["gpus"] = [_known(**gpu._asdict(), leave_out=_OF_THE_SAMPLE) for gpu in its_own]
+    # The API has a job's GPU readings within its sample.
+    own = [gpu for gpu in gpus if gpu.job_id == sample.job_id]
+    if own:
+        entry["gpus"] = [_known(**gpu._asdict(), leave_out=_OF_THE_SAMPLE) for gpu in own]
     return entry
 
 
 def _folded(nodes: Iterable[str]) -> str:
-    """Names of nodes as Slurm writes them: ``n[01-03]``."""
+    """Fold node names as Slurm writes them: ``n[01-03]``."""
     return str(NodeSet.fromlist(list(nodes), resolver=RESOLVER_NOGROUP))
 
 

@@ -1,4 +1,4 @@
-"""The simulated site from its first moment: what was before, a past if asked for, and then life."""
+"""The simulation from start to stop: end earlier jobs, post history on request, then run."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from hpcobs.scheduler.mock.cluster import MockCluster
-from hpcobs_local.simulator.earlier import FIRST_JOB_ID, leftovers, next_job_id
-from hpcobs_local.simulator.life import Site
+from hpcobs_local.simulator.cluster.mock_cluster import MockCluster
 from hpcobs_local.simulator.messages import syncs
+from hpcobs_local.simulator.recovery import FIRST_JOB_ID, leftovers, next_job_id
+from hpcobs_local.simulator.site import Site
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hpcobs_local.simulator.courier import Courier
+    from hpcobs_local.simulator.client import Client
 
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.5
 RETRY_SECONDS = 1.0
 HISTORY_SPEED = 3.0
-"""Lives of the past are nearer to real ones than those that one watches."""
+"""Speed of the simulated history. It is slower than the present, and so nearer to real jobs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What to simulate; see ``hpcobs up --help``."""
+    """What to simulate. See ``hpcobs up --help``."""
 
     url: str
     nodes: int
@@ -40,54 +40,55 @@ class Plan:
 
 
 class Simulation:
-    """Lives until ``wait``, which is given the seconds to wait, says that it is over."""
+    """Runs until ``wait``, which waits so many seconds, returns True."""
 
     def __init__(
-        self, plan: Plan, courier: Courier, *, cluster_name: str, wait: Callable[[float], bool]
+        self, plan: Plan, client: Client, *, cluster_name: str, wait: Callable[[float], bool]
     ) -> None:
         self._plan = plan
-        self._courier = courier
+        self._client = client
         self._name = cluster_name
         self._wait = wait
 
     def run(self) -> None:
-        """Live."""
-        first_id = self._end_earlier_life()
+        """Simulate until stopped."""
+        first_id = self._end_earlier_jobs()
         while first_id is None:
             if self._wait(RETRY_SECONDS):
                 return
-            first_id = self._end_earlier_life()
+            first_id = self._end_earlier_jobs()
+        # History only at the first start: it would overlap jobs that the service already has.
         hours = self._plan.history_hours if first_id == FIRST_JOB_ID else 0.0
-        logger.info("%d nodes, from job %d on", self._plan.nodes, first_id)
+        logger.info("simulating %d nodes, first job id %d", self._plan.nodes, first_id)
         start = datetime.now(UTC) - timedelta(hours=hours)
         cluster = self._cluster(first_id, start)
-        site = Site(cluster, self._courier.put, name=self._name, start=start)
+        site = Site(cluster, self._client.put, name=self._name, start=start)
         if hours:
-            self._live_through_history(site, cluster, start)
+            self._replay_history(site, cluster, start)
         while not self._wait(TICK_SECONDS):
-            site.live_on(datetime.now(UTC))
-            self._courier.deliver()
+            site.advance(datetime.now(UTC))
+            self._client.send_waiting()
 
-    def _end_earlier_life(self) -> int | None:
-        """End the jobs that an earlier life left; the first id of this one.
+    def _end_earlier_jobs(self) -> int | None:
+        """End the jobs of an earlier run. Return the first job id of this one.
 
-        None if the service does not answer.
+        Return None if the service does not answer.
         """
         try:
-            gone = leftovers(self._courier, self._name)
-            first_id = next_job_id(self._courier)
+            ended = leftovers(self._client, self._name)
+            first_id = next_job_id(self._client)
         except httpx.HTTPError as error:
             logger.warning("the service does not answer yet: %s", error)
             return None
-        if gone:
-            logger.info("%d jobs of an earlier life are ended", len(gone))
+        if ended:
+            logger.info("ended %d jobs of an earlier simulation", len(ended))
             now = datetime.now(UTC)
-            for message in syncs(gone, (), observed_at=now, cluster_name=self._name):
-                self._courier.put(message)
+            for message in syncs(ended, (), observed_at=now, cluster_name=self._name):
+                self._client.put(message)
         return first_id
 
     def _cluster(self, first_id: int, start: datetime) -> MockCluster:
-        # Another life after a restart, but the same one for the same seed and first job.
+        # New jobs after a restart, but the same ones for the same seed and first job id.
         return MockCluster(
             seed=self._plan.seed + first_id,
             nodes=self._plan.nodes,
@@ -98,12 +99,13 @@ class Simulation:
             name=self._name,
         )
 
-    def _live_through_history(self, site: Site, cluster: MockCluster, start: datetime) -> None:
+    def _replay_history(self, site: Site, cluster: MockCluster, start: datetime) -> None:
         cluster.speed = HISTORY_SPEED
-        for _ in site.live_through(start, datetime.now(UTC)):
-            self._courier.deliver()
-            while self._courier.waiting:
+        for _ in site.replay_history(start, datetime.now(UTC)):
+            self._client.send_waiting()
+            # Not faster than the service stores it: the outbox drops messages when it is full.
+            while self._client.waiting:
                 if self._wait(RETRY_SECONDS):
                     return
-                self._courier.deliver()
+                self._client.send_waiting()
         cluster.speed = self._plan.speed

@@ -1,4 +1,4 @@
-"""Slurm's states and exits, as the contract maps them."""
+"""The mapping of Slurm's states and exits to the contract's states."""
 
 import pytest
 
@@ -17,17 +17,17 @@ PAIRS = [(raw, state) for state, raws in TABLE.items() for raw in raws.split()]
 
 
 @pytest.mark.parametrize(("raw", "state"), PAIRS)
-def test_every_slurm_state_has_its_place_among_the_five(raw: str, state: str) -> None:
+def test_every_slurm_state_maps_to_one_state(raw: str, state: str) -> None:
     assert from_slurm(raw) is JobState(state)
 
 
 @pytest.mark.parametrize("flagged", ["CANCELLED by 1000", "CANCELLED+", "cancelled", " CANCELLED "])
-def test_flags_after_a_state_are_dropped(flagged: str) -> None:
+def test_flags_after_state_are_dropped(flagged: str) -> None:
     assert from_slurm(flagged) is JobState.CANCELLED
 
 
 @pytest.mark.parametrize("unknown", ["", "  ", "+", "DONE", "RUNNINGX"])
-def test_an_unknown_slurm_state_is_an_error_and_never_a_guess(unknown: str) -> None:
+def test_unknown_slurm_state_is_an_error(unknown: str) -> None:
     with pytest.raises(InvalidStateError) as caught:
         from_slurm(unknown)
     assert caught.value.field == "state"
@@ -50,18 +50,18 @@ def test_an_unknown_slurm_state_is_an_error_and_never_a_guess(unknown: str) -> N
         ("cancelled", 1, 11, "cancelled"),
     ],
 )
-def test_completed_is_checked_against_exit_code_and_signal(
+def test_completed_is_checked_against_exit_and_signal(
     given: str, exit_code: int | None, signal: int | None, final: str
 ) -> None:
     assert checked_final(JobState(given), exit_code=exit_code, signal=signal) == final
 
 
 @pytest.mark.parametrize("state", ["pending", "running"])
-def test_an_end_must_be_an_end(state: str) -> None:
+def test_open_state_is_no_final_state(state: str) -> None:
     with pytest.raises(InvalidStateError, match="final_state"):
         checked_final(JobState(state), exit_code=None, signal=None)
 
 
-def test_a_state_that_is_not_one_of_the_five_is_named_with_its_field() -> None:
+def test_error_of_unknown_state_names_field() -> None:
     with pytest.raises(InvalidStateError, match="final_state: must be one of pending, running"):
         JobState.parse("done", field="final_state")

@@ -12,8 +12,8 @@ import pytest
 from hpcobs.auth.principal import Principal
 from hpcobs.domain.errors import ForbiddenError, InvalidStateError
 from hpcobs.domain.events import FinishSource, StartSource
-from hpcobs.domain.job_from_event import Origin
 from hpcobs.domain.jobs import GpuVendor, Job, Resources, SchedulerInfo, SchedulerType
+from hpcobs.domain.lifecycle.job_from_event import Origin
 from hpcobs.domain.samples import Sample
 from hpcobs.domain.states import JobState
 from hpcobs.http import serializers

@@ -1,4 +1,4 @@
-"""Slurm's compressed node lists: expanded as scontrol does it, bounded before they are."""
+"""Slurm's compressed node lists: expanded as scontrol does, with a limit checked before."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from hpcobs.scheduler.hostlists import MAX_NODES, expanded
         ("a1-2[09-10]", ["a1-209", "a1-210"]),
     ],
 )
-def test_a_list_is_expanded_in_its_order(text: str, nodes: list[str]) -> None:
+def test_list_is_expanded_in_its_order(text: str, nodes: list[str]) -> None:
     assert list(expanded(text)) == nodes
 
 
@@ -47,7 +47,7 @@ def test_a_list_is_expanded_in_its_order(text: str, nodes: list[str]) -> None:
         "n" * 300_000,
     ],
 )
-def test_giant_lists_are_refused_without_being_made(text: str) -> None:
+def test_giant_lists_are_rejected_unexpanded(text: str) -> None:
     with pytest.raises(InvalidInputError, match="at the most"):
         expanded(text)
 
@@ -60,19 +60,19 @@ def test_giant_lists_are_refused_without_being_made(text: str) -> None:
         "(null)", "None assigned", "[" * 1000, "n[" * 1000, "n[1,]", "n[1-2-3]", "n[98-0100]",
     ],
 )  # fmt: skip
-def test_what_slurm_would_not_write_is_refused(text: str) -> None:
+def test_text_unlike_slurms_is_rejected(text: str) -> None:
     with pytest.raises(InvalidInputError, match="node_list"):
         expanded(text)
 
 
 @given(st.integers(0, 5000), st.integers(0, 100), st.integers(1, 6))
-def test_a_range_has_all_its_nodes(first: int, more: int, width: int) -> None:
+def test_range_has_all_its_nodes(first: int, more: int, width: int) -> None:
     nodes = expanded(f"n[{first:0{width}}-{first + more:0{width}}]")
     assert set(nodes) == {f"n{number:0{width}}" for number in range(first, first + more + 1)}
 
 
 @given(st.text("n1[]-,0a", max_size=60))
 @settings(max_examples=300)
-def test_any_text_is_either_a_list_or_refused(text: str) -> None:
+def test_any_text_is_expanded_or_rejected(text: str) -> None:
     with contextlib.suppress(InvalidInputError):
         assert len(expanded(text)) <= MAX_NODES

@@ -1,4 +1,4 @@
-"""Slurm's controller as a job source, on recorded answers over real HTTP."""
+"""Slurm's controller as a job source, on recorded responses over real HTTP."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hpcobs.domain.errors import JobNotFoundError, UnavailableError
 from hpcobs.domain.nodes import NodeReport
 from hpcobs.http.schemas.sync import SeenJob
-from hpcobs.scheduler.slurm import answers
+from hpcobs.scheduler.slurm import records
 from hpcobs.scheduler.slurm.client import SlurmrestdClient
 from hpcobs.scheduler.slurm.source import SlurmJobSource
 from hpcobs.scheduler.slurm.values import (
@@ -29,7 +29,7 @@ from hpcobs.scheduler.slurm.values import (
 )
 from hpcobs_forwarder.controller.jobs import job_of
 from tests.forwarder.fake_site import Reply, Site
-from tests.forwarder.test_controller_values import FIXTURES, RECORDED, as_newer
+from tests.forwarder.slurm_json import FIXTURES, RECORDED, as_newer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +43,7 @@ UNKNOWN = {"errors": [{"error_number": 2017, "error": "Invalid job id specified"
 
 @pytest.fixture
 def slurmrestd() -> Iterator[Site]:
-    """A slurmrestd that knows v0.0.38 alone."""
+    """Serve v0.0.38 only, like a slurmrestd of that version."""
     site = Site()
     site.usual = Reply(404, "Unable find requested URL")
     offer(site, "v0.0.38")
@@ -67,27 +67,27 @@ def source(site: Site, version: str | None = "v0.0.38") -> SlurmJobSource:
 
 
 def read(raw: dict[str, Any]) -> Any:
-    return answers.jobs([msgspec.Raw(msgspec.json.encode(raw))], NOW)
+    return records.parse_jobs([msgspec.Raw(msgspec.json.encode(raw))], NOW)
 
 
 @pytest.mark.parametrize("raw", RECORDED, ids=lambda raw: str(raw["job_id"]))
-def test_a_job_is_understood_as_the_forwarder_understands_it(raw: dict[str, Any]) -> None:
-    told = SeenJob.model_validate(job_of(raw), strict=False)
-    expected = told.to_event(observed_at=NOW, cluster_name="lab")
+def test_record_parses_like_in_the_forwarder(raw: dict[str, Any]) -> None:
+    posted = SeenJob.model_validate(job_of(raw), strict=False)
+    expected = posted.to_event(observed_at=NOW, cluster_name="lab")
     assert read(raw) == [expected]
 
 
 @pytest.mark.parametrize("raw", RECORDED, ids=lambda raw: str(raw["job_id"]))
-def test_old_and_new_versions_tell_the_same_job(raw: dict[str, Any]) -> None:
+def test_old_and_new_versions_give_same_job(raw: dict[str, Any]) -> None:
     assert read(as_newer(raw)) == read(raw)
 
 
-def test_jobs_and_nodes_are_those_of_the_controller(slurmrestd: Site) -> None:
-    asked = source(slurmrestd)
-    states = {job.job_id: job.raw_state for job in asked.list_jobs()}
+def test_controllers_jobs_and_nodes_are_listed(slurmrestd: Site) -> None:
+    job_source = source(slurmrestd)
+    states = {job.job_id: job.raw_state for job in job_source.list_jobs()}
     assert len(states) == 23
     assert (states["3"], states["8"], states["23"]) == ("TIMEOUT", "CANCELLED", "RUNNING")
-    assert asked.list_nodes() == [
+    assert job_source.list_nodes() == [
         NodeReport(
             node=name, state=state, cluster_name="lab", cpus=2, memory_total_mb=2000, gpus=2,
             cpu_load=load,
@@ -99,28 +99,28 @@ def test_jobs_and_nodes_are_those_of_the_controller(slurmrestd: Site) -> None:
     assert headers["X-SLURM-USER-TOKEN"] == TOKEN
 
 
-def test_one_job_is_asked_for_by_its_id(slurmrestd: Site) -> None:
+def test_one_job_is_found_by_id(slurmrestd: Site) -> None:
     assert source(slurmrestd).get_job("1") == read(RECORDED[0])[0]
     assert source(slurmrestd).get_job_metrics("1") == ()
 
 
 @pytest.mark.parametrize("job_id", ["99", "1/../2", "", "lab.1"])
-def test_an_unknown_job_is_not_found(slurmrestd: Site, job_id: str) -> None:
+def test_unknown_job_is_not_found(slurmrestd: Site, job_id: str) -> None:
     with pytest.raises(JobNotFoundError):
         source(slurmrestd).get_job(job_id)
     with pytest.raises(JobNotFoundError):
         source(slurmrestd).get_job_metrics(job_id)
 
 
-def test_the_newest_version_is_found_and_looked_for_again_after_an_upgrade(
+def test_newest_version_is_found_again_after_upgrade(
     slurmrestd: Site,
 ) -> None:
-    asked = source(slurmrestd, version=None)
-    assert len(asked.list_jobs()) == 23
+    job_source = source(slurmrestd, version=None)
+    assert len(job_source.list_jobs()) == 23
     offer(slurmrestd, "v0.0.41")
     with pytest.raises(UnavailableError):
-        asked.list_jobs()
-    assert len(asked.list_jobs()) == 23
+        job_source.list_jobs()
+    assert len(job_source.list_jobs()) == 23
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_the_newest_version_is_found_and_looked_for_again_after_an_upgrade(
         Reply(404, "{}"),
     ],
 )
-def test_what_is_no_answer_is_no_empty_cluster(slurmrestd: Site, reply: Reply) -> None:
+def test_invalid_response_is_no_empty_cluster(slurmrestd: Site, reply: Reply) -> None:
     slurmrestd.by_path = {}
     slurmrestd.usual = reply
     with pytest.raises(UnavailableError) as caught:
@@ -144,16 +144,16 @@ def test_what_is_no_answer_is_no_empty_cluster(slurmrestd: Site, reply: Reply) -
     assert TOKEN not in str(caught.value)
 
 
-def test_a_slurmrestd_that_is_not_there_is_unavailable(slurmrestd: Site) -> None:
-    asked = source(slurmrestd, version=None)
+def test_unreachable_slurmrestd_is_unavailable(slurmrestd: Site) -> None:
+    job_source = source(slurmrestd, version=None)
     slurmrestd.planned = [Reply(404)] * 100
     with pytest.raises(UnavailableError, match=r"offers no API from v0\.0\.36"):
-        asked.list_jobs()
+        job_source.list_jobs()
     with pytest.raises(UnavailableError, match="does not answer"):
         SlurmJobSource(SlurmrestdClient("http://127.0.0.1:9", token=None)).list_jobs()
 
 
-def test_a_job_that_makes_no_sense_costs_no_other(slurmrestd: Site) -> None:
+def test_invalid_job_affects_no_other(slurmrestd: Site) -> None:
     odd = [{"job_id": []}, {**RECORDED[1], "job_state": "PERPLEXED"}, 7, RECORDED[0]]
     slurmrestd.by_path["/slurm/v0.0.38/jobs"] = Reply(200, json.dumps({"jobs": odd}))
     assert [job.job_id for job in source(slurmrestd).list_jobs()] == ["1"]
@@ -165,12 +165,12 @@ def test_a_job_that_makes_no_sense_costs_no_other(slurmrestd: Site) -> None:
         st.none() | st.integers(-1, 2**64 - 1) | st.text(max_size=4) | st.lists(st.text()),
     )
 )
-def test_no_answer_however_odd_stops_the_reading(changed: dict[str, Any]) -> None:
+def test_odd_record_never_stops_parsing(changed: dict[str, Any]) -> None:
     assert len(read({**RECORDED[0], **changed})) <= 1
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "expected"),
     [
         (7, 7),
         (65534, 65534),
@@ -182,25 +182,25 @@ def test_no_answer_however_odd_stops_the_reading(changed: dict[str, Any]) -> Non
         (SetNumber(), None),
     ],
 )
-def test_slurms_ways_to_say_no_number_are_known(value: Number, told: int | None) -> None:
-    assert number(value) == told
+def test_slurms_notations_of_no_number_are_known(value: Number, expected: int | None) -> None:
+    assert number(value) == expected
 
 
-def test_a_time_beyond_the_contracts_is_not_told() -> None:
+def test_time_beyond_api_range_is_dropped() -> None:
     years = (datetime(2199, 12, 31, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
     last, beyond = (int(year.timestamp()) for year in years)
     assert time(last) == years[0]
     assert [time(value) for value in (0, beyond, 253402300800, 2**63)] == [None] * 4
 
 
-def test_an_exit_code_is_read_however_it_is_wrapped() -> None:
+def test_exit_code_is_parsed_in_every_wrapping() -> None:
     assert exit_of(3 << 8) == (3, 0)
     assert exit_of(ExitCode(set=True, number=15)) == (0, 15)
     assert exit_of(ExitCode(return_code=9)) == (9, 0)
     assert exit_of(None) == (None, None)
 
 
-def test_resources_are_read_from_slurms_text() -> None:
+def test_resources_are_parsed_from_slurms_text() -> None:
     read = resources("cpu=4,mem=1.50G,gres/gpu:a100=1,gres/gpu:v100=2", "cpu=8,mem=512K,gres/gpu=3")
     assert (read.requested_cpus, read.requested_memory_mb, read.requested_gpus) == (4, 1536, 3)
     assert (read.allocated_cpus, read.allocated_memory_mb, read.allocated_gpus) == (8, 0, 3)

@@ -1,4 +1,4 @@
-"""Health: what each part's answer, fault or silence makes of the whole."""
+"""Health: the status that follows from each part's answer, error or silence."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ def report(database: Callable[[], object], queue: Callable[[], object]) -> Healt
         (broken, broken, "unhealthy"),
     ],
 )
-def test_the_parts_make_the_whole(
+def test_parts_determine_overall_status(
     database: Callable[[], object], queue: Callable[[], object], status: str
 ) -> None:
     assert report(database, queue).status == status
 
 
-def test_a_fault_is_told_in_the_services_own_words_only() -> None:
+def test_unknown_error_is_not_disclosed() -> None:
     checks = report(unavailable, broken).checks
     assert checks["database"].message == "the database is not available"
     assert checks["queue"].message == "failed"
 
 
-def test_a_part_that_hangs_is_given_up() -> None:
+def test_hanging_part_is_unavailable() -> None:
     forever = threading.Event()
     started = time.monotonic()
     result = report(ok, forever.wait)
@@ -62,7 +62,7 @@ def test_a_part_that_hangs_is_given_up() -> None:
     assert "no answer" in (result.checks["queue"].message or "")
 
 
-def test_an_answer_has_its_duration_and_no_message() -> None:
+def test_working_part_has_duration_and_no_message() -> None:
     check = report(ok, ok).checks["database"]
     assert check.ok
     assert check.message is None

@@ -1,1 +1,1 @@
-"""The controller role: what slurmctld knows of jobs and nodes goes to the site as it changes."""
+"""The controller role: send the changes of slurmctld's jobs and nodes to the site."""

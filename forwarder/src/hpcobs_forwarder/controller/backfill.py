@@ -1,4 +1,4 @@
-"""What slurmctld no longer tells: jobs that ended unseen, here or while nobody looked."""
+"""Find out how jobs ended that slurmctld forgot before the controller role read their end."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ if TYPE_CHECKING:
 
 _FIRST_LOOK_BACK_SECONDS = 86_400.0
 
+# How many passes a job may be missing before it is reported as lost.
 _PASSES_WHEN_UNKNOWN = 20
-"""How often a lost job is looked for: the accounting database may be late."""
+"""If the accounting database does not have the job: it may be late."""
 _PASSES_WITHOUT_HISTORY = 4
-"""Without one, how long the hooks' own word is waited for."""
+"""Without an accounting database: the job's hooks may be late."""
 _PASSES_WHILE_SILENT = 2880
-"""While it does not answer: a day at the usual interval."""
+"""While the accounting database does not respond: a day at the usual interval of 30 s."""
 
 
-class Missed(NamedTuple):
-    """A job that waited or ran when it was last seen, and for how many passes it is gone."""
+class MissingJob(NamedTuple):
+    """A job that waited or ran at ``seen_at`` and has been missing for some ``passes``."""
 
     pending: bool
     restart_count: int | None
@@ -32,88 +33,100 @@ class Missed(NamedTuple):
 
 
 class Backfill:
-    """Asks the accounting database for missed ends.
+    """Queries the accounting database for the ends of jobs that disappeared.
 
-    The file at ``path`` keeps what was last seen, so that a restart forgets no job.
+    The file at ``path`` keeps the open and missing jobs of the last pass over a restart.
     """
 
     def __init__(self, history: History, path: str) -> None:
-        """Nothing is asked yet."""
+        """Load the file at ``path``. Query nothing yet."""
         self._history = history
         self._path = path
-        self._last_pass, self._open, self._missed = _kept(path)
-        self._patience = _PASSES_WHEN_UNKNOWN
+        self._last_pass, self._open, self._missing = _saved(path)
+        self._passes_until_lost = _PASSES_WHEN_UNKNOWN
         self._looked_back = False
 
     def ended(self, present: list[dict[str, Any]], now: float) -> list[dict[str, Any]]:
-        """The jobs that have ended and are not ``present`` any more.
+        """Return the jobs that ended and are not ``present`` any more.
 
-        SourceError if the database cannot be asked; the next call looks for lost jobs again.
+        Raise SourceError if the database cannot be queried. The next call queries again.
         """
         self._compare(present, now)
         try:
-            found = self._asked(now)
+            found = self._query(now)
         except NoHistoryError:
-            self._patience = _PASSES_WITHOUT_HISTORY
+            self._passes_until_lost = _PASSES_WITHOUT_HISTORY
             raise
         except SourceError:
-            self._patience = _PASSES_WHILE_SILENT
+            self._passes_until_lost = _PASSES_WHILE_SILENT
             raise
-        self._patience = _PASSES_WHEN_UNKNOWN
+        self._passes_until_lost = _PASSES_WHEN_UNKNOWN
         ids = {job["job_id"] for job in present}
         ended = [job for job in found if job["job_id"] not in ids and not is_open(job["state"])]
         for job in ended:
-            self._missed.pop(job["job_id"], None)
+            self._missing.pop(job["job_id"], None)
         return ended
 
     def _compare(self, present: list[dict[str, Any]], now: float) -> None:
-        """Which of the jobs that waited or ran are gone."""
+        """Update which jobs are open, and which open ones are missing."""
         ids = {job["job_id"] for job in present}
+        # A job that comes back is not missing any more.
         gone = {job_id: job for job_id, job in self._open.items() if job_id not in ids}
-        missed = {job_id: job for job_id, job in self._missed.items() if job_id not in ids}
-        self._missed = {
+        still_missing = {job_id: job for job_id, job in self._missing.items() if job_id not in ids}
+        self._missing = {
             job_id: job._replace(passes=job.passes + 1)
-            for job_id, job in {**gone, **missed}.items()
+            for job_id, job in {**gone, **still_missing}.items()
         }
         self._open = {
-            job["job_id"]: Missed(is_pending(job["state"]), job.get("restart_count"), now)
+            job["job_id"]: MissingJob(is_pending(job["state"]), job.get("restart_count"), now)
             for job in present
             if is_open(job["state"])
         }
 
-    def _asked(self, now: float) -> list[dict[str, Any]]:
+    def _query(self, now: float) -> list[dict[str, Any]]:
         earlier = [] if self._looked_back else self._before_this_start(now)
-        ids = sorted(self._missed)
+        ids = sorted(self._missing)
         return [*earlier, *(self._history.jobs(ids) if ids else [])]
 
     def _before_this_start(self, now: float) -> list[dict[str, Any]]:
+        # One attempt per start. If it fails, jobs that were open before are still queried by id.
         self._looked_back = True
         return self._history.since(self._last_pass or now - _FIRST_LOOK_BACK_SECONDS, now)
 
-    def given_up(self) -> dict[str, Missed]:
-        """The jobs of which nobody knows how they ended."""
-        return {job_id: job for job_id, job in self._missed.items() if job.passes >= self._patience}
+    def lost(self) -> dict[str, MissingJob]:
+        """Return the jobs that have been missing for too long, by id. Their end is unknown."""
+        return {
+            job_id: job
+            for job_id, job in self._missing.items()
+            if job.passes >= self._passes_until_lost
+        }
 
-    def passed(self, observed: float) -> None:
-        """All that was to be told at ``observed`` is in the spool. OSError if it cannot be kept."""
-        for job_id in self.given_up():
-            del self._missed[job_id]
+    def finish_pass(self, observed: float) -> None:
+        """Save the state: the events of the pass at ``observed`` are spooled. Raise OSError."""
+        for job_id in self.lost():
+            del self._missing[job_id]
         temporary = f"{self._path}.new"
-        kept = {"observed": observed, "open": self._open, "missed": self._missed}
+        state = {"observed": observed, "open": self._open, "missed": self._missing}
+        # By rename: a kill in between leaves the old file, not half of a new one.
         with open(temporary, "w", encoding="ascii") as file:
-            json.dump(kept, file, separators=(",", ":"))
+            json.dump(state, file, separators=(",", ":"))
         os.replace(temporary, self._path)
 
 
-def _kept(path: str) -> tuple[float | None, dict[str, Missed], dict[str, Missed]]:
-    """When the last pass was, and the jobs then open and missed, as far as the file tells."""
+def _saved(path: str) -> tuple[float | None, dict[str, MissingJob], dict[str, MissingJob]]:
+    """Return the time of the last pass, and the jobs open and missing then, from the file."""
     try:
         with open(path, encoding="ascii") as file:
-            kept = json.load(file)
-        return float(kept["observed"]), _jobs(kept.get("open")), _jobs(kept.get("missed"))
+            saved = json.load(file)
+        return (
+            float(saved["observed"]),
+            _missing_jobs(saved.get("open")),
+            _missing_jobs(saved.get("missed")),
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        # A first start, or a damaged file: start without history.
         return None, {}, {}
 
 
-def _jobs(kept: Any) -> dict[str, Missed]:
-    return {str(job_id): Missed(*job) for job_id, job in (kept or {}).items()}
+def _missing_jobs(saved: Any) -> dict[str, MissingJob]:
+    return {str(job_id): MissingJob(*job) for job_id, job in (saved or {}).items()}

@@ -1,4 +1,4 @@
-"""Which jobs and nodes are not as the site was told."""
+"""Find the jobs and nodes that changed since they were last sent."""
 
 from __future__ import annotations
 
@@ -7,56 +7,58 @@ from typing import Any
 from hpcobs_forwarder.controller.jobs import is_pending
 
 _ALL_NODES_EVERY = 10
-"""Passes after which all nodes are told again, for the sake of their load."""
+"""Passes between two transfers of all nodes. They carry the load, whose changes are not counted."""
 _JOBS_EVERY = 20
-"""Passes after which a job that runs unchanged is told again, so that the site knows it is seen."""
+"""Passes after which an unchanged running job is sent again. Without it the job becomes stale."""
 
 Thing = dict[str, Any]
 
 
 class Changes:
-    """What the site was told of each job and node, as a number; of a job also in which pass."""
+    """A fingerprint of each job and node as sent. For a job also the pass in which it was sent."""
+
+    # A fingerprint instead of the object: a controller may have 100,000 jobs in memory.
 
     def __init__(self) -> None:
-        """Nothing was told yet."""
+        """Start with nothing sent."""
         self._jobs: dict[str, tuple[int, int]] = {}
         self._nodes: dict[str, int] = {}
         self._passes = 0
-        self._again = True
+        self._resend = True
 
-    def begin(self, *, again: bool) -> None:
-        """A pass begins; only if ``again`` is what has not changed told, once in a while."""
-        self._again = again
+    def start_pass(self, *, resend: bool) -> None:
+        """Start a pass. If ``resend`` is true, resend unchanged jobs and nodes periodically."""
+        self._resend = resend
 
     def jobs(self, jobs: list[Thing]) -> list[Thing]:
-        """Those of ``jobs`` that have changed, once in a while each that runs."""
-        return [job for job in jobs if self._telling(job)[1] == self._passes]
+        """Return the jobs that changed, and the running ones that are due to be resent."""
+        return [job for job in jobs if self._sent_in(job)[1] == self._passes]
 
     def nodes(self, nodes: list[Thing]) -> list[Thing]:
-        """Those of ``nodes`` that have changed, once in a while all."""
-        if not self._nodes or (self._again and self._passes % _ALL_NODES_EVERY == 0):
+        """Return the nodes that changed, or all of them if they are due to be resent."""
+        if not self._nodes or (self._resend and self._passes % _ALL_NODES_EVERY == 0):
             return nodes
         return [node for node in nodes if self._nodes.get(node["node"]) != fingerprint(node)]
 
-    def told(self, jobs: list[Thing], nodes: list[Thing]) -> None:
-        """All of ``jobs`` and ``nodes`` are on their way to the site."""
-        self._jobs = {job["job_id"]: self._telling(job) for job in jobs}
+    def mark_sent(self, jobs: list[Thing], nodes: list[Thing]) -> None:
+        """Complete the pass: what changed among ``jobs`` and ``nodes`` is in the spool."""
+        # A new dict, so that jobs that slurmctld forgot are forgotten here too.
+        self._jobs = {job["job_id"]: self._sent_in(job) for job in jobs}
         self._nodes.update((node["node"], fingerprint(node)) for node in nodes)
         self._passes += 1
 
-    def _telling(self, job: Thing) -> tuple[int, int]:
-        """The job as a number, and the pass in which it was told so, or has to be: the present."""
+    def _sent_in(self, job: Thing) -> tuple[int, int]:
+        """Return the job's fingerprint, and the pass it was sent in, or the present one if due."""
         now = fingerprint(job)
-        before, told = self._jobs.get(job["job_id"], (None, self._passes))
-        due = self._passes - told >= _JOBS_EVERY and not is_pending(job["state"])
-        return now, self._passes if now != before or (due and self._again) else told
+        before, sent = self._jobs.get(job["job_id"], (None, self._passes))
+        due = self._passes - sent >= _JOBS_EVERY and not is_pending(job["state"])
+        return now, self._passes if now != before or (due and self._resend) else sent
 
 
 def fingerprint(thing: Thing) -> int:
-    """A number that changes when what matters does.
-
-    A waiting job's priority grows all the time, and a node's load is never the same.
-    """
+    """Return a number that changes with the relevant fields of a job or node."""
+    # A node's load differs in each pass, and a pending job's priority grows with its age. Either
+    # would send the whole cluster every time.
     left_out = {"cpu_load"}
     if is_pending(thing["state"]):
         left_out.add("priority")

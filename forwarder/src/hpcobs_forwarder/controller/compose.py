@@ -1,4 +1,4 @@
-"""The parts of the controller role."""
+"""Creates the parts of the controller role."""
 
 from __future__ import annotations
 
@@ -11,35 +11,36 @@ from hpcobs_forwarder.controller.commands import Commands, Sacct, run
 from hpcobs_forwarder.controller.slurm_token import SlurmToken
 from hpcobs_forwarder.controller.slurmrestd import Slurmrestd
 from hpcobs_forwarder.controller.sync import ControllerWork
-from hpcobs_forwarder.sending.gateway import Gateway
+from hpcobs_forwarder.sending.http_client import HttpClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from hpcobs_forwarder.clock import Clock
-    from hpcobs_forwarder.config import Config
     from hpcobs_forwarder.controller.source import Source
-    from hpcobs_forwarder.health import Health
+    from hpcobs_forwarder.daemon.config import Config
+    from hpcobs_forwarder.daemon.health import Health
     from hpcobs_forwarder.spool.spool import Spool
 
-_LONGEST_ANSWER_BYTES = 1 << 30
+_MAX_RESPONSE_BYTES = 1 << 30
+"""slurmrestd lists all jobs in one response: some kilobytes each, and there may be 100,000."""
 
 
 def slurm_source(config: Config, clock: Clock) -> Source:
-    """Slurmrestd if it is configured, else the commands."""
+    """Return slurmrestd as the source if it is configured, else Slurm's commands."""
     if config.slurmrestd_url is None:
         return Commands()
-    gateway = Gateway(
+    client = HttpClient(
         config.slurmrestd_url,
         timeout_seconds=60.0,
         ca_file=config.ca_file,
-        longest_answer_bytes=_LONGEST_ANSWER_BYTES,
+        max_response_bytes=_MAX_RESPONSE_BYTES,
     )
     token = SlurmToken(
         file=config.slurm_token_file, command=config.slurm_token_command, run=run, clock=clock
     )
-    return Slurmrestd(gateway, token, user=config.slurm_user, version=config.slurmrestd_version)
+    return Slurmrestd(client, token, user=config.slurm_user, version=config.slurmrestd_version)
 
 
 def controller_work(
@@ -49,7 +50,7 @@ def controller_work(
     clock: Clock,
     interruptible: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> ControllerWork:
-    """What the controller role does."""
+    """Return the work of the controller role."""
     return ControllerWork(
         slurm_source(config, clock),
         Backfill(Sacct(), f"{spool.folder}/synchronised.json"),

@@ -1,4 +1,4 @@
-"""A job as the accounting database tells it (``sacct --json``), in the contract's words."""
+"""Map the accounting database's jobs (``sacct --json``) to the contract's fields."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hpcobs_forwarder.controller.values import exit_of, number, positive, state,
 
 
 def job_of(raw: dict[str, Any]) -> dict[str, Any] | None:
-    """The job; None without an id, a user or a state."""
+    """Return the job in the contract's fields, or None without an id, a user or a state."""
     states, times = _object(raw, "state"), _object(raw, "time")
     job_id, raw_state = positive(raw.get("job_id")), state(states.get("current"))
     user = text(raw.get("user")) or text(_object(raw, "association").get("user"))
@@ -51,7 +51,7 @@ def _object(raw: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _resources(tres: Any) -> dict[str, int]:
-    """``cpus``, ``memory_mb`` and ``gpus`` of ``[{"type": "cpu", "count": 4}, …]``."""
+    """Parse ``[{"type": "cpu", "count": 4}, …]`` into ``cpus``, ``memory_mb`` and ``gpus``."""
     found: dict[str, int] = {}
     for entry in tres if isinstance(tres, list) else []:
         if not isinstance(entry, dict):

@@ -1,4 +1,4 @@
-"""A job as slurmctld tells it (slurmrestd, scontrol, squeue), in the contract's words."""
+"""Map slurmctld's jobs (slurmrestd, scontrol, squeue) to the contract's fields."""
 
 from __future__ import annotations
 
@@ -27,24 +27,23 @@ _RUNNING = frozenset(
 
 
 def is_pending(raw_state: str) -> bool:
-    """Whether the job waits."""
+    """Return whether the job waits to start."""
     return raw_state.partition("+")[0].upper() in _PENDING
 
 
 def is_open(raw_state: str) -> bool:
-    """Whether the job waits or runs: there is more to come of it."""
+    """Return whether the job waits or runs, so that its end is still to come."""
     return is_pending(raw_state) or raw_state.partition("+")[0].upper() in _RUNNING
 
 
 def job_of(raw: dict[str, Any]) -> dict[str, Any] | None:
-    """The job; None without an id, a user or a state.
-
-    Planned times are left out: the end of what has not ended, the start of what has not started.
-    """
+    """Return the job in the contract's fields, or None without an id, a user or a state."""
     job_id, raw_state = positive(raw.get("job_id")), state(raw.get("job_state"))
     user = text(raw.get("user_name")) or text(raw.get("user_id"))
     if job_id is None or raw_state is None or user is None:
         return None
+    # Slurm fills the times in advance: a running job's end by its time limit, a pending job's start
+    # by the scheduler's plan. Plans are left out.
     open_, pending = is_open(raw_state), is_pending(raw_state)
     exit_code, signal = (None, None) if open_ else exit_of(raw.get("exit_code"))
     return present(
@@ -60,7 +59,7 @@ def job_of(raw: dict[str, Any]) -> dict[str, Any] | None:
             "signal": signal,
             "state_reason": text(raw.get("state_reason")),
             "time_limit_minutes": number(raw.get("time_limit")),
-            **allocation(resources(raw.get("tres_req_str")), _given(raw)),
+            **allocation(resources(raw.get("tres_req_str")), _allocated(raw)),
             **array(raw.get("array_job_id"), raw.get("array_task_id")),
             "extra": extra(positive(raw.get("het_job_id"))),
         }
@@ -68,9 +67,9 @@ def job_of(raw: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def same_everywhere(raw: dict[str, Any]) -> dict[str, Any]:
-    """What slurmctld and the accounting database tell by the same names."""
+    """Return the fields that slurmctld and the accounting database name alike."""
     return {
-        "node_list": text(raw.get("nodes"), None),
+        "node_list": text(raw.get("nodes"), None),  # a list of many nodes must not be cut
         "name": text(raw.get("name")),
         "partition": text(raw.get("partition")),
         "account": text(raw.get("account")),
@@ -81,21 +80,22 @@ def same_everywhere(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def array(raw_job_id: Any, raw_task_id: Any) -> dict[str, str | None]:
-    """The array of a task, and which one it is."""
+    """Return the ids of a task's array and of the task in it, or no fields."""
     job_id, task_id = positive(raw_job_id), number(raw_task_id)
     if job_id is None:
         return {}
     return {"array_job_id": str(job_id), "array_task_id": text(task_id)}
 
 
-def _given(raw: dict[str, Any]) -> dict[str, int]:
-    """What the job has. ``gres_detail`` tells of its GPUs where Slurm does not account for them."""
+def _allocated(raw: dict[str, Any]) -> dict[str, int]:
+    """Return the job's resources."""
+    # gres_detail has the GPUs where AccountingStorageTRES lacks gres/gpu. Otherwise TRES wins.
     gpus = gres_gpus(raw.get("gres_detail"))
     return {**({"gpus": gpus} if gpus else {}), **resources(raw.get("tres_alloc_str"))}
 
 
 def allocation(requested: dict[str, int], allocated: dict[str, int]) -> dict[str, int]:
-    """What was asked for and what was given, in the contract's words."""
+    """Return requested and allocated resources in the contract's fields."""
     return {
         **{f"requested_{name}": count for name, count in requested.items()},
         **{f"allocated_{name}": count for name, count in allocated.items()},
@@ -103,10 +103,10 @@ def allocation(requested: dict[str, int], allocated: dict[str, int]) -> dict[str
 
 
 def extra(het_job_id: int | None) -> dict[str, str] | None:
-    """What the contract has no field for."""
+    """Return the values for which the contract has no field, or None."""
     return None if het_job_id is None else {"het_job_id": str(het_job_id)}
 
 
 def present(fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields that have a value."""
+    """Return the fields that have a value."""
     return {name: value for name, value in fields.items() if value is not None}

@@ -1,4 +1,4 @@
-"""A node as slurmctld tells it, in the contract's words."""
+"""Map slurmctld's nodes to the contract's fields."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from hpcobs_forwarder.controller.values import gres_gpus, number, positive, reso
 
 
 def node_of(raw: dict[str, Any]) -> dict[str, Any] | None:
-    """The node; None without a name or a state."""
+    """Return the node in the contract's fields, or None without a name or a state."""
     name, base = text(raw.get("name")), state(raw.get("state"))
     if name is None or base is None:
         return None
+    # Older versions list the flags (DRAIN, …) beside the state, newer ones in the state.
     flags = raw.get("state_flags")
     words = [base, *(map(str, flags) if isinstance(flags, list) else [])]
     load = number(raw.get("cpu_load"))
@@ -23,7 +24,7 @@ def node_of(raw: dict[str, Any]) -> dict[str, Any] | None:
             "cpus": positive(raw.get("cpus")),
             "memory_total_mb": positive(raw.get("real_memory")),
             "gpus": _gpus(raw),
-            "cpu_load": None if load is None else load / 100,
+            "cpu_load": None if load is None else load / 100,  # Slurm stores hundredths
         }
     )
 

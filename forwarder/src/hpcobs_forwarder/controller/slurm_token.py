@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hpcobs_forwarder.claims import claims_of
 from hpcobs_forwarder.controller.source import SourceError
-from hpcobs_forwarder.sending.token import TokenError, TokenFile
+from hpcobs_forwarder.sending.http_client import TokenError, TokenFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from hpcobs_forwarder.clock import Clock
 
 _ASSUMED_LIFESPAN_SECONDS = 1800.0
+"""``scontrol token``'s default, for a token without readable ``exp``."""
 _RENEW_AT = 0.5
+"""The part of the lifespan after which a new token is made: enough time left for retries."""
 
 
 class SlurmToken:
-    """A token from a file that somebody else renews, or from a command that makes one."""
+    """A token from a file that another program renews, or from a command that prints one."""
 
     def __init__(
         self,
@@ -29,7 +31,7 @@ class SlurmToken:
         run: Callable[[list[str]], bytes],
         clock: Clock,
     ) -> None:
-        """Without file and command there is no token, as for slurmrestd's local authentication."""
+        """Use the file, else the command, else no token (slurmrestd's local authentication)."""
         self._file = TokenFile(file) if file else None
         self._command = shlex.split(command) if command else []
         self._run = run
@@ -38,7 +40,7 @@ class SlurmToken:
         self._renew_at = 0.0
 
     def get(self) -> str | None:
-        """The token, or None if there is none to send; SourceError if it cannot be had."""
+        """Return the token, or None without file and command. Raise SourceError on failure."""
         if self._file is not None:
             try:
                 return self._file.get()
@@ -48,12 +50,12 @@ class SlurmToken:
             self._make()
         return self._token or None
 
-    def refused(self) -> None:
-        """The token was refused: the next one is made anew."""
+    def renew(self) -> None:
+        """Make a new token at the next request, because slurmrestd rejected this one."""
         self._renew_at = 0.0
 
     def _make(self) -> None:
-        """Runs the command; ``scontrol token`` prints ``SLURM_JWT=…``."""
+        """Run the command. ``scontrol token`` prints ``SLURM_JWT=…``, others the bare token."""
         printed = self._run(self._command).decode("ascii", errors="replace").strip()
         self._token = printed.rpartition("SLURM_JWT=")[2].strip()
         expires = (claims_of(self._token) or {}).get("exp")

@@ -1,4 +1,4 @@
-"""Where the controller role asks Slurm."""
+"""The interfaces by which the controller role queries Slurm, and their errors."""
 
 from __future__ import annotations
 
@@ -14,66 +14,68 @@ _EMPTY_RESULT = 9003
 
 
 class SourceError(Exception):
-    """Slurm did not answer, or not in a way that can be understood."""
+    """Slurm did not respond, or its response cannot be parsed."""
 
 
 class NoHistoryError(SourceError):
-    """There is no accounting database."""
+    """Slurm has no accounting database."""
 
 
 class NothingFoundError(SourceError):
-    """Slurm answered that there is nothing of the kind."""
+    """Slurm responded that nothing matches the query."""
 
 
 class Source(Protocol):
-    """What slurmctld knows now."""
+    """The jobs and nodes in slurmctld's memory."""
 
     name: str
     cluster_name: str | None
-    """What Slurm calls the cluster; None until it has told of a job."""
+    """Slurm's name of the cluster, or None before the first job was read."""
 
     def jobs(self) -> list[dict[str, Any]]:
-        """All jobs in its memory, in the contract's words; SourceError."""
+        """Return all jobs in the contract's fields. Raise SourceError."""
         ...
 
     def nodes(self) -> list[dict[str, Any]]:
-        """All nodes, in the contract's words; SourceError."""
+        """Return all nodes in the contract's fields. Raise SourceError."""
         ...
 
 
 class History(Protocol):
-    """What the accounting database remembers."""
+    """The jobs in the accounting database."""
 
     def since(self, seconds: float, until: float) -> list[dict[str, Any]]:
-        """The jobs that were there between these seconds since the epoch; SourceError."""
+        """Return the jobs that existed between two times, in epoch seconds. Raise SourceError."""
         ...
 
     def jobs(self, ids: Sequence[str]) -> list[dict[str, Any]]:
-        """The jobs with these ids; SourceError."""
+        """Return the jobs with these ids. Raise SourceError."""
         ...
 
 
 def cluster_of(raw_jobs: list[dict[str, Any]]) -> str | None:
-    """The cluster that Slurm's jobs say they are of."""
+    """Return the cluster that the first job with one names, or None."""
     return next((text(job["cluster"]) for job in raw_jobs if text(job.get("cluster"))), None)
 
 
-def listed(answer: Any, key: str) -> list[dict[str, Any]]:
-    """The objects under ``key`` of Slurm's answer; SourceError if it holds errors instead."""
-    if not isinstance(answer, dict) or not isinstance(answer.get(key), list):
-        raise SourceError(f"an answer without {key}: {_errors(answer)}")
-    found = [one for one in answer[key] if isinstance(one, dict)]
-    if not found and answer.get("errors"):
-        raise (NothingFoundError if _nothing_found(answer) else SourceError)(_errors(answer))
+def listed(response: Any, key: str) -> list[dict[str, Any]]:
+    """Return the objects under ``key`` of Slurm's response. Raise SourceError on errors."""
+    if not isinstance(response, dict) or not isinstance(response.get(key), list):
+        raise SourceError(f"a response without {key}: {_errors(response)}")
+    found = [one for one in response[key] if isinstance(one, dict)]
+    # Errors beside objects are tolerated. An empty list with errors is a failure: taken for an
+    # empty cluster, it would end every job.
+    if not found and response.get("errors"):
+        raise (NothingFoundError if _nothing_found(response) else SourceError)(_errors(response))
     return found
 
 
-def _nothing_found(answer: dict[str, Any]) -> bool:
-    errors = answer["errors"]
+def _nothing_found(response: dict[str, Any]) -> bool:
+    errors = response["errors"]
     return isinstance(errors, list) and all(
         isinstance(error, dict) and error.get("error_number") == _EMPTY_RESULT for error in errors
     )
 
 
-def _errors(answer: Any) -> str:
-    return str(answer.get("errors"))[:300] if isinstance(answer, dict) else repr(answer)[:300]
+def _errors(response: Any) -> str:
+    return str(response.get("errors"))[:300] if isinstance(response, dict) else repr(response)[:300]

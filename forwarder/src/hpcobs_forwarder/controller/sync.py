@@ -1,7 +1,7 @@
-"""What the controller role does at every interval: it spools what has changed since the last time.
+"""The controller role's work: spool the jobs and nodes that changed since the last interval.
 
-What is in the spool is as good as sent: it outlasts a kill, waits while the site is away, and
-arrives in order. So a long outage costs the changes, not the whole queue at every interval.
+A spooled change counts as sent, because the spool survives a kill and is drained in order. So the
+spool grows by the changes during an outage, and not by the whole queue at every interval.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from hpcobs_forwarder.clock import rfc3339
 from hpcobs_forwarder.controller.changes import Changes
 from hpcobs_forwarder.controller.source import SourceError
 from hpcobs_forwarder.spool.batch import encode
-from hpcobs_forwarder.spool.disk import write_whole
+from hpcobs_forwarder.spool.entries import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,18 +24,20 @@ if TYPE_CHECKING:
     from hpcobs_forwarder.clock import Clock
     from hpcobs_forwarder.controller.backfill import Backfill
     from hpcobs_forwarder.controller.source import Source
-    from hpcobs_forwarder.health import Health
+    from hpcobs_forwarder.daemon.health import Health
     from hpcobs_forwarder.spool.spool import Spool
 
 _log = logging.getLogger(__name__)
 
 JOBS_AT_ONCE = 500
 _COMPRESSION = 4
+"""gzip's level. Level 9 takes about four times as long for a sixth fewer bytes."""
 _FEW_FILES = 5
+"""Files in the spool above which the site counts as unreachable."""
 
 
 class ControllerWork:
-    """Follows slurmctld's jobs and nodes."""
+    """Sends slurmctld's jobs and nodes to the site."""
 
     def __init__(
         self,
@@ -49,7 +51,7 @@ class ControllerWork:
         clock: Clock,
         interruptible: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        """Nothing is asked yet. What Slurm may take long to answer is asked ``interruptible``."""
+        """Query nothing yet. Signals interrupt queries that run inside ``interruptible()``."""
         self._interruptible = interruptible
         self._source = source
         self._backfill = backfill
@@ -59,14 +61,14 @@ class ControllerWork:
         self._health = health
         self._clock = clock
         self._changes = Changes()
-        self._said: set[str] = set()
+        self._logged: set[str] = set()
 
     def tick(self) -> None:
-        """One look at Slurm, whatever comes of it."""
-        self.look()
+        """Make one pass. A failure is logged and counted."""
+        self.sync()
 
-    def look(self) -> bool:
-        """Spools what has changed; False if Slurm does not answer: nothing is concluded from it."""
+    def sync(self) -> bool:
+        """Spool what changed. Return False if Slurm does not respond: no job ends by that."""
         observed = self._clock.wall()
         try:
             with self._interruptible():
@@ -75,24 +77,24 @@ class ControllerWork:
             self._failed(self._source.name, error)
             return False
         self._health.set("jobs", len(jobs))
-        self._changes.begin(again=not self._much_waits())
+        self._changes.start_pass(resend=not self._site_is_unreachable())
         changed_jobs = [*self._ended(jobs, observed), *self._changes.jobs(jobs)]
         try:
             self._write(changed_jobs, self._changes.nodes(nodes), observed)
             self._write_lost(observed)
-            self._backfill.passed(observed)
-        except OSError as error:  # nothing counts as told: the next pass tries again
+            self._backfill.finish_pass(observed)
+        except OSError as error:  # nothing is marked as sent: the next pass tries again
             self._failed("spool", error)
             return False
-        self._changes.told(jobs, nodes)
+        self._changes.mark_sent(jobs, nodes)
         return True
 
     def close(self) -> None:
-        """Nothing: what was seen is in the spool."""
+        """Do nothing: every change is in the spool."""
 
-    def _much_waits(self) -> bool:
-        """Whether the site is away: what has not changed would only fill the spool then."""
-        waiting = [one for one in self._spool.waiting_events() if one.event_kind == "jobs"]
+    def _site_is_unreachable(self) -> bool:
+        # Unchanged jobs would fill the spool then, and push older events out of it.
+        waiting = [entry for entry in self._spool.waiting_events() if entry.event_kind == "jobs"]
         return len(waiting) > _FEW_FILES
 
     def _ended(self, jobs: list[dict[str, Any]], observed: float) -> list[dict[str, Any]]:
@@ -108,6 +110,7 @@ class ControllerWork:
     ) -> None:
         milliseconds = int(observed * 1000)
         for number, body in enumerate(self._bodies(jobs, nodes, rfc3339(observed))):
+            # The spool is drained in the order of names: time first, then the part.
             name = f"{milliseconds:013d}-sync-{number:04d}.jobs.json.gz"
             packed = gzip.compress(encode(body), _COMPRESSION)
             write_whole(f"{self._spool.events}/{name}", packed, sync=self._spool.sync)
@@ -115,7 +118,7 @@ class ControllerWork:
     def _bodies(
         self, jobs: list[dict[str, Any]], nodes: list[dict[str, Any]], observed_at: str
     ) -> Iterator[dict[str, Any]]:
-        """What is posted: the nodes with the first jobs."""
+        """Yield the requests' bodies. The first one carries the nodes."""
         for start in range(0, max(len(jobs), 1 if nodes else 0), JOBS_AT_ONCE):
             body = {
                 "observed_at": observed_at,
@@ -125,12 +128,15 @@ class ControllerWork:
             yield {**body, "nodes": nodes} if nodes and not start else body
 
     def _write_lost(self, observed: float) -> None:
-        """Ends the jobs that left unseen, of which no one knows more, by the weakest word there is.
-
-        What a hook or slurmctld said or will say of the same job is believed before this.
-        """
-        for job_id, job in self._backfill.given_up().items():
-            _log.warning("job %s is gone from slurmctld, and nobody knows how it ended", job_id)
+        """Spool an end for each lost job: "cancelled" if it was pending, else "failed"."""
+        # As the source "epilog", which has the lowest precedence: a hook's event or slurmctld's own
+        # state replaces this guess, whichever arrives first.
+        for job_id, job in self._backfill.lost().items():
+            _log.warning(
+                "job %s is gone from slurmctld and its end is unknown: reported as %s",
+                job_id,
+                "cancelled" if job.pending else "failed",
+            )
             body: dict[str, Any] = {
                 "job_id": job_id,
                 "final_state": "cancelled" if job.pending else "failed",
@@ -145,13 +151,18 @@ class ControllerWork:
             self._health.add("jobs_lost_total")
 
     def _cluster(self) -> dict[str, str]:
-        """The cluster as configured, else as Slurm calls it."""
+        """Return the configured cluster name, else Slurm's, else the one in slurm.conf."""
         name = self._cluster_name or self._source.cluster_name or self._fallback_cluster_name
         return {"cluster_name": name} if name else {}
 
     def _failed(self, reader: str, error: Exception) -> None:
-        """Counts every failure; says each kind once."""
+        """Count every failure. Log the first one of each kind."""
         self._health.add("reader_errors_total", label=reader)
-        if reader not in self._said:
-            self._said.add(reader)
-            _log.warning("%s: %s (said once)", reader, error)
+        if reader not in self._logged:
+            self._logged.add(reader)
+            _log.warning(
+                "%s: %s (further failures are only counted in "
+                "hpcobs_forwarder_reader_errors_total)",
+                reader,
+                error,
+            )

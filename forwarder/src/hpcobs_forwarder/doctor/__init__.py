@@ -1,4 +1,4 @@
-"""``hpcobs-forwarder doctor``: what the forwarder sees, what is missing, and how to mend it."""
+"""``hpcobs-forwarder doctor``: check a host, and print how to fix it."""
 
 from hpcobs_forwarder.doctor.report import report
 

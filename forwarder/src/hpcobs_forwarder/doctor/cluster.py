@@ -1,4 +1,4 @@
-"""What the cluster is called here, and whether the site takes it for its own."""
+"""Check the cluster's name here, and whether it is the site's own cluster."""
 
 from __future__ import annotations
 
@@ -7,39 +7,40 @@ from typing import TYPE_CHECKING, Any
 
 from hpcobs_forwarder.clock import SystemClock, rfc3339
 from hpcobs_forwarder.cluster import name_in_slurm_conf
-from hpcobs_forwarder.compose import gateway
-from hpcobs_forwarder.config import NODE
+from hpcobs_forwarder.compose import site_client
 from hpcobs_forwarder.controller.compose import slurm_source
 from hpcobs_forwarder.controller.source import SourceError
+from hpcobs_forwarder.daemon.config import NODE
 from hpcobs_forwarder.doctor.finding import Finding, failure, ok, warning
-from hpcobs_forwarder.records import Records
-from hpcobs_forwarder.sending.gateway import Answer, GatewayError
-from hpcobs_forwarder.sending.token import TokenError, TokenFile
+from hpcobs_forwarder.doctor.site import token_command
+from hpcobs_forwarder.node.records import Records
+from hpcobs_forwarder.sending.http_client import NoResponseError, Response, TokenError, TokenFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hpcobs_forwarder.config import Config
+    from hpcobs_forwarder.daemon.config import Config
 
 _NO_JOB = "0"
-"""Slurm numbers its jobs from 1."""
+"""An id that no job has: Slurm numbers its jobs from 1."""
 
 
 def examine(config: Config) -> Iterator[Finding]:
-    """Asks the site for a job that cannot be: its answer tells how it would call one."""
+    """Check the cluster's name. Compare it with the site's if the site can be reached."""
     name = _name(config)
     if name is None:
         yield warning(
-            "nothing here says what the cluster is called; the site takes it for its own",
-            "set HPCOBS_CLUSTER_NAME as in slurm.conf, if the site serves several clusters",
+            "the cluster's name is not known on this host, so the site uses its own CLUSTER_NAME",
+            "if the site serves several clusters, set HPCOBS_CLUSTER_NAME to the ClusterName of "
+            "slurm.conf",
         )
     if not config.url:
-        return  # told elsewhere
+        return  # a finding of `site` already
     try:
-        answer = _asked(config, name)
-    except (TokenError, GatewayError, OSError):
-        return  # told elsewhere
-    yield from _told(answer, name)
+        answer = _finish_no_job(config, name)
+    except (TokenError, NoResponseError, OSError):
+        return  # a finding of `site` already
+    yield from _compared(config, answer, name)
 
 
 def _name(config: Config) -> str | None:
@@ -59,7 +60,9 @@ def _slurms_name(config: Config) -> str | None:
     return source.cluster_name
 
 
-def _asked(config: Config, name: str | None) -> Answer:
+def _finish_no_job(config: Config, name: str | None) -> Response:
+    # The end of a job that cannot exist changes nothing. The site responds 404 with the id under
+    # which it would store the job, and that shows whether it adds the cluster's name.
     event: dict[str, Any] = {
         "job_id": _NO_JOB,
         "final_state": "failed",
@@ -72,29 +75,32 @@ def _asked(config: Config, name: str | None) -> Answer:
         "Content-Type": "application/json",
         "Authorization": f"Bearer {TokenFile(config.token_file).get()}",
     }
-    site = gateway(config)
+    site = site_client(config)
     try:
         return site.request("POST", "/v1/events/job-finished", json.dumps(event).encode(), headers)
     finally:
         site.close()
 
 
-def _told(answer: Answer, name: str | None) -> Iterator[Finding]:
+def _compared(config: Config, answer: Response, name: str | None) -> Iterator[Finding]:
     job_id = _job_id(answer.body)
     if answer.status in {401, 403}:
-        said = answer.body[:200].decode("utf-8", errors="replace")
-        yield failure(f"the site refuses the token: {answer.status} {said}", "make a new token")
+        text = answer.body[:200].decode("utf-8", errors="replace")
+        yield failure(
+            f"the site rejects the token in {config.token_file}: {answer.status} {text}",
+            f"make a new token: {token_command(config)}",
+        )
     elif job_id == _NO_JOB:
-        yield ok(f"cluster {name or '(unnamed)'}: the site's own, its jobs keep their ids")
+        yield ok(f"cluster {name or '(unnamed)'} is the site's own: its jobs keep their ids")
     elif job_id is not None:
         yield warning(
-            f"cluster {name} is not the site's own: its jobs are called {name}.<id> there",
-            f"if it is meant to be, set the site's CLUSTER_NAME={name}",
+            f"cluster {name} is not the site's own: its jobs have the ids {name}.<id> there",
+            f"if it should be the site's own, set CLUSTER_NAME={name} at the site",
         )
 
 
 def _job_id(body: bytes) -> str | None:
-    """The job id in the details of a 404."""
+    """Return the job id in the details of a 404, or None."""
     try:
         job_id = json.loads(body)["details"]["job_id"]
     except (ValueError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""One thing the doctor has to say."""
+"""One result of a check."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ OK, WARNING, FAILURE = "ok", "warn", "FAIL"
 
 
 class Finding(NamedTuple):
-    """What was found, how bad it is, and how to mend it."""
+    """A check's result: its level, the fact and its place, and what to do about it."""
 
     level: str
     text: str
-    mend: str = ""
+    fix: str = ""
 
 
 def ok(text: str) -> Finding:
-    """All is well."""
+    """Return a finding that needs no action."""
     return Finding(OK, text)
 
 
-def warning(text: str, mend: str) -> Finding:
-    """It works, but not as well as it could."""
-    return Finding(WARNING, text, mend)
+def warning(text: str, fix: str) -> Finding:
+    """Return a finding of something that works, but not fully."""
+    return Finding(WARNING, text, fix)
 
 
-def failure(text: str, mend: str) -> Finding:
-    """It cannot work."""
-    return Finding(FAILURE, text, mend)
+def failure(text: str, fix: str) -> Finding:
+    """Return a finding of something that does not work."""
+    return Finding(FAILURE, text, fix)

@@ -1,44 +1,45 @@
-"""What can be read on this node."""
+"""Check what can be read on this node."""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING
 
+from hpcobs_forwarder.daemon.config import NODE, default_path
 from hpcobs_forwarder.doctor.finding import Finding, failure, ok, warning
-from hpcobs_forwarder.gpus.detection import Gpus
-from hpcobs_forwarder.gpus.readings import GpuError
-from hpcobs_forwarder.readers.discovery import layouts_in
-from hpcobs_forwarder.readers.folders import job_id_in
-from hpcobs_forwarder.readers.host import read_host
-from hpcobs_forwarder.records import Records
+from hpcobs_forwarder.node.cgroups.discovery import layouts_in
+from hpcobs_forwarder.node.cgroups.files import job_id_in
+from hpcobs_forwarder.node.gpus.detection import Gpus
+from hpcobs_forwarder.node.gpus.readings import GpuError
+from hpcobs_forwarder.node.host import read_host
+from hpcobs_forwarder.node.records import Records
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from hpcobs_forwarder.config import Config
-    from hpcobs_forwarder.gpus.readings import GpuReader
-    from hpcobs_forwarder.readers.layout import JobFolder, Layout
+    from hpcobs_forwarder.daemon.config import Config
+    from hpcobs_forwarder.node.cgroups.layout import JobFolder, Layout
+    from hpcobs_forwarder.node.gpus.readings import GpuReader
 
-_ACCOUNT = (
-    "in slurm.conf set ProctrackType=proctrack/cgroup and JobAcctGatherType=jobacct_gather/cgroup, "
-    "in cgroup.conf ConstrainRAMSpace=yes, and restart slurmd"
+_ACCOUNTING = (
+    "set in slurm.conf ProctrackType=proctrack/cgroup and JobAcctGatherType=jobacct_gather/cgroup, "
+    "and in cgroup.conf ConstrainRAMSpace=yes; then restart slurmd"
 )
 
 
 def examine(config: Config) -> Iterator[Finding]:
-    """The host, its cgroups, its jobs and its GPUs."""
+    """Check the host, its cgroups, its jobs and its GPUs."""
     root = config.root.rstrip("/")
     yield _host(root)
     records = Records(f"{config.spool_dir}/jobs")
     records.refresh()
     layouts = layouts_in(root, config.node)
-    used = [layout for layout in layouts if layout.look_again()]
+    used = [layout for layout in layouts if layout.search()]
     if not used:
         names = " and ".join(layout.name for layout in layouts)
         yield warning(
             f"{names}: Slurm has no folder in {root}/sys/fs/cgroup",
-            f"run a job on this node and look again; if that changes nothing, {_ACCOUNT}",
+            f"run a job on this node, then the doctor again; if that does not help, {_ACCOUNTING}",
         )
     for layout in used:
         yield from _layout(layout, records, config.node)
@@ -49,16 +50,19 @@ def _host(root: str) -> Finding:
     try:
         host = read_host(root)
     except (OSError, ValueError) as error:
-        return failure(f"the host cannot be read: {error}", "is /proc mounted?")
+        return failure(
+            f"the host's CPUs and memory cannot be read: {error}",
+            f"mount {root}/proc and {root}/sys",
+        )
     return ok(f"host: {host.cpus} CPUs, {host.memory_total_mb} MiB, load {host.cpu_load}")
 
 
 def _layout(layout: Layout, records: Records, node: str) -> Iterator[Finding]:
     for top in layout.tops():
-        yield ok(f"{layout.name}: Slurm's jobs are in {top}")
+        yield ok(f"{layout.name}: the folder of Slurm's jobs is {top}")
         yield from _name_of(top, node)
     folders = layout.folders()
-    yield ok(f"{layout.name}: {len(folders)} jobs run now")
+    yield ok(f"{layout.name}: {len(folders)} jobs are running")
     if folders:
         yield _readable(layout, folders[0])
         yield from _recorded(folders, records)
@@ -70,7 +74,7 @@ def _name_of(top: str, node: str) -> Iterator[Finding]:
     if name and name != node:
         yield failure(
             f"Slurm calls this node {name}, the forwarder calls it {node}",
-            f"set HPCOBS_NODE={name}",
+            f"set HPCOBS_NODE={name} in {default_path(NODE)}",
         )
 
 
@@ -79,33 +83,33 @@ def _readable(layout: Layout, folder: JobFolder) -> Finding:
         reading = layout.read(folder)
         limit = layout.cpu_limit(folder)
     except (OSError, ValueError) as error:
-        return failure(f"{layout.name}: {folder.name} cannot be read: {error}", _ACCOUNT)
-    confined = "no CPUs in particular" if limit is None else f"{limit:g} CPUs"
+        return failure(f"{layout.name}: {folder.name} cannot be read: {error}", _ACCOUNTING)
+    limited = "without a CPU limit" if limit is None else f"limited to {limit:g} CPUs"
     return ok(
         f"{layout.name}: {folder.name} has used {reading.cpu_seconds:.1f} CPU seconds and "
-        f"{reading.memory_bytes >> 20} MiB, confined to {confined}"
+        f"{reading.memory_bytes >> 20} MiB, {limited}"
     )
 
 
 def _recorded(folders: Sequence[JobFolder], records: Records) -> Iterator[Finding]:
-    """Whether the Prolog has told of the jobs that run."""
-    told = 0
+    found = 0
     for folder in folders:
         job_id = job_id_in(folder.name)
-        told += bool(records.of_job(job_id) if job_id else records.of_sluid(folder.name))
-    if told == len(folders):
-        yield ok("the Prolog has told of all of them")
+        found += bool(records.of_job(job_id) if job_id else records.of_sluid(folder.name))
+    if found == len(folders):
+        yield ok("Prolog records found for all running jobs")
         return
     yield warning(
-        f"the Prolog has told of {told} of {len(folders)} jobs that run",
-        "in slurm.conf set Prolog= to the prolog hook; jobs that began before do not count",
+        f"Prolog records found for {found} of {len(folders)} running jobs",
+        "set Prolog=/usr/libexec/hpcobs/prolog in slurm.conf; "
+        "ignore this for jobs that started before the hook was installed",
     )
 
 
 def _gpus(config: Config, root: str) -> Iterator[Finding]:
     readers = list(Gpus(config.gpus, root))
     if not readers:
-        yield ok(f"GPUs: no device files of any (HPCOBS_GPUS={config.gpus})")
+        yield ok(f"no GPUs: this node has no device files of any (HPCOBS_GPUS={config.gpus})")
     for reader in readers:
         yield _gpu(reader)
 
@@ -122,6 +126,6 @@ def _gpu(reader: GpuReader) -> Finding:
     if reader.unread:
         return warning(
             f"{reader.name} GPUs: {names or 'none'}; not read: {', '.join(reader.unread)}",
-            "look at the GPU with the vendor's own tool; drain the node if it has failed",
+            "check the GPU with nvidia-smi or rocm-smi; drain the node if the GPU has failed",
         )
     return ok(f"{reader.name} GPUs: {names or 'none'}")

@@ -1,4 +1,4 @@
-"""All findings, as text for people."""
+"""Run all checks and print their findings."""
 
 from __future__ import annotations
 
@@ -6,32 +6,32 @@ import sys
 from typing import TYPE_CHECKING
 
 from hpcobs_forwarder import __version__
-from hpcobs_forwarder.config import NODE
+from hpcobs_forwarder.daemon.config import NODE
 from hpcobs_forwarder.doctor import cluster, hooks, node, site, slurm, spool
 from hpcobs_forwarder.doctor.finding import FAILURE, WARNING, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hpcobs_forwarder.config import Config
+    from hpcobs_forwarder.daemon.config import Config
 
 
 def report(config: Config) -> int:
-    """Prints what was found; 1 if something cannot work."""
+    """Print the findings. Return 1 if something does not work, else 0."""
     print(f"hpcobs-forwarder {__version__}, role {config.role}, node {config.node}")  # noqa: T201
     levels: list[str] = []
     for finding in examine(config):
         levels.append(finding.level)
         sys.stdout.write(_lines(finding))
-        sys.stdout.flush()  # the next one may have to wait for somebody's answer
-    bad, poor = levels.count(FAILURE), levels.count(WARNING)
-    summary = f"{bad} cannot work, {poor} could work better" if bad or poor else "all is well"
-    sys.stdout.write(f"{summary}\n")
-    return 1 if bad else 0
+        sys.stdout.flush()  # the next check may wait for a timeout
+    failures, warnings = levels.count(FAILURE), levels.count(WARNING)
+    some = failures or warnings
+    sys.stdout.write(f"{failures} failures, {warnings} warnings\n" if some else "all is well\n")
+    return 1 if failures else 0
 
 
 def examine(config: Config) -> Iterator[Finding]:
-    """Everything the doctor finds, in the order of the way that data takes."""
+    """Yield all findings, in the order in which data passes the parts."""
     if config.role == NODE:
         yield from node.examine(config)
     else:
@@ -43,5 +43,5 @@ def examine(config: Config) -> Iterator[Finding]:
 
 
 def _lines(finding: Finding) -> str:
-    mend = f"       mend: {finding.mend}\n" if finding.mend else ""
-    return f"{finding.level:>4}  {finding.text}\n{mend}"
+    fix = f"      fix: {finding.fix}\n" if finding.fix else ""
+    return f"{finding.level:>4}  {finding.text}\n{fix}"

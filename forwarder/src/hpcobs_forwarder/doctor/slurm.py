@@ -1,4 +1,4 @@
-"""Whether Slurm answers the controller role."""
+"""Check that Slurm responds to the controller role."""
 
 from __future__ import annotations
 
@@ -13,28 +13,32 @@ from hpcobs_forwarder.doctor.finding import Finding, failure, ok, warning
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hpcobs_forwarder.config import Config
+    from hpcobs_forwarder.daemon.config import Config
 
 
 def examine(config: Config) -> Iterator[Finding]:
-    """Slurmctld and the accounting database."""
+    """Check slurmctld and the accounting database."""
     clock = SystemClock()
     source = slurm_source(config, clock)
     try:
         jobs, nodes = source.jobs(), source.nodes()
     except SourceError as error:
         yield failure(
-            f"{source.name}: {error}",
-            "set SLURM_BASE_URL and SLURM_AUTH_*, or run this where scontrol works",
+            f"slurmctld cannot be queried by {source.name}: {error}",
+            "set SLURM_BASE_URL and SLURM_AUTH_* in the configuration, or run this on a host where "
+            "`scontrol show jobs` works",
         )
     else:
-        yield ok(f"{source.name}: {len(jobs)} jobs on {len(nodes)} nodes")
+        yield ok(
+            f"slurmctld, queried by {source.name}, has {len(jobs)} jobs and {len(nodes)} nodes"
+        )
     try:
         ended = Sacct().since(clock.wall() - 3600, clock.wall())
     except SourceError as error:
         yield warning(
-            f"accounting: {error}",
-            "without slurmdbd, jobs that end while this does not run are known by epilogs only",
+            f"the accounting database cannot be queried: {error}",
+            "start slurmdbd, or accept that jobs that end while the forwarder is stopped are known "
+            "from their epilogs only",
         )
     else:
-        yield ok(f"accounting: {len(ended)} jobs within the last hour")
+        yield ok(f"the accounting database has {len(ended)} jobs of the last hour")

@@ -1,1 +1,1 @@
-"""Sending what waits in the spool: one request at a time, in a thread of its own."""
+"""Sending the spool's entries to the site: one request at a time."""

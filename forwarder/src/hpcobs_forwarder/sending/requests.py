@@ -1,4 +1,4 @@
-"""From what waits in the spool to a request."""
+"""From an entry of the spool to the request that sends it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from hpcobs_forwarder.spool.entries import Entry
 
 PACKED = {"Content-Type": "application/vnd.hpcobs+json", "Content-Encoding": "gzip"}
-"""API Gateway may hand a body of application/json over as text, which gzip does not survive; bodies
-of types that it does not know come through as they are."""
+"""API Gateway may convert a body of application/json to text, which destroys gzip. It passes bodies
+of types that it does not know unchanged."""
 
 _COMPRESSION = 4
 _FINISHED = "/v1/events/job-finished"
@@ -26,7 +26,7 @@ _EVENT_PATHS = {
 
 
 class Request(NamedTuple):
-    """A request, and what it is made of. ``batch`` is None for an event."""
+    """A POST to the site. ``batch`` is its content, or None for an event."""
 
     path: str
     body: bytes
@@ -34,35 +34,36 @@ class Request(NamedTuple):
     batch: Batch | None = None
 
     @property
-    def finished(self) -> bool:
-        """Whether it tells of a job's end."""
+    def ends_job(self) -> bool:
+        """True if it reports the end of a job."""
         return self.path == _FINISHED
 
 
 def request_for(entry: Entry) -> Request:
-    """The request that sends ``entry``. OSError if it cannot be read, ValueError if damaged."""
+    """Return the request that sends ``entry``.
+
+    Raise OSError if the entry cannot be read, ValueError if it is damaged.
+    """
     return _event(entry) if entry.kind == EVENT else _batch(entry)
 
 
 def _event(entry: Entry) -> Request:
+    # Job names come from users in any encoding. A replaced letter is better than a lost event.
+    text = entry.read().decode("utf-8", errors="replace")
     try:
-        event = json.loads(entry.read().decode("utf-8", errors="replace"))
+        event = json.loads(text)
     except RecursionError as error:
         raise ValueError(str(error)) from error
     kind = entry.event_kind
     if kind not in _EVENT_PATHS:
         raise ValueError(f"{kind!r} is no kind of event")
     if not isinstance(event, dict):
-        raise ValueError("not a JSON object")  # noqa: TRY004 - what callers take for damage
-    headers = dict(PACKED)
+        raise ValueError("not a JSON object")  # noqa: TRY004 - callers catch it as damage
     body = gzip.compress(json.dumps(event).encode(), _COMPRESSION)
-    return Request(_EVENT_PATHS[kind], body, headers)
+    return Request(_EVENT_PATHS[kind], body, dict(PACKED))
 
 
 def _batch(entry: Entry) -> Request:
     batch = decode(entry.read())
-    headers = {
-        **PACKED,
-        "X-Correlation-Id": batch.opening["batch_id"],
-    }
+    headers = {**PACKED, "X-Correlation-Id": batch.opening["batch_id"]}
     return Request("/v1/samples", gzip.compress(batch.body(), _COMPRESSION), headers, batch)

@@ -1,30 +1,24 @@
-"""Sends what waits, oldest first, and decides what becomes of what does not arrive."""
+"""Sends the queued entries, oldest first, and carries out the decisions of the retry policy."""
 
 from __future__ import annotations
 
+import json
 import logging
-from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from hpcobs_forwarder.sending import answers
-from hpcobs_forwarder.sending.gateway import Answer, GatewayError
-from hpcobs_forwarder.sending.patience import Patience
-from hpcobs_forwarder.sending.requests import Request, request_for
-from hpcobs_forwarder.sending.token import TokenError
-from hpcobs_forwarder.sending.troubles import Troubles
-from hpcobs_forwarder.sending.verdict import Verdict, verdict_of
-from hpcobs_forwarder.spool.batch import halves
-from hpcobs_forwarder.spool.entries import EVENT, batch_name
-from hpcobs_forwarder.spool.ids import new_uuid
+from hpcobs_forwarder.sending.http_client import NoResponseError, TokenError
+from hpcobs_forwarder.sending.requests import request_for
+from hpcobs_forwarder.sending.retry_policy import Quarantine, Retry, Sent, decide
+from hpcobs_forwarder.spool.entries import batch_name
 
 if TYPE_CHECKING:
     import threading
 
     from hpcobs_forwarder.clock import Clock
-    from hpcobs_forwarder.health import Health
-    from hpcobs_forwarder.sending.backoff import Backoff
-    from hpcobs_forwarder.sending.gateway import Gateway
-    from hpcobs_forwarder.sending.token import TokenFile
+    from hpcobs_forwarder.daemon.health import Health
+    from hpcobs_forwarder.sending.http_client import HttpClient, TokenFile
+    from hpcobs_forwarder.sending.requests import Request
+    from hpcobs_forwarder.sending.retry_policy import Decision, Outcome, RetryState
     from hpcobs_forwarder.spool.batch import Batch
     from hpcobs_forwarder.spool.entries import Entry
     from hpcobs_forwarder.spool.spool import Spool
@@ -32,210 +26,195 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 HOOK_SECONDS = 5.0
-"""How long an event is left to its hook, which is sending it too."""
+"""How long the sender leaves an event to its hook, which posts it as well."""
 
-_UNKNOWN_JOB_PAUSES_SECONDS = (15.0, 60.0, 300.0, 1800.0)
-_FORBIDDEN_PAUSE_SECONDS = 600.0
-_SERVER_ERRORS_BEFORE_QUARANTINE = 8
-_SERVER_ERROR_PAUSES_SECONDS = (60.0, 1800.0)
+_LOG_AGAIN_SECONDS = 600.0
 
 
 class Sender:
-    """Empties the spool while the site accepts; one failure pauses everything."""
+    """Sends the entries of the spool until it is empty or the site fails."""
 
     def __init__(
         self,
         *,
         spool: Spool,
-        gateway: Gateway,
+        client: HttpClient,
         token: TokenFile,
-        backoff: Backoff,
+        state: RetryState,
         health: Health,
         clock: Clock,
         stopping: threading.Event,
     ) -> None:
-        """Nothing is sent yet. ``stopping`` ends a drain after the request in progress."""
+        """Create the sender. ``stopping`` ends a drain after the request in progress."""
         self._spool = spool
-        self._gateway = gateway
+        self._client = client
         self._token = token
-        self._backoff = backoff
+        self._state = state
         self._health = health
         self._clock = clock
         self._stopping = stopping
-        self._denied = False
-        self._patience = Patience()
-        self._troubles = Troubles(clock)
-        self._arrived = 0
+        self._throttle = LogThrottle(clock)
 
     def pause(self) -> float:
-        """Seconds until the next attempt is allowed; a new token ends a refusal at once."""
-        if self._denied and self._token.changed():
-            self._patience.end_pauses()
+        """Return the seconds until the next drain may start. A new token ends a denial at once."""
+        if self._state.denied and self._token.changed():
+            self._state.end_entry_pauses()
             return 0.0
-        return self._backoff.remaining(self._clock.uptime())
+        return self._state.remaining(self._clock.uptime())
 
     def drain(self) -> bool:
-        """Sends what waits, events first; False if something must be tried again."""
+        """Send the queued entries, events first. Return False if the site is to be tried again."""
         if self.pause() > 0:
             return False
         try:
             sent = all(self._stopping.is_set() or self._deliver(entry) for entry in self._due())
         finally:
-            self._gateway.close()
+            # One idle connection of each node would be thousands at the site.
+            self._client.close()
         if not sent:
             self._spool.pack()
         return sent
 
     def _due(self) -> list[Entry]:
-        """What may be sent now, but for what its hook is sending and what must wait."""
+        """Return the entries that may be sent now: no pause, and not in the hands of a hook."""
+        # Events first: at the site, samples wait until the event of their job has arrived.
         waiting = [*self._spool.waiting_events(), *self._spool.waiting_batches()]
-        self._patience.keep(entry.key for entry in waiting)
+        self._state.keep(entry.key for entry in waiting)
         now, wall = self._clock.uptime(), self._clock.wall()
         return [
             entry
             for entry in waiting
-            if self._patience.allows(entry.key, now)
+            if self._state.allows(entry.key, now)
             and not (entry.from_hook and 0 <= wall - entry.written_at < HOOK_SECONDS)
         ]
 
     def _deliver(self, entry: Entry) -> bool:
-        """Sends one thing; False if everything must pause."""
-        try:
-            request = request_for(entry)
-        except FileNotFoundError:
-            return True  # its hook has sent it
-        except OSError as error:
-            self._troubles.say(f"{entry.name} cannot be read: {error}")
+        """Send one entry. Return False if all entries must wait."""
+        request = self._request(entry)
+        if request is None:
             return True
+        decision = decide(entry, request, self._post(request), self._state)
+        self._carry_out(entry, request, decision)
+        return not (isinstance(decision, Retry) and decision.site_pause_seconds)
+
+    def _request(self, entry: Entry) -> Request | None:
+        """Return the request for the entry, or None if it cannot be sent."""
+        try:
+            return request_for(entry)
+        except FileNotFoundError:
+            pass  # its hook has sent it
+        except OSError as error:
+            self._throttle.warn(f"{entry.name} cannot be read: {error}")
         except ValueError as error:
             self._spool.quarantine(entry, "damaged", str(error))
-            return True
+        return None
+
+    def _post(self, request: Request) -> Outcome:
         try:
-            answer = self._post(request)
-        except GatewayError as error:
-            return self._failed(entry, f"no answer: {error}")
+            headers = {"Authorization": f"Bearer {self._token.get()}", **request.headers}
+            response = self._client.request("POST", request.path, request.body, headers)
         except TokenError as error:
-            self._denied = True
-            return self._failed(entry, f"no token: {error}")
-        return self._settle(entry, request, answer)
-
-    def _post(self, request: Request) -> Answer:
-        headers = {"Authorization": f"Bearer {self._token.get()}", **request.headers}
-        try:
-            answer = self._gateway.request("POST", request.path, request.body, headers)
-        except GatewayError:
+            return error
+        except NoResponseError as error:
             self._health.add("requests_total", label="0")
-            raise
-        self._health.add("requests_total", label=str(answer.status))
-        return answer
+            return error
+        self._health.add("requests_total", label=str(response.status))
+        return response
 
-    def _settle(self, entry: Entry, request: Request, answer: Answer) -> bool:
-        verdict = verdict_of(answer.status, finished=request.finished)
-        told = f"{request.path} answered {answer.status}{_moved(answer)}: "
-        told += answers.text(answer.body)
-        if verdict is Verdict.ACCEPTED and not answers.is_a_sites(answer.body):
-            verdict = Verdict.CONFIGURATION
-            told += " (no answer of hpcobs: is HPCOBS_URL right?)"
-        if verdict is Verdict.ACCEPTED:
-            self._accepted(entry, request, answer)
-        elif verdict is Verdict.TOO_LARGE:
-            self._split(entry, request, told)
-        elif verdict is Verdict.NOT_YET:
-            self._wait_for_job(entry, told)
-        elif verdict is Verdict.REFUSED or self._is_poison(entry, answer):
-            self._spool.quarantine(entry, str(answer.status), told)
-        else:
-            self._denied = verdict is Verdict.CONFIGURATION
-            if answer.status == HTTPStatus.FORBIDDEN:  # perhaps only this one: others go first
-                self._patience.pause(entry.key, self._clock.uptime() + _FORBIDDEN_PAUSE_SECONDS)
-            return self._failed(entry, told, answer.retry_after)
-        return True
+    def _carry_out(self, entry: Entry, request: Request, decision: Decision) -> None:
+        if isinstance(decision, Sent):
+            self._sent(entry, request, decision.report)
+        elif isinstance(decision, Retry):
+            self._retry(entry, decision)
+        elif isinstance(decision, Quarantine):
+            self._spool.quarantine(entry, decision.label, decision.reason)
+        elif request.batch is not None:
+            self._split(entry, request.batch, decision.halves)
 
-    def _accepted(self, entry: Entry, request: Request, answer: Answer) -> None:
-        self._denied = False
-        self._arrived += 1
-        self._backoff.succeeded()
-        self._troubles.end()
+    def _sent(self, entry: Entry, request: Request, report: dict[str, Any]) -> None:
+        self._state.succeed()
+        self._throttle.recover()
         self._health.set("last_success_timestamp_seconds", self._clock.wall())
         self._spool.remove(entry)
         if request.batch is None:
             self._health.add("events_sent_total")
-            _say_what_was_not_taken(answer)
-            return
-        self._notice_damage(entry, request.batch)
-        rejected = answers.objects(answer.body, "rejected")
-        sent = request.batch.samples
-        accepted = answers.number(answer.body, "accepted", sent - len(rejected))
-        self._health.add("samples_sent_total", accepted)
-        self._health.add("samples_rejected_total", sent - accepted)
-        if rejected:
-            batch_id = request.batch.opening["batch_id"]
-            _log.warning("the site rejects samples of batch %s: %s", batch_id, rejected[0])
+            _log_rejected(report)
+        else:
+            self._count_samples(entry, request.batch, report)
 
-    def _split(self, entry: Entry, request: Request, told: str) -> None:
-        """Two halves take the place of a batch that is too large; they are sent next time."""
-        parts = halves(request.batch) if request.batch is not None else None
-        if request.batch is None or parts is None:
-            self._spool.quarantine(entry, "413", told)
-            return
-        count = request.batch.samples
-        names = [
-            batch_name(entry.written_at, part, new_uuid()[:8])
-            for part in (count // 2, count - count // 2)
-        ]
-        self._spool.replace(entry, tuple(zip(names, parts)))
-
-    def _wait_for_job(self, entry: Entry, told: str) -> None:
-        """An end whose start has not come: a few more attempts, then the quarantine."""
-        attempt = self._patience.tried(entry.key)
-        if attempt > len(_UNKNOWN_JOB_PAUSES_SECONDS):
-            self._spool.quarantine(entry, "404", told)
-            return
-        pause = _UNKNOWN_JOB_PAUSES_SECONDS[attempt - 1]
-        self._patience.pause(entry.key, self._clock.uptime() + pause)
-
-    def _is_poison(self, entry: Entry, answer: Answer) -> bool:
-        """Whether the site breaks on this very thing, again and again, while others arrive.
-
-        From the second time on the others go first. A site that breaks on everything says nothing
-        of one thing, however long that lasts.
-        """
-        if answer.status != HTTPStatus.INTERNAL_SERVER_ERROR:
-            return False
-        failures, alone = self._patience.broke(entry.key, self._arrived)
-        if failures > 1:
-            first, longest = _SERVER_ERROR_PAUSES_SECONDS
-            pause = min(first * 2.0**alone, longest)
-            self._patience.pause(entry.key, self._clock.uptime() + pause)
-        return alone >= _SERVER_ERRORS_BEFORE_QUARANTINE
-
-    def _failed(self, entry: Entry, told: str, retry_after: float | None = None) -> bool:
-        pause = self._backoff.failed(self._clock.uptime(), retry_after)
-        waits = f"everything waits in the spool, next attempt in {pause:.0f} s"
-        self._troubles.begin(f"{told}; {waits}")
-        if entry.kind == EVENT:
-            return False
-        if entry.samples:
-            self._spool.compress(entry)
-        elif entry.data is not None:
-            self._spool.remove(entry)  # only the host's word of a moment that has passed
-        return False
-
-    def _notice_damage(self, entry: Entry, batch: Batch) -> None:
+    def _count_samples(self, entry: Entry, batch: Batch, report: dict[str, Any]) -> None:
         if batch.damaged:
             _log.error("%s: %d damaged lines were left out", entry.name, batch.damaged)
             lost = max(entry.samples - batch.samples, 0)
             self._health.add("samples_dropped_total", lost, label="damaged")
+        rejected = _objects(report, "rejected")
+        accepted = report.get("accepted")
+        if not isinstance(accepted, int):
+            accepted = batch.samples - len(rejected)
+        self._health.add("samples_sent_total", accepted)
+        self._health.add("samples_rejected_total", batch.samples - accepted)
+        if rejected:
+            batch_id = batch.opening["batch_id"]
+            _log.warning("the site rejects samples of batch %s: %s", batch_id, rejected[0])
+
+    def _retry(self, entry: Entry, decision: Retry) -> None:
+        self._state.wait(entry.key, decision, self._clock.uptime())
+        pause = decision.site_pause_seconds
+        if pause:  # else one entry waits for another, which is no failure
+            queued = f"all entries stay in the spool, next attempt in {pause:.0f} s"
+            self._throttle.fail(f"{decision.reason}; {queued}")
+            self._spool.keep_for_later(entry)
+
+    def _split(self, entry: Entry, batch: Batch, halves: tuple[bytes, bytes]) -> None:
+        # The halves are new entries: the next drain sends them.
+        half = batch.samples // 2
+        names = [batch_name(entry.written_at, part) for part in (half, batch.samples - half)]
+        self._spool.replace(entry, tuple(zip(names, halves)))
 
 
-def _moved(answer: Answer) -> str:
-    return f" (moved to {answer.location})" if answer.location else ""
+class LogThrottle:
+    """Logs a failure when it starts, then every ten minutes, then its end.
+
+    Two failures are the same if their texts are equal up to the first colon.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        """Start without failures."""
+        self._clock = clock
+        self._logged_at: dict[str, float] = {}
+        self._failing = False
+
+    def warn(self, text: str) -> bool:
+        """Log ``text`` unless it was logged in the last ten minutes. Return whether it was."""
+        key = text.partition(":")[0]
+        now = self._clock.uptime()
+        if now - self._logged_at.get(key, -_LOG_AGAIN_SECONDS) < _LOG_AGAIN_SECONDS:
+            return False
+        self._logged_at[key] = now
+        _log.warning("%s", text)
+        return True
+
+    def fail(self, text: str) -> None:
+        """Log that the site does not accept entries, unless that was logged recently."""
+        self._failing = self.warn(text) or self._failing
+
+    def recover(self) -> None:
+        """Log that the site accepts entries again, if a failure was logged before."""
+        if self._failing:
+            _log.info("the site accepts entries again")
+            self._failing = False
 
 
-def _say_what_was_not_taken(answer: Answer) -> None:
-    """The site answers for each job and node by itself."""
-    failed = [one for one in answers.objects(answer.body, "results") if '"failed"' in one]
-    nodes = answers.objects(answer.body, "rejected_nodes")
-    for what, refused in (("jobs", failed), ("nodes", nodes)):
-        if refused:
-            _log.warning("%d %s were not taken, the first: %s", len(refused), what, refused[0])
+def _log_rejected(report: dict[str, Any]) -> None:
+    """Log the jobs and nodes that the site rejected in an event it accepted."""
+    failed = [result for result in _objects(report, "results") if '"failed"' in result]
+    nodes = _objects(report, "rejected_nodes")
+    for kind, rejected in (("jobs", failed), ("nodes", nodes)):
+        if rejected:
+            _log.warning("the site rejects %d %s, the first: %s", len(rejected), kind, rejected[0])
+
+
+def _objects(report: dict[str, Any], key: str) -> list[str]:
+    """Return the objects listed under ``key`` as JSON, or none."""
+    listed = report.get(key)
+    return [json.dumps(one) for one in listed] if isinstance(listed, list) else []

@@ -1,6 +1,6 @@
-"""What waits on disk to be sent.
+"""The queue on disk: files that wait to be sent.
 
-``samples/`` batches of samples, ``events/`` the hooks' events, ``jobs/`` the Prolog's records,
-``quarantine/`` what the site refused or what cannot be read. File names sort by time. Nothing in
-here is ever changed in place: files are appended to, renamed and removed.
+``samples/`` holds batches of samples, ``events/`` the events of hooks and controller, ``jobs/`` the
+job records of the Prolog, ``quarantine/`` files that the site rejected or that are damaged. File
+names sort by time. No file is changed in place: files are appended to, renamed and removed.
 """

@@ -1,16 +1,15 @@
-"""The format of a batch file: lines that can be appended one by one and checked one by one.
+"""The format of a batch file: lines that are appended one by one and checked one by one.
 
 ``B <crc> 0 {"node":…,"batch_id":…}`` opens a batch, ``S <crc> <count> {…},{…}`` adds the samples of
-one pass, ``H <crc> 0 {…}`` says what the host is like now. The CRC-32 is of all else in the line.
+one pass, ``H <crc> 0 {…}`` describes the host. The CRC-32 covers everything else in the line.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import zlib
 from typing import Any, NamedTuple
-
-from hpcobs_forwarder.spool.ids import new_uuid
 
 OPENING, SAMPLES, HOST = b"B", b"S", b"H"
 
@@ -20,7 +19,7 @@ class DamagedBatchError(ValueError):
 
 
 class Batch(NamedTuple):
-    """A batch as read back. ``damaged`` lines were lost; ``torn`` is a last line cut short."""
+    """A decoded batch. ``damaged`` counts lost lines. ``torn`` means that the last line is cut."""
 
     opening: dict[str, Any]
     passes: tuple[bytes, ...]
@@ -30,32 +29,33 @@ class Batch(NamedTuple):
     torn: bool
 
     def body(self) -> bytes:
-        """The batch as the contract's JSON. The samples are copied as they are, not parsed."""
+        """Return the batch as the JSON of the contract."""
         opening = encode(self.opening)[:-1]
         host = b"" if self.host is None else b',"host":' + self.host
+        # The samples are copied as bytes: parsing them would cost time and memory at each push.
         return b'%s,"samples":[%s]%s}' % (opening, b",".join(self.passes), host)
 
 
 def encode(value: Any) -> bytes:
-    """``value`` as compact JSON; ValueError for a number that JSON does not have."""
+    """Return ``value`` as compact JSON. Raise ValueError for NaN and infinity."""
     return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
 
 
 def opening_line(node: str, cluster_name: str | None) -> bytes:
-    """The first line of a new batch."""
-    opening = {"node": node, "batch_id": new_uuid()}
+    """Return the first line of a new batch, with a new batch id."""
+    opening = {"node": node, "batch_id": _new_uuid()}
     if cluster_name:
         opening["cluster_name"] = cluster_name
     return _line(OPENING, 0, encode(opening))
 
 
 def samples_line(samples: list[dict[str, Any]]) -> bytes:
-    """The line for one pass."""
+    """Return the line for the samples of one pass."""
     return _line(SAMPLES, len(samples), encode(samples)[1:-1])
 
 
 def host_line(host: dict[str, Any]) -> bytes:
-    """The line for the host."""
+    """Return the line for the host."""
     return _line(HOST, 0, encode(host))
 
 
@@ -64,8 +64,21 @@ def _line(kind: bytes, count: int, content: bytes) -> bytes:
     return b"%s %08x %s\n" % (kind, zlib.crc32(rest, zlib.crc32(kind)), rest)
 
 
+def _new_uuid() -> str:
+    """Return a random UUID (RFC 9562, version 4)."""
+    # The module uuid would cost 0.5 MiB of memory on every node.
+    octets = bytearray(os.urandom(16))
+    octets[6] = octets[6] & 0x0F | 0x40
+    octets[8] = octets[8] & 0x3F | 0x80
+    text = octets.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
 def decode(data: bytes) -> Batch:
-    """The batch in ``data``, without its damaged lines; DamagedBatchError if it is none."""
+    """Return the batch in ``data`` without its damaged lines.
+
+    Raise DamagedBatchError if no line can be read or the first good line is no opening line.
+    """
     lines = data.split(b"\n")
     torn = lines.pop() != b""
     checked = [_checked(line) for line in lines]
@@ -93,7 +106,7 @@ def _checked(line: bytes) -> tuple[bytes, int, bytes] | None:
 
 
 def halves(batch: Batch) -> tuple[bytes, bytes] | None:
-    """The batch as two files with new batch ids; None if it is a single sample."""
+    """Return the batch as two files with new batch ids, or None if it has less than two samples."""
     samples = json.loads(b"[%s]" % b",".join(batch.passes))
     middle = len(samples) // 2
     if not middle:

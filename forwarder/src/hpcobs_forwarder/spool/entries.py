@@ -1,4 +1,9 @@
-"""One thing that waits to be sent."""
+"""The files of the spool: their names, their order, and how they are read and written.
+
+A file name starts with the time in milliseconds, so names sort by age:
+``<milliseconds>-<samples>-<tag>.batch`` is a batch, ``<milliseconds>-<id>.<kind>.json`` an event.
+``.gz`` is appended when a file is compressed.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +16,17 @@ from typing import NamedTuple
 
 _MILLISECONDS = re.compile(r"(\d{13})-")
 _COUNT = re.compile(r"\d{13}-(\d+)-[^.]*\.batch(\.gz)?$")
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 BATCH, EVENT = "batch", "event"
 EVENT_ENDINGS = (".json", ".json.gz")
 
 
 class Entry(NamedTuple):
-    """A file, or while the disk takes none, a batch in memory. Bytes, seconds since the epoch.
+    """A queued file, or a batch in memory while the disk is full. Sizes in bytes, times in seconds.
 
-    After a week's outage there are twenty thousand: none holds what can be told from its name.
+    After an outage of a week there are 20,000 entries. So an entry stores nothing that its name
+    contains.
     """
 
     name: str
@@ -30,43 +37,43 @@ class Entry(NamedTuple):
 
     @property
     def path(self) -> str:
-        """Where the file is."""
+        """Path of the file."""
         return f"{self.folder}/{self.name}"
 
     @property
     def kind(self) -> str:
-        """What it is, by its name."""
+        """Either ``BATCH`` or ``EVENT``."""
         return EVENT if self.name.endswith(EVENT_ENDINGS) else BATCH
 
     @property
     def key(self) -> str:
-        """What stays of the name when the file is compressed."""
+        """The part of the name that compression does not change."""
         return self.name.partition(".")[0]
 
     @property
     def from_hook(self) -> bool:
-        """Whether a hook wrote it, which may be sending it just now."""
+        """True if a hook wrote the file. The hook may be sending it at this moment."""
         return self.kind == EVENT and self.event_kind != "jobs"
 
     @property
     def event_kind(self) -> str:
-        """What an event tells of: ``…-<id>.started.json`` of a start."""
+        """The kind of an event: ``started`` for a file ``…-<id>.started.json``."""
         return self.name.partition(".")[2].partition(".")[0]
 
     @property
     def written_at(self) -> float:
-        """When it was first written: its name says so, whatever was done to the file since."""
+        """Time of the first write, from the name: compression changes the modification time."""
         match = _MILLISECONDS.match(self.name)
         return int(match[1]) / 1000 if match else self.modified_at
 
     @property
     def samples(self) -> int:
-        """How many samples are in the batch, by its name."""
+        """Number of samples in the batch, from the name, or 0 for an event."""
         match = _COUNT.match(self.name)
         return int(match[1]) if match else 0
 
     def read(self) -> bytes:
-        """The content. OSError if it cannot be read, ValueError if it is damaged."""
+        """Return the content. Raise OSError if it is unreadable, ValueError if it is damaged."""
         if self.data is not None:
             return self.data
         with open(self.path, "rb") as file:
@@ -76,16 +83,18 @@ class Entry(NamedTuple):
         try:
             return gzip.decompress(data)
         except (OSError, EOFError, zlib.error) as error:
+            # gzip raises an OSError for bad data. Callers retry an OSError, which is useless here.
             raise ValueError(str(error)) from error
 
 
-def batch_name(wall: float, samples: int, tag: str) -> str:
-    """The name of a batch written at ``wall``; names sort by time."""
-    return f"{int(wall * 1000):013d}-{samples}-{tag}.batch"
+def batch_name(wall: float, samples: int) -> str:
+    """Return a new name for a batch of ``samples`` written at ``wall``."""
+    # Two batches of one millisecond, as the halves of a split batch are, need different names.
+    return f"{int(wall * 1000):013d}-{samples}-{os.urandom(4).hex()}.batch"
 
 
 def listed(folder: str, endings: tuple[str, ...]) -> list[Entry]:
-    """The files in ``folder`` whose names end so, oldest first; what is no file is no matter."""
+    """Return the files in ``folder`` with one of these endings, oldest first."""
     entries = []
     for name in sorted(_names(folder)):
         if name.startswith(".") or not name.endswith(endings):
@@ -102,5 +111,44 @@ def listed(folder: str, endings: tuple[str, ...]) -> list[Entry]:
 def _names(folder: str) -> list[str]:
     try:
         return os.listdir(folder)
-    except FileNotFoundError:  # somebody has cleared up; it is made again
+    except FileNotFoundError:  # an administrator removed it; the janitor makes it again
         return []
+
+
+def write_whole(path: str, data: bytes, *, sync: bool) -> None:
+    """Create the file at ``path`` in one step, so that no reader sees a part of it.
+
+    ``sync`` makes it survive a power cut. Raise OSError if the disk does not accept all of it.
+    """
+    folder, name = os.path.split(path)
+    temporary = f"{folder}/.{name}.{os.getpid()}"
+    descriptor = os.open(temporary, _NEW, 0o600)
+    try:
+        write_all(descriptor, data)
+        if sync:
+            # Before the rename: else a power cut can leave the new name on an empty file.
+            os.fsync(descriptor)
+        os.rename(temporary, path)
+    except OSError:
+        os.unlink(temporary)
+        raise
+    finally:
+        os.close(descriptor)
+    if sync:
+        sync_folder(folder)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of ``data``. Raise OSError if the disk accepts only a part."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def sync_folder(path: str) -> None:
+    """Make new and changed names in the folder survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,23 +1,104 @@
-"""The batch that is being written: each pass is on disk before the next one begins."""
+"""The batch that is being written: each pass is on disk before the next one starts."""
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
-from hpcobs_forwarder.spool.disk import sync_folder, write_all
+from hpcobs_forwarder.spool.batch import host_line, opening_line, samples_line
+from hpcobs_forwarder.spool.entries import batch_name, sync_folder, write_all
 
+if TYPE_CHECKING:
+    from hpcobs_forwarder.clock import Clock
+    from hpcobs_forwarder.spool.spool import Spool
+
+_log = logging.getLogger(__name__)
+
+JOURNAL = "open.journal"
+MAX_SAMPLES = 5000
+"""The limit of the contract for one batch."""
+
+_MAX_BYTES = 1 << 20
 _OPEN = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+
+
+class BatchWriter:
+    """Writes the passes of ``node`` to the spool, and seals batches that are ready to be sent."""
+
+    def __init__(self, spool: Spool, node: str, clock: Clock) -> None:
+        """Create the writer without touching the disk."""
+        self._spool = spool
+        self._node = node
+        self._clock = clock
+        self._journal: Journal | None = None
+        self._host: dict[str, Any] = {}
+        self._disk_failed = False
+
+    def add(
+        self, samples: list[dict[str, Any]], host: dict[str, Any], cluster_name: str | None
+    ) -> None:
+        """Add one pass. It is on disk when this returns, or in memory if the disk is full."""
+        self._host = host
+        for start in range(0, len(samples), MAX_SAMPLES):
+            self._add(samples[start : start + MAX_SAMPLES], cluster_name)
+
+    def _add(self, samples: list[dict[str, Any]], cluster_name: str | None) -> None:
+        journal = self._journal
+        if journal is not None and (
+            journal.samples + len(samples) > MAX_SAMPLES or journal.bytes > _MAX_BYTES
+        ):
+            self.seal(cluster_name)
+            journal = None
+        if journal is None:
+            path = f"{self._spool.samples}/{JOURNAL}"
+            self._journal = journal = Journal(path, sync=self._spool.sync)
+            journal.buffer(opening_line(self._node, cluster_name))
+        journal.buffer(samples_line(samples), len(samples))
+        try:
+            journal.flush()
+        except OSError as error:
+            self._log_once(error)
+        else:
+            self._disk_failed = False
+
+    def seal(self, cluster_name: str | None) -> None:
+        """Close the open batch and queue it for the sender.
+
+        Without samples, queue the state of the host alone, if it is known.
+        """
+        journal, self._journal = self._journal, None
+        samples = 0 if journal is None else journal.samples
+        name = batch_name(self._clock.wall(), samples)
+        if journal is None:
+            if self._host:
+                # In memory only: it is worthless later, and an idle node should not write to disk.
+                lines = opening_line(self._node, cluster_name) + host_line(self._host)
+                self._spool.keep_in_memory(name, lines)
+            return
+        if self._host:
+            journal.buffer(host_line(self._host))
+        try:
+            journal.seal(f"{self._spool.samples}/{name}")
+        except OSError as error:
+            self._log_once(error)
+            self._spool.keep_in_memory(name, journal.discard())
+
+    def _log_once(self, error: OSError) -> None:
+        if not self._disk_failed:
+            _log.error("the spool cannot be written, samples stay in memory: %s", error)
+        self._disk_failed = True
 
 
 class Journal:
     """An open batch at ``path``, with a copy of its lines in memory.
 
-    While the disk takes nothing, the lines stay in memory, and every new line tries again.
+    While the disk is full, lines stay in memory. Each ``flush`` tries again to write them.
     """
 
     def __init__(self, path: str, *, sync: bool) -> None:
-        """Nothing is written yet; ``sync`` makes every line outlast a power cut."""
+        """Create the journal without touching the disk. ``sync`` makes it survive a power cut."""
         self._path = path
         self._sync = sync
         self._lines: list[bytes] = []
@@ -28,13 +109,16 @@ class Journal:
         self.bytes = 0
 
     def buffer(self, line: bytes, samples: int = 0) -> None:
-        """Adds a line, in memory until the next ``flush``."""
+        """Add a line in memory. ``flush`` writes it."""
         self._lines.append(line)
         self.samples += samples
         self.bytes += len(line)
 
     def flush(self) -> None:
-        """Writes what is in memory only; OSError if the disk does not take it."""
+        """Write the lines that are in memory only. Raise OSError if the disk does not accept them.
+
+        After an error the file ends with the last line that was written whole.
+        """
         if self._descriptor < 0:
             self._open()
         pending = b"".join(self._lines[self._written_lines :])
@@ -43,6 +127,7 @@ class Journal:
             if self._sync:
                 os.fdatasync(self._descriptor)
         except OSError:
+            # A full disk may accept a part. Cut it off, or the next line would be appended to it.
             os.ftruncate(self._descriptor, self._written_bytes)
             os.lseek(self._descriptor, self._written_bytes, os.SEEK_SET)
             raise
@@ -50,7 +135,7 @@ class Journal:
         self._written_bytes += len(pending)
 
     def _open(self) -> None:
-        """What lies there already was given up by a disk that could not even remove it."""
+        # A file may be left over: discard() cannot remove it from a read-only disk.
         with suppress(FileNotFoundError):
             os.unlink(self._path)
         self._descriptor = os.open(self._path, _OPEN, 0o600)
@@ -58,16 +143,16 @@ class Journal:
             sync_folder(os.path.dirname(self._path))
 
     def seal(self, path: str) -> None:
-        """Closes the batch and renames it to ``path``; OSError if it is not whole on disk."""
+        """Close the batch and rename it to ``path``. Raise OSError if it is not whole on disk."""
         self.flush()
         self._close()
         os.rename(self._path, path)
 
-    def give_up(self) -> bytes:
-        """The whole batch from memory; what is on disk of it is removed."""
+    def discard(self) -> bytes:
+        """Remove the file and return the whole batch from memory."""
         if self._descriptor >= 0:
             self._close()
-        with suppress(OSError):  # it never came to be, or the disk cannot even do that
+        with suppress(OSError):  # there is no file, or the disk is read-only
             os.unlink(self._path)
         return b"".join(self._lines)
 

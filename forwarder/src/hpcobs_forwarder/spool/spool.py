@@ -1,4 +1,4 @@
-"""The spool folder: what waits in it, in order, and what is set aside."""
+"""The spool folder: which entries are queued, in which order, and which are in quarantine."""
 
 from __future__ import annotations
 
@@ -6,30 +6,32 @@ import fcntl
 import gzip
 import logging
 import os
+import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from hpcobs_forwarder.spool.disk import write_whole
-from hpcobs_forwarder.spool.entries import EVENT, EVENT_ENDINGS, Entry, listed
-from hpcobs_forwarder.spool.memory import MemoryQueue
+from hpcobs_forwarder.spool.entries import EVENT, EVENT_ENDINGS, Entry, listed, write_whole
 
 if TYPE_CHECKING:
-    from hpcobs_forwarder.health import Health
+    from hpcobs_forwarder.daemon.health import Health
 
 _log = logging.getLogger(__name__)
+
+MEMORY_BYTES = 4 << 20
+"""Limit for batches in memory, while the disk is full."""
 
 _COMPRESSION = 6
 
 
 class SpoolError(Exception):
-    """The spool folder cannot be used; the text says why."""
+    """The spool folder cannot be used. The text contains the reason."""
 
 
 class Spool:
-    """One forwarder's spool folder. ``sync`` makes what is written outlast a power cut."""
+    """One forwarder's spool folder. ``sync`` makes written files survive a power cut."""
 
     def __init__(self, folder: str, *, sync: bool, health: Health) -> None:
-        """Nothing is touched until ``open``."""
+        """Set the paths. ``open`` is the first to touch the disk."""
         self.folder = folder
         self.sync = sync
         self.jobs = f"{folder}/jobs"
@@ -41,7 +43,7 @@ class Spool:
         self._memory = MemoryQueue()
 
     def open(self) -> None:
-        """Makes the folders and locks them; SpoolError if that cannot be."""
+        """Make the folders and lock them. Raise SpoolError if that fails."""
         try:
             self._check_owner()
             self.make_folders()
@@ -54,12 +56,13 @@ class Spool:
             raise SpoolError(f"the spool cannot be used: {error}") from error
 
     def make_folders(self) -> None:
-        """Makes the folders that are not there."""
+        """Make the folders that do not exist."""
         for path in (self.jobs, self.events, self.samples, self.quarantined):
             os.makedirs(path, mode=0o700, exist_ok=True)
 
     def _check_owner(self) -> None:
-        """What root left in another user's spool, that user's hooks and service could not read."""
+        # Files that root writes to another user's spool are unreadable for that user's hooks and
+        # service. So root has to run as that user.
         if not os.path.isdir(self.folder):
             return
         owner = os.stat(self.folder).st_uid
@@ -67,33 +70,42 @@ class Spool:
             raise SpoolError(f"{self.folder} is of user {_name_of(owner)}: run this as that user")
 
     def close(self) -> None:
-        """Releases the folder."""
+        """Release the folder."""
         os.close(self._lock)
 
     def keep_in_memory(self, name: str, data: bytes) -> None:
-        """Lets a batch wait that is not on disk; the oldest ones go when they are too many."""
+        """Queue a batch in memory. Over the limit, the oldest batches are dropped and counted."""
         for entry in self._memory.add(Entry(name, "", len(data), 0.0, data)):
             self.dropped(entry, "memory")
 
     def waiting_events(self) -> list[Entry]:
-        """The hooks' events, oldest first."""
+        """Return the queued events, oldest first."""
         return listed(self.events, EVENT_ENDINGS)
 
     def waiting_batches(self) -> list[Entry]:
-        """The sealed batches, oldest first."""
+        """Return the sealed batches, oldest first."""
         on_disk = listed(self.samples, (".batch", ".batch.gz"))
         return sorted([*on_disk, *self._memory.entries()], key=lambda entry: entry.name)
 
     def remove(self, entry: Entry) -> None:
-        """Takes out what has arrived."""
+        """Remove an entry that was sent or dropped."""
         if entry.data is not None:
             self._memory.remove(entry)
             return
         with suppress(FileNotFoundError):  # a hook has sent it as well
             os.unlink(entry.path)
 
+    def keep_for_later(self, entry: Entry) -> None:
+        """Prepare a batch for a long wait: compress its samples, or drop it if it has none."""
+        if entry.kind == EVENT:
+            return
+        if entry.samples:
+            self.compress(entry)
+        elif entry.data is not None:
+            self.remove(entry)  # only the state of the host at a time that has passed
+
     def compress(self, entry: Entry) -> None:
-        """Makes a batch that must wait a tenth of its size, if the disk has room to do so."""
+        """Compress a batch file to about a tenth, if the disk has room for the copy."""
         if entry.data is not None or entry.name.endswith(".gz"):
             return
         try:
@@ -105,23 +117,25 @@ class Spool:
         os.unlink(entry.path)
 
     def pack(self, at_most: int = 100) -> None:
-        """Compresses what waits, some of it at a time: there may be thousands after a restart."""
+        """Compress the oldest plain batches, at most so many per call."""
+        # After a restart in an outage there may be thousands: all at once would take minutes.
         plain = [entry for entry in listed(self.samples, (".batch",)) if entry.samples]
         for entry in plain[:at_most]:
             self.compress(entry)
 
     def replace(self, entry: Entry, parts: tuple[tuple[str, bytes], ...]) -> None:
-        """Puts ``parts``, by name, in the place of a batch that is too large."""
+        """Replace a batch that is too large by ``parts``: pairs of name and content."""
         for name, data in parts:
             try:
                 write_whole(f"{self.samples}/{name}", data, sync=self.sync)
             except OSError:
                 self.keep_in_memory(name, data)
+        # Last: a crash before this sends samples twice, which the site ignores, and loses none.
         self.remove(entry)
 
     def quarantine(self, entry: Entry, label: str, reason: str) -> None:
-        """Sets aside what will never be accepted, with the reason in a file beside it."""
-        _log.error("%s is set aside in %s: %s", entry.name, self.quarantined, reason)
+        """Move an entry to the quarantine, with the reason in a file beside it, and count it."""
+        _log.error("%s was moved to %s: %s", entry.name, self.quarantined, reason)
         path = f"{self.quarantined}/{entry.name}"
         try:
             if entry.data is None:
@@ -130,17 +144,17 @@ class Spool:
                 write_whole(path, entry.data, sync=self.sync)
                 self.remove(entry)
             write_whole(f"{path}.reason", f"{reason}\n".encode(), sync=False)
-        except FileNotFoundError:
+        except FileNotFoundError:  # its hook has sent it meanwhile
             return
         except OSError as error:
-            _log.error("%s has no room in the quarantine: %s", entry.name, error)
+            _log.error("%s does not fit in the quarantine: %s", entry.name, error)
             self.remove(entry)
             self.dropped(entry, "quarantine")
             return
         self._health.add("quarantined_total", label=label)
 
     def dropped(self, entry: Entry, reason: str) -> None:
-        """Counts and says what is lost for ever."""
+        """Count and log an entry that is lost for ever."""
         _log.error("%s is dropped (%s): %d samples lost", entry.name, reason, entry.samples)
         if entry.kind == EVENT:
             self._health.add("events_dropped_total", label=reason)
@@ -148,8 +162,39 @@ class Spool:
             self._health.add("samples_dropped_total", entry.samples, label=reason)
 
 
+class MemoryQueue:
+    """A bounded queue of batches. The sampler's thread adds, the sender's thread removes."""
+
+    def __init__(self) -> None:
+        """Create an empty queue."""
+        self._lock = threading.Lock()
+        self._entries: list[Entry] = []
+
+    def add(self, entry: Entry) -> list[Entry]:
+        """Add ``entry``. Return the oldest entries, which were dropped to make room."""
+        dropped: list[Entry] = []
+        with self._lock:
+            if not entry.samples:
+                # A batch without samples is the state of the host: only the newest is of use.
+                self._entries = [one for one in self._entries if one.samples]
+            self._entries.append(entry)
+            while sum(one.size for one in self._entries) > MEMORY_BYTES:
+                dropped.append(self._entries.pop(0))
+        return dropped
+
+    def remove(self, entry: Entry) -> None:
+        """Remove ``entry`` if it is still queued."""
+        with self._lock:
+            self._entries = [one for one in self._entries if one.name != entry.name]
+
+    def entries(self) -> list[Entry]:
+        """Return the queued batches, oldest first."""
+        with self._lock:
+            return list(self._entries)
+
+
 def _name_of(uid: int) -> str:
-    import pwd
+    import pwd  # only for an error message
 
     try:
         return pwd.getpwuid(uid).pw_name

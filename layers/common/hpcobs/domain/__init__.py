@@ -1,1 +1,1 @@
-"""What a job, a node and a sample are, and how they change. Standard library only."""
+"""Jobs, nodes and samples, and the rules by which they change. Standard library only."""

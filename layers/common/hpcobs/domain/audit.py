@@ -1,4 +1,4 @@
-"""The audit trail: who changed a job, when, from where, and what the job was afterwards."""
+"""The audit trail: who changed a job, when, from where, and the job after the change."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ChangeType(StrEnum):
-    """What kind of change an audit row tells of; ``correction`` changes a job after its end."""
+    """The kind of a change. A ``correction`` changes a job after its end."""
 
     UPSERT = "upsert"
     UPDATE = "update"
@@ -25,14 +25,14 @@ class ChangeType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AuditInfo:
-    """Who makes a change: ``changed_by`` begins with the token's subject."""
+    """The origin of a change. ``changed_by`` begins with the token's subject."""
 
     changed_by: str
     source: str
     correlation_id: str
 
     def __post_init__(self) -> None:
-        """Refuse a change that nobody answers for."""
+        """Reject a change without an author. Raise MissingAuditInfoError."""
         for name in ("changed_by", "source", "correlation_id"):
             if not getattr(self, name):
                 raise MissingAuditInfoError(name, "must not be empty")
@@ -40,7 +40,7 @@ class AuditInfo:
 
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
-    """One row of the trail; ``snapshot`` is the whole job as it was after the change."""
+    """One row of the trail. ``snapshot`` is the whole job after the change."""
 
     id: int
     job_id: str

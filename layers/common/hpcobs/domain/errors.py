@@ -1,10 +1,10 @@
-"""The domain's errors. One table at the HTTP edge turns them into answers."""
+"""The domain's errors. One table in ``hpcobs.http`` maps them to responses."""
 
 from __future__ import annotations
 
 
 class DomainError(Exception):
-    """Base of all that can go wrong with a well-formed request; ``message`` is safe for clients."""
+    """Base of all errors of a well-formed request. ``message`` is safe to show to clients."""
 
     def __init__(self, message: str, **details: object) -> None:
         super().__init__(message)
@@ -13,7 +13,7 @@ class DomainError(Exception):
 
 
 class InvalidInputError(DomainError):
-    """A value breaks a rule; ``field`` says which one."""
+    """A value breaks a rule. ``field`` names the value."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(f"{field}: {message}", field=field, reason=message)
@@ -21,19 +21,19 @@ class InvalidInputError(DomainError):
 
 
 class InvalidStateError(InvalidInputError):
-    """A state is unknown, or not allowed where it was given."""
+    """A state is unknown, or not allowed in this field."""
 
 
 class MissingAuditInfoError(InvalidInputError):
-    """A change came without saying who makes it."""
+    """A change has no author."""
 
 
 class NotFoundError(DomainError):
-    """What was asked for is not there, or not for this caller to see."""
+    """The requested thing does not exist, or this caller must not see it."""
 
 
 class JobNotFoundError(NotFoundError):
-    """No such job."""
+    """There is no such job, or this caller must not see it."""
 
     def __init__(self, job_id: str) -> None:
         super().__init__(f"job {job_id} not found", job_id=job_id)
@@ -47,16 +47,16 @@ class AlreadyExistsError(DomainError):
 
 
 class JobTerminalError(DomainError):
-    """The job has ended, and what has ended does not change."""
+    """The job has ended and can no longer change."""
 
     def __init__(self, job_id: str, state: str) -> None:
         super().__init__(f"job {job_id} has ended ({state}) and cannot change", job_id=job_id)
 
 
 class UnavailableError(DomainError):
-    """The database or the queue cannot be reached now; the caller may try again.
+    """The database or the queue cannot be reached now. The caller may retry.
 
-    ``deadline`` tells a run-out time limit from a lost connection.
+    ``deadline`` is True for an exceeded time limit, False for a lost connection.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class UnavailableError(DomainError):
 
 
 class UnauthorizedError(DomainError):
-    """No valid token came with the request."""
+    """The request has no valid token."""
 
 
 class ForbiddenError(DomainError):

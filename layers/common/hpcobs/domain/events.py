@@ -1,4 +1,4 @@
-"""What the cluster tells about a job: a start, an end, or the controller's whole view."""
+"""Events of a job: a start, an end, or the controller's whole view."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 class StartSource(StrEnum):
-    """Which hook saw the start."""
+    """The hook that reported the start."""
 
     PROLOG = "prolog"
     PROLOG_SLURMCTLD = "prolog_slurmctld"
 
 
 class FinishSource(StrEnum):
-    """Which hook saw the end."""
+    """The hook that reported the end."""
 
     EPILOG = "epilog"
     EPILOG_SLURMCTLD = "epilog_slurmctld"
@@ -31,7 +31,7 @@ class FinishSource(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobStarted:
-    """A job starts on ``nodes``; ``node`` is the sender. ``job_id`` is the scheduler's own."""
+    """A job starts on ``nodes``. ``node`` is the sender, ``job_id`` the scheduler's id."""
 
     job_id: str
     user: str
@@ -51,7 +51,11 @@ class JobStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFinished:
-    """A job, or one ``node`` of it, has ended, as far as the sender knows."""
+    """A job, or one ``node`` of it, has ended.
+
+    An epilog sees only the exit status. A cancelled, timed-out or requeued job looks to it like a
+    success, which a source of higher precedence corrects.
+    """
 
     job_id: str
     final_state: JobState
@@ -67,7 +71,7 @@ class JobFinished:
 
     @property
     def precedence(self) -> Precedence:
-        """How far this event is believed."""
+        """The precedence of this event's source."""
         if self.source is FinishSource.EPILOG_SLURMCTLD:
             return Precedence.CONTROLLER_EPILOG
         return Precedence.NODE_EPILOG
@@ -75,7 +79,7 @@ class JobFinished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchedulerJob:
-    """A job as the controller saw it at ``observed_at``; the most believed word there is."""
+    """A job as the controller showed it at ``observed_at``: the source of highest precedence."""
 
     job_id: str
     user: str
@@ -105,7 +109,7 @@ class SchedulerJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEnd:
-    """How a run ended, on one ``node`` or as a whole, and by whose word."""
+    """The end of a run, on one ``node`` or as a whole, from a source of precedence ``by``."""
 
     ended_at: datetime
     state: JobState

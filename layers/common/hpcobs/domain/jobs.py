@@ -1,4 +1,4 @@
-"""A job as hpcobs knows it: who runs what where, what it was given and what it uses."""
+"""A job as hpcobs stores it: its owner, nodes, allocation and usage."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 class SchedulerType(StrEnum):
-    """Where a job comes from; ``mock`` marks simulated data."""
+    """The source of a job. ``mock`` marks simulated data."""
 
     MOCK = "mock"
     SLURM = "slurm"
 
 
 class GpuVendor(StrEnum):
-    """Whose GPUs a job was given."""
+    """The vendor of a job's GPUs."""
 
     NONE = "none"
     NVIDIA = "nvidia"
@@ -32,7 +32,10 @@ class GpuVendor(StrEnum):
 
 
 class Precedence(IntEnum):
-    """Who said that a job has ended; a higher one corrects a lower one."""
+    """The source of a job's end. A higher one corrects a lower one.
+
+    Nodes' epilogs are lowest: they cannot see why a job ended. The controller is highest.
+    """
 
     NODE_EPILOG = 1
     API = 2
@@ -42,7 +45,7 @@ class Precedence(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """What a job asked for and what it was given, over all its nodes; None where not known.
+    """Requested and allocated resources, over all nodes of a job. None means unknown.
 
     ``cpus_per_node`` is in the order of the job's nodes, or empty.
     """
@@ -61,12 +64,12 @@ class Resources:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What a job uses now, and the statistics of its current run; None before the first sample.
+    """Current usage, and the statistics of the current run. None before the first sample.
 
-    CPU and GPU are percent (0 to 100) of the allocation; a job of several nodes shows the mean
-    over its nodes, each weighing as many times as it has CPUs, or GPUs, for the job (once each
-    where that is not known), and the sum of their memory. Averages are over all stored samples of
-    the run; maxima of CPU and GPU are the highest sample, that of memory the sum of each node's.
+    CPU and GPU are percent (0 to 100) of the allocation. Of several nodes, they are the mean over
+    the nodes, weighted by each node's CPUs, or GPUs, for the job (equally where these are unknown).
+    Memory is the sum over the nodes. Averages are over all stored samples of the run. The maxima of
+    CPU and GPU are the highest sample, that of memory is the sum of each node's maximum.
     """
 
     cpu_usage: float | None = None
@@ -83,7 +86,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchedulerInfo:
-    """What the scheduler says of a job, in its own words."""
+    """A job's facts from the scheduler, in the scheduler's terms."""
 
     type: SchedulerType
     external_job_id: str
@@ -104,9 +107,10 @@ class SchedulerInfo:
 class Job:
     """One job. ``nodes`` is empty only while the job is pending.
 
-    ``restart_count`` counts Slurm's requeues; ``statistics_since`` is where the current run's
-    statistics begin (None: with the first sample). ``start_estimated`` says that no start was heard
-    yet, ``ended_by`` whose word the end is, ``scheduler_seen_at`` how old the controller's view is.
+    ``restart_count`` counts Slurm's requeues. ``statistics_since`` is where the current run's
+    statistics begin (None: with the first sample). ``start_estimated`` means that no start has been
+    received yet. ``ended_by`` is the source of the end. ``scheduler_seen_at`` is the time of the
+    controller's last view.
     """
 
     id: str
@@ -132,30 +136,31 @@ class Job:
 
     @property
     def node_count(self) -> int:
-        """How many nodes the job has."""
+        """The number of the job's nodes."""
         return len(self.nodes)
 
     @property
     def waits(self) -> bool:
-        """Whether its run has not begun; a suspended job is pending as well, but has."""
+        """Whether the run has not begun. A suspended job is pending too, but its run has begun."""
         raw_state = self.scheduler.raw_state if self.scheduler else None
         return self.state == "pending" and not is_suspended(raw_state)
 
     def is_stale(self, now: datetime, *, after: timedelta) -> bool:
-        """Whether it runs as far as is known, but neither nodes nor scheduler told of it lately."""
-        told = (self.start_time, self.usage.last_sample_at, self.scheduler_seen_at)
-        latest = max(moment for moment in told if moment is not None)
+        """Return whether this running job has no report from nodes or scheduler for ``after``."""
+        reports = (self.start_time, self.usage.last_sample_at, self.scheduler_seen_at)
+        latest = max(reported_at for reported_at in reports if reported_at is not None)
         return self.state == "running" and now - latest > after
 
     def runtime_seconds(self, now: datetime) -> float:
-        """Seconds from start to end, or to ``now`` while running; 0 while pending."""
+        """Return the seconds from start to end, or to ``now`` while running. 0 while pending."""
         if self.state == "pending":
             return 0.0
+        # A node's clock may run ahead of the service's: a runtime is never negative.
         return max(0.0, ((self.end_time or now) - self.start_time).total_seconds())
 
 
 def scoped_id(job_id: str, *, cluster: str | None, home_cluster: str) -> str:
-    """The id under which a cluster's job is kept: its own at home, ``<cluster>.<id>`` elsewhere."""
+    """Return the id under which a job is stored: ``<cluster>.<id>`` if not of the home cluster."""
     if cluster is None or cluster == home_cluster:
         return job_id
     return f"{cluster}.{job_id}"

@@ -1,4 +1,4 @@
-"""Nodes as the controller and the nodes themselves describe them."""
+"""Nodes as the controller describes them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeReport:
-    """One node in the controller's view; ``state`` is the scheduler's own word, lower case.
+    """One node in the controller's view. ``state`` is the scheduler's name for it, in lower case.
 
-    ``observed_at`` None is now.
+    ``observed_at`` None means now.
     """
 
     node: str

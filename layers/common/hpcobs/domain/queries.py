@@ -1,4 +1,4 @@
-"""What may be asked of jobs and series."""
+"""Queries for jobs and for their series of samples."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFilter:
-    """Which jobs; None means any. ``search`` is a prefix of the id, the name or the user."""
+    """A selection of jobs. None means any. ``search`` is a prefix of the id, name or user."""
 
     state: JobState | None = None
     user: str | None = None
@@ -29,7 +29,7 @@ class JobFilter:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a page ends: the last job's start and id. The next page holds what is older."""
+    """The end of a page: the last job's start and id. The next page holds older jobs."""
 
     start_time: datetime
     job_id: str
@@ -39,8 +39,8 @@ class Position:
 class JobPage:
     """Jobs newest first.
 
-    ``total`` is exact for all jobs and for those of one state; else it counts to 10,001 at the
-    most, which stands for "more".
+    ``total`` is exact for all jobs and for those of one state. Otherwise counting stops at 10,001,
+    which means "more".
     """
 
     jobs: tuple[Job, ...]
@@ -50,7 +50,7 @@ class JobPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesQuery:
-    """Which part of a job's series: from ``start`` to before ``end``; no resolution means raw."""
+    """A part of a job's series, from ``start`` to before ``end``. No resolution: raw samples."""
 
     start: datetime | None = None
     end: datetime | None = None

@@ -1,4 +1,4 @@
-"""Samples: what a job used on one node at one moment.
+"""Samples: a job's usage on one node at one time.
 
 Named tuples in the column order of their tables, because millions of them go through COPY.
 """
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class Sample(NamedTuple):
-    """A job's use of one node at ``timestamp``.
+    """A job's usage on one node at ``timestamp``.
 
-    ``cpu_usage`` and ``gpu_usage`` are percent of the allocation (0–100); ``*_total`` are counters
-    since the job's start on that node; None is "not read", never zero.
+    ``cpu_usage`` and ``gpu_usage`` are percent of the allocation (0–100). ``*_total`` are counters
+    since the job's start on that node. None means "not read", which is not zero.
     """
 
     job_id: str
@@ -51,7 +51,7 @@ class GpuSample(NamedTuple):
 
 
 class QueuedSample(NamedTuple):
-    """A sample as it came off the queue: its fields, its place in its batch, its GPUs."""
+    """A sample received from the queue: its fields, its position in its batch, its GPUs."""
 
     job_id: str
     timestamp: datetime
@@ -71,7 +71,7 @@ class QueuedSample(NamedTuple):
 
 
 class HostReading(NamedTuple):
-    """What a node says of itself along with a batch of samples."""
+    """A node's own readings, sent with a batch of samples."""
 
     node: str
     seen_at: datetime
@@ -84,9 +84,10 @@ class HostReading(NamedTuple):
 
 
 class RejectedSample(NamedTuple):
-    """A sample set aside: ``reason`` says why, ``payload`` is the sample as it came (JSON).
+    """A rejected sample, with the reason. ``payload`` is the sample as received (JSON).
 
-    ``job_id`` is the one of ``cluster_name``, or as jobs are kept here if that is None.
+    ``job_id`` is the id within ``cluster_name``. If that is None, it is the id under which the job
+    is stored.
     """
 
     batch_id: str
@@ -99,23 +100,23 @@ class RejectedSample(NamedTuple):
 
 
 CLOCK_SKEW = timedelta(minutes=10)
-"""How far a node's clock may run ahead of the service's."""
+"""The time by which a node's clock may run ahead of the service's."""
 
 
 @dataclass(frozen=True, slots=True)
 class SampleWindow:
-    """Which samples can be stored: those from ``oldest`` to ``newest``."""
+    """The times of samples that can be stored: from ``oldest`` to ``newest``."""
 
     oldest: datetime
     newest: datetime
 
     @classmethod
     def at(cls, now: datetime, *, kept_days: int) -> SampleWindow:
-        """The window of a site that keeps samples for ``kept_days``."""
+        """Return the window of a site that keeps samples for ``kept_days``."""
         return cls(now - timedelta(days=kept_days), now + CLOCK_SKEW)
 
     def problem(self, timestamp: datetime) -> str | None:
-        """Why a sample of ``timestamp`` cannot be stored; None if it can."""
+        """Return why a sample of ``timestamp`` cannot be stored, or None if it can."""
         if timestamp > self.newest:
             return "is from the future"
         if timestamp < self.oldest:
@@ -125,7 +126,7 @@ class SampleWindow:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What became of samples: how many of each."""
+    """Counts of samples by what was done with them."""
 
     stored: int = 0
     duplicates: int = 0
@@ -133,7 +134,7 @@ class Stored:
     rejected: int = 0
 
     def __add__(self, other: Stored) -> Stored:
-        """Both together."""
+        """Return the sum of both, count by count."""
         return Stored(
             self.stored + other.stored,
             self.duplicates + other.duplicates,

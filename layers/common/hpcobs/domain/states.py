@@ -1,4 +1,4 @@
-"""The five states of a job, and how Slurm's states and exits map to them.
+"""The five states of a job, and the mapping of Slurm's states and exits to them.
 
 Sources: ``squeue(1)`` JOB STATE CODES; the state table of the contract.
 """
@@ -26,7 +26,7 @@ class JobState(StrEnum):
 
     @classmethod
     def parse(cls, text: str, *, field: str = "state") -> JobState:
-        """The state named by ``text``; InvalidStateError names ``field`` otherwise."""
+        """Return the state named ``text``. Raise InvalidStateError, which names ``field``."""
         try:
             return cls(text)
         except ValueError:
@@ -55,7 +55,7 @@ _FROM_SLURM = {raw: state for state, raws in _SLURM_STATES.items() for raw in ra
 
 
 def is_suspended(raw_state: str | None) -> bool:
-    """Whether Slurm says ``SUSPENDED``: pending by the contract, though the run has begun."""
+    """Return whether Slurm's state is ``SUSPENDED``: pending here, though the run has begun."""
     return raw_state is not None and _name_of(raw_state) == "SUSPENDED"
 
 
@@ -65,13 +65,13 @@ def _name_of(raw_state: str) -> str:
 
 
 CANCELLING_SIGNALS = frozenset({9, 15})
-"""SIGKILL and SIGTERM: what ``scancel`` sends."""
+"""SIGKILL and SIGTERM, which ``scancel`` sends."""
 
 
 def from_slurm(raw_state: str) -> JobState:
-    """The state for Slurm's ``raw_state``, e.g. ``CANCELLED by 1000`` or ``COMPLETED+``.
+    """Return the state for Slurm's ``raw_state``, e.g. ``CANCELLED by 1000`` or ``COMPLETED+``.
 
-    Flags after a ``+`` or a space are dropped; an unknown state is an InvalidStateError.
+    Flags after a ``+`` or a space are dropped. Raise InvalidStateError for an unknown state.
     """
     try:
         return _FROM_SLURM[_name_of(raw_state)]
@@ -80,10 +80,11 @@ def from_slurm(raw_state: str) -> JobState:
 
 
 def checked_final(state: JobState, *, exit_code: int | None, signal: int | None) -> JobState:
-    """The final state, after ``completed`` was checked against exit code and signal.
+    """Return the final state, with ``completed`` checked against exit code and signal.
 
-    An epilog cannot know why a job ended: a signal that ``scancel`` sends means cancelled, any
-    other signal or a non-zero exit means failed. ``failed`` and ``cancelled`` stand as given.
+    An epilog cannot know why a job ended. A signal that ``scancel`` sends means cancelled. Any
+    other signal or a non-zero exit code means failed. ``failed`` and ``cancelled`` stay as given.
+    Raise InvalidStateError if the state is not final.
     """
     if not state.is_terminal:
         raise InvalidStateError("final_state", "must be completed, failed or cancelled")

@@ -1,1 +1,1 @@
-"""Prometheus and OpenMetrics text, written straight from rows."""
+"""Prometheus and OpenMetrics text, written straight from rows (docs/adr/0016)."""

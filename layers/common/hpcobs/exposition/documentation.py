@@ -1,6 +1,6 @@
-"""``docs/metrics.md``, made from the table of families.
+"""Generate ``docs/metrics.md`` from the table of families.
 
-``python -m hpcobs.exposition.documentation`` writes it.
+Run ``python -m hpcobs.exposition.documentation`` to write it.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ _OPENING = """\
 
 <!-- Made by `python -m hpcobs.exposition.documentation`; change exposition/families.py instead. -->
 
-`GET /metrics` answers a scrape, with a token of scope `metrics:read`. All values come from the
-database, from one moment: every scrape of every replica says the same, and counters never go back.
+Prometheus scrapes `GET /metrics` with a token of scope `metrics:read`. All values of a scrape come
+from the database, from one moment. Every replica returns the same values, and counters never
+decrease.
 
 ```yaml
 scrape_configs:
@@ -32,42 +33,43 @@ scrape_configs:
     authorization: {credentials_file: /etc/prometheus/hpcobs.token}
 ```
 
-A site that is too large for one answer is scraped in parts, by jobs that differ in their
-`params`: `{"collect[]": [jobs]}`, or `{shard: ["0/4"]}` to `{shard: ["3/4"]}`. The parts make up
-the whole, and no series is in two of them. [Prometheus and Grafana](prometheus.md) has more.
+If a site is too large for one response, scrape it in parts: use several scrape jobs that differ in
+their `params`, such as `{"collect[]": [jobs]}`, or `{shard: ["0/4"]}` to `{shard: ["3/4"]}`. The
+parts together hold every series once. See [Prometheus and Grafana](prometheus.md).
 
-- The answer is Prometheus text 0.0.4, or OpenMetrics 1.0 for those who accept it; gzip likewise.
-- Without its database it is a 503, never half a page. A queue that does not answer costs only
-  `hpc_collector_queue_depth` and `hpc_collector_dead_letters`.
-- Only running jobs have series of their own, so that finished jobs cost nothing. A job on two nodes
-  has two, until it has ended on one of them. What was not read has no series: nothing is ever zero
-  for want of a reading.
-- A series tells what was last heard. `hpc_node_last_seen_timestamp_seconds` tells when, and the
-  recording rules leave out nodes that are silent. A GPU that is not read any more, while its node
-  is heard, has no series after ten minutes.
-- Usage that a client tells of a whole job (`PATCH`) shows on each of its nodes, memory in equal
-  shares, until the node itself is heard.
-- `hpc_job_state_total` and `hpc_node_job_count` are gauges: `promtool check metrics` minds their
-  names, which are older than this service.
+- The format is Prometheus text 0.0.4, or OpenMetrics 1.0 if the client accepts it. The response is
+  compressed with gzip if the client accepts that.
+- Without its database the service returns 503, never a part of the metrics. If the queue does not
+  answer, only `hpc_collector_queue_depth` and `hpc_collector_dead_letters` are missing.
+- Only running jobs have series of their own, so that finished jobs cost no series. A job on two
+  nodes has two series, until it has ended on one of them.
+- A value that was not read has no series. A missing reading is never shown as zero.
+- A series shows the last reading. `hpc_node_last_seen_timestamp_seconds` shows its time, and the
+  recording rules leave out nodes without recent readings. If a node reports, but no longer one of
+  its GPUs, the GPU's series end after ten minutes.
+- Usage that a client sets for a whole job (`PATCH`) appears on each of its nodes, with equal shares
+  of the memory, until the node reports its own usage.
+- `hpc_job_state_total` and `hpc_node_job_count` are gauges. `promtool check metrics` warns about
+  their names, which are older than this service.
 """
 
 _GROUPS = {
-    "jobs": "What runs, and what it uses.",
-    "gpus": "Each GPU of a running job, as it was last read.",
-    "nodes": "What runs on each node, and what the node and the controller say of it.",
-    "service": "hpcobs itself.",
+    "jobs": "Running jobs and their usage.",
+    "gpus": "The last reading of each GPU of a running job.",
+    "nodes": "The usage of each node by its jobs, and reports from node and controller.",
+    "service": "The service, its queue and its database.",
 }
 
 _CLOSING = """
 ## How many series
 A site with *j* running jobs on *n* nodes each, *g* GPUs in use, and *m* nodes has at most
-4 *j* *n* + 3 *j* + 4 *g* + 9 *m* series, and 23 for each storage operation. 10,000 jobs on
-two nodes each make 110,000 series: 9.4 MB, of which gzip leaves 1.4 MB.
+4 *j* *n* + 3 *j* + 4 *g* + 9 *m* series, and 23 for each storage operation. For example, 10,000
+jobs on two nodes each have 110,000 series: 9.4 MB, or 1.4 MB with gzip.
 """
 
 
 def page() -> str:
-    """The whole page."""
+    """Return the whole page."""
     groups = [_section(name, text) for name, text in _GROUPS.items()]
     return "".join([_OPENING, *groups, _CLOSING])
 
@@ -75,7 +77,7 @@ def page() -> str:
 def _section(group: str, text: str) -> str:
     rows = [_row(family) for family in FAMILIES if family.group == group]
     heading = f"\n## `collect[]={group}`\n{text}\n\n"
-    columns = "| family | tells | type, unit | labels | one for each | example |\n"
+    columns = "| family | meaning | type, unit | labels | one for each | example |\n"
     return heading + columns + "|---|---|---|---|---|---|\n" + "".join(rows)
 
 

@@ -1,4 +1,4 @@
-"""The table of metric families: the one source of names, types, help, order and documentation."""
+"""The table of metric families: the only source of names, types, help, order and documentation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One family of series. ``per`` says what there is one series for; ``query`` is an example."""
+    """One family of series. There is one series for each ``per``. ``query`` is an example."""
 
     name: str
     type: str
@@ -53,7 +53,7 @@ FAMILIES: tuple[Family, ...] = (
         JOB_NODE, "jobs", "percent", _RUNNING, "hpc_job_gpu_usage_percent < 5",
     ),
     _gauge(
-        "hpc_job_info", "What the job is; always 1.",
+        "hpc_job_info", "Names of the job, as labels. Always 1.",
         ("job_id", "user", "account", "partition", "cluster", "name"), "jobs", "", _RUNNING_JOB,
         "hpc_job_cpus * on (instance, job_id) group_left (account) hpc_job_info",
     ),
@@ -72,7 +72,7 @@ FAMILIES: tuple[Family, ...] = (
         ("state",), "jobs", "jobs", "state", 'hpc_job_state_total{state="running"}',
     ),
     _gauge(
-        "hpc_jobs_stale", "Running jobs of which neither nodes nor scheduler told lately.",
+        "hpc_jobs_stale", "Running jobs without a recent report from nodes or scheduler.",
         (), "jobs", "jobs", "site", "hpc_jobs_stale > 0",
     ),
     Family(
@@ -80,16 +80,16 @@ FAMILIES: tuple[Family, ...] = (
         (), "jobs", "jobs", "site", "rate(hpc_job_total[1h])",
     ),
     _gauge(
-        "hpc_job_gpu_device_utilization_percent", "Time in which the GPU was busy.",
+        "hpc_job_gpu_device_utilization_percent", "Share of time in which the GPU was busy.",
         GPU, "gpus", "percent", _DEVICE,
         "avg by (job_id) (hpc_job_gpu_device_utilization_percent)",
     ),
     _gauge(
-        "hpc_job_gpu_device_memory_used_bytes", "Memory of the GPU in use.",
+        "hpc_job_gpu_device_memory_used_bytes", "GPU memory in use.",
         GPU, "gpus", "bytes", _DEVICE, "max by (job_id) (hpc_job_gpu_device_memory_used_bytes)",
     ),
     _gauge(
-        "hpc_job_gpu_device_power_watts", "Power that the GPU draws.",
+        "hpc_job_gpu_device_power_watts", "Power draw of the GPU.",
         GPU, "gpus", "watts", _DEVICE, "sum(hpc_job_gpu_device_power_watts)",
     ),
     _gauge(
@@ -115,11 +115,11 @@ FAMILIES: tuple[Family, ...] = (
         NODE, "nodes", "jobs", "node", "hpc_node_job_count == 0",
     ),
     _gauge(
-        "hpc_node_total_memory_bytes", "Memory of the node.",
+        "hpc_node_total_memory_bytes", "Total memory of the node.",
         NODE, "nodes", "bytes", "node", "sum(hpc_node_total_memory_bytes)",
     ),
     _gauge(
-        "hpc_node_total_cpus", "CPUs of the node.",
+        "hpc_node_total_cpus", "Number of CPUs of the node.",
         NODE, "nodes", "CPUs", "node", "sum(hpc_node_total_cpus)",
     ),
     _gauge(
@@ -127,36 +127,36 @@ FAMILIES: tuple[Family, ...] = (
         NODE, "nodes", "", "node", "hpc_node_cpu_load / hpc_node_total_cpus > 2",
     ),
     _gauge(
-        "hpc_node_last_seen_timestamp_seconds", "When the node's forwarder last sent something.",
+        "hpc_node_last_seen_timestamp_seconds", "Time of the last batch from the node's forwarder.",
         NODE, "nodes", "seconds", "node", "time() - hpc_node_last_seen_timestamp_seconds > 300",
     ),
     _gauge(
-        "hpc_node_state", "The node's state in the scheduler's words; 1 for the state it is in.",
+        "hpc_node_state", "State of the node, as the scheduler names it. 1 for the current state.",
         ("node", "state"), "nodes", "", "node", "count by (state) (hpc_node_state)",
     ),
     Family(
         "storage_operation_duration_seconds", "histogram",
-        "Time of storage operations, summed over all functions.",
+        "Duration of storage operations, over all functions.",
         ("operation",), "service", "seconds", "operation and bucket",
         "histogram_quantile(0.99,"
         " sum by (le, operation) (rate(storage_operation_duration_seconds_bucket[5m])))",
     ),
     Family(
         "storage_operation_errors_total", "counter",
-        "Failed storage operations, summed over all functions.",
+        "Failed storage operations, over all functions.",
         ("operation", "error_type"), "service", "operations", "operation and kind of error",
         "sum by (error_type) (rate(storage_operation_errors_total[5m]))",
     ),
     _gauge(
-        "hpc_exporter_last_collect_timestamp_seconds", "When the collector last finished a run.",
+        "hpc_exporter_last_collect_timestamp_seconds", "End of the collector's last run.",
         (), "service", "seconds", "site", "time() - hpc_exporter_last_collect_timestamp_seconds",
     ),
     _gauge(
-        "hpc_collector_queue_depth", "Batches on the queue, those being worked on included.",
+        "hpc_collector_queue_depth", "Batches on the queue, including those in flight.",
         (), "service", "batches", "site", "deriv(hpc_collector_queue_depth[10m]) > 0",
     ),
     _gauge(
-        "hpc_collector_dead_letters", "Batches that could not be read, or were tried too often.",
+        "hpc_collector_dead_letters", "Batches that could not be read, or failed too often.",
         (), "service", "batches", "site", "hpc_collector_dead_letters > 0",
     ),
     _gauge(
@@ -168,11 +168,11 @@ FAMILIES: tuple[Family, ...] = (
         (), "service", "samples", "site", "rate(hpc_collector_samples_total[5m])",
     ),
     Family(
-        "hpc_collector_duplicates_total", "counter", "Samples that had been stored before.",
+        "hpc_collector_duplicates_total", "counter", "Samples that were already stored.",
         (), "service", "samples", "site", "rate(hpc_collector_duplicates_total[5m])",
     ),
     Family(
-        "hpc_collector_rejected_total", "counter", "Samples set aside with a reason.",
+        "hpc_collector_rejected_total", "counter", "Rejected samples.",
         (), "service", "samples", "site", "rate(hpc_collector_rejected_total[5m])",
     ),
 )  # fmt: skip

@@ -1,8 +1,8 @@
-"""A snapshot as text, in one pass over its rows.
+"""Render a snapshot as text, in one pass over its rows.
 
-Formats: Prometheus text 0.0.4 and OpenMetrics 1.0. Every line of a family stands together, families
-are in the order of their table, and rows in that of their query: two scrapes of the same state are
-equal.
+Formats: Prometheus text 0.0.4 and OpenMetrics 1.0. All lines of a family stand together, as both
+formats require. Families are in the order of their table and rows in that of their query, so that
+two scrapes of the same state are equal.
 """
 
 from __future__ import annotations
@@ -20,17 +20,18 @@ if TYPE_CHECKING:
     from hpcobs.ports.scrape import OperationTotals, Row, Snapshot
 
 Pieces = dict[str, list[str]]
-"""The lines of each family, many in a piece, by the family's name."""
+"""The lines of each family, by its name. One piece holds many lines."""
 
 Columns = dict[tuple[str, ...], list[tuple[str, int]]]
-"""Which families take their numbers from which column of a row, by the labels that they share."""
+"""For each set of labels, the families that have it and the column of each one's numbers."""
 
 CHUNK_ROWS = 1000
+"""Rows formatted together: this bounds the memory of one step."""
 _BY_NAME = {family.name: family for family in FAMILIES}
 
 
 def write(snapshot: Snapshot, *, openmetrics: bool) -> str:
-    """The exposition of a snapshot, as OpenMetrics or as Prometheus text."""
+    """Return the exposition of a snapshot, as OpenMetrics or as Prometheus text."""
     pieces: Pieces = {}
     for group, add in _GROUPS.items():
         if group in snapshot.groups:
@@ -45,18 +46,20 @@ def write(snapshot: Snapshot, *, openmetrics: bool) -> str:
 
 
 def _heading(family: Family, *, openmetrics: bool) -> str:
-    """Name, type and help; OpenMetrics also has units, and knows a counter without its suffix."""
+    """Return the lines with name, help, type and, in OpenMetrics, unit."""
     name, unit = family.name, ""
     if openmetrics:
+        # OpenMetrics names a counter's family without the suffix of its samples.
         if family.type == "counter":
             name = name.removesuffix("_total")
+        # It also requires that a name ends with its unit.
         if family.unit and name.endswith(f"_{family.unit}"):
             unit = f"# UNIT {name} {family.unit}\n"
     return f"# HELP {name} {family.help}\n# TYPE {name} {family.type}\n{unit}"
 
 
 def _columns(first: int, *names: str) -> Columns:
-    """The families whose numbers stand in the columns from ``first`` on."""
+    """Assign families to the columns from ``first`` on, grouped by their labels."""
     columns: Columns = {}
     for index, name in enumerate(names, first):
         columns.setdefault(_BY_NAME[name].labels, []).append((name, index))
@@ -93,7 +96,9 @@ _NODES = _columns(
 
 
 def _add_rows(pieces: Pieces, rows: Iterable[Row], columns: Columns) -> None:
-    """Add a line to each column's family for each row's number, where there is one."""
+    """Add one line for each number of each row to its family."""
+    # By columns within a chunk: the label texts, the costly part, are made once for all families
+    # that share them.
     remaining = iter(rows)
     while chunk := list(islice(remaining, CHUNK_ROWS)):
         for labels, numbers in columns.items():
@@ -109,13 +114,11 @@ def _add_lines(pieces: Pieces, name: str, pairs: Iterable[tuple[str, str | None]
 
 
 def _label_texts(names: Sequence[str], rows: Sequence[Row]) -> list[str]:
-    """``{name="value",…}`` for each row, whose first values are those of the labels.
-
-    The texts are looked at together, because hardly ever has one anything to escape.
-    """
+    """Return ``{name="value",…}`` for each row, whose first values are those of the labels."""
     count = len(names)
     template = "{" + ",".join([f'{name}="%s"' for name in names]) + "}"
     texts = [template % row[:count] for row in rows]
+    # Hardly any value needs escaping: one search in all texts is faster than one in each value.
     together = "".join(texts)
     quotes = 2 * count * len(rows)
     if together.count('"') == quotes and "\\" not in together and "\n" not in together:
@@ -140,9 +143,11 @@ def _number(value: float) -> str:
 def _add_jobs(pieces: Pieces, snapshot: Snapshot) -> None:
     _add_rows(pieces, snapshot.job_nodes, _JOB_NODES)
     _add_rows(pieces, snapshot.jobs, _JOBS)
+    # Totals of the whole site belong to the first shard only.
     if snapshot.shard.index:
         return
     for state in JobState:
+        # Sums of differences (docs/adr/0002): an error in them must not show less than no jobs.
         count = max(0, snapshot.counters.get(f"jobs_in_state:{state}", 0))
         _add(pieces, "hpc_job_state_total", count, state)
     _add(pieces, "hpc_jobs_stale", snapshot.stale_jobs)
@@ -177,7 +182,7 @@ def _add_service(pieces: Pieces, snapshot: Snapshot) -> None:
 
 
 def _add_errors(pieces: Pieces, snapshot: Snapshot) -> None:
-    """None is a number too: a rate sees the first error only where there was a zero before."""
+    # Every pair begins at zero: `rate` does not count the first error of a series that starts at 1.
     counts = {
         (totals.operation, kind): 0.0
         for totals in snapshot.operations
@@ -192,7 +197,7 @@ def _add_errors(pieces: Pieces, snapshot: Snapshot) -> None:
 
 
 def _add_histogram(pieces: Pieces, totals: OperationTotals, bounds: Sequence[float]) -> None:
-    """Buckets are cumulative in the text; the last one holds all observations."""
+    # The table counts each bucket alone. In the text, a bucket includes all smaller ones.
     name = "storage_operation_duration_seconds"
     label = _label_texts(("operation",), [(totals.operation,)])[0][1:-1]
     counts = list(accumulate(totals.observations))

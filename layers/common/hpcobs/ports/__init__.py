@@ -1,1 +1,1 @@
-"""What the services need of the world: Protocols of domain types, implemented by the adapters."""
+"""The interfaces that services use: Protocols of domain types, implemented by the adapters."""

@@ -1,18 +1,13 @@
-"""What time it is."""
+"""The current time, as a dependency that tests replace."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Protocol
+from functools import partial
 
+Clock = Callable[[], datetime]
+"""A function that returns the current time in UTC."""
 
-class Clock(Protocol):
-    """Tells the time."""
-
-    def __call__(self) -> datetime:
-        """Now, in UTC."""
-
-
-def utc_now() -> datetime:
-    """The real time."""
-    return datetime.now(UTC)
+utc_now: Clock = partial(datetime.now, UTC)
+"""The real time."""

@@ -1,4 +1,4 @@
-"""Jobs, their nodes and their audit trail, as the services need them kept."""
+"""The repositories of jobs, of their nodes and of their audit trail."""
 
 from __future__ import annotations
 
@@ -18,61 +18,67 @@ class JobRepository(Protocol):
     """Jobs by id. Every change writes its audit row in the same transaction."""
 
     def create(self, job: Job, audit: AuditInfo) -> bool:
-        """Add a job that is not known yet, in one statement; False if the id is taken."""
+        """Add a job in one statement. Return False if the id is taken."""
 
     def add(self, job: Job, audit: AuditInfo) -> None:
-        """Add a job; AlreadyExistsError if the id is taken, which counts as a failed operation."""
+        """Add a job. If its id is taken, count a failure and raise AlreadyExistsError."""
 
     def get(self, job_id: str) -> Job | None:
-        """The job, or None."""
+        """Return the job, or None."""
 
     def lock(self, job_id: str) -> Job | None:
-        """The job, held against other writers until the transaction ends, or None."""
+        """Lock the job until the transaction ends, and return it, or None."""
 
     def save(
         self, job: Job, change: ChangeType, audit: AuditInfo, *, recompute: bool = False
     ) -> None:
-        """Write a locked job; ``recompute`` rebuilds its statistics from the stored samples."""
+        """Write a locked job. ``recompute`` rebuilds its statistics from the stored samples."""
 
     def record_seen(self, job: Job) -> None:
-        """Keep when the scheduler last saw a locked job: no change of the job, and not audited."""
+        """Store when the scheduler last saw a locked job. It is no change, and not audited."""
 
     def place_usage(self, job_id: str, usage: Usage) -> None:
-        """Show a locked job's current usage, where it is told, on its nodes until they are heard.
+        """Store a locked job's reported usage on its nodes, until their own samples replace it.
 
-        Each gets the percentages, and an equal share of the memory.
+        Each node gets the percentages, and an equal share of the memory. None leaves a value.
         """
 
     def delete(self, job_id: str, audit: AuditInfo, *, user: str | None = None) -> bool:
-        """Remove the job and its samples; its trail stays. False if ``user`` has no such job."""
+        """Remove the job and its samples, but not its trail.
+
+        Return False if ``user`` has no such job.
+        """
 
     def page(
         self, query: JobFilter, *, limit: int, offset: int = 0, after: Position | None = None
     ) -> JobPage:
-        """Jobs newest first: the page after a position, or at an offset."""
+        """Return jobs newest first: the page after a position, or at an offset."""
 
     def node_ends(self, job_id: str) -> Sequence[RunEnd]:
-        """The nodes of the job's current run that have ended."""
+        """Return the ends of the nodes that have ended in the job's current run."""
 
     def record_node_end(self, job_id: str, end: RunEnd) -> None:
-        """Keep that one node of the job has ended."""
+        """Store that one node of the job has ended."""
 
     def unmatched_ends(self, job_id: str) -> Sequence[RunEnd]:
-        """The ends that may be those of a run of the job whose start was not heard yet."""
+        """Return the ends that may belong to a run of the job whose start is not reported yet."""
 
     def keep_unmatched(self, job_id: str, end: RunEnd) -> None:
-        """Keep such an end, unless one of the same sender is kept that says more."""
+        """Store such an end, unless one of higher precedence, or a later one, is stored.
+
+        Ends of different senders are stored side by side: each node's, and the controller's.
+        """
 
 
 class AuditTrail(Protocol):
-    """The changes of jobs, to be read; they are written with the changes themselves."""
+    """The changes of jobs. They are only read here: each is written with the change itself."""
 
     def of_job(self, job_id: str, *, limit: int = 1000) -> Sequence[AuditEvent]:
-        """The job's latest changes, oldest first; also of a job that was deleted."""
+        """Return the job's latest changes, oldest first. A deleted job has them too."""
 
 
 class NodeRepository(Protocol):
     """The cluster's nodes."""
 
     def report(self, reports: Sequence[NodeReport]) -> None:
-        """Take over the controller's view of nodes."""
+        """Store the controller's view of nodes, unless a newer view is stored."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A received message; ``receipt`` is what deletes this delivery of it."""
+    """A received message. ``receipt`` identifies this delivery of it, to delete or hide it."""
 
     id: str
     receipt: str
@@ -23,7 +23,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class QueueDepth:
-    """How full the queue is, in messages."""
+    """The queue's depth: messages to be received, received but not deleted, and dead."""
 
     visible: int
     in_flight: int
@@ -36,22 +36,22 @@ class SampleQueue(Protocol):
     max_body_bytes: int
 
     def send(self, bodies: Sequence[bytes]) -> None:
-        """Put messages on the queue; they are durable when this returns."""
+        """Put messages on the queue. They are durable when this returns."""
 
     def receive(self, *, limit: int) -> Sequence[Message]:
-        """Take up to ``limit`` messages and hide them from others for the visibility time.
+        """Return up to ``limit`` messages, hidden from others for the visibility time-out.
 
-        Fewer than that mean that hardly any more are there.
+        Where fewer are returned, hardly any more were there.
         """
 
     def delete(self, messages: Sequence[Message]) -> None:
-        """Remove what was dealt with; a delivery that has expired is left to its next receiver."""
+        """Delete messages that were stored. An expired delivery is left to its next receiver."""
 
     def extend(self, messages: Sequence[Message], *, seconds: int) -> None:
-        """Hide received messages for so long from now; 0 gives them back."""
+        """Hide received messages for ``seconds`` from now. 0 gives them back."""
 
     def bury(self, message: Message, reason: str) -> None:
-        """Move a message that can never be read to the dead-letter queue."""
+        """Move a message that cannot be read to the dead-letter queue."""
 
     def depth(self) -> QueueDepth:
-        """How many messages wait, are being worked on, and are dead."""
+        """Return how many messages are visible, in flight and dead."""

@@ -1,4 +1,4 @@
-"""Samples that were set aside, as an operator looks at them."""
+"""Rejected samples, as an operator sees them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from hpcobs.domain.samples import RejectedSample
 
     Place = tuple[datetime, str, int]
-    """When a sample was set aside, and its key: their order by age."""
+    """When a sample was rejected, and its key: rejected samples are ordered by this."""
 
 Key = tuple[str, int]
 """A batch's id and a sample's place in it."""
@@ -20,7 +20,7 @@ Key = tuple[str, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RejectedFilter:
-    """Which samples: None is any; ``reason`` is a part of the text."""
+    """A choice of samples. None matches any. ``reason`` is a part of the text."""
 
     job_id: str | None = None
     node: str | None = None
@@ -29,31 +29,31 @@ class RejectedFilter:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A sample that was set aside, and when."""
+    """A rejected sample, and when it was rejected."""
 
     sample: RejectedSample
     rejected_at: datetime
 
     @property
     def place(self) -> Place:
-        """Where it stands, by age."""
+        """Its place in the order by age."""
         return self.rejected_at, self.sample.batch_id, self.sample.position
 
     def as_json(self) -> dict[str, object]:
-        """What an operator is told of it, in values that JSON knows."""
+        """Return what an operator sees, in values that JSON has."""
         return {**self.sample._asdict(), "rejected_at": self.rejected_at.isoformat()}
 
 
 class RejectedSamples(Protocol):
-    """Where samples that were set aside are kept."""
+    """The store of rejected samples."""
 
     def page(
         self, wanted: RejectedFilter, *, limit: int, after: Place | None = None
     ) -> Sequence[Listed]:
-        """The oldest that match, or the oldest of those behind ``after``."""
+        """Return the oldest samples that match, of those behind ``after`` if it is given."""
 
     def count(self, wanted: RejectedFilter) -> int:
-        """How many match."""
+        """Return how many samples match."""
 
     def remove(self, keys: Iterable[Key]) -> None:
-        """Forget what is dealt with."""
+        """Remove samples that were replayed."""

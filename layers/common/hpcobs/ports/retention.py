@@ -1,4 +1,4 @@
-"""What retention needs: partitions to make and to drop, and old rows to delete."""
+"""The interface of retention: partitions to create and to drop, and old rows to delete."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Span(Enum):
-    """What a table's partitions hold: a day, or the month that begins with their first day."""
+    """The span of a table's partitions: a day, or the month that begins with their first day."""
 
     DAYS = "days"
     MONTHS = "months"
@@ -27,25 +27,28 @@ TABLES = {
 
 
 class Expiry(Protocol):
-    """The parts of the store that grow old. A partition is named by the day that it begins with."""
+    """The parts of the store that expire. A partition is named by its first day."""
 
     def ensure_partition(self, table: str, first: date) -> bool:
-        """Make a partition; False if it was there."""
+        """Create a partition. Return False if it existed."""
 
     def partitions(self, table: str) -> Sequence[date]:
-        """The partitions of a table, oldest first."""
+        """Return the first days of a table's partitions, oldest first."""
 
     def drop_partition(self, table: str, first: date) -> bool:
-        """Drop a partition with all that is in it.
+        """Drop a partition with its rows.
 
-        False if the table was too busy to do so at once, or its samples are not rolled up.
+        Return False if its table is busy, or its samples are not rolled up.
         """
 
     def surplus_rejected(self, most: int) -> datetime | None:
-        """Before when rejected samples are more than ``most``, the latest of which are kept."""
+        """Return the time before which rejected samples exceed ``most``, or None if none do.
+
+        The latest ones are kept.
+        """
 
     def count_older(self, what: str, before: datetime) -> int:
-        """How many rows of ``what`` are from before a time."""
+        """Return how many rows of ``what`` are from before a time."""
 
     def delete_older(self, what: str, before: datetime, *, limit: int) -> int:
-        """Delete rows of ``what`` from before a time, at most ``limit``; how many there were."""
+        """Delete at most ``limit`` rows of ``what`` from before a time. Return how many were."""

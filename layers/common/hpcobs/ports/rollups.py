@@ -1,4 +1,4 @@
-"""What retention needs of roll-ups: hours of samples that are summed up before the samples go."""
+"""The interface of roll-ups: hours of samples are summed up before the samples are dropped."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class Rollups(Protocol):
     """The roll-ups of samples, kept equal to what is stored hour by hour."""
 
     def due(self, before: datetime) -> Sequence[datetime]:
-        """The hours before a time that were not rolled up since samples of them were stored."""
+        """Return the hours before a time that have samples newer than their roll-ups."""
 
     def count_due(self, before: datetime) -> int:
-        """How many hours ``due`` would tell; changes nothing."""
+        """Return how many hours ``due`` would return, without any change."""
 
     def roll(self, hour: datetime) -> bool:
-        """Roll an hour up, again if need be; False if another roll-up is under way."""
+        """Roll up an hour, also one that has been. Return False if another roll-up is under way."""

@@ -1,4 +1,4 @@
-"""Samples, as the services need them kept."""
+"""The repositories of samples: one to read them by job, one for the collector to write them."""
 
 from __future__ import annotations
 
@@ -25,32 +25,32 @@ class SampleRepository(Protocol):
     """Series of samples, read by job."""
 
     def add(self, sample: Sample) -> bool:
-        """Store one sample of a known job and update its statistics; False if it was there."""
+        """Store one sample and update its job's statistics. Return False if it was stored."""
 
     def series(self, job_id: str, query: SeriesQuery) -> tuple[Sequence[SamplePoint], int]:
-        """The job's points oldest first, at most ``limit``, and how many there are in all.
+        """Return the job's points oldest first, at most ``limit``, and their total.
 
-        The number counts to 100,001 at the most, which stands for "more".
+        The total is at most 100,001, which stands for "more".
         """
 
     def gpu_series(self, job_id: str, query: SeriesQuery) -> tuple[Sequence[GpuPoint], int]:
-        """As ``series``, for each of the job's GPUs."""
+        """Return the points of each of the job's GPUs, as ``series`` does."""
 
 
 @dataclass(frozen=True, slots=True)
 class WriteBatch:
-    """Everything taken from the queue in one go, on its way into the database."""
+    """The rows of one transaction of the collector."""
 
     samples: list[QueuedSample]
     hosts: list[HostReading]
     rejected: list[RejectedSample]
 
     def __len__(self) -> int:
-        """How many things are in it."""
+        """Return the number of rows."""
         return len(self.samples) + len(self.hosts) + len(self.rejected)
 
     def halves(self) -> tuple[WriteBatch, WriteBatch]:
-        """Two drains that hold half of it each."""
+        """Return two batches with half of the rows each."""
         middle = len(self) // 2
         return self._part(0, middle), self._part(middle, len(self))
 
@@ -65,19 +65,19 @@ class WriteBatch:
 
 
 class SampleWriter(Protocol):
-    """Where the collector writes to."""
+    """The collector's way into the database."""
 
-    def store(self, drain: WriteBatch) -> Stored:
-        """Write a drain in one transaction: each sample once, statistics from what is really new.
+    def store(self, batch: WriteBatch) -> Stored:
+        """Write a batch in one transaction: each sample once, statistics from what is new.
 
-        Samples of unknown jobs wait for their start.
+        Samples of unknown jobs wait until their job is known.
         """
 
     def settle_waiting(self, *, give_up_before: datetime) -> Stored:
-        """Store samples whose job has become known; set aside those that wait since before.
+        """Store samples whose job is known by now. Reject those that have waited since before.
 
-        As many as are worth a transaction: there may be more until nothing became of any.
+        One transaction takes a bounded number: call it until it returns zeros only.
         """
 
     def finish_run(self, *, finished_at: datetime, lag_seconds: float) -> None:
-        """Fold what was counted, and tell when the collector ran and how far behind it was."""
+        """Fold the counters. Store when the collector ran and how far behind it was."""

@@ -1,4 +1,4 @@
-"""What a scheduler's controller knows of its cluster."""
+"""A scheduler's controller: the jobs and nodes of its cluster."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 
 
 class JobSource(Protocol):
-    """A cluster's controller, to be asked. UnavailableError where it does not answer."""
+    """A cluster's controller. Each call raises UnavailableError if it does not answer."""
 
     def list_jobs(self) -> Sequence[SchedulerJob]:
-        """Jobs that wait, run, or have ended a short while ago, as they are now."""
+        """Return the jobs that wait, run, or have ended a short while ago, as they are now."""
 
     def get_job(self, job_id: str) -> SchedulerJob:
-        """One of them, by the scheduler's own id; JobNotFoundError."""
+        """Return one of them by the scheduler's id. Raise JobNotFoundError if it is unknown."""
 
     def get_job_metrics(self, job_id: str) -> Sequence[Sample]:
-        """What the scheduler itself measures of a job now, a sample for each of its nodes.
+        """Return the scheduler's own measurements of a job now, one sample for each node.
 
-        Empty where it measures nothing. JobNotFoundError.
+        The result is empty if it measures nothing. Raise JobNotFoundError if the job is unknown.
         """
 
     def list_nodes(self) -> Sequence[NodeReport]:
-        """The cluster's nodes as they are now."""
+        """Return the cluster's nodes as they are now."""

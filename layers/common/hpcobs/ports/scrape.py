@@ -1,4 +1,4 @@
-"""What a scrape reads: one consistent look at what is running."""
+"""The interface of a scrape: one consistent snapshot of the running jobs and their nodes."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from hpcobs.ports.queue import QueueDepth
 
 Row = tuple[str | None, ...]
-"""Label values, then numbers, all as text; None is "no reading"."""
+"""Label values, then numbers, all as text. None is "no reading"."""
 
 GROUPS = frozenset({"jobs", "gpus", "nodes", "service"})
-"""What a scrape may ask for by ``collect[]``."""
+"""The groups of metrics that ``collect[]`` may name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One part of ``count`` of the jobs and of the nodes; the first one has all that is neither."""
+    """One of ``count`` parts of the jobs and nodes. The first part has all other metrics too."""
 
     index: int = 0
     count: int = 1
@@ -43,7 +43,7 @@ class OperationTotals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """The rows of one scrape; a group that was not asked for is empty.
+    """The rows of one scrape. A group that was not requested is empty.
 
     ``job_nodes``: job, user, node; runtime s, CPU %, memory bytes, GPU %.
     ``jobs``: job, user, account, partition, cluster, name; 1, memory limit bytes, CPUs.
@@ -51,7 +51,7 @@ class Snapshot:
     ``nodes``: node, state; 1, CPU %, memory bytes, GPU %, jobs, total memory bytes, CPUs, load,
     last seen.
 
-    Rows are read as they are gone through: in this order, each kind once and to its end.
+    Rows are streamed: iterate over the kinds in this order, over each once and to its end.
     """
 
     job_nodes: Iterable[Row] = ()
@@ -70,12 +70,12 @@ class Snapshot:
 
 
 class ScrapeSource(Protocol):
-    """Where a scrape's rows come from."""
+    """The source of a scrape's rows."""
 
     def snapshot(
         self, groups: frozenset[str], shard: Shard = WHOLE
     ) -> AbstractContextManager[Snapshot]:
-        """The rows of the groups and the shard, all from one moment, to be read within the context.
+        """Lend the rows of the groups and the shard, all from one moment, within the context.
 
-        UnavailableError without a database, then or while they are read.
+        Raise UnavailableError without a database, at once or while the rows are read.
         """

@@ -1,4 +1,4 @@
-"""The store as the services see it: single calls that are atomic, and transactions of several."""
+"""The store as the services see it: single atomic calls, and transactions of several calls."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Repositories(Protocol):
-    """What is kept."""
+    """The repositories of the store."""
 
     @property
     def jobs(self) -> JobRepository:
@@ -32,17 +32,17 @@ class Repositories(Protocol):
 
 
 class UnitOfWork(Repositories, Protocol):
-    """A transaction: what is not committed is rolled back at the end."""
+    """A transaction. It is rolled back at its end unless it was committed."""
 
     def commit(self) -> None:
-        """Make the work durable."""
+        """Mark the transaction to be committed at its end."""
 
 
 class Store(Repositories, Protocol):
-    """The database: each call on it is a transaction of its own."""
+    """The database. Each call on it is a transaction."""
 
     def transaction(self) -> AbstractContextManager[UnitOfWork]:
-        """Several calls that happen together or not at all."""
+        """Run several calls together or not at all."""
 
     def ping(self) -> None:
-        """Prove that the database answers; UnavailableError otherwise."""
+        """Prove that the database responds. Raise UnavailableError if it does not."""

@@ -1,7 +1,7 @@
 """The queue as a table in PostgreSQL: for the embedded service and sites on one machine.
 
-It behaves as SQS does: a received message is hidden for a while and comes back unless it is
-deleted; one that comes back too often becomes a dead letter.
+It behaves as SQS does: a received message is hidden for a while and delivered again unless it is
+deleted. One that was delivered too often becomes a dead letter.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from hpcobs.ports.queue import Message, QueueDepth
-from hpcobs.storage.errors import translated
 from hpcobs.storage.queries import load
+from hpcobs.storage.session import translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ VISIBILITY_SECONDS = 120.0
 
 
 class PostgresQueue:
-    """See ``hpcobs.ports.queue.SampleQueue``. Threads take turns: there may be one connection."""
+    """See ``hpcobs.ports.queue.SampleQueue``. Threads take turns on what may be one connection."""
 
     max_body_bytes = 8 * 1024 * 1024
 
@@ -44,15 +44,16 @@ class PostgresQueue:
             yield connection
 
     def send(self, bodies: Sequence[bytes]) -> None:
-        """Put messages on the queue; they are durable when this returns."""
+        """Put messages on the queue. They are durable when this returns."""
         with self._connection() as connection:
             connection.execute(_QUEUE["send"], {"bodies": list(bodies)})
 
     def receive(self, *, limit: int) -> Sequence[Message]:
-        """Take up to ``limit`` messages and hide them from others for the visibility time."""
+        """Return up to ``limit`` messages, hidden from others for the visibility time-out."""
         parameters = {"max_receives": MAX_RECEIVES, "limit": limit, "hidden": self._hidden}
         with self._connection() as connection:
-            # Never prepared: by the given number PostgreSQL sees that an index has just these.
+            # Never prepared: there is an index of just the messages with so many receives, and
+            # PostgreSQL uses it only where it sees the number.
             connection.execute(_QUEUE["bury_worn_out"], parameters, prepare=False)
             rows = connection.execute(_QUEUE["receive"], parameters).fetchall()
         return [
@@ -61,30 +62,30 @@ class PostgresQueue:
         ]
 
     def delete(self, messages: Sequence[Message]) -> None:
-        """Remove what was dealt with; an expired delivery is left to its next receiver."""
+        """Delete messages that were stored. An expired delivery is left to its next receiver."""
         with self._connection() as connection:
             connection.execute(_QUEUE["delete"], _deliveries(messages))
 
     def extend(self, messages: Sequence[Message], *, seconds: int) -> None:
-        """Hide received messages for so long from now; 0 gives them back."""
+        """Hide received messages for ``seconds`` from now. 0 gives them back."""
         parameters = _deliveries(messages) | {"hidden": timedelta(seconds=seconds)}
         with self._connection() as connection:
             connection.execute(_QUEUE["extend"], parameters)
 
     def bury(self, message: Message, reason: str) -> None:
-        """Move a message that can never be read to the dead letters."""
+        """Move a message that cannot be read to the dead letters."""
         parameters = {"id": int(message.id), "receipt": message.receipt, "reason": reason}
         with self._connection() as connection:
             connection.execute(_QUEUE["bury"], parameters)
 
     def redrive(self) -> int:
-        """Put all dead letters back on the queue; how many. On SQS this is a service's own task."""
+        """Put all dead letters back on the queue, and return how many. On SQS, SQS does that."""
         with self._connection() as connection:
             row = connection.execute(_QUEUE["redrive"]).fetchone()
         return int(row[0]) if row else 0
 
     def depth(self) -> QueueDepth:
-        """How many messages wait, are being worked on, and are dead."""
+        """Return how many messages are visible, in flight and dead."""
         with self._connection() as connection:
             row = connection.execute(_QUEUE["depth"]).fetchone()
         return QueueDepth(*(row or (0, 0, 0)))

@@ -1,7 +1,7 @@
-"""The queue on Amazon SQS. Bodies are bytes, SQS takes text: they travel in base64.
+"""The queue on Amazon SQS. Bodies are bytes and SQS takes text, so they travel in base64.
 
-``bury`` sends a message to the dead-letter queue with its reason; what is only received too often
-is moved there by SQS itself (its redrive policy).
+``bury`` sends a message to the dead-letter queue with its reason. A message that was received too
+often is moved there by SQS (the queue's redrive policy).
 """
 
 from __future__ import annotations
@@ -22,14 +22,16 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
 
 Given = TypeVar("Given")
-Answer = TypeVar("Answer")
+Response = TypeVar("Response")
 
 MAX_MESSAGE_BYTES = 1024 * 1024
-"""SQS: a message, and a batch of messages, may have 1 MiB."""
+"""SQS's limit for a message, and for a batch of messages."""
 MAX_BATCH = 10
+"""SQS's limit of messages in a request."""
 PARALLEL_REQUESTS = 8
 LONG_POLL_SECONDS = 1
 ATTEMPTS = 3
+"""For single messages that SQS failed on. botocore repeats failed requests by its own rules."""
 DEPTH_ATTRIBUTES: list[Any] = [
     "ApproximateNumberOfMessages",
     "ApproximateNumberOfMessagesNotVisible",
@@ -39,7 +41,7 @@ DEPTH_ATTRIBUTES: list[Any] = [
 class SqsQueue:
     """See ``hpcobs.ports.queue.SampleQueue``."""
 
-    # Base64 makes four bytes of three.
+    # Base64 makes four bytes of three. 1 KiB is left for attributes, which count as well.
     max_body_bytes = MAX_MESSAGE_BYTES // 4 * 3 - 1024
 
     def __init__(self, url: str, *, dead_letter_url: str | None = None) -> None:
@@ -59,60 +61,63 @@ class SqsQueue:
         return boto3.client("sqs", config=limits)
 
     def send(self, bodies: Sequence[bytes]) -> None:
-        """Put messages on the queue; they are durable when this returns."""
+        """Put messages on the queue. They are durable when this returns."""
+        # One by one: a batch of messages may be no larger than one message.
         for body in bodies:
             with _translated():
                 self._client.send_message(QueueUrl=self._url, MessageBody=_text(body))
 
     def receive(self, *, limit: int) -> Sequence[Message]:
-        """Take up to ``limit`` messages: one request that waits, then several at a time."""
-        # Without any waiting SQS asks only some of its servers, and may miss what is there.
+        """Return up to ``limit`` messages: by one request that waits, then by several at a time."""
+        # Long polling: a request without a wait queries some of SQS's servers only, and may miss
+        # messages.
         messages = self._receive(min(MAX_BATCH, limit), LONG_POLL_SECONDS)
-        drained = not messages
-        while not drained and len(messages) < limit:
+        empty = not messages
+        while not empty and len(messages) < limit:
             sizes = _sizes(limit - len(messages))
-            answers = _side_by_side(self._receive, sizes)
-            more = [message for answer in answers for message in answer]
+            responses = _side_by_side(self._receive, sizes)
+            more = [message for response in responses for message in response]
             messages += more
-            # Where others send all the time, a request finds something whenever it is made.
-            drained = len(more) < sum(sizes) / 2
+            # Half full counts as empty: while others send, each request would find a message.
+            empty = len(more) < sum(sizes) / 2
         return messages
 
     def _receive(self, limit: int, wait_seconds: int = 0) -> list[Message]:
         with _translated():
-            answer = self._client.receive_message(
+            response = self._client.receive_message(
                 QueueUrl=self._url,
                 MaxNumberOfMessages=limit,
                 WaitTimeSeconds=wait_seconds,
                 MessageSystemAttributeNames=["SentTimestamp", "ApproximateReceiveCount"],
             )
-        return [_message(item) for item in answer.get("Messages", [])]
+        return [_message(item) for item in response.get("Messages", [])]
 
     def delete(self, messages: Sequence[Message]) -> None:
-        """Remove what was dealt with; an expired delivery is left to its next receiver."""
+        """Delete messages that were stored. An expired delivery is left to its next receiver."""
         delete = partial(self._all, self._client.delete_message_batch)
         _side_by_side(delete, _entries(messages))
 
     def extend(self, messages: Sequence[Message], *, seconds: int) -> None:
-        """Hide received messages for so long from now; 0 gives them back."""
+        """Hide received messages for ``seconds`` from now. 0 gives them back."""
         change = partial(self._all, self._client.change_message_visibility_batch)
         _side_by_side(change, _entries(messages, VisibilityTimeout=seconds))
 
     def _all(self, request: Any, entries: list[dict[str, Any]]) -> None:
-        """Make a request for all entries; those that SQS failed on are tried again."""
+        """Make a request for all entries. Repeat it for those that SQS failed on."""
         for _ in range(ATTEMPTS):
             with _translated():
                 failed = request(QueueUrl=self._url, Entries=entries).get("Failed", [])
-            again = {item["Id"] for item in failed if not item["SenderFault"]}
-            entries = [entry for entry in entries if entry["Id"] in again]
+            # The sender's fault is an expired receipt: the message belongs to another receiver now.
+            failed_ids = {item["Id"] for item in failed if not item["SenderFault"]}
+            entries = [entry for entry in entries if entry["Id"] in failed_ids]
             if not entries:
                 return
-        raise UnavailableError("the queue did not take all of a request")
+        raise UnavailableError("the queue did not process all messages of a request")
 
     def bury(self, message: Message, reason: str) -> None:
-        """Send a message that can never be read to the dead-letter queue, with its reason.
+        """Send a message that cannot be read to the dead-letter queue, with its reason.
 
-        Without a dead-letter queue's URL it is left, and SQS moves it after some more receives.
+        Without that queue's URL the message stays, and SQS moves it after some more receives.
         """
         if self._dead_letter_url is None:
             return
@@ -120,35 +125,36 @@ class SqsQueue:
         with _translated():
             self._client.send_message(
                 QueueUrl=self._dead_letter_url,
-                # Of another's message, which base64 makes too large, its beginning will do.
+                # A foreign message may be too large in base64. Its beginning shows what it is.
                 MessageBody=_text(message.body[: self.max_body_bytes]),
                 MessageAttributes=attributes,
             )
+        # Sent first: a failure in between makes two of the dead letter, not none.
         self.delete([message])
 
     def depth(self) -> QueueDepth:
-        """How many messages wait, are being worked on, and are dead."""
+        """Return how many messages are visible, in flight and dead, by SQS's approximate counts."""
         visible, in_flight = self._counts(self._url)
         dead = self._counts(self._dead_letter_url)[0] if self._dead_letter_url else 0
         return QueueDepth(visible, in_flight, dead)
 
     def _counts(self, url: str) -> tuple[int, int]:
         with _translated():
-            answer = self._client.get_queue_attributes(
+            response = self._client.get_queue_attributes(
                 QueueUrl=url, AttributeNames=DEPTH_ATTRIBUTES
             )
-        visible, in_flight = (int(answer["Attributes"][name]) for name in DEPTH_ATTRIBUTES)
+        visible, in_flight = (int(response["Attributes"][name]) for name in DEPTH_ATTRIBUTES)
         return visible, in_flight
 
 
 def _sizes(limit: int) -> list[int]:
-    """How many messages to ask for by requests side by side."""
+    """Return how many messages each of the next parallel requests should return."""
     sizes = [min(MAX_BATCH, limit - first) for first in range(0, limit, MAX_BATCH)]
     return sizes[:PARALLEL_REQUESTS]
 
 
-def _side_by_side(request: Callable[[Given], Answer], given: Iterable[Given]) -> list[Answer]:
-    """The answers to several requests, some of them under way at a time; in order."""
+def _side_by_side(request: Callable[[Given], Response], given: Iterable[Given]) -> list[Response]:
+    """Make several requests, some at a time, and return their responses in order."""
     with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
         return list(pool.map(request, given))
 
@@ -172,6 +178,7 @@ def _message(item: Any) -> Message:
     try:
         body = base64.b64decode(item["Body"], validate=True)
     except ValueError:
+        # Something else sent it. It is passed on as it is, and is buried with a reason.
         body = item["Body"].encode()
     return Message(
         id=item["MessageId"],
@@ -183,7 +190,7 @@ def _message(item: Any) -> Message:
 
 
 def _entries(messages: Sequence[Message], **extra: object) -> Iterator[list[dict[str, Any]]]:
-    """Requests' entries, ten at a time."""
+    """Yield the entries of requests, ten for each."""
     for first in range(0, len(messages), MAX_BATCH):
         yield [
             {"Id": str(index), "ReceiptHandle": message.receipt, **extra}

@@ -1,1 +1,1 @@
-"""Schedulers behind ``hpcobs.ports.scheduler``."""
+"""Adapters for schedulers, which implement ``hpcobs.ports.scheduler``, and Slurm's notations."""

@@ -1,8 +1,11 @@
-"""Slurm's compressed lists of nodes, such as ``n[01-04,7],login1``; see scontrol(1), hostlist.
+"""Expand Slurm's compressed lists: nodes, and CPUs per node in the order of the nodes.
 
-ClusterShell expands their ranges, and no more than these: it would sort the nodes, but Slurm tells
-the CPUs of a job's nodes in the order in which it lists them. It also takes its time over huge
-ranges, so that only sensible sizes get there.
+Formats: ``n[01-04,7],login1``, see hostlist in scontrol(1), and ``4(x2),2``, see
+SLURM_JOB_CPUS_PER_NODE in sbatch(1).
+
+ClusterShell expands only the ranges of a list. It would sort the nodes of a whole list, and the
+CPUs would no longer belong to them. It is also slow for huge ranges, so that the size of a list is
+checked before it is expanded.
 """
 
 from __future__ import annotations
@@ -25,12 +28,13 @@ _RANGE = r"\d{1,18}(?:-\d{1,18})?"
 _BRACKET = re.compile(rf"\[({_RANGE}(?:,{_RANGE})*)\]")
 _NAME = re.compile(rf"[A-Za-z0-9](?:[A-Za-z0-9._-]|{_BRACKET.pattern}(?!\[))*", re.ASCII)
 _ITEM = re.compile(r"(?:[^\[\],]|\[[^\[\]]*\])+")
+_CPUS = re.compile(r"([1-9]\d{0,8})(?:\(x([1-9]\d{0,5})\))?", re.ASCII)
 
 
 def expanded(text: str) -> tuple[str, ...]:
-    """The nodes in ``text``, each once, in its order; none for an empty text.
+    """Return the nodes in ``text``, each once, in its order. An empty text has none.
 
-    InvalidInputError for what is no list.
+    Raise InvalidInputError if the text is not a list of nodes, or is too long.
     """
     if not text:
         return ()
@@ -41,8 +45,22 @@ def expanded(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(node for item in _ITEM.findall(text) for node in _nodes_of(item)))
 
 
+def node_cpus(text: str) -> tuple[int, ...]:
+    """Return the CPUs per node, in the order of the nodes. Raise ValueError for another text."""
+    counts: list[int] = []
+    for item in text.split(","):
+        group = _CPUS.fullmatch(item)
+        if group is None:
+            raise ValueError("is not a list of CPUs per node as Slurm writes it")
+        cpus, nodes = group.groups(default="1")
+        if len(counts) + int(nodes) > MAX_NODES:
+            raise ValueError(f"must have {MAX_NODES} nodes at the most")
+        counts += [int(cpus)] * int(nodes)
+    return tuple(counts)
+
+
 def _size(text: str) -> int:
-    """How many nodes ``text`` names, counted without naming them."""
+    """Return the number of nodes in ``text``, without making their names."""
     items = _ITEM.findall(text)
     if ",".join(items) != text:
         raise _malformed()
@@ -68,7 +86,7 @@ def _size_of_range(first: str, _: str, last: str) -> int:
 
 
 def _nodes_of(item: str) -> Iterable[str]:
-    """The nodes of one name; where it has several brackets, the last one's numbers run first."""
+    """Return the nodes of one item. Of several brackets, the last one's numbers run first."""
     literals = _BRACKET.sub("[]", item).split("[]")
     numbers = [_numbers(bracket[1]) for bracket in _BRACKET.finditer(item)]
     for chosen in product(*numbers):
@@ -76,13 +94,14 @@ def _nodes_of(item: str) -> Iterable[str]:
 
 
 def _numbers(content: str) -> list[str]:
-    """The numbers in a bracket, in its order."""
+    """Return the numbers in a bracket, in its order."""
     return [number for part in content.split(",") for number in _range(part)]
 
 
 def _range(part: str) -> Iterable[str]:
     if "-" not in part:
         return (part,)
+    # Imported here, so that a cold start whose lists have no range does without it.
     from ClusterShell.RangeSet import RangeSet, RangeSetException
 
     try:
@@ -93,7 +112,11 @@ def _range(part: str) -> Iterable[str]:
 
 
 def _equally_wide(range_: str) -> str:
-    """Slurm pads to the width of the first number, ``08-101``; ClusterShell: ``08-99,100-101``."""
+    """Split a range where its numbers become wider, as ClusterShell requires.
+
+    Slurm pads to the width of the first number and writes ``08-101``. ClusterShell accepts only
+    ``08-99,100-101``.
+    """
     first, _, last = range_.partition("-")
     parts = []
     while len(first) < len(last):

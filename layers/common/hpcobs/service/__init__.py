@@ -1,1 +1,1 @@
-"""What hpcobs does: one use case per module, over the ports, knowing no adapter."""
+"""The use cases of hpcobs, one per module, on top of the ports and without any adapter."""

@@ -1,7 +1,8 @@
-"""Collection: the queue is drained into the database, each sample once in effect.
+"""Collection: drain the queue into the database, each sample once in effect.
 
-A load is written in one transaction and its messages are deleted after the commit. What fails in
-between comes again, and counts once because a sample's key is unique.
+A queue batch is written in one transaction, and its messages are deleted after the commit. Messages
+that fail in between are delivered again, and their samples count once because a sample's key is
+unique.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from typing import TYPE_CHECKING
 from hpcobs.domain.errors import DomainError, UnavailableError
 from hpcobs.domain.samples import SampleWindow, Stored
 from hpcobs.ports.clock import utc_now
-from hpcobs.service import refusals
+from hpcobs.ports.samples import WriteBatch
 from hpcobs.service.receiving import Receiving
-from hpcobs.service.write_batches import write_batch_of
+from hpcobs.service.write_batches import rejected_by_database, write_batch_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,16 +34,20 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 RESERVE_SECONDS = 10.0
-"""What storing the last load may take."""
+"""The time that storing the last queue batch may take."""
 HIDDEN_SECONDS = 120
-HELD_LONG = timedelta(seconds=30)
-"""Messages that were taken so long ago are hidden for longer before work on them begins."""
+RECEIVED_LONG_AGO = timedelta(seconds=30)
+"""Messages received so long ago are hidden again before they are stored.
+
+The queue's visibility time-out runs from the receive. Where it ends before the samples are stored,
+another collector receives the messages and stores the same samples at the same time.
+"""
 WAIT_FOR_JOB = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectionRules:
-    """How a site wants its samples collected."""
+    """A site's settings for collection."""
 
     home_cluster: str
     interval_seconds: float
@@ -51,7 +56,7 @@ class CollectionRules:
 
 @dataclass(slots=True)
 class CollectionReport:
-    """What a run did."""
+    """The counts of a run."""
 
     passes: int = 0
     messages: int = 0
@@ -64,13 +69,13 @@ class CollectionReport:
 class Collection:
     """The use case of the collector's schedule.
 
-    The queue is used by a thread while the sink is by another: they must not share a connection.
+    One thread uses the queue while another uses the writer: they must not share a connection.
     """
 
     def __init__(
         self,
         queue: SampleQueue,
-        sink: SampleWriter,
+        writer: SampleWriter,
         rules: CollectionRules,
         *,
         scheduler_sync: SchedulerSync | None = None,
@@ -78,18 +83,18 @@ class Collection:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._queue = queue
-        self._sink = sink
+        self._writer = writer
         self._rules = rules
         self._scheduler_sync = scheduler_sync
         self._clock = clock
         self._sleep = sleep
 
     def run(self, remaining_seconds: Callable[[], float]) -> CollectionReport:
-        """WriteBatch the queue in passes an interval apart, as long as the time lasts."""
+        """Drain the queue in passes an interval apart, as long as the time lasts."""
         report = CollectionReport()
         while True:
             began = self._clock()
-            with _no_search_for_cycles():
+            with _no_cycle_detection():
                 self._pass(remaining_seconds, report)
             took = (self._clock() - began).total_seconds()
             pause = max(0.0, self._rules.interval_seconds - took)
@@ -100,33 +105,34 @@ class Collection:
     def _pass(self, remaining_seconds: Callable[[], float], report: CollectionReport) -> None:
         report.passes += 1
 
-        def in_time() -> bool:
+        def has_time() -> bool:
             return remaining_seconds() > RESERVE_SECONDS
 
         if self._scheduler_sync is not None:
-            # Before the samples: they may be of jobs that are only now heard of.
+            # Before the samples, because some may be of jobs that this pass adds.
             report.jobs_changed += self._scheduler_sync.run(
                 remaining_seconds, reserve_seconds=RESERVE_SECONDS * 2
             )
-        # Before anything is taken from the queue: without the database it is better left there.
-        self._settle(in_time, report)
-        self._drain(in_time, report)
-        self._sink.finish_run(finished_at=self._clock(), lag_seconds=report.lag_seconds)
+        # Before anything is received: without the database, messages should stay on the queue,
+        # where a receive would count towards the dead letters.
+        self._settle_waiting(has_time, report)
+        self._drain(has_time, report)
+        self._writer.finish_run(finished_at=self._clock(), lag_seconds=report.lag_seconds)
 
-    def _settle(self, in_time: Callable[[], bool], report: CollectionReport) -> None:
-        """What waits for its job: stored, or given up. What goes wrong here stops nothing else."""
+    def _settle_waiting(self, has_time: Callable[[], bool], report: CollectionReport) -> None:
+        """Store or reject samples that wait for their job. An error here stops nothing else."""
         settled = None
         try:
-            while settled != Stored() and in_time():
-                settled = self._sink.settle_waiting(give_up_before=self._clock() - WAIT_FOR_JOB)
+            while settled != Stored() and has_time():
+                settled = self._writer.settle_waiting(give_up_before=self._clock() - WAIT_FOR_JOB)
                 report.samples += settled
         except UnavailableError:
             raise
         except DomainError:
-            logger.exception("the database refused samples that waited for their job")
+            logger.exception("the database rejected samples that waited for their job")
 
-    def _drain(self, in_time: Callable[[], bool], report: CollectionReport) -> None:
-        receiving = Receiving(self._queue, clock=self._clock, in_time=in_time)
+    def _drain(self, has_time: Callable[[], bool], report: CollectionReport) -> None:
+        receiving = Receiving(self._queue, clock=self._clock, has_time=has_time)
         with closing(receiving.batches()) as batches:
             for queue_batch in batches:
                 report.samples += self._write(queue_batch)
@@ -139,20 +145,45 @@ class Collection:
             self._queue.extend(queue_batch.messages, seconds=HIDDEN_SECONDS)
 
         now = self._clock()
-        if now - queue_batch.asked_at > HELD_LONG:
+        if now - queue_batch.requested_at > RECEIVED_LONG_AGO:
             hide()
         window = SampleWindow.at(now, kept_days=self._rules.retention_days)
-        drain = write_batch_of(queue_batch.received, window, home_cluster=self._rules.home_cluster)
-        stored = refusals.store(drain, self._sink, searching=hide)
+        batch = write_batch_of(queue_batch.received, window, home_cluster=self._rules.home_cluster)
+        stored = self._store(batch, before_halving=hide)
         self._queue.delete(queue_batch.messages)
         return stored
 
+    def _store(self, batch: WriteBatch, *, before_halving: Callable[[], None]) -> Stored:
+        """Store a batch. If the database rejects it, store it by halves: one bad row costs itself.
+
+        Halving finds a bad row among 5,000 in 13 steps. Each step takes time, so call
+        ``before_halving`` first. Raise UnavailableError if the database is away: the rows stored so
+        far count once when they are delivered again.
+        """
+        try:
+            return self._writer.store(batch)
+        except UnavailableError:
+            raise
+        except DomainError as error:
+            if len(batch) <= 1:
+                return self._reject(batch, error)
+        before_halving()
+        first, second = batch.halves()
+        stored = self._store(first, before_halving=before_halving)
+        return stored + self._store(second, before_halving=before_halving)
+
+    def _reject(self, batch: WriteBatch, error: DomainError) -> Stored:
+        logger.error("the database rejected %s: %s", batch, error)
+        why = f"the database refused it: {error.details.get('reason', error)}"
+        rejected = [rejected_by_database(sample, why) for sample in batch.samples]
+        return self._writer.store(WriteBatch(samples=[], hosts=[], rejected=rejected))
+
 
 @contextmanager
-def _no_search_for_cycles() -> Iterator[None]:
+def _no_cycle_detection() -> Iterator[None]:
     """Leave garbage to reference counts: rows by the thousand hold no cycles.
 
-    Looking for cycles among them again and again takes a fifth of the collector's time.
+    The search for cycles among them takes a fifth of the collector's time.
     """
     gc.disable()
     try:

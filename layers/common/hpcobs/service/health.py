@@ -1,4 +1,4 @@
-"""Whether the service can do its work: its database and its queue, asked for real."""
+"""Check whether the service works, by real requests to its database and its queue."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 class HealthStatus(StrEnum):
-    """``degraded``: jobs are seen and changed, but samples are not taken in."""
+    """``degraded``: jobs can be read and changed, but no samples can be received."""
 
     HEALTHY = "healthy"
     DEGRADED = "degraded"
@@ -33,7 +33,7 @@ class HealthStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """How one part answered; ``message`` says what is wrong with it."""
+    """The result of one check. ``message`` is the problem, or None."""
 
     ok: bool
     duration_ms: float
@@ -42,7 +42,7 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class HealthReport:
-    """The service's state, and that of each part."""
+    """The state of the service and of each part."""
 
     status: HealthStatus
     timestamp: datetime
@@ -51,7 +51,7 @@ class HealthReport:
 
 
 class Health:
-    """Asks the database and the queue, giving each a short time to answer."""
+    """Checks the database and the queue, each with a short time limit."""
 
     def __init__(
         self,
@@ -69,10 +69,10 @@ class Health:
         self._clock = clock
 
     def report(self) -> HealthReport:
-        """The state now; never raises."""
-        # One after the other: the database's own queue shares its connection.
-        database = self._asked("database", self._database)
-        queue = self._asked("queue", self._queue)
+        """Return the state now. Never raise."""
+        # Not in parallel: a queue that is a table of the database uses the same connection.
+        database = self._check("database", self._database)
+        queue = self._check("queue", self._queue)
         return HealthReport(
             status=_status(database, queue),
             timestamp=self._clock(),
@@ -80,7 +80,7 @@ class Health:
             checks={"database": database, "queue": queue},
         )
 
-    def _asked(self, name: str, check: Check) -> CheckResult:
+    def _check(self, name: str, check: Check) -> CheckResult:
         started = time.perf_counter()
         problem = self._problem(name, check)
         duration_ms = round((time.perf_counter() - started) * 1000, 1)
@@ -92,6 +92,7 @@ class Health:
         except DomainError as error:
             return error.message
         except Exception:
+            # The report is public: an unknown error may hold a host name or a password.
             logger.exception("the check of the %s failed", name)
             return "failed"
         return None

@@ -1,4 +1,4 @@
-"""Ingestion: a node's batch is checked and put on the queue; nothing else is needed for it."""
+"""Ingestion: check a node's batch and put it on the queue. No database is needed (ADR 0012)."""
 
 from __future__ import annotations
 
@@ -8,27 +8,26 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from hpcobs.domain.errors import ForbiddenError, InvalidInputError
-from hpcobs.wire.decoding import decode_batch, decode_envelope
-from hpcobs.wire.messages import pack
+from hpcobs.wire.batches import decode_batch, decode_envelope, pack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from hpcobs.ports.queue import SampleQueue
-    from hpcobs.wire.decoding import DecodedBatch, Refused
+    from hpcobs.wire.batches import DecodedBatch, RejectedEntry
     from hpcobs.wire.samples import Envelope
 
-MAX_TOLD = 20
-"""How many bad samples an answer tells of."""
+MAX_LISTED = 20
+"""The rejected samples that a response lists. A batch may have 5,000 of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What became of a batch: how many samples are queued, and what is wrong with the others."""
+    """The result of a batch: how many samples are queued, and what is wrong with the others."""
 
     batch_id: str
     accepted: int
-    rejected: Sequence[Refused]
+    rejected: Sequence[RejectedEntry]
 
 
 class Ingestion:
@@ -38,28 +37,28 @@ class Ingestion:
         self._queue = queue
 
     def accept(self, body: bytes, *, principal_node: str | None) -> Accepted:
-        """Check a batch and queue it; it is durable when this returns.
+        """Check a batch and queue it. It is durable when this returns.
 
-        A batch with some bad samples is queued as it is, so that the collector sets those aside
-        with their reason. InvalidInputError if nothing in it is good, ForbiddenError if it is
-        another node's than the token's.
+        A batch with some bad samples is queued as it was posted, and the collector stores those as
+        rejected, with their reason. Raise InvalidInputError if no sample is good, ForbiddenError if
+        the batch is of another node than the token.
         """
         batch = decode_batch(body)
         if principal_node not in (None, batch.node):
             raise ForbiddenError(f"the token may not send samples of node {batch.node}")
-        if batch.refused and not batch.entries:
-            raise _nothing_good(batch)
+        if batch.rejected and not batch.entries:
+            raise _all_rejected(batch)
         self._queue.send(list(messages(body, limit=self._queue.max_body_bytes)))
-        return Accepted(batch.batch_id, len(batch.entries), batch.refused[:MAX_TOLD])
+        return Accepted(batch.batch_id, len(batch.entries), batch.rejected[:MAX_LISTED])
 
 
-def _nothing_good(batch: DecodedBatch) -> InvalidInputError:
-    first = batch.refused[0]
+def _all_rejected(batch: DecodedBatch) -> InvalidInputError:
+    first = batch.rejected[0]
     return InvalidInputError(first.field, first.why)
 
 
 def messages(body: bytes, *, limit: int) -> Iterator[bytes]:
-    """The batch as messages of at most ``limit`` bytes each; mostly it is one."""
+    """Yield the batch as messages of at most ``limit`` bytes each. Mostly it is one message."""
     message = pack(body)
     if len(message) <= limit:
         yield message
@@ -68,6 +67,7 @@ def messages(body: bytes, *, limit: int) -> Iterator[bytes]:
 
 
 def _halves(envelope: Envelope, first: int, limit: int) -> Iterator[bytes]:
+    # By halves, because the size of a compressed part is known only once it is compressed.
     message = pack(msgspec.json.encode(envelope), first_position=first)
     samples = envelope.samples
     if len(message) <= limit or len(samples) < 2:  # noqa: PLR2004 - one sample cannot be halved

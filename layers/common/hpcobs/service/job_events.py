@@ -1,4 +1,4 @@
-"""Events of jobs, from hooks and from the controller, become jobs and their audit trail."""
+"""Apply job events from hooks and from the controller to the stored jobs, with an audit trail."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from hpcobs.domain import lifecycle, synchronisation
 from hpcobs.domain.errors import DomainError, UnavailableError
-from hpcobs.domain.job_from_event import from_finish, from_scheduler, from_start
-from hpcobs.domain.outcomes import Outcome, Status, created
+from hpcobs.domain.lifecycle.finish import finish
+from hpcobs.domain.lifecycle.job_from_event import from_finish, from_scheduler, from_start
+from hpcobs.domain.lifecycle.outcome import Outcome, Status
+from hpcobs.domain.lifecycle.start import start
+from hpcobs.domain.lifecycle.sync import sync
 from hpcobs.ports.clock import utc_now
 
 if TYPE_CHECKING:
@@ -17,8 +19,8 @@ if TYPE_CHECKING:
 
     from hpcobs.domain.audit import AuditInfo
     from hpcobs.domain.events import JobFinished, JobStarted, RunEnd, SchedulerJob
-    from hpcobs.domain.job_from_event import Origin
     from hpcobs.domain.jobs import Job
+    from hpcobs.domain.lifecycle.job_from_event import Origin
     from hpcobs.domain.nodes import NodeReport
     from hpcobs.ports.clock import Clock
     from hpcobs.ports.unit_of_work import Store, UnitOfWork
@@ -32,7 +34,7 @@ FAILED = "failed"
 
 @dataclass(frozen=True, slots=True)
 class EventResult:
-    """What became of one event: ``status`` is created, updated, skipped, or failed."""
+    """The result of one event. ``status`` is created, updated, skipped, or failed."""
 
     job_id: str
     status: str
@@ -40,7 +42,7 @@ class EventResult:
 
 
 class JobEvents:
-    """The use cases of the events routes. All of them may be repeated safely."""
+    """The use cases of the events routes. Each of them may be repeated safely."""
 
     def __init__(self, store: Store, origin: Origin, clock: Clock = utc_now) -> None:
         self._store = store
@@ -48,67 +50,73 @@ class JobEvents:
         self._clock = clock
 
     def job_started(self, event: JobStarted, audit: AuditInfo) -> EventResult:
-        """A job starts: it is created, or what is new is joined to what is known."""
-        heard = from_start(event, self._origin)
+        """Create the job that starts, or merge the start into the stored job."""
+        incoming = from_start(event, self._origin)
 
         def decide(job: Job, work: UnitOfWork) -> Outcome:
-            return lifecycle.start(job, heard, _unmatched(job, heard, work))
+            return start(job, incoming, _unmatched_ends(job, incoming, work))
 
-        return self._heard(heard, audit, decide)
+        return self._create_or_change(incoming, audit, decide)
 
     def job_finished(self, event: JobFinished, audit: AuditInfo) -> EventResult:
-        """A job, or a node of it, has ended.
+        """End the job, or one of its nodes.
 
-        JobNotFoundError if the job is unknown and the event tells too little to create it.
+        Raise JobNotFoundError if the job is unknown and the event lacks what creates it.
         """
 
         def decide(job: Job, work: UnitOfWork) -> Outcome:
+            # A job of one node needs no stored node ends: most jobs save this query.
             several = max(job.node_count, len(event.nodes)) > 1
-            ends = work.jobs.node_ends(job.id) if several else ()
-            return lifecycle.finish(job, event, ends)
+            node_ends = work.jobs.node_ends(job.id) if several else ()
+            return finish(job, event, node_ends)
 
         job_id = self._origin.job_id(event)
-        result = self._changed(job_id, audit, decide)
+        result = self._change(job_id, audit, decide)
         if result is None:
+            # The end came before the start: create the job as running, then end it like any other.
+            # Whether this call created it or a start did meanwhile makes no difference.
             self._store.jobs.create(from_finish(event, self._origin), audit)
-            result = self._changed(job_id, audit, decide)
-        return result or EventResult(job_id, Status.SKIPPED, "job was deleted meanwhile")
+            result = self._change(job_id, audit, decide)
+        return result or _deleted(job_id)
 
     def sync(
         self, jobs: Sequence[SchedulerJob], nodes: Sequence[NodeReport], audit: AuditInfo
     ) -> list[EventResult]:
-        """Take over the controller's view of jobs and nodes; a bad job costs no other."""
+        """Store the controller's view of jobs and nodes. An invalid job affects no other."""
         if nodes:
             self._store.nodes.report(nodes)
-        return [self._synced(seen, audit) for seen in jobs]
+        return [self._sync_job(job, audit) for job in jobs]
 
-    def _synced(self, seen: SchedulerJob, audit: AuditInfo) -> EventResult:
+    def _sync_job(self, event: SchedulerJob, audit: AuditInfo) -> EventResult:
         # A controller whose clock runs ahead must not make its own later views look old.
-        seen = replace(seen, observed_at=min(seen.observed_at, self._clock()))
-        told = from_scheduler(seen, self._origin)
-        restarts = seen.restart_count is not None
+        event = replace(event, observed_at=min(event.observed_at, self._clock()))
+        view = from_scheduler(event, self._origin)
+        restart_known = event.restart_count is not None
 
         def decide(job: Job, work: UnitOfWork) -> Outcome:
-            unmatched = _unmatched(job, told, work)
-            return synchronisation.sync(job, told, unmatched, restart_known=restarts)
+            unmatched = _unmatched_ends(job, view, work)
+            return sync(job, view, unmatched, restart_known=restart_known)
 
         try:
-            return self._heard(told, audit, decide)
+            return self._create_or_change(view, audit, decide)
         except UnavailableError:
+            # Without a database no other job can be stored either: the caller retries them all.
             raise
         except DomainError as error:
-            logger.warning("job %s of a state sync was not taken: %s", told.id, error)
-            return EventResult(told.id, FAILED, error.message)
+            logger.warning("job %s of a state sync was rejected: %s", view.id, error)
+            return EventResult(view.id, FAILED, error.message)
 
-    def _heard(self, heard: Job, audit: AuditInfo, decide: Decision) -> EventResult:
-        """Create the job if it is new, in one round trip; otherwise decide on the known one."""
-        if self._store.jobs.create(heard, audit):
-            return _result(created(heard))
-        result = self._changed(heard.id, audit, decide)
-        return result or EventResult(heard.id, Status.SKIPPED, "job was deleted meanwhile")
+    def _create_or_change(self, incoming: Job, audit: AuditInfo, decide: Decision) -> EventResult:
+        # Most events create their job, which takes one round trip and no lock (docs/adr/0001).
+        if self._store.jobs.create(incoming, audit):
+            return EventResult(incoming.id, Status.CREATED, "job created")
+        return self._change(incoming.id, audit, decide) or _deleted(incoming.id)
 
-    def _changed(self, job_id: str, audit: AuditInfo, decide: Decision) -> EventResult | None:
+    def _change(self, job_id: str, audit: AuditInfo, decide: Decision) -> EventResult | None:
+        """Lock the job, decide, and save the outcome in one transaction. None without a job."""
         with self._store.transaction() as work:
+            # All events of one job queue up at this lock, so that the last of several nodes that
+            # end at the same moment sees the ends of all others.
             job = work.jobs.lock(job_id)
             if job is None:
                 return None
@@ -119,18 +127,19 @@ class JobEvents:
                 work.jobs.save(outcome.job, outcome.change, audit, recompute=outcome.recompute)
             elif outcome.job.scheduler_seen_at != job.scheduler_seen_at:
                 work.jobs.record_seen(outcome.job)
+            # After `save`, which resets the node ends of an earlier run.
             for end in outcome.node_ends:
                 work.jobs.record_node_end(job_id, end)
             work.commit()
-            return _result(outcome)
+            return EventResult(outcome.job.id, outcome.status, outcome.message)
 
 
-def _unmatched(job: Job, heard: Job, work: UnitOfWork) -> Sequence[RunEnd]:
-    """The ends that were kept for a run to come; only a requeued job can have some."""
-    if not max(job.restart_count, heard.restart_count):
+def _unmatched_ends(job: Job, incoming: Job, work: UnitOfWork) -> Sequence[RunEnd]:
+    """Return the job's unmatched ends. Only a requeued job can have some: others save the query."""
+    if not max(job.restart_count, incoming.restart_count):
         return ()
     return work.jobs.unmatched_ends(job.id)
 
 
-def _result(outcome: Outcome) -> EventResult:
-    return EventResult(outcome.job.id, outcome.status, outcome.message)
+def _deleted(job_id: str) -> EventResult:
+    return EventResult(job_id, Status.SKIPPED, "job was deleted meanwhile")

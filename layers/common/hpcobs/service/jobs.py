@@ -1,11 +1,10 @@
-"""Jobs as clients see and change them."""
+"""Jobs as clients read and change them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from hpcobs.domain import lifecycle
 from hpcobs.domain.audit import ChangeType
 from hpcobs.domain.errors import (
     InvalidInputError,
@@ -13,6 +12,7 @@ from hpcobs.domain.errors import (
     JobTerminalError,
 )
 from hpcobs.domain.jobs import Usage
+from hpcobs.domain.lifecycle.patch import patch_state
 from hpcobs.domain.queries import JobPage
 from hpcobs.domain.samples import SampleWindow
 from hpcobs.ports.clock import utc_now
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobPatch:
-    """What a client changes; None leaves a value as it is."""
+    """A client's changes to a job. None leaves a value unchanged."""
 
     state: JobState | None = None
     cpu_usage: float | None = None
@@ -41,7 +41,7 @@ class JobPatch:
 
     @property
     def usage(self) -> dict[str, Any]:
-        """The usage values that are given."""
+        """The usage values that are not None."""
         given = {
             "cpu_usage": self.cpu_usage,
             "memory_usage_mb": self.memory_usage_mb,
@@ -53,8 +53,9 @@ class JobPatch:
 class Jobs:
     """The use cases of the jobs routes.
 
-    ``viewer`` is the one user whose jobs the caller may see; to such a caller the jobs of others do
-    not exist (JobNotFoundError). ``stale_after`` is how long nobody tells of a stale job.
+    ``viewer`` is the one user whose jobs the caller may see. For such a caller the jobs of other
+    users do not exist (JobNotFoundError), so that a response does not reveal their ids.
+    ``stale_after`` is the time without a report after which a running job is stale.
     """
 
     def __init__(
@@ -66,17 +67,17 @@ class Jobs:
         self._clock = clock
 
     def now(self) -> datetime:
-        """The service's time, by which runtimes are told."""
+        """Return the service's time, which runtimes are computed from."""
         return self._clock()
 
     def create(self, job: Job, audit: AuditInfo) -> Job:
-        """Add a job; AlreadyExistsError if its id is taken."""
+        """Add a job. Raise AlreadyExistsError if its id is taken."""
         self._store.jobs.add(job, audit)
         return job
 
     def get(self, job_id: str, *, viewer: str | None = None) -> Job:
-        """The job."""
-        return _visible(self._store, job_id, viewer)
+        """Return the job. Raise JobNotFoundError if there is none, or not for this viewer."""
+        return _get_visible(self._store, job_id, viewer)
 
     def page(
         self,
@@ -87,7 +88,7 @@ class Jobs:
         after: Position | None = None,
         viewer: str | None = None,
     ) -> JobPage:
-        """A page of jobs newest first; a viewer's page holds none but his own."""
+        """Return a page of jobs, newest first. A viewer's page holds only the viewer's jobs."""
         if viewer is not None:
             if query.user not in (None, viewer):
                 return JobPage(jobs=(), total=0, next_position=None)
@@ -97,10 +98,10 @@ class Jobs:
     def patch(
         self, job_id: str, patch: JobPatch, audit: AuditInfo, *, viewer: str | None = None
     ) -> Job:
-        """Change state or usage; JobTerminalError once the job has ended."""
+        """Change state or usage. Raise JobTerminalError if the job has ended."""
         with self._store.transaction() as work:
-            job = _own(work.jobs.lock(job_id), job_id, viewer)
-            after = lifecycle.patch(job, state=patch.state, now=self.now())
+            job = _require_visible(work.jobs.lock(job_id), job_id, viewer)
+            after = patch_state(job, state=patch.state, now=self.now())
             after = replace(after, usage=replace(after.usage, **patch.usage))
             if after != job:
                 work.jobs.save(after, ChangeType.UPDATE, audit)
@@ -110,21 +111,22 @@ class Jobs:
             return after
 
     def delete(self, job_id: str, audit: AuditInfo, *, viewer: str | None = None) -> None:
-        """Remove the job and its samples; its audit trail stays."""
+        """Delete the job and its samples. Its audit trail stays."""
         if not self._store.jobs.delete(job_id, audit, user=viewer):
             raise JobNotFoundError(job_id)
 
     def add_sample(self, sample: Sample, *, viewer: str | None = None) -> bool:
-        """Store one sample; False if it was there. Without a node it counts for the job's first.
+        """Store one sample, on the job's first node if it names none. Return False for a duplicate.
 
-        JobTerminalError if it was taken after the job's end, InvalidInputError if it is too old or
-        from the future.
+        Raise JobTerminalError if it was taken after the job's end, InvalidInputError if it is too
+        old or from the future.
         """
         window = SampleWindow.at(self._clock(), kept_days=self._kept_days)
         if problem := window.problem(sample.timestamp):
             raise InvalidInputError("timestamp", problem)
         with self._store.transaction() as work:
-            job = _own(work.jobs.lock(sample.job_id), sample.job_id, viewer)
+            # The lock keeps the end of the job from changing between this check and the insert.
+            job = _require_visible(work.jobs.lock(sample.job_id), sample.job_id, viewer)
             if job.end_time is not None and sample.timestamp > job.end_time:
                 raise JobTerminalError(job.id, job.state)
             node = sample.node or (job.nodes[0] if job.nodes else "")
@@ -135,34 +137,34 @@ class Jobs:
     def series(
         self, job_id: str, query: SeriesQuery, *, viewer: str | None = None
     ) -> tuple[Sequence[SamplePoint], int]:
-        """The job's samples oldest first, and how many there are."""
-        _visible(self._store, job_id, viewer)
+        """Return the job's samples, oldest first, and their total number."""
+        _get_visible(self._store, job_id, viewer)
         return self._store.samples.series(job_id, query)
 
     def gpu_series(
         self, job_id: str, query: SeriesQuery, *, viewer: str | None = None
     ) -> tuple[Sequence[GpuPoint], int]:
-        """The readings of the job's GPUs oldest first, and how many there are."""
-        _visible(self._store, job_id, viewer)
+        """Return the readings of the job's GPUs, oldest first, and their total number."""
+        _get_visible(self._store, job_id, viewer)
         return self._store.samples.gpu_series(job_id, query)
 
     def audit(self, job_id: str, *, viewer: str | None = None) -> Sequence[AuditEvent]:
-        """The job's changes oldest first; those of a deleted job too.
+        """Return the job's changes, oldest first, also those of a deleted job.
 
-        An id may be used again: a viewer gets what happened while the job was theirs.
+        An id may be used again, by another user. A viewer gets the changes of the viewer's own job.
         """
         events = self._store.audit.of_job(job_id)
-        seen = [event for event in events if viewer in (None, event.snapshot.user)]
-        if not seen:
+        visible = [event for event in events if viewer in (None, event.snapshot.user)]
+        if not visible:
             raise JobNotFoundError(job_id)
-        return seen
+        return visible
 
 
-def _visible(store: Repositories, job_id: str, viewer: str | None) -> Job:
-    return _own(store.jobs.get(job_id), job_id, viewer)
+def _get_visible(store: Repositories, job_id: str, viewer: str | None) -> Job:
+    return _require_visible(store.jobs.get(job_id), job_id, viewer)
 
 
-def _own(job: Job | None, job_id: str, viewer: str | None) -> Job:
+def _require_visible(job: Job | None, job_id: str, viewer: str | None) -> Job:
     if job is None or viewer not in (None, job.user):
         raise JobNotFoundError(job_id)
     return job

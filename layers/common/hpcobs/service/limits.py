@@ -1,4 +1,9 @@
-"""A limit on the time of calls that cannot be given up in any other way, such as a driver's."""
+"""A time limit for calls that have none of their own, such as those of a driver.
+
+It covers a whole call, name look-up and connecting included, and leaves the call to itself after
+the limit. ``hpcobs.storage.connections.watched`` is different: it limits the silence on an open
+connection of the database, however long the call takes, and cuts the connection.
+"""
 
 from __future__ import annotations
 
@@ -11,23 +16,27 @@ from hpcobs.domain.errors import UnavailableError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 LIMIT_SECONDS = 2.0
 
 
-def within(seconds: float, call: Callable[[], Answer]) -> Answer:
-    """What ``call`` gives or raises; UnavailableError after ``seconds``, and it is left behind."""
-    answer: Future[Answer] = Future()
-    Thread(target=_run, args=(call, answer), daemon=True).start()
+def within(seconds: float, call: Callable[[], Result]) -> Result:
+    """Return or raise the result of ``call``. Raise UnavailableError after ``seconds``.
+
+    The call then goes on in its thread, and its result is dropped.
+    """
+    # Not an executor: it would wait for the call at the end of its block, or at exit.
+    result: Future[Result] = Future()
+    Thread(target=_run, args=(call, result), daemon=True).start()
     try:
-        return answer.result(seconds)
+        return result.result(seconds)
     except TimeoutError:
         raise UnavailableError(f"no answer within {seconds:g} s", deadline=True) from None
 
 
-def _run(call: Callable[[], Answer], answer: Future[Answer]) -> None:
+def _run(call: Callable[[], Result], result: Future[Result]) -> None:
     try:
-        answer.set_result(call())
-    except Exception as error:  # noqa: BLE001 - it is raised where the answer is waited for
-        answer.set_exception(error)
+        result.set_result(call())
+    except Exception as error:  # noqa: BLE001 - it is raised where the result is waited for
+        result.set_exception(error)

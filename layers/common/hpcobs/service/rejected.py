@@ -1,4 +1,4 @@
-"""Samples that were set aside: an operator lists them, and has them taken in after all."""
+"""Rejected samples: an operator lists them, and replays them once their cause is mended."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hpcobs.domain.samples import SampleWindow, Stored
 from hpcobs.ports.clock import utc_now
 from hpcobs.ports.samples import WriteBatch
 from hpcobs.service.write_batches import add_samples
-from hpcobs.wire.decoding import DecodedBatch, decode_entry
+from hpcobs.wire.batches import DecodedBatch, decode_entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,41 +22,39 @@ if TYPE_CHECKING:
     from hpcobs.service.collection import CollectionRules
 
 MOST_AT_ONCE = 5000
+"""Samples in one transaction of a replay, and in a whole one unless the caller sets a limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What became of samples that were replayed: ``kept`` are still wrong, and stay aside."""
+    """The result of a replay: what was stored, and how many samples are still rejected."""
 
     taken: Stored
     kept: int
 
 
 class Rejected:
-    """The use cases of samples that were set aside."""
+    """The use cases of rejected samples."""
 
     def __init__(
         self,
         rejected: RejectedSamples,
-        sink: SampleWriter,
+        writer: SampleWriter,
         rules: CollectionRules,
         *,
         clock: Clock = utc_now,
     ) -> None:
         self._rejected = rejected
-        self._sink = sink
+        self._writer = writer
         self._rules = rules
         self._clock = clock
 
     def page(self, wanted: RejectedFilter, *, limit: int) -> tuple[Sequence[Listed], int]:
-        """The oldest that match, and how many there are in all."""
+        """Return the oldest samples that match, and how many match in all."""
         return self._rejected.page(wanted, limit=limit), self._rejected.count(wanted)
 
     def replay(self, wanted: RejectedFilter, *, limit: int = MOST_AT_ONCE) -> Replay:
-        """Judge samples once more, and take in up to ``limit`` that are good now.
-
-        What is wrong still is passed over, so that it never hides what came later.
-        """
+        """Check samples again, oldest first, and store up to ``limit`` that are good by now."""
         done = Replay(Stored(), kept=0)
         room = limit
         after = None
@@ -65,33 +63,34 @@ class Rejected:
             listed = self._rejected.page(wanted, limit=at_once, after=after)
             if not listed:
                 break
-            drain = self._judged(one.sample for one in listed)
-            room -= len(drain.samples)
-            kept = done.kept + len(listed) - len(drain.samples)
-            done = Replay(done.taken + self._take_in(drain), kept)
+            batch = self._good(one.sample for one in listed)
+            room -= len(batch.samples)
+            kept = done.kept + len(listed) - len(batch.samples)
+            done = Replay(done.taken + self._store(batch), kept)
+            # Bad samples are passed over: a page full of them must not hide the good ones behind.
             after = listed[-1].place
         return done
 
-    def _take_in(self, drain: WriteBatch) -> Stored:
-        """Store, then forget: where that fails, they are duplicates the next time."""
-        if not drain.samples:
+    def _store(self, batch: WriteBatch) -> Stored:
+        if not batch.samples:
             return Stored()
-        taken = self._sink.store(drain)
-        self._rejected.remove((sample.batch_id, sample.position) for sample in drain.samples)
+        # Stored first, removed then: after a failure in between they are duplicates next time.
+        taken = self._writer.store(batch)
+        self._rejected.remove((sample.batch_id, sample.position) for sample in batch.samples)
         return taken
 
-    def _judged(self, samples: Iterable[RejectedSample]) -> WriteBatch:
+    def _good(self, samples: Iterable[RejectedSample]) -> WriteBatch:
         window = SampleWindow.at(self._clock(), kept_days=self._rules.retention_days)
-        drain = WriteBatch(samples=[], hosts=[], rejected=[])
+        batch = WriteBatch(samples=[], hosts=[], rejected=[])
         for sample in samples:
             try:
-                batch = _batch_of(sample)
+                decoded = _batch_of(sample)
             except InvalidInputError:
                 continue
-            add_samples(drain, batch, window, self._rules.home_cluster)
-        # What is out of time still is set aside already.
-        drain.rejected.clear()
-        return drain
+            add_samples(batch, decoded, window, self._rules.home_cluster)
+        # Samples outside the window are stored as rejected already.
+        batch.rejected.clear()
+        return batch
 
 
 def _batch_of(sample: RejectedSample) -> DecodedBatch:

@@ -1,4 +1,4 @@
-"""Retention: room for the days to come, roll-ups, and an end for what is too old."""
+"""Retention: create the partitions of the next days, roll samples up, and delete old rows."""
 
 from __future__ import annotations
 
@@ -19,20 +19,22 @@ if TYPE_CHECKING:
     from hpcobs.ports.rollups import Rollups
 
 DAYS_AHEAD = 3
+"""Partitions exist so long before samples need them: the collector should not wait for one."""
 REJECTED_DAYS = 30
 MOST_REJECTED = 1_000_000
-"""On a site without hooks every sample is set aside, for longer than good ones are kept."""
+"""On a site without hooks every sample is rejected, and kept for longer than stored samples."""
 BATCH = 5000
+"""Rows of one deletion: it locks them for a short time, and fits the statement's time limit."""
 RESERVE_SECONDS = 5.0
 ROLL_RESERVE_SECONDS = 20.0
-"""What an hour of a large site takes; one that takes longer is cut off and begun again."""
+"""The time to roll up an hour of a large site. One that takes longer is cut off, and repeated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionLimits:
-    """How many days are kept of each kind; roll-ups at least as long as samples.
+    """The days that each kind is kept. Roll-ups are kept at least as long as samples.
 
-    Of rejected samples there are never many more than ``rejected_rows``, the latest of them.
+    About ``rejected_rows`` rejected samples are kept at most, the latest ones.
     """
 
     samples_days: int
@@ -42,13 +44,13 @@ class RetentionLimits:
     rejected_rows: int = MOST_REJECTED
 
     def of_partitions(self, span: Span) -> int:
-        """The days kept of what is dropped by partitions of that span."""
+        """Return the days that the rows in partitions of that span are kept."""
         if span is Span.DAYS:
             return self.samples_days
         return max(self.rollup_days, self.samples_days)
 
     def rows(self) -> Mapping[str, int]:
-        """The days kept of what is deleted row by row."""
+        """Return the days that each kind is kept whose rows are deleted one by one."""
         return {
             "audit": self.audit_days,
             "rejected": self.rejected_days,
@@ -58,10 +60,10 @@ class RetentionLimits:
 
 @dataclass(slots=True)
 class RetentionReport:
-    """What a run did; of a dry run, what it would have done.
+    """The result of a run. Of a dry run it is what a run would do.
 
-    ``rolled_hours`` are hours of samples summed up. ``busy`` are partitions that could not be
-    dropped at once, or whose samples are not rolled up yet: the next run tries again.
+    ``rolled_hours`` counts the hours of samples summed up. ``busy`` lists partitions that could not
+    be locked soon, or whose samples are not rolled up yet: the next run tries again.
     """
 
     dry_run: bool
@@ -87,11 +89,12 @@ class Retention:
     def run(
         self, remaining_seconds: Callable[[], float], *, dry_run: bool = False
     ) -> RetentionReport:
-        """Make the coming partitions, roll up, drop and delete what is old, while time lasts."""
+        """Create partitions, roll samples up, drop and delete what is too old, while time lasts."""
         report = RetentionReport(dry_run=dry_run)
         now = self._clock()
         for table, span in TABLES.items():
-            self._make(table, _coming(span, now.date()), report)
+            self._create(table, _coming(span, now.date()), report)
+        # Before the partitions are dropped: a day of samples goes only once it is rolled up.
         self._roll(closed_before(now), remaining_seconds, report)
         for table, span in TABLES.items():
             self._drop(table, span, now.date(), report)
@@ -102,10 +105,10 @@ class Retention:
             self._delete("rejected", surplus, remaining_seconds, report)
         return report
 
-    def _make(self, table: str, coming: Sequence[date], report: RetentionReport) -> None:
-        there = set(self._expiry.partitions(table))
+    def _create(self, table: str, coming: Sequence[date], report: RetentionReport) -> None:
+        existing = set(self._expiry.partitions(table))
         for first in coming:
-            if first not in there and (
+            if first not in existing and (
                 report.dry_run or self._expiry.ensure_partition(table, first)
             ):
                 report.made.append(f"{table} {first}")
@@ -123,14 +126,15 @@ class Retention:
             report.rolled_hours += 1
 
     def _drop(self, table: str, span: Span, today: date, report: RetentionReport) -> None:
-        # A partition goes when all of it is older than the limit; none before an older one.
+        # A partition is dropped once all of it is older than the limit. None goes before an older
+        # one, because a series reads roll-ups up to one time and samples from then on.
         oldest_kept = today - timedelta(days=self._limits.of_partitions(span))
         for first in self._expiry.partitions(table):
             if _after(span, first) > oldest_kept:
                 break
-            gone = report.dry_run or self._expiry.drop_partition(table, first)
-            (report.dropped if gone else report.busy).append(f"{table} {first}")
-            if not gone:
+            dropped = report.dry_run or self._expiry.drop_partition(table, first)
+            (report.dropped if dropped else report.busy).append(f"{table} {first}")
+            if not dropped:
                 break
 
     def _delete(
@@ -140,9 +144,10 @@ class Retention:
         remaining_seconds: Callable[[], float],
         report: RetentionReport,
     ) -> None:
-        already = report.deleted.setdefault(what, 0)
+        # Rejected samples come twice: those that are too old, then those that are too many.
+        counted = report.deleted.setdefault(what, 0)
         if report.dry_run:
-            report.deleted[what] = max(already, self._expiry.count_older(what, before))
+            report.deleted[what] = max(counted, self._expiry.count_older(what, before))
             return
         while remaining_seconds() > RESERVE_SECONDS:
             count = self._expiry.delete_older(what, before, limit=BATCH)
@@ -153,7 +158,7 @@ class Retention:
 
 
 def _coming(span: Span, today: date) -> Sequence[date]:
-    """The partitions that will be needed soon."""
+    """Return the first days of the partitions that are needed soon."""
     days = [today + timedelta(days=ahead) for ahead in range(DAYS_AHEAD + 1)]
     if span is Span.DAYS:
         return days
@@ -161,7 +166,7 @@ def _coming(span: Span, today: date) -> Sequence[date]:
 
 
 def _after(span: Span, first: date) -> date:
-    """The day after a partition's last."""
+    """Return the day after a partition's last."""
     if span is Span.DAYS:
         return first + timedelta(days=1)
     return (first + timedelta(days=31)).replace(day=1)

@@ -1,4 +1,4 @@
-"""Read a scheduler that can be queried and pass on what changed, as if it were posted."""
+"""Read a scheduler's controller, and store its changed jobs like a posted state sync."""
 
 from __future__ import annotations
 
@@ -23,60 +23,68 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE = 100
-"""Jobs between two looks at the clock."""
-RETOLD_SECONDS = 600
-"""How often a job that runs unchanged is told again, so that it does not look forgotten."""
-_ANY_TIME = datetime.fromtimestamp(0, UTC)
+JOBS_PER_CHECK = 100
+"""Jobs between two checks of the remaining time."""
+RESEND_SECONDS = 600
+"""How often an unchanged running job is sent again, so that it does not become stale."""
+_NO_TIME = datetime.fromtimestamp(0, UTC)
 
 
 class SchedulerSync:
-    """Asks ``source`` and tells ``events`` what is not as it was the last time."""
+    """Sends ``events`` the jobs that have changed in ``source`` since the last pass.
+
+    The last pass is kept in memory. A new process sends every job once, which changes nothing.
+    """
 
     def __init__(self, source: JobSource, events: JobEvents, *, scheduler: str) -> None:
         self._source = source
         self._events = events
         self._scheduler = scheduler
-        self._told: dict[str, tuple[SchedulerJob, int]] = {}
+        self._reported: dict[str, tuple[SchedulerJob, int]] = {}
 
     def run(self, remaining_seconds: Callable[[], float], *, reserve_seconds: float) -> int:
-        """One look; how many jobs had changed. Nothing that fails here costs the caller anything.
+        """Run one pass. Return the number of changed jobs.
 
-        What does not fit into the time comes with the next look.
+        An unavailable scheduler or database is logged, not raised: the collector that calls this
+        goes on with its samples. If fewer than ``reserve_seconds`` remain, the rest of the jobs is
+        left for the next pass.
         """
         try:
-            return self._look(remaining_seconds, reserve_seconds)
+            return self._sync(remaining_seconds, reserve_seconds)
         except DomainError as error:
-            logger.warning("the scheduler cannot be followed: %s", error)
+            logger.warning("cannot sync with the scheduler: %s", error)
             return 0
 
-    def _look(self, remaining_seconds: Callable[[], float], reserve_seconds: float) -> int:
+    def _sync(self, remaining_seconds: Callable[[], float], reserve_seconds: float) -> int:
         audit = AuditInfo("collector", self._scheduler, str(uuid4()))
         jobs, nodes = self._source.list_jobs(), self._source.list_nodes()
         self._events.sync([], nodes, audit)
-        known = {job.job_id: _lasting(job) for job in jobs}
-        self._told = {id_: job for id_, job in self._told.items() if id_ in known}
-        changed = [job for job in jobs if self._told.get(job.job_id) != known[job.job_id]]
-        for start in range(0, len(changed), AT_ONCE):
+        keys = {job.job_id: _comparison_key(job) for job in jobs}
+        # Slurm forgets old jobs, so that memory is bounded by the controller's.
+        self._reported = {id_: key for id_, key in self._reported.items() if id_ in keys}
+        changed = [job for job in jobs if self._reported.get(job.job_id) != keys[job.job_id]]
+        for start in range(0, len(changed), JOBS_PER_CHECK):
             if remaining_seconds() < reserve_seconds:
                 return start
-            part = changed[start : start + AT_ONCE]
+            part = changed[start : start + JOBS_PER_CHECK]
             results = self._events.sync(part, (), audit)
-            self._told |= {
-                job.job_id: known[job.job_id]
+            # A failed job is not recorded: the next pass sends it again.
+            self._reported |= {
+                job.job_id: keys[job.job_id]
                 for job, result in zip(part, results, strict=True)
                 if result.status != FAILED
             }
         return len(changed)
 
 
-def _lasting(job: SchedulerJob) -> tuple[SchedulerJob, int]:
-    """The job without what changes all the time and matters to nobody, and its turn to be retold.
+def _comparison_key(job: SchedulerJob) -> tuple[SchedulerJob, int]:
+    """Return the job without fields that change at every pass, and the number of its resend.
 
-    Jobs take turns, so that not all are told at once.
+    A waiting job's priority changes with its age. The resend number of a running job rises every
+    ``RESEND_SECONDS``, at a time that depends on the id, so that not all jobs are sent at once.
     """
     priority = None if job.state is JobState.PENDING else job.priority
-    turn = 0
+    resend = 0
     if job.state is JobState.RUNNING:
-        turn = (int(job.observed_at.timestamp()) + crc32(job.job_id.encode())) // RETOLD_SECONDS
-    return replace(job, observed_at=_ANY_TIME, priority=priority), turn
+        resend = (int(job.observed_at.timestamp()) + crc32(job.job_id.encode())) // RESEND_SECONDS
+    return replace(job, observed_at=_NO_TIME, priority=priority), resend

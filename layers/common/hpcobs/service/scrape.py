@@ -1,4 +1,4 @@
-"""One scrape: a snapshot of what is running, as Prometheus text."""
+"""Render one scrape: a snapshot of running jobs and nodes as Prometheus text."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ _SHARD = re.compile(r"(\d{1,4})/(\d{1,4})", re.ASCII)
 
 
 def shard_of(text: str) -> Shard:
-    """The shard that ``0/4`` (to ``3/4``) names; InvalidInputError where it names none."""
+    """Return the shard that ``0/4`` (to ``3/4``) names. Raise InvalidInputError for other texts."""
     found = _SHARD.fullmatch(text)
     shard = Shard(int(found[1]), int(found[2])) if found else None
     if shard is None or not 0 <= shard.index < shard.count <= MAX_SHARDS:
-        reason = f"must be such as 0/4, 1/4, 2/4 or 3/4, of {MAX_SHARDS} at the most"
+        reason = f"must be index/count, such as 0/4 to 3/4, with a count of at most {MAX_SHARDS}"
         raise InvalidInputError("shard", reason)
     return shard
 
 
 class Writer(Protocol):
-    """Turns a snapshot into text."""
+    """Renders a snapshot as text."""
 
     def __call__(self, snapshot: Snapshot, *, openmetrics: bool) -> str:
-        """The whole exposition."""
+        """Return the whole exposition."""
 
 
 class Scrape:
@@ -51,20 +51,25 @@ class Scrape:
         collect: frozenset[str] = frozenset(),
         shard: Shard = WHOLE,
     ) -> str:
-        """The exposition of the groups in ``collect``, or of all if it is empty, and of a shard."""
+        """Return the exposition of a shard, with the groups in ``collect``, or all if it is empty.
+
+        Raise InvalidInputError for an unknown group, UnavailableError without a database.
+        """
         if unknown := collect - GROUPS:
             known = ", ".join(sorted(GROUPS))
             raise InvalidInputError("collect[]", f"{min(unknown)!r} is not one of {known}")
         groups = collect or GROUPS
+        # The service's own metrics belong to one shard only: no series may be in two.
         if shard.index:
             groups -= {"service"}
         with self._source.snapshot(groups, shard) as snapshot:
-            # The queue is asked before any row is read: it may be on the same connection.
+            # Before the first row: a queue in PostgreSQL may use the same connection as the rows.
             depth = self._depth() if "service" in snapshot.groups else None
             return self._write(replace(snapshot, queue=depth), openmetrics=openmetrics)
 
     def _depth(self) -> QueueDepth | None:
-        """How full the queue is; no data where it does not answer, and the rest goes out."""
+        """Return the queue's depth, or None if the queue does not answer within the limit."""
+        # A silent queue must not hide all other metrics.
         try:
             return within(LIMIT_SECONDS, self._queue.depth)
         except UnavailableError:

@@ -1,4 +1,4 @@
-"""From decoded batches to a drain: rows for the database, and what is set aside with its reason."""
+"""Make write batches of decoded batches: rows to store, and rejected samples with reasons."""
 
 from __future__ import annotations
 
@@ -19,73 +19,76 @@ if TYPE_CHECKING:
 
     from hpcobs.domain.samples import SampleWindow
     from hpcobs.ports.queue import Message
-    from hpcobs.wire.decoding import DecodedBatch
+    from hpcobs.wire.batches import DecodedBatch
 
 
 def write_batch_of(
     received: Iterable[tuple[Message, DecodedBatch]], window: SampleWindow, *, home_cluster: str
 ) -> WriteBatch:
-    """Everything that was received, sorted into what is stored and what is set aside."""
-    drain = WriteBatch(samples=[], hosts=[], rejected=[])
+    """Sort everything that was received into rows to store and rejected samples."""
+    write_batch = WriteBatch(samples=[], hosts=[], rejected=[])
     hosts: dict[str, HostReading] = {}
+    # In order of sending, so that a node's latest reading is the last one here.
     for message, batch in sorted(received, key=lambda pair: pair[0].sent_at):
         hosts[batch.node] = _host(batch, message.sent_at, hosts.get(batch.node))
-        add_samples(drain, batch, window, home_cluster)
-        drain.rejected.extend(
+        add_samples(write_batch, batch, window, home_cluster)
+        write_batch.rejected.extend(
             RejectedSample(
                 batch_id=batch.batch_id,
-                position=refused.position,
+                position=entry.position,
                 node=batch.node,
                 job_id=None,
-                reason=refused.reason,
-                payload=refused.payload,
+                reason=entry.reason,
+                payload=entry.payload,
                 cluster_name=batch.cluster_name,
             )
-            for refused in batch.refused
+            for entry in batch.rejected
         )
-    drain.hosts.extend(hosts.values())
-    return drain
+    write_batch.hosts.extend(hosts.values())
+    return write_batch
 
 
-def _host(batch: DecodedBatch, seen_at: datetime, before: HostReading | None) -> HostReading:
-    """What the node told last, joined with what it had told before."""
-    told: dict[str, Any] = {"cluster_name": batch.cluster_name}
+def _host(batch: DecodedBatch, seen_at: datetime, earlier: HostReading | None) -> HostReading:
+    """Return the node's reading. Values that the batch lacks stay as they were earlier."""
+    values: dict[str, Any] = {"cluster_name": batch.cluster_name}
     if batch.host is not None:
-        told |= asdict(batch.host)
-    known = before or HostReading(batch.node, seen_at)
-    news = {name: value for name, value in told.items() if value is not None}
-    return known._replace(seen_at=seen_at, **news)
+        values |= asdict(batch.host)
+    reading = earlier or HostReading(batch.node, seen_at)
+    known = {name: value for name, value in values.items() if value is not None}
+    return reading._replace(seen_at=seen_at, **known)
 
 
-def add_samples(drain: WriteBatch, batch: DecodedBatch, window: SampleWindow, home: str) -> None:
-    """Add a batch's samples to a drain; those out of time are set aside.
+def add_samples(
+    write_batch: WriteBatch, batch: DecodedBatch, window: SampleWindow, home_cluster: str
+) -> None:
+    """Add a batch's samples to a write batch. Reject those outside the window.
 
     The hot path: an entry's fields go over as they are.
     """
     oldest, newest = window.oldest, window.newest
     node, batch_id, cluster = batch.node, batch.batch_id, batch.cluster_name
-    at_home = scoped_id("", cluster=cluster, home_cluster=home) == ""
-    # Half the time of QueuedSample(…), which looks at how many values there are.
-    add, make = drain.samples.append, partial(tuple.__new__, QueuedSample)
+    # A cluster changes each of its jobs' ids in the same way, so one call does for all of them.
+    prefix = scoped_id("", cluster=cluster, home_cluster=home_cluster)
+    # Half the time of QueuedSample(…), which checks the number of values.
+    add, make = write_batch.samples.append, partial(tuple.__new__, QueuedSample)
     for position, entry in zip(batch.positions, batch.entries, strict=True):
         if not oldest <= entry.timestamp <= newest:
-            drain.rejected.append(_out_of_time(batch, position, entry, window))
+            write_batch.rejected.append(_outside_window(batch, position, entry, window))
             continue
-        job_id = entry.job_id
-        if not at_home:
-            job_id = scoped_id(job_id, cluster=cluster, home_cluster=home)
         _, *fields, gpus = astuple(entry)
+        job_id = prefix + entry.job_id
         devices = _gpus(job_id, entry.timestamp, node, gpus) if gpus else ()
         add(make((job_id, *fields, node, batch_id, position, devices)))
 
 
 def _gpus(job_id: str, at: datetime, node: str, gpus: list[GpuEntry]) -> list[GpuSample]:
-    """A GPU counts once, even where a sample has two readings of it."""
+    """Return one reading for each GPU: the first, where a sample has two."""
+    # COPY on the append path would fail at a second row with the same key.
     readings = {gpu.gpu_id: gpu for gpu in reversed(gpus)}
     return [GpuSample(job_id, at, node, *astuple(gpu)) for gpu in readings.values()]
 
 
-def _out_of_time(
+def _outside_window(
     batch: DecodedBatch, position: int, entry: SampleEntry, window: SampleWindow
 ) -> RejectedSample:
     reason = f"samples[{position}].timestamp: {window.problem(entry.timestamp)}"
@@ -101,8 +104,8 @@ def _out_of_time(
     )
 
 
-def refused(sample: QueuedSample, why: str) -> RejectedSample:
-    """A sample that the database does not take."""
+def rejected_by_database(sample: QueuedSample, why: str) -> RejectedSample:
+    """Return a sample that the database rejects as a rejected sample, with its JSON."""
     gpus = [GpuEntry(*gpu[3:]) for gpu in sample.gpus]  # type: ignore[arg-type]
     entry = SampleEntry(*sample[:11], gpus=gpus)
     return RejectedSample(

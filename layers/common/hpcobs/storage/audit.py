@@ -1,4 +1,4 @@
-"""The audit trail in PostgreSQL, to be read; every change writes its own row."""
+"""The audit trail in PostgreSQL. It is only read here: every change writes its own row."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class PostgresAuditTrail:
         self._session = session
 
     def of_job(self, job_id: str, *, limit: int = 1000) -> Sequence[AuditEvent]:
-        """The job's latest changes, oldest first; also of a job that was deleted."""
+        """Return the job's latest changes, oldest first. A deleted job has them too."""
         parameters = {"job_id": job_id, "limit": limit}
         with (
             self._session.operation("audit_list") as connection,

@@ -1,12 +1,15 @@
 """Connections: one that is opened when first needed, or a pool.
 
 A Lambda environment serves one request at a time and is frozen in between, so it holds one
-connection, checks it after a pause and opens it again when it was lost. A long-running server with
-threads uses the pool.
+connection, checks it after a pause and opens it again when it was lost (ADR 0013). A long-running
+server with threads uses the pool. ``watched`` limits the silence of a database for both.
 """
 
 from __future__ import annotations
 
+import os
+import socket
+import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,37 +17,77 @@ from typing import TYPE_CHECKING, Any, Protocol
 import psycopg
 
 from hpcobs.storage.conninfo import CONNECT_TIMEOUT_SECONDS
-from hpcobs.storage.watch import HungError, watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from hpcobs.settings import Settings
+    from hpcobs.storage.conninfo import ConnectArguments
 
 Connection = psycopg.Connection[Any]
-ConnectArguments = dict[str, Any]
 
 CHECK_AFTER_IDLE_SECONDS = 5.0
 CHECK_SECONDS = 1.0
 
 
 class Connections(Protocol):
-    """Where storage calls get their connection from."""
+    """The source of connections for storage calls."""
 
     def connection(self) -> AbstractContextManager[Connection]:
-        """A connection in autocommit mode, for the time of a call or a transaction."""
+        """Lend a connection in autocommit mode, for the time of a call or a transaction."""
 
     def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
+
+
+class HungError(psycopg.OperationalError):
+    """The database does not respond, though the connection is open."""
+
+
+@contextmanager
+def watched(connection: Connection, *, seconds: float) -> Iterator[Callable[[], None]]:
+    """Cut the connection, with HungError, if the database is silent for ``seconds``.
+
+    Call the function that this yields whenever something was received. statement_timeout and
+    lock_timeout do not replace this: the server keeps them, and a frozen server keeps none.
+    """
+    over, silent = threading.Event(), threading.Event()
+    received_at = time.monotonic()
+
+    def received() -> None:
+        nonlocal received_at
+        received_at = time.monotonic()
+
+    def watch() -> None:
+        while not over.wait(max(0.0, received_at + seconds - time.monotonic())):
+            if time.monotonic() >= received_at + seconds:
+                silent.set()
+                line.shutdown(socket.SHUT_RDWR)
+                return
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    # A cancel request would need a server that responds. Shutting the socket down wakes the thread
+    # that reads from it. It is a duplicate, so that libpq may close its own at any time.
+    with socket.socket(fileno=os.dup(connection.fileno())) as line:
+        watcher.start()
+        try:
+            yield received
+        except psycopg.OperationalError as error:
+            if silent.is_set():
+                raise HungError("the database does not answer") from error
+            raise
+        finally:
+            over.set()
+            watcher.join()
 
 
 def open_connection(
     arguments: Mapping[str, Any], *, statement_timeout_seconds: float | None
 ) -> Connection:
-    """A new connection with the service's session settings: UTC, a limit on every statement.
+    """Open a connection with the service's session settings.
 
-    Without a limit nothing is set: whoever hands the connections around has done it.
+    Without a limit for statements nothing is set: behind a proxy, the proxy sets sessions up.
     """
     connection = psycopg.connect(**arguments, autocommit=True)
     if statement_timeout_seconds is not None:
@@ -53,7 +96,9 @@ def open_connection(
 
 
 def configure(connection: Connection, *, statement_timeout_seconds: float) -> None:
-    """Set a session up in one round trip; compiling costs such statements more than it saves."""
+    """Set UTC and the limit of every statement, and switch off the compilation of queries."""
+    # In one round trip, because a cold start waits for it. Compiling short statements costs more
+    # than it saves.
     connection.execute(
         "SELECT set_config('TimeZone', 'UTC', false), set_config('jit', 'off', false),"
         " set_config('statement_timeout', %s, false)",
@@ -62,7 +107,7 @@ def configure(connection: Connection, *, statement_timeout_seconds: float) -> No
 
 
 def check(connection: Connection) -> None:
-    """Whether the connection still works; psycopg.OperationalError if not, within a second."""
+    """Prove that the connection works. Raise psycopg.OperationalError if not, within a second."""
     with watched(connection, seconds=CHECK_SECONDS):
         connection.execute("SELECT 1")
 
@@ -83,12 +128,13 @@ class SingleConnection:
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
-        """The connection; a useless one is dropped afterwards, so that the next call reopens it."""
+        """Lend the connection. Drop a broken one afterwards, so that the next call reopens it."""
         connection = self._checked() or self._open()
         try:
             yield connection
         except psycopg.errors.ReadOnlySqlTransaction:
-            # After a failover the database of before may be there to read from only.
+            # After a failover the host's old address may still lead to the former primary, which
+            # only reads. A new connection resolves the name again.
             self.close()
             raise
         finally:
@@ -100,11 +146,14 @@ class SingleConnection:
         connection = self._connection
         if connection is None or connection.closed:
             return None
+        # A check costs a round trip, so only a pause is suspicious: Lambda freezes environments
+        # between requests, and a frozen one does not notice that its connection was closed.
         if time.monotonic() - self._used_at < CHECK_AFTER_IDLE_SECONDS:
             return connection
         try:
             check(connection)
         except HungError:
+            # A database that hangs would not accept a new connection either: fail at once.
             self.close()
             raise
         except psycopg.OperationalError:
@@ -135,6 +184,7 @@ class PooledConnections:
         *,
         statement_timeout_seconds: float | None = 10,
     ) -> None:
+        # Imported here: a Lambda function needs no pool, and its cold start should not load one.
         from psycopg_pool import ConnectionPool
 
         def configured(connection: Connection) -> None:
@@ -154,7 +204,7 @@ class PooledConnections:
         )
 
     def connection(self) -> AbstractContextManager[Connection]:
-        """A connection of the pool."""
+        """Lend a connection of the pool."""
         self._pool.open()
         return self._pool.connection()
 

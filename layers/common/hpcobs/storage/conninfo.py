@@ -1,8 +1,8 @@
-"""How to reach the database: from DATABASE_URL, or from its parts with an IAM token."""
+"""The arguments of a connection: from DATABASE_URL, or from its parts with an IAM token."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -13,24 +13,32 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hpcobs.settings import Settings
-    from hpcobs.storage.connections import ConnectArguments
+
+ConnectArguments = dict[str, Any]
+"""The keyword arguments of ``psycopg.connect``."""
 
 CONNECT_TIMEOUT_SECONDS = 2
-VANISHED = {"tcp_user_timeout": 2000, "keepalives_idle": 10, "keepalives_interval": 5}
-"""A host that is gone without a word is given up after two seconds, in a query too."""
+SILENT_HOST = {"tcp_user_timeout": 2000, "keepalives_idle": 10, "keepalives_interval": 5}
+"""Treat a silent host as unreachable after 2 s (tcp_user_timeout is in ms), in a query too.
 
+Without it TCP sends again for 15 minutes or more before it reports an error.
+"""
 
 NEVER_PREPARED = {"prepare_threshold": None}
-"""Behind a proxy the next transaction may run on another connection, which has prepared nothing."""
+"""Behind a proxy the next transaction may run on another session, which has prepared nothing."""
 
 
 def connect_arguments(settings: Settings) -> Callable[[], ConnectArguments]:
-    """What ``psycopg.connect`` needs, made anew for each connection because IAM tokens expire."""
+    """Return a function that makes the arguments of a connection.
+
+    It is called for each connection, because an IAM token expires after 15 minutes. Raise
+    SettingsError if the settings name no database.
+    """
     shared = NEVER_PREPARED if settings.db_proxy else {}
     if settings.database_url:
         fixed: ConnectArguments = {
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-            **VANISHED,
+            **SILENT_HOST,
             **shared,
             **parsed(settings.database_url),
         }
@@ -41,10 +49,11 @@ def connect_arguments(settings: Settings) -> Callable[[], ConnectArguments]:
 
 
 def parsed(database_url: str) -> ConnectArguments:
-    """The parts of DATABASE_URL; SettingsError, without the value: it may hold a password."""
+    """Parse DATABASE_URL. Raise SettingsError, without the value: it may hold a password."""
     try:
         return dict(conninfo_to_dict(database_url))
     except psycopg.ProgrammingError:
+        # "from None", because psycopg's message quotes the URL.
         raise SettingsError("DATABASE_URL: must be a postgresql:// URL") from None
 
 
@@ -55,14 +64,16 @@ def _from_parts(settings: Settings) -> ConnectArguments:
         "dbname": settings.db_name,
         "user": settings.db_user,
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-        **VANISHED,
+        **SILENT_HOST,
     }
     if settings.db_iam_auth:
+        # The token is a password that any server could collect: the certificate is checked first.
         arguments |= {"password": _iam_token(settings), "sslmode": "verify-full"}
     return arguments
 
 
 def _iam_token(settings: Settings) -> str:
+    # boto3 takes a quarter of a second to import, and only sites with IAM logins need it here.
     import boto3
 
     client = boto3.client("rds")

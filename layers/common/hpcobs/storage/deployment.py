@@ -1,6 +1,6 @@
-"""The database of a deployment: the service's user is made if it is missing, then the tables.
+"""The database of a deployment: create the service's user if it is missing, then the tables.
 
-A new RDS instance knows its administrator only. Where ``rds_iam`` comes from: the RDS user guide,
+A new RDS instance has an administrator only. For the role ``rds_iam`` see the RDS user guide,
 "Creating a database account using IAM authentication".
 """
 
@@ -17,12 +17,13 @@ from hpcobs.storage.migrations import apply_missing
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hpcobs.storage.connections import ConnectArguments, Connection
+    from hpcobs.storage.connections import Connection
+    from hpcobs.storage.conninfo import ConnectArguments
 
 RETRY_SECONDS = 2.0
 
-MAKE_USER = sql.SQL("CREATE ROLE {user} LOGIN")
-LET_USER_IN = sql.SQL("GRANT rds_iam TO {user}; GRANT USAGE, CREATE ON SCHEMA public TO {user}")
+CREATE_USER = sql.SQL("CREATE ROLE {user} LOGIN")
+GRANT_LOGIN = sql.SQL("GRANT rds_iam TO {user}; GRANT USAGE, CREATE ON SCHEMA public TO {user}")
 
 
 class Deployment:
@@ -36,16 +37,17 @@ class Deployment:
         administrator: Callable[[], ConnectArguments] | None = None,
         patience_seconds: float = 120,
     ) -> None:
-        """``administrator`` makes ``user``, who is the one of ``arguments``, if it is missing."""
+        """Take how to connect. ``administrator`` creates ``user``, the user of ``arguments``."""
         self._arguments = arguments
         self._user = user
         self._administrator = administrator
         self._patience_seconds = patience_seconds
 
     def apply(self) -> list[str]:
-        """Apply what is missing, all of it or nothing; the names of the applied migrations.
+        """Apply the missing migrations, all or none, and return their names.
 
-        A database that does not answer yet is waited for; then psycopg.OperationalError.
+        Wait for a database that does not respond yet. Raise psycopg.OperationalError after
+        ``patience_seconds``.
         """
         if self._administrator is not None:
             with self._connection(self._administrator) as connection:
@@ -54,18 +56,20 @@ class Deployment:
             return apply_missing(connection)
 
     def _connection(self, arguments: Callable[[], ConnectArguments]) -> Connection:
-        give_up_at = time.monotonic() + self._patience_seconds
+        deadline = time.monotonic() + self._patience_seconds
         while True:
             try:
                 return psycopg.connect(**arguments())
             except psycopg.OperationalError:
-                if time.monotonic() + RETRY_SECONDS > give_up_at:
+                if time.monotonic() + RETRY_SECONDS > deadline:
                     raise
                 time.sleep(RETRY_SECONDS)
 
 
 def _ensure_user(connection: Connection, user: str) -> None:
+    # PostgreSQL has no CREATE ROLE IF NOT EXISTS. One deployment runs at a time.
     known = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [user]).rowcount
     if not known:
-        connection.execute(MAKE_USER.format(user=sql.Identifier(user)))
-    connection.execute(LET_USER_IN.format(user=sql.Identifier(user)))
+        connection.execute(CREATE_USER.format(user=sql.Identifier(user)))
+    # At every deployment, so that an interrupted one is completed. Granting again changes nothing.
+    connection.execute(GRANT_LOGIN.format(user=sql.Identifier(user)))

@@ -38,30 +38,30 @@ def _audit_parameters(audit: AuditInfo, change: ChangeType) -> dict[str, str]:
 
 
 class PostgresJobs:
-    """The job repository; see ``hpcobs.ports.jobs.JobRepository``."""
+    """See ``hpcobs.ports.jobs.JobRepository``."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
     def create(self, job: Job, audit: AuditInfo) -> bool:
-        """Add a job that is not known yet, in one statement; False if the id is taken."""
+        """Add a job in one statement. Return False if the id is taken."""
         parameters = to_parameters(job) | _audit_parameters(audit, ChangeType.UPSERT)
         with self._session.operation("job_create") as connection:
             row = connection.execute(_JOBS["create"], parameters).fetchone()
         return row is not None and row[0] == 1
 
     def add(self, job: Job, audit: AuditInfo) -> None:
-        """Add a job; AlreadyExistsError if the id is taken, which counts as a failed operation."""
+        """Add a job. If its id is taken, count a failure and raise AlreadyExistsError."""
         if not self.create(job, audit):
             self._session.timings.failed("job_create", ErrorType.CONFLICT)
             raise AlreadyExistsError(job.id)
 
     def get(self, job_id: str) -> Job | None:
-        """The job, or None."""
+        """Return the job, or None."""
         return self._one("job_get", _JOBS["get"], job_id)
 
     def lock(self, job_id: str) -> Job | None:
-        """The job, held against other writers until the transaction ends, or None."""
+        """Lock the job until the transaction ends, and return it, or None."""
         return self._one("job_lock", _JOBS["lock"], job_id)
 
     def _one(self, operation: str, query: bytes, job_id: str) -> Job | None:
@@ -78,7 +78,7 @@ class PostgresJobs:
     def save(
         self, job: Job, change: ChangeType, audit: AuditInfo, *, recompute: bool = False
     ) -> None:
-        """Write a locked job; ``recompute`` rebuilds its statistics from the stored samples."""
+        """Write a locked job. ``recompute`` rebuilds its statistics from the stored samples."""
         parameters = to_parameters(job) | _audit_parameters(audit, change)
         with self._session.operation("job_save") as connection:
             connection.execute(_JOBS["save"], parameters)
@@ -88,13 +88,13 @@ class PostgresJobs:
                 connection.execute(_STATISTICS["refresh_jobs"], {"ids": [job.id]})
 
     def record_seen(self, job: Job) -> None:
-        """Keep when the scheduler last saw a locked job."""
+        """Store when the scheduler last saw a locked job."""
         parameters = {"id": job.id, "seen_at": job.scheduler_seen_at}
         with self._session.operation("job_seen") as connection:
             connection.execute(_JOBS["record_seen"], parameters)
 
     def place_usage(self, job_id: str, usage: Usage) -> None:
-        """Show what is told of a locked job's current usage on each of its nodes."""
+        """Store a locked job's reported usage on each of its nodes."""
         parameters = {
             "id": job_id,
             "cpu_usage": usage.cpu_usage,
@@ -105,10 +105,11 @@ class PostgresJobs:
             connection.execute(_JOBS["place_usage"], parameters)
 
     def delete(self, job_id: str, audit: AuditInfo, *, user: str | None = None) -> bool:
-        """Remove the job and its samples; its trail stays. False if ``user`` has no such job."""
+        """Remove the job and its samples. Return False if ``user`` has no such job."""
         parameters = {"id": job_id, "user": user} | _audit_parameters(audit, ChangeType.DELETE)
         with self._session.operation("job_delete") as connection, connection.transaction():
-            # Locked first: the deletion then sees what a collector has just committed.
+            # Locked by a separate statement: the next one sees what a collector has committed
+            # while this one waited.
             connection.execute(_JOBS["lock"], {"id": job_id})
             row = connection.execute(_JOBS["delete"], parameters).fetchone()
         return row is not None and row[0] == 1
@@ -116,9 +117,9 @@ class PostgresJobs:
     def page(
         self, query: JobFilter, *, limit: int, offset: int = 0, after: Position | None = None
     ) -> JobPage:
-        """Jobs newest first: the page after a position, or at an offset."""
+        """Return jobs newest first: the page after a position, or at an offset."""
         statement = _PAGES["page" if query.node is None else "page_of_node"]
-        # One more than asked for tells whether there is a next page.
+        # One job more than requested shows whether there is a next page.
         parameters = _page_parameters(query, after) | {"limit": limit + 1, "offset": offset}
         with (
             self._session.operation("job_list") as connection,
@@ -129,25 +130,25 @@ class PostgresJobs:
         return _page(rows, limit)
 
     def node_ends(self, job_id: str) -> Sequence[RunEnd]:
-        """The nodes of the job's current run that have ended."""
+        """Return the ends of the nodes that have ended in the job's current run."""
         with self._session.operation("job_node_ends") as connection:
             parameters = {"id": job_id, "by": Precedence.NODE_EPILOG.value}
             rows = connection.execute(_JOBS["node_ends"], parameters).fetchall()
         return [end_from_row(row) for row in rows]
 
     def record_node_end(self, job_id: str, end: RunEnd) -> None:
-        """Keep that one node of the job has ended."""
+        """Store that one node of the job has ended."""
         with self._session.operation("job_node_end") as connection:
             connection.execute(_JOBS["record_node_end"], end_parameters(job_id, end))
 
     def unmatched_ends(self, job_id: str) -> Sequence[RunEnd]:
-        """The ends that may be those of a run of the job whose start was not heard yet."""
+        """Return the ends that may belong to a run of the job whose start is not reported yet."""
         with self._session.operation("job_unmatched_ends") as connection:
             rows = connection.execute(_JOBS["unmatched_ends"], {"id": job_id}).fetchall()
         return [end_from_row(row) for row in rows]
 
     def keep_unmatched(self, job_id: str, end: RunEnd) -> None:
-        """Keep such an end, unless one of the same sender is kept that says more."""
+        """Store such an end, unless one of higher precedence, or a later one, is stored."""
         with self._session.operation("job_unmatched_end") as connection:
             connection.execute(_JOBS["keep_unmatched"], end_parameters(job_id, end))
 
@@ -171,14 +172,14 @@ def _page_parameters(query: JobFilter, after: Position | None) -> dict[str, Any]
 
 
 def _of_node_and_time(query: JobFilter) -> JobFilter:
-    """The filter without all that a look into ``job_nodes`` cannot tell."""
+    """Return the part of the filter that ``job_nodes`` alone can apply."""
     return JobFilter(
         node=query.node, started_after=query.started_after, started_before=query.started_before
     )
 
 
 def _counters(query: JobFilter) -> list[str] | None:
-    """The counters that know how many jobs match; None if they have to be counted."""
+    """Return the counters that add up to the number of matches, or None if there are none."""
     states = list(JobState) if query.state is None else [query.state]
     if query != JobFilter(state=query.state):
         return None
@@ -186,6 +187,7 @@ def _counters(query: JobFilter) -> list[str] | None:
 
 
 def _as_prefix(text: str) -> str:
+    # LIKE would take these characters of a search as wildcards.
     escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"{escaped}%"
 
@@ -193,6 +195,7 @@ def _as_prefix(text: str) -> str:
 def _page(rows: Sequence[Mapping[str, Any]], limit: int) -> JobPage:
     jobs = [from_row(row) for row in rows[:limit] if row["id"] is not None]
     more = len(rows) > limit
+    # There is always a row: without a match it holds the total only, and no id.
     last = rows[min(limit, len(rows)) - 1]
     return JobPage(
         jobs=tuple(jobs),

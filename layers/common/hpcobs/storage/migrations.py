@@ -17,18 +17,22 @@ _MIGRATIONS = load("migrations")
 
 
 def available() -> dict[str, bytes]:
-    """The migrations that come with this version: name to SQL, in order."""
+    """Return this version's migrations in order: their SQL by name."""
     return {path.stem: path.read_bytes() for path in sorted(FOLDER.glob("*.sql"))}
 
 
 def migrate(conninfo: str) -> list[str]:
-    """Apply what is missing, all of it or nothing; the names of what was applied."""
+    """Apply the missing migrations, all or none, and return their names."""
     with psycopg.connect(conninfo) as connection:
         return apply_missing(connection)
 
 
 def apply_missing(connection: Connection) -> list[str]:
-    """Apply what is missing in the connection's transaction; a second caller waits its turn."""
+    """Apply the missing migrations in the connection's transaction, and return their names.
+
+    A second caller waits until the first one's transaction ends.
+    """
+    # The lock comes first: a caller that waited for it finds nothing missing any more.
     connection.execute(_MIGRATIONS["lock"])
     connection.execute(_MIGRATIONS["prepare"])
     missing = [name for name in available() if name not in _applied(connection)]

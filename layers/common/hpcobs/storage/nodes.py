@@ -22,7 +22,7 @@ class PostgresNodes:
         self._session = session
 
     def report(self, reports: Sequence[NodeReport]) -> None:
-        """Take over the controller's view of nodes."""
+        """Store the controller's view of nodes, unless a newer view is stored."""
         parameters = {
             "names": [report.node for report in reports],
             "clusters": [report.cluster_name for report in reports],

@@ -1,4 +1,4 @@
-"""Samples that were set aside, in PostgreSQL."""
+"""Rejected samples in PostgreSQL, for the operator."""
 
 from __future__ import annotations
 
@@ -29,23 +29,24 @@ class PostgresRejected:
     def page(
         self, wanted: RejectedFilter, *, limit: int, after: Place | None = None
     ) -> Sequence[Listed]:
-        """The oldest that match, or the oldest of those behind ``after``."""
+        """Return the oldest samples that match, of those behind ``after`` if it is given."""
         place = dict(
             zip(("after", "after_batch", "after_position"), after or [None] * 3, strict=True)
         )
         parameters = asdict(wanted) | place | {"limit": limit}
+        # Never prepared: a generic plan could not leave out the filters that are not set.
         with self._session.operation("rejected_list") as connection:
             rows = connection.execute(_REJECTED["page"], parameters, prepare=False).fetchall()
         return [Listed(RejectedSample(*sample), rejected_at) for rejected_at, *sample in rows]
 
     def count(self, wanted: RejectedFilter) -> int:
-        """How many match."""
+        """Return how many samples match."""
         with self._session.operation("rejected_count") as connection:
             row = connection.execute(_REJECTED["count"], asdict(wanted), prepare=False).fetchone()
         return int(row[0]) if row else 0
 
     def remove(self, keys: Iterable[Key]) -> None:
-        """Forget what is dealt with."""
+        """Remove samples that were replayed."""
         pairs = list(keys)
         parameters = {
             "batch_ids": [batch_id for batch_id, _ in pairs],

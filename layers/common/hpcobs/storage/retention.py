@@ -1,4 +1,4 @@
-"""What grows old in PostgreSQL: partitions are dropped, single rows deleted in bounded batches."""
+"""Expiry in PostgreSQL: drop partitions, and delete single rows in bounded batches."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ class PostgresExpiry:
         self._sleep = sleep
 
     def ensure_partition(self, table: str, first: date) -> bool:
-        """Make a partition; False if it was there."""
+        """Create a partition. Return False if it existed."""
         with self._session.operation("partition_ensure") as connection:
-            return _asked(connection, "ensure", table, first)
+            return _call(connection, "ensure", table, first)
 
     def partitions(self, table: str) -> Sequence[date]:
-        """The partitions of a table, oldest first, by the day that each begins with."""
+        """Return the first days of a table's partitions, oldest first."""
         with self._session.operation("partition_list") as connection:
             rows = connection.execute(_RETENTION["partitions"], {"table": table}).fetchall()
         return [day for (day,) in rows]
 
     def drop_partition(self, table: str, first: date) -> bool:
-        """Drop a partition; False if its table is busy, or its samples are not rolled up."""
+        """Drop a partition. Return False if its table is busy or its samples are not rolled up."""
         for attempt in range(DROP_ATTEMPTS):
             if attempt:
                 self._sleep(DROP_PAUSE_SECONDS)
@@ -59,36 +59,38 @@ class PostgresExpiry:
         return False
 
     def _dropped(self, table: str, first: date) -> bool | None:
-        """None if somebody uses the table: better to come again than to make others wait."""
+        """Drop a partition if it can be locked soon. Return None if it cannot."""
         with self._session.operation("partition_drop") as connection:
             try:
                 with connection.transaction():
-                    connection.execute(_RETENTION["impatient"])
-                    return _asked(connection, "drop", table, first)
+                    # While this waits for its lock, all later readers and writers of the table
+                    # queue up behind it. So it waits a short time only, and tries again later.
+                    connection.execute(_RETENTION["limit_lock_wait"])
+                    return _call(connection, "drop", table, first)
             except LockNotAvailable:
                 return None
 
     def surplus_rejected(self, most: int) -> datetime | None:
-        """Before when rejected samples are more than ``most``, the latest of which are kept."""
+        """Return the time before which rejected samples exceed ``most``, or None if none do."""
         with self._session.operation("expiry_surplus") as connection:
             row = connection.execute(_RETENTION["surplus_rejected"], {"most": most}).fetchone()
         return row[0] if row else None
 
     def count_older(self, what: str, before: datetime) -> int:
-        """How many rows of ``what`` are from before a time."""
+        """Return how many rows of ``what`` are from before a time."""
         with self._session.operation("expiry_count") as connection:
             row = connection.execute(_RETENTION[f"count_{what}"], {"before": before}).fetchone()
         return int(row[0]) if row else 0
 
     def delete_older(self, what: str, before: datetime, *, limit: int) -> int:
-        """Delete rows of ``what`` from before a time, at most ``limit``; how many there were."""
+        """Delete at most ``limit`` rows of ``what`` from before a time. Return how many were."""
         parameters = {"before": before, "limit": limit}
         with self._session.operation("expiry_delete") as connection:
             return connection.execute(_RETENTION[f"delete_{what}"], parameters).rowcount
 
 
-def _asked(connection: Connection, function: str, table: str, first: date) -> bool:
-    """What the database's function for a table with such partitions says."""
+def _call(connection: Connection, function: str, table: str, first: date) -> bool:
+    """Call the database's function for such partitions. Return whether it did its work."""
     statement = _RETENTION[f"{function}_{TABLES[table].value}"]
     row = connection.execute(statement, {"table": table, "first": first}).fetchone()
     return bool(row and row[0])

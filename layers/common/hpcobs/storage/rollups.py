@@ -1,8 +1,8 @@
-"""Roll-ups in PostgreSQL: an hour of samples is summed up by one statement, as often as need be.
+"""Roll-ups in PostgreSQL: one statement sums up an hour of samples, again if some come late.
 
-Whoever stores samples notes their hours in the same transaction. Here an hour's notes are deleted
-first and its samples read afterwards, by a later statement that sees more: a sample is either seen,
-or its note is still there the next time.
+The transaction that stores samples also notes their hours (ADR 0009). Here an hour's notes are
+deleted first. A later statement, which sees at least as much, reads the samples. So a sample is
+either read, or its note is still there the next time.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ class PostgresRollups:
         self._session = Session(connections.connection, timings)
 
     def due(self, before: datetime) -> Sequence[datetime]:
-        """The hours before a time that were not rolled up since samples of them were stored."""
+        """Return the hours before a time that have samples newer than their roll-ups."""
         with self._session.operation("rollup_due") as connection:
             rows = connection.execute(_ROLLUPS["due"], {"before": before}).fetchall()
         return [hour for (hour,) in rows]
 
     def count_due(self, before: datetime) -> int:
-        """How many hours ``due`` would tell; changes nothing."""
+        """Return how many hours ``due`` would return, without any change."""
         with self._session.operation("rollup_count_due") as connection:
             row = connection.execute(_ROLLUPS["count_due"], {"before": before}).fetchone()
         return int(row[0]) if row else 0
 
     def roll(self, hour: datetime) -> bool:
-        """Roll an hour up in one transaction; False if another roll-up is under way."""
+        """Roll up an hour in one transaction. Return False if another roll-up is under way."""
         with self._session.operation("rollup") as connection, connection.transaction():
-            begun = connection.execute(_ROLLUPS["begin"]).fetchone()
-            if not (begun and begun[0]):
+            locked = connection.execute(_ROLLUPS["begin"]).fetchone()
+            if not (locked and locked[0]):
                 return False
             _roll(connection, hour)
         return True

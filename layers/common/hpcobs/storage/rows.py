@@ -1,4 +1,4 @@
-"""A job as a row of ``jobs``, and back; also from an audit row's JSON snapshot."""
+"""A job as a row of ``jobs``, and back. An audit row's JSON snapshot is read the same way."""
 
 from __future__ import annotations
 
@@ -42,12 +42,14 @@ _TIMES = ("start_time", "end_time", "statistics_since", "scheduler_seen_at")
 
 
 def to_parameters(job: Job) -> dict[str, Any]:
-    """The job as a statement's parameters: one JSON object is far cheaper than 55 values."""
-    row = {name: value for name, value in _to_row(job).items() if value is not None}
+    """Return the job as a statement's parameters: its id, and its row as one JSON object."""
+    # psycopg converts parameters one by one, so one text is far cheaper than 55 values.
+    row = {name: value for name, value in to_row(job).items() if value is not None}
     return {"id": job.id, "job": encode(row).decode()}
 
 
-def _to_row(job: Job) -> dict[str, Any]:
+def to_row(job: Job) -> dict[str, Any]:
+    """Return the job's values by column: those of ``columns.jobs``, and its id."""
     row: dict[str, Any] = {name: getattr(job, name) for name in (*_PLAIN, *_TIMES)}
     row |= {name: getattr(job.resources, name) for name in _RESOURCES}
     row |= {name: getattr(job.usage, name) for name in _USAGE}
@@ -65,7 +67,7 @@ def _to_row(job: Job) -> dict[str, Any]:
 
 
 def from_row(row: Mapping[str, Any]) -> Job:
-    """The job in a row or a snapshot; columns that an old snapshot lacks count as unknown."""
+    """Return the job in a row or a snapshot. Columns that an old snapshot lacks are unknown."""
     return Job(
         id=row["id"],
         user=row["user_name"],
@@ -108,7 +110,7 @@ def _scheduler(row: Mapping[str, Any]) -> SchedulerInfo | None:
 
 
 def end_from_row(row: Sequence[Any]) -> RunEnd:
-    """The end in a row of ``node_ends`` or ``unmatched_ends``."""
+    """Return the end in a row of ``node_ends`` or ``unmatched_ends``."""
     node, ended_at, by, state, exit_code, signal = row
     return RunEnd(
         node=node,
@@ -121,9 +123,10 @@ def end_from_row(row: Sequence[Any]) -> RunEnd:
 
 
 def end_parameters(job_id: str, end: RunEnd) -> dict[str, Any]:
-    """An end of a job as a statement's parameters; one of the whole job has no node's name."""
+    """Return an end of a job as a statement's parameters. An end of the whole job has no node."""
     return {
         "id": job_id,
+        # The empty name stands for the whole job, because a primary key takes no NULL.
         "node": end.node or "",
         "ended_at": end.ended_at,
         "by": end.by.value,
@@ -134,6 +137,7 @@ def end_parameters(job_id: str, end: RunEnd) -> dict[str, Any]:
 
 
 def _time(value: datetime | str | None) -> datetime | None:
+    # A row holds a datetime, a JSON snapshot a text.
     return datetime.fromisoformat(value) if isinstance(value, str) else value
 
 

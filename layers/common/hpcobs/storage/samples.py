@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from hpcobs.domain.rollups import interval_seconds
 from hpcobs.domain.samples import GpuPoint, SamplePoint
 from hpcobs.storage.queries import load
-from hpcobs.storage.sink import add_one
+from hpcobs.storage.sample_writer.writer import add_one
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,27 +24,27 @@ _SAMPLES = load("samples")
 class PostgresSamples:
     """See ``hpcobs.ports.samples.SampleRepository``.
 
-    A bucket says what ``domain.jobs.Usage`` says of a whole run: averages of CPU and GPU are over
-    all its samples, those of a node by its weight; that of memory is the sum of each node's. Maxima
-    are the highest sample, that of memory the sum of each node's highest. Nodes without a sample in
-    a bucket are no part of it.
+    A bucket follows the rules of ``domain.jobs.Usage`` for a whole run. Averages of CPU and GPU are
+    over all samples, weighted by the node. The average of memory is the sum of the nodes' averages.
+    Maxima are the highest sample, the one of memory the sum of the nodes' highest. Nodes without a
+    sample in a bucket are no part of it.
     """
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
     def add(self, sample: Sample) -> bool:
-        """Store one sample of a known job and update its statistics; False if it was there."""
+        """Store one sample and update its job's statistics. Return False if it was stored."""
         with self._session.operation("sample_add") as connection:
             return add_one(connection, sample)
 
     def series(self, job_id: str, query: SeriesQuery) -> tuple[Sequence[SamplePoint], int]:
-        """The job's points oldest first, at most ``limit``, and how many there are in all."""
+        """Return the job's points oldest first, at most ``limit``, and their total."""
         name = "series" if query.resolution_seconds is None else "buckets"
         return self._read("sample_series", _SAMPLES[name], job_id, query, SamplePoint)
 
     def gpu_series(self, job_id: str, query: SeriesQuery) -> tuple[Sequence[GpuPoint], int]:
-        """As ``series``, for each of the job's GPUs."""
+        """Return the points of each of the job's GPUs, as ``series`` does."""
         name = "gpu_series" if query.resolution_seconds is None else "gpu_buckets"
         return self._read("gpu_series", _SAMPLES[name], job_id, query, GpuPoint)
 

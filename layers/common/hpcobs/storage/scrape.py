@@ -1,8 +1,7 @@
 """The rows of a scrape: read once, in one read-only snapshot, numbers already as text.
 
-Rows are streamed, so that the server makes the next ones while these become text, and none are held
-that are not needed any more. Every query starts from the index of running jobs: finished jobs cost
-nothing.
+Rows are streamed: the server makes the next ones while these become text, and memory holds few at a
+time. Every query starts from the index of running jobs, so that finished jobs cost nothing.
 """
 
 from __future__ import annotations
@@ -15,10 +14,10 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from hpcobs.ports.scrape import WHOLE, OperationTotals, Shard, Snapshot
+from hpcobs.storage.connections import watched
 from hpcobs.storage.queries import load
 from hpcobs.storage.session import Session
 from hpcobs.storage.timings import BUCKETS_SECONDS, ErrorType
-from hpcobs.storage.watch import watched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,10 +30,10 @@ if TYPE_CHECKING:
 _SCRAPE = load("scrape")
 
 SILENCE_SECONDS = 1.75
-"""A database that says nothing for so long is given up: a scrape is answered within two seconds."""
+"""The silence after which a scrape fails: its client should have a response within two seconds."""
 
 _ROWS_AT_ONCE = 1000
-# An older libpq gives streamed rows one at a time only.
+# libpq before version 17 streams rows one at a time only.
 _ROWS_A_RESULT = _ROWS_AT_ONCE if psycopg.capabilities.has_stream_chunked() else 1
 
 
@@ -53,8 +52,10 @@ class PostgresScrape:
 
     @contextmanager
     def snapshot(self, groups: frozenset[str], shard: Shard = WHOLE) -> Iterator[Snapshot]:
-        """The rows of the groups and the shard, all from one moment, read within the context."""
+        """Lend the rows of the groups and the shard, all from one moment, within the context."""
         with self._session.operation("scrape") as connection, ExitStack() as opened:
+            # Up to the yield only: the caller reads the queue's depth next, and each stream of rows
+            # is watched when it is read.
             with watched(connection, seconds=SILENCE_SECONDS):
                 opened.enter_context(connection.transaction())
                 connection.execute(_SCRAPE["begin"], prepare=False)
@@ -98,7 +99,7 @@ def _snapshot(
 
 def _streamed(connection: Connection, query: bytes, parameters: dict[str, int]) -> Iterator[Row]:
     rows = connection.cursor().stream(query, parameters, size=_ROWS_A_RESULT)
-    with watched(connection, seconds=SILENCE_SECONDS) as heard:
+    with watched(connection, seconds=SILENCE_SECONDS) as received:
         while chunk := list(islice(rows, _ROWS_AT_ONCE)):
-            heard()
+            received()
             yield from chunk

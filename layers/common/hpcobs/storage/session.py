@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import psycopg
+from psycopg import errors as pg
 
-from hpcobs.storage.errors import translated
+from hpcobs.domain.errors import InvalidInputError, UnavailableError
+from hpcobs.storage.connections import HungError
 from hpcobs.storage.queries import load
 
 if TYPE_CHECKING:
@@ -24,9 +26,31 @@ logger = logging.getLogger(__name__)
 FLUSH_EVERY_SECONDS = 15.0
 
 
+@contextmanager
+def translated() -> Iterator[None]:
+    """Translate the driver's errors into the domain's. No other place does.
+
+    A lost or read-only database is UnavailableError, a value out of range InvalidInputError.
+    """
+    try:
+        yield
+    except pg.UniqueViolation:
+        raise  # a caller that may meet one handles it: it means "stored already", not bad input
+    except (psycopg.DataError, psycopg.IntegrityError, pg.ProgramLimitExceeded) as error:
+        raise InvalidInputError("body", "a value is out of its range") from error
+    except (pg.QueryCanceled, pg.LockNotAvailable, HungError) as error:
+        raise UnavailableError("the database took too long", deadline=True) from error
+    # Read-only is "unavailable" too: after a failover the old address may lead to a standby.
+    except (psycopg.OperationalError, psycopg.InterfaceError, pg.ReadOnlySqlTransaction) as error:
+        raise UnavailableError("the database is not available") from error
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Where repositories run their calls; inside a transaction it is bound to its connection."""
+    """The connections and timings of repositories.
+
+    Inside a transaction ``connection`` lends the transaction's, and ``nested`` is true.
+    """
 
     connection: Callable[[], AbstractContextManager[Connection]]
     timings: OperationTimings
@@ -34,17 +58,15 @@ class Session:
 
     @contextmanager
     def operation(self, name: str) -> Iterator[Connection]:
-        """A connection for one operation, whose time and errors count under ``name``.
-
-        The timings are written down afterwards if it is time to: an environment that only reads
-        has no other moment for it.
-        """
+        """Lend a connection for one operation. Count its time and errors under ``name``."""
         with self.timings.measure(name), translated(), self.connection() as connection:
             yield connection
         self._flush_timings()
 
     def _flush_timings(self) -> None:
-        """What cannot be written is dropped and said."""
+        """Write the timings down every 15 s. Log a failure and drop what was not written."""
+        # Here, because an environment that only reads has no other moment for it. Not within a
+        # transaction: a rollback would undo the write.
         if self.nested or not self.timings.due(every_seconds=FLUSH_EVERY_SECONDS):
             return
         try:
@@ -59,12 +81,13 @@ def _array_text(timing: Timing) -> str:
 
 
 def write_timings(connection: Connection, timings: OperationTimings) -> None:
-    """Append the differences since the last time; ``/metrics`` adds them up."""
+    """Append the differences since the last time. ``/metrics`` adds them up."""
     taken = timings.take()
     connection.execute(
         load("timings")["append"],
         {
             "operations": list(taken.timings),
+            # As text: unnest() would take an array of arrays apart into single numbers.
             "observations": [_array_text(timing) for timing in taken.timings.values()],
             "seconds": [timing.seconds for timing in taken.timings.values()],
             "error_names": [f"storage_errors:{name}:{kind}" for name, kind in taken.errors],

@@ -31,7 +31,7 @@ class PostgresUnitOfWork:
         self.committed = False
 
     def commit(self) -> None:
-        """Let the transaction be committed when its block ends."""
+        """Mark the transaction to be committed when its block ends."""
         self.committed = True
 
 
@@ -47,7 +47,7 @@ class PostgresStore:
 
     @contextmanager
     def transaction(self) -> Iterator[PostgresUnitOfWork]:
-        """Several calls that happen together or not at all."""
+        """Run several calls together or not at all."""
         with (
             self._session.operation("transaction") as connection,
             connection.transaction() as transaction,
@@ -55,10 +55,11 @@ class PostgresStore:
             bound = Session(lambda: nullcontext(connection), self._session.timings, nested=True)
             work = PostgresUnitOfWork(bound)
             yield work
+            # Rolled back by default: a use case that forgets to commit must not half succeed.
             if not work.committed:
                 raise psycopg.Rollback(transaction)
 
     def ping(self) -> None:
-        """Prove that the database answers; UnavailableError otherwise."""
+        """Prove that the database responds. Raise UnavailableError if it does not."""
         with self._session.operation("ping") as connection:
             connection.execute("SELECT 1")

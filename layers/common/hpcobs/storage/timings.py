@@ -1,6 +1,7 @@
-"""How long storage operations take and how they fail, added up in this process.
+"""Durations and failures of storage operations, added up in this process.
 
-The sums leave as differences (``take``), so that ``/metrics`` can add up all environments.
+The sums leave as differences (``take``), because each environment of a function knows its own part
+only, and ``/metrics`` adds up all of them.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 
 
 class ErrorType(StrEnum):
-    """How an operation failed: the values of ``storage_operation_errors_total``'s label."""
+    """The kind of a failure: the values of ``storage_operation_errors_total``'s label."""
 
     NOT_FOUND = "not_found"
     CONFLICT = "conflict"
@@ -44,7 +45,8 @@ _ERROR_TYPES: tuple[tuple[type[BaseException], ErrorType], ...] = (
 
 
 def error_type(error: BaseException) -> ErrorType:
-    """Which kind of failure ``error`` is."""
+    """Return the kind of failure that ``error`` is."""
+    # Before the table: a lost connection is the same class, but an unknown failure.
     if isinstance(error, errors.UnavailableError) and error.deadline:
         return ErrorType.DEADLINE
     for kind, name in _ERROR_TYPES:
@@ -91,11 +93,11 @@ class OperationTimings:
         timing.seconds += seconds
 
     def due(self, *, every_seconds: float) -> bool:
-        """Whether it is time to write the differences down."""
+        """Return whether the last ``take`` was ``every_seconds`` ago and there is something new."""
         return bool(self.timings) and time.monotonic() - self.taken_at >= every_seconds
 
     def take(self) -> OperationTimings:
-        """What was added up, which from now on begins at zero."""
+        """Return the sums, and start again from zero."""
         taken = OperationTimings(self.timings, self.errors, self.taken_at)
         self.timings, self.errors, self.taken_at = {}, {}, time.monotonic()
         return taken

@@ -1,1 +1,1 @@
-"""Formats that cross a process boundary at a high rate: sample batches and queue messages."""
+"""The format that crosses process boundaries at a high rate: sample batches, posted and queued."""

@@ -1,4 +1,4 @@
-"""msgspec's complaints in the contract's words: which field, and why."""
+"""A decoder's error as a fault in the contract's terms: which field, and why."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 
 from msgspec import ValidationError
 
+# msgspec reports errors as text only: "Expected `float` <= 100.0 - at `$.samples[3].cpu_usage`".
 _MESSAGE = re.compile(r"(?P<what>.*?)(?: - at `\$(?P<path>[^`]*)`)?", re.DOTALL)
 _FIELD = re.compile(
     r"Object (?P<how>missing required|contains unknown) field `(?P<name>.*)`", re.DOTALL
@@ -13,11 +14,11 @@ _FIELD = re.compile(
 _NAME_LENGTH = 64
 
 Fault = tuple[str, str]
-"""A field's path, such as ``samples[3].cpu_usage``, and why its value is refused."""
+"""A field's path, such as ``samples[3].cpu_usage``, and why its value is rejected."""
 
 
 def explain(error: Exception, *, whole: str) -> Fault:
-    """Where and why a decoder refused its input; ``whole`` names the input itself."""
+    """Return where and why a decoder rejected its input. ``whole`` names the input itself."""
     if isinstance(error, RecursionError):
         return whole, "is nested too deeply"
     if not isinstance(error, ValidationError):
@@ -31,6 +32,6 @@ def explain(error: Exception, *, whole: str) -> Fault:
 
 
 def _readable(text: str) -> str:
-    """``text`` on one line and short: parts of it come from the sender."""
+    """Return ``text`` on one line and short, because parts of it come from the sender."""
     plain = text.replace("`", "")[:_NAME_LENGTH]
     return plain if plain.isprintable() else ascii(plain)[1:-1]

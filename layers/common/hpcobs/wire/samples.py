@@ -1,6 +1,6 @@
 """The contract's sample batch as it is posted: field names, types and bounds.
 
-Unknown fields are refused. Bounds keep every value within its column, and sums over a job's nodes
+Unknown fields are rejected. Bounds keep every value within its column, and sums over a job's nodes
 within a bigint.
 """
 
@@ -15,8 +15,8 @@ from msgspec import Meta, Raw, Struct
 MAX_SAMPLES = 5000
 MAX_GPUS = 256
 
-# The text of job and GPU ids is checked in decoding.py: a pattern here would be matched for every
-# sample, which takes longer than all the rest.
+# The text of job and GPU ids is checked in batches.py. A pattern here would be matched for every
+# sample, which takes longer than all other checks.
 JobId = Annotated[str, Meta(min_length=1, max_length=255)]
 GpuId = Annotated[str, Meta(min_length=1, max_length=255)]
 NodeName = Annotated[
@@ -34,8 +34,9 @@ Quantity = Annotated[float, Meta(ge=0, le=1e15)]
 Celsius = Annotated[float, Meta(ge=-273.15, le=1000)]
 
 
+# gc=False: entries hold no cycles, and the collector of garbage need not look at thousands of them.
 class GpuEntry(Struct, forbid_unknown_fields=True, gc=False):
-    """One GPU's reading within a sample; None is "not read"."""
+    """One GPU's reading within a sample. None is "not read"."""
 
     gpu_id: GpuId
     gpu_vendor: Literal["nvidia", "amd"]
@@ -64,7 +65,7 @@ class SampleEntry(Struct, forbid_unknown_fields=True, gc=False):
 
 
 class HostEntry(Struct, forbid_unknown_fields=True, gc=False):
-    """What a node says of itself; None is "not read"."""
+    """A node's report of itself. None is "not read"."""
 
     cpus: SmallCount | None = None
     memory_total_mb: Megabytes | None = None
@@ -74,7 +75,7 @@ class HostEntry(Struct, forbid_unknown_fields=True, gc=False):
 
 
 class Envelope(Struct, forbid_unknown_fields=True):
-    """A batch without its samples' contents, which are looked at one by one."""
+    """A batch with its samples as raw JSON, to be decoded one by one."""
 
     node: NodeName
     batch_id: UUID
@@ -84,7 +85,7 @@ class Envelope(Struct, forbid_unknown_fields=True):
 
 
 class SampleBatch(Struct, forbid_unknown_fields=True):
-    """A whole batch: what one node saw. No samples at all is a node's sign of life."""
+    """A whole batch of one node. A batch without samples shows that the node is alive."""
 
     node: NodeName
     batch_id: UUID

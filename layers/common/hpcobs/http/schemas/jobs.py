@@ -32,7 +32,7 @@ from hpcobs.service.jobs import JobPatch
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from hpcobs.domain.job_from_event import Origin
+    from hpcobs.domain.lifecycle.job_from_event import Origin
 
 
 class NewScheduler(SchedulerFields):

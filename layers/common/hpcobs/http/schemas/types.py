@@ -21,8 +21,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from hpcobs.domain.errors import InvalidInputError
-from hpcobs.scheduler.hostlists import MAX_NODES, expanded
-from hpcobs.scheduler.node_cpus import node_cpus
+from hpcobs.scheduler.hostlists import MAX_NODES, expanded, node_cpus
 
 if TYPE_CHECKING:
     from collections.abc import Callable

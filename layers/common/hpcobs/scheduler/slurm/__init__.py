@@ -1,1 +1,1 @@
-"""Slurm's controller, asked through slurmrestd."""
+"""Slurm's controller, read through slurmrestd."""

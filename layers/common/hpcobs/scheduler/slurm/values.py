@@ -1,7 +1,8 @@
-"""The values of slurmrestd's JSON, which its versions write in different ways.
+"""Parse the values of slurmrestd's JSON, whose versions differ.
 
-Numbers are plain up to v0.0.38 and objects from v0.0.39 on, states a text and from v0.0.40 a list;
-exit codes were raw wait statuses. Sources: slurmrestd's OpenAPI documents; slurm.h for NO_VAL.
+Numbers are plain up to v0.0.38, and objects from v0.0.39 on. States are a text, and from v0.0.40 on
+a list. Exit codes were raw wait statuses. Sources: slurmrestd's OpenAPI documents, and slurm.h for
+NO_VAL.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from msgspec import Struct
 from hpcobs.domain.jobs import Resources
 
 NO_VALUES = frozenset(2**bits - back for bits in (32, 64) for back in (1, 2))
-"""INFINITE and NO_VAL of 32 and 64 bits; what is read here is no narrower."""
+"""INFINITE and NO_VAL of 32 and 64 bits. No number read here is narrower."""
 NOTHING = frozenset({"", "(null)", "None assigned", "Unknown", "N/A"})
 LONGEST_TEXT = 255
 YEAR_2200 = 7_258_118_400
-"""Where the contract's times end, in seconds since the epoch."""
+"""The end of the times that the API accepts, in seconds since the epoch."""
 
 _MEMORY = re.compile(r"([\d.]+)([KMGTP]?)")
 _POWERS = "KMGTP"
@@ -27,7 +28,7 @@ _GRES = re.compile(r"\bgpu(?::[^:,(]+)?:(\d+)")
 
 
 class SetNumber(Struct):
-    """A number from v0.0.39 on."""
+    """A number, from v0.0.39 on."""
 
     set: bool = False
     infinite: bool = False
@@ -45,7 +46,10 @@ class Signal(Struct):
 
 
 class ExitCode(Struct):
-    """How a job ended, from v0.0.39 on; a number in an object where a version wraps the old one."""
+    """A job's exit code, from v0.0.39 on.
+
+    Some versions wrap the raw wait status instead: then ``set`` and ``number`` are given.
+    """
 
     return_code: Number = None
     signal: Signal | None = None
@@ -55,7 +59,7 @@ class ExitCode(Struct):
 
 
 def number(value: Number) -> int | None:
-    """The number; None for the ways in which Slurm says that there is none."""
+    """Return the number, or None for each of Slurm's notations of "no value"."""
     if isinstance(value, SetNumber):
         value = value.number if value.set and not value.infinite else None
     if value is None or value < 0 or value in NO_VALUES:
@@ -64,30 +68,31 @@ def number(value: Number) -> int | None:
 
 
 def text(value: str | int | None) -> str | None:
-    """The text, as long as it may be; None for the ways in which Slurm says that there is none."""
+    """Return the text, cut to 255 characters, or None for Slurm's notations of "no value"."""
     if value is None or value in NOTHING:
         return None
     return str(value)[:LONGEST_TEXT]
 
 
 def time(value: Number) -> datetime | None:
-    """Seconds since the epoch as a time; None if not set, or beyond what the contract takes."""
+    """Return seconds since the epoch as a time, or None if not set or too late for the API."""
     seconds = number(value)
     return datetime.fromtimestamp(seconds, UTC) if seconds and seconds < YEAR_2200 else None
 
 
 def state(words: str | list[str] | None) -> str:
-    """A state with its flags behind a ``+``; empty where there is none."""
+    """Return a state with its flags behind a ``+``, or an empty text if there is none."""
     return "+".join(words) if isinstance(words, list) else words or ""
 
 
 def exit_of(value: int | ExitCode | None) -> tuple[int | None, int | None]:
-    """Exit code and signal."""
+    """Return exit code and signal."""
     if isinstance(value, ExitCode) and value.set is None:
         signal = value.signal or Signal()
         return number(value.return_code) or 0, number(signal.id) or number(signal.signal_id) or 0
     if isinstance(value, ExitCode):
         value = number(SetNumber(bool(value.set), value.infinite, value.number))
+    # A raw wait status, see wait(2): the exit code in the second byte, the signal in the first.
     status = number(value)
     return (None, None) if status is None else (status >> 8 & 0xFF, status & 0x7F)
 
@@ -95,24 +100,24 @@ def exit_of(value: int | ExitCode | None) -> tuple[int | None, int | None]:
 def resources(
     requested: str | None, allocated: str | None, gres_detail: list[str] | None = None
 ) -> Resources:
-    """What ``cpu=4,mem=1.50G,node=1,gres/gpu:a100=2`` says that was asked for and given.
+    """Return the requested and allocated resources, such as ``cpu=4,mem=1.50G,gres/gpu:a100=2``.
 
-    GPUs stand there only with ``AccountingStorageTRES=gres/gpu``; ``gres_detail`` always tells of
-    those that a job has now, node by node.
+    These texts hold GPUs only with ``AccountingStorageTRES=gres/gpu``. ``gres_detail`` always lists
+    the GPUs that a job has now, node by node.
     """
-    asked, given = _tres(requested), _tres(allocated)
+    wanted, granted = _tres(requested), _tres(allocated)
     return Resources(
-        requested_cpus=_count(asked, "cpu"),
-        allocated_cpus=_count(given, "cpu"),
-        requested_memory_mb=_megabytes(asked),
-        allocated_memory_mb=_megabytes(given),
-        requested_gpus=_gpus(asked),
-        allocated_gpus=_gpus(given) or _gres_gpus(",".join(gres_detail or ())),
+        requested_cpus=_count(wanted, "cpu"),
+        allocated_cpus=_count(granted, "cpu"),
+        requested_memory_mb=_megabytes(wanted),
+        allocated_memory_mb=_megabytes(granted),
+        requested_gpus=_gpus(wanted),
+        allocated_gpus=_gpus(granted) or _gres_gpus(",".join(gres_detail or ())),
     )
 
 
 def gpus_of_node(gres: str | None, tres: str | None) -> int | None:
-    """How many GPUs a node has."""
+    """Return the number of a node's GPUs, or None if unknown."""
     return _gres_gpus(gres or "") or _gpus(_tres(tres))
 
 
@@ -120,8 +125,8 @@ def _gres_gpus(gres: str) -> int | None:
     return sum(int(count) for count in _GRES.findall(gres)) or None
 
 
-def _tres(given: str | None) -> dict[str, str]:
-    pairs = (part.partition("=") for part in (given or "").split(","))
+def _tres(listed: str | None) -> dict[str, str]:
+    pairs = (part.partition("=") for part in (listed or "").split(","))
     return {name: count for name, _, count in pairs}
 
 
@@ -131,7 +136,7 @@ def _count(tres: dict[str, str], name: str) -> int | None:
 
 
 def _gpus(tres: dict[str, str]) -> int | None:
-    """The entry without a type is the sum of those with one."""
+    # The entry without a type is the sum of those with one: adding all would count twice.
     typed = [_count(tres, name) or 0 for name in tres if name.startswith("gres/gpu:")]
     return _count(tres, "gres/gpu") or sum(typed) or None
 

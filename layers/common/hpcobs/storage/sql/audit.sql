@@ -1,4 +1,4 @@
--- of_job: a job's latest changes, oldest first
+-- of_job: read a job's latest changes, oldest first
 SELECT * FROM (
     SELECT id, job_id, change_type, changed_at, changed_by, source, correlation_id, job_snapshot
     FROM job_audit_events

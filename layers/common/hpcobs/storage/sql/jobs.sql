@@ -1,25 +1,9 @@
 -- create: add a job unless its id is taken, with its nodes and its audit row
+-- One statement, and so one round trip for each event (ADR 0001). columns.jobs are read by name from
+-- the JSON of the job.
 WITH created AS (
-    INSERT INTO jobs (
-        id, user_name, nodes, node_count, state, start_time, end_time, runtime_seconds,
-        cpu_usage, memory_usage_mb, gpu_usage, external_job_id, scheduler_type, raw_state,
-        partition, account, qos, priority, submit_time, exit_code, signal, state_reason,
-        time_limit_minutes, extra, requested_cpus, allocated_cpus, requested_memory_mb,
-        allocated_memory_mb, requested_gpus, allocated_gpus, gpu_vendor, gpu_devices,
-        cpus_per_node, cgroup_path, cluster_name, scheduler_instance, ingest_version, name, array_job_id,
-        array_task_id, restart_count, last_sample_at, sample_count, avg_cpu_usage,
-        max_cpu_usage, max_memory_usage_mb, avg_gpu_usage, max_gpu_usage, start_estimated,
-        statistics_since, ended_by, scheduler_seen_at
-    ) SELECT
-        id, user_name, nodes, node_count, state, start_time, end_time, runtime_seconds,
-        cpu_usage, memory_usage_mb, gpu_usage, external_job_id, scheduler_type, raw_state,
-        partition, account, qos, priority, submit_time, exit_code, signal, state_reason,
-        time_limit_minutes, extra, requested_cpus, allocated_cpus, requested_memory_mb,
-        allocated_memory_mb, requested_gpus, allocated_gpus, gpu_vendor, gpu_devices,
-        cpus_per_node, cgroup_path, cluster_name, scheduler_instance, ingest_version, name, array_job_id,
-        array_task_id, restart_count, last_sample_at, sample_count, avg_cpu_usage,
-        max_cpu_usage, max_memory_usage_mb, avg_gpu_usage, max_gpu_usage, start_estimated,
-        statistics_since, ended_by, scheduler_seen_at
+    INSERT INTO jobs (id, {{columns.jobs}})
+    SELECT id, {{columns.jobs}}
     FROM jsonb_populate_record(NULL::jobs, %(job)s)
     ON CONFLICT (id) DO NOTHING
     RETURNING id, start_time, nodes, node_count, cpus_per_node
@@ -34,42 +18,25 @@ WITH created AS (
     SELECT created.id, node, created.start_time, cpus
     FROM created, unnest(
         string_to_array(nodes, ','),
-        -- None where those of other nodes were told.
+        -- The CPUs are known for each node, or for none: a list of another length is of other nodes.
         CASE WHEN cardinality(cpus_per_node) = node_count THEN cpus_per_node END
     ) AS its (node, cpus)
     ON CONFLICT DO NOTHING
 )
 SELECT count(*) FROM created
 
--- get: one job by id
+-- get: read one job by id
 SELECT * FROM jobs WHERE id = %(id)s
 
--- lock: one job by id, held against other writers until the transaction ends
+-- lock: read one job by id, and lock it against other writers until the transaction ends
 SELECT * FROM jobs WHERE id = %(id)s FOR UPDATE
 
 -- save: write a locked job, with its nodes and its audit row
 WITH saved AS (
-    UPDATE jobs SET (
-        user_name, nodes, node_count, state, start_time, end_time, runtime_seconds, cpu_usage,
-        memory_usage_mb, gpu_usage, external_job_id, scheduler_type, raw_state, partition,
-        account, qos, priority, submit_time, exit_code, signal, state_reason,
-        time_limit_minutes, extra, requested_cpus, allocated_cpus, requested_memory_mb,
-        allocated_memory_mb, requested_gpus, allocated_gpus, gpu_vendor, gpu_devices,
-        cpus_per_node, cgroup_path, cluster_name, scheduler_instance, ingest_version, name, array_job_id,
-        array_task_id, restart_count, last_sample_at, sample_count, avg_cpu_usage,
-        max_cpu_usage, max_memory_usage_mb, avg_gpu_usage, max_gpu_usage, start_estimated,
-        statistics_since, ended_by, scheduler_seen_at, updated_at
-    ) = (SELECT
-        user_name, nodes, node_count, state, start_time, end_time, runtime_seconds, cpu_usage,
-        memory_usage_mb, gpu_usage, external_job_id, scheduler_type, raw_state, partition,
-        account, qos, priority, submit_time, exit_code, signal, state_reason,
-        time_limit_minutes, extra, requested_cpus, allocated_cpus, requested_memory_mb,
-        allocated_memory_mb, requested_gpus, allocated_gpus, gpu_vendor, gpu_devices,
-        cpus_per_node, cgroup_path, cluster_name, scheduler_instance, ingest_version, name, array_job_id,
-        array_task_id, restart_count, last_sample_at, sample_count, avg_cpu_usage,
-        max_cpu_usage, max_memory_usage_mb, avg_gpu_usage, max_gpu_usage, start_estimated,
-        statistics_since, ended_by, scheduler_seen_at, now()
-    FROM jsonb_populate_record(NULL::jobs, %(job)s))
+    UPDATE jobs
+    SET ({{columns.jobs}}, updated_at) = (
+        SELECT {{columns.jobs}}, now() FROM jsonb_populate_record(NULL::jobs, %(job)s)
+    )
     WHERE id = %(id)s
     RETURNING *
 ), noted AS (
@@ -84,7 +51,7 @@ INSERT INTO job_nodes AS placed (job_id, node, start_time, allocated_cpus)
 SELECT saved.id, node, saved.start_time, cpus
 FROM saved, unnest(
     string_to_array(nodes, ','),
-    -- None where those of other nodes were told.
+    -- The CPUs are known for each node, or for none: a list of another length is of other nodes.
     CASE WHEN cardinality(cpus_per_node) = node_count THEN cpus_per_node END
 ) AS its (node, cpus)
 ON CONFLICT (job_id, node) DO UPDATE
@@ -92,7 +59,7 @@ SET start_time = excluded.start_time, allocated_cpus = excluded.allocated_cpus
 WHERE (placed.start_time, placed.allocated_cpus)
       IS DISTINCT FROM (excluded.start_time, excluded.allocated_cpus)
 
--- reset_nodes: forget what the job's nodes did, and which ends were heard, before its current run began
+-- reset_nodes: remove the ends and readings of the job's nodes from before its current run
 WITH run AS (
     SELECT id, string_to_array(nodes, ',') AS nodes, statistics_since FROM jobs WHERE id = %(id)s
 ), matched AS (
@@ -107,10 +74,11 @@ SET ended_at = NULL, end_state = NULL, end_exit_code = NULL, end_signal = NULL
 FROM run
 WHERE job_id = run.id AND node = ANY (run.nodes) AND ended_at < run.statistics_since
 
--- record_seen: keep when the scheduler last saw a job
+-- record_seen: store when the scheduler last saw a job
+-- No column of an index changes, so the update is HOT: it writes no index.
 UPDATE jobs SET scheduler_seen_at = %(seen_at)s WHERE id = %(id)s
 
--- place_usage: show what was told of a whole job on each of its nodes, until they tell themselves
+-- place_usage: store the reported usage of a whole job on each of its nodes, until their samples replace it
 UPDATE job_nodes
 SET cpu_usage = coalesce(%(cpu_usage)s::float8, job_nodes.cpu_usage),
     memory_usage_mb = coalesce(
@@ -120,7 +88,7 @@ SET cpu_usage = coalesce(%(cpu_usage)s::float8, job_nodes.cpu_usage),
 FROM jobs
 WHERE jobs.id = %(id)s AND job_id = jobs.id
 
--- delete: remove a locked job, if it is the user's, with its samples, and note that in its trail
+-- delete: remove a locked job, if it is the user's, with its samples, and record that in its trail
 WITH gone AS (
     DELETE FROM jobs
     WHERE id = %(id)s AND (%(user)s::text IS NULL OR user_name = %(user)s)
@@ -145,7 +113,8 @@ WITH gone AS (
 ), gpu_rollups_gone AS (
     DELETE FROM gpu_rollups USING gone WHERE job_id = gone.id
 ), rolling_gone AS (
-    -- What is being rolled up at this moment is not seen here; see migration 0004.
+    -- A roll-up of these hours may be under way, which this statement does not see. The note makes
+    -- the next one delete the job's part (migration 0004).
     INSERT INTO unrolled_hours (hour, removed_job_id)
     SELECT DISTINCT date_bin('1 hour', "timestamp", 'epoch'), %(id)s FROM samples_gone
 ), waiting_gone AS (
@@ -155,13 +124,13 @@ WITH gone AS (
 )
 SELECT count(*) FROM gone
 
--- node_ends: the nodes of the job that have ended in its current run
+-- node_ends: read the ends of the job's nodes in its current run
 SELECT node, ended_at, %(by)s::int, end_state, end_exit_code, end_signal
 FROM job_nodes
 WHERE job_id = %(id)s AND ended_at IS NOT NULL
 ORDER BY node
 
--- record_node_end: keep how one node of a job ended
+-- record_node_end: store how one node of a job ended
 INSERT INTO job_nodes (job_id, node, start_time, ended_at, end_state, end_exit_code, end_signal)
 SELECT id, %(node)s, start_time, %(ended_at)s, %(state)s, %(exit_code)s, %(signal)s
 FROM jobs WHERE id = %(id)s
@@ -169,13 +138,14 @@ ON CONFLICT (job_id, node) DO UPDATE
 SET ended_at = excluded.ended_at, end_state = excluded.end_state,
     end_exit_code = excluded.end_exit_code, end_signal = excluded.end_signal
 
--- unmatched_ends: the ends that may be those of a run of the job whose start was not heard yet
+-- unmatched_ends: read the ends that may belong to a run of the job whose start is not reported yet
 SELECT nullif(node, ''), ended_at, ended_by, end_state, exit_code, signal
 FROM unmatched_ends
 WHERE job_id = %(id)s
 ORDER BY node
 
--- keep_unmatched: keep such an end, the most believed and latest of each node and of the controller
+-- keep_unmatched: store such an end, if it has the highest precedence and latest time of its sender
+-- A node is one sender, the controller another.
 INSERT INTO unmatched_ends AS kept (job_id, node, ended_at, ended_by, end_state, exit_code, signal)
 VALUES (%(id)s, %(node)s, %(ended_at)s, %(by)s, %(state)s, %(exit_code)s, %(signal)s)
 ON CONFLICT (job_id, node) DO UPDATE

@@ -1,4 +1,4 @@
--- report: take over the controller's view of nodes, unless a newer one is known; what it does not tell stays as it was
+-- report: store the controller's view of nodes, unless a newer one is stored; values that it lacks stay
 INSERT INTO nodes AS known (
     name, cluster_name, state, cpus, memory_total_mb, gpus, cpu_load, state_seen_at
 )

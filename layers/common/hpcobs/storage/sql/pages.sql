@@ -1,4 +1,5 @@
--- page: a page of jobs newest first, and how many there are: by counters where they know, else counted to 10,001
+-- page: read a page of jobs newest first, and their total: by counters where they suffice, else counted to 10,001
+-- NOT MATERIALIZED: the count and the page each read as little as they need, by an index.
 WITH matching AS NOT MATERIALIZED (
     SELECT jobs.*, jobs.start_time AS page_time, jobs.id AS page_id
     FROM jobs
@@ -28,7 +29,7 @@ WITH matching AS NOT MATERIALIZED (
 SELECT counted.total, page.* FROM counted LEFT JOIN page ON true
 ORDER BY page_time DESC, page_id DESC
 
--- page_of_node: the same for the jobs of one node, led by the node's own index, and counted to 10,001
+-- page_of_node: read the same for the jobs of one node, by the node's index
 WITH matching AS NOT MATERIALIZED (
     SELECT jobs.*, job_nodes.start_time AS page_time, job_nodes.job_id AS page_id
     FROM job_nodes JOIN jobs ON jobs.id = job_nodes.job_id
@@ -44,7 +45,7 @@ WITH matching AS NOT MATERIALIZED (
            OR jobs.user_name LIKE %(prefix)s)
 ), counted AS (
     SELECT CASE
-        -- Without another filter a look into the jobs themselves would tell nothing more.
+        -- Without another filter job_nodes suffices, and no job has to be read for the count.
         WHEN %(by_node_only)s THEN (
             SELECT count(*)
             FROM (SELECT FROM job_nodes

@@ -1,4 +1,4 @@
--- page: the oldest samples that were set aside and match, behind a place if one is given
+-- page: read the oldest rejected samples that match, behind a place if one is given
 SELECT rejected_at, batch_id, position, node, job_id, reason, payload, cluster_name
 FROM rejected_samples
 WHERE (%(job_id)s::text IS NULL OR job_id = %(job_id)s)
@@ -10,14 +10,14 @@ WHERE (%(job_id)s::text IS NULL OR job_id = %(job_id)s)
 ORDER BY rejected_at, batch_id, position
 LIMIT %(limit)s
 
--- count: how many samples that were set aside match
+-- count: count the rejected samples that match
 SELECT count(*)
 FROM rejected_samples
 WHERE (%(job_id)s::text IS NULL OR job_id = %(job_id)s)
   AND (%(node)s::text IS NULL OR node = %(node)s)
   AND (%(reason)s::text IS NULL OR position(%(reason)s IN reason) > 0)
 
--- remove: forget samples that are dealt with
+-- remove: delete rejected samples that were replayed
 DELETE FROM rejected_samples
-USING unnest(%(batch_ids)s::text[], %(positions)s::integer[]) AS dealt (batch_id, position)
-WHERE rejected_samples.batch_id = dealt.batch_id AND rejected_samples.position = dealt.position
+USING unnest(%(batch_ids)s::text[], %(positions)s::integer[]) AS replayed (batch_id, position)
+WHERE rejected_samples.batch_id = replayed.batch_id AND rejected_samples.position = replayed.position

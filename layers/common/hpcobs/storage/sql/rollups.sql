@@ -1,17 +1,19 @@
--- due: tell up to when hours are closed; the closed hours whose roll-ups lack something, oldest first
-WITH told AS (
+-- due: store up to when hours are closed, and list the closed hours with noted samples, oldest first
+WITH closed AS (
     UPDATE rollup_states SET rolled_before = greatest(rolled_before, %(before)s)
 )
 SELECT DISTINCT hour FROM unrolled_hours WHERE hour < %(before)s ORDER BY hour
 
--- count_due: how many closed hours have roll-ups that lack something
+-- count_due: count the closed hours with noted samples
 SELECT count(DISTINCT hour) FROM unrolled_hours WHERE hour < %(before)s
 
--- begin: keep other roll-ups away until the transaction ends, if none is under way; take time and memory
+-- begin: lock out other roll-ups until the transaction ends, unless one is under way; allow time and memory
+-- The lock is only tried: a second run goes on with its other work. An hour of a large site needs
+-- more memory and time than other statements.
 SELECT pg_try_advisory_xact_lock(hashtext('hpcobs roll-ups')),
        set_config('work_mem', '64MB', true), set_config('statement_timeout', '200s', true)
 
--- take: take an hour's notes; whether it lacks samples, and which jobs were removed
+-- take: delete an hour's notes; return whether it has new samples, and which jobs were removed
 WITH taken AS (
     DELETE FROM unrolled_hours WHERE hour = %(hour)s RETURNING removed_job_id
 )
@@ -19,7 +21,7 @@ SELECT coalesce(bool_or(removed_job_id IS NULL), false),
        coalesce(array_agg(DISTINCT removed_job_id) FILTER (WHERE removed_job_id IS NOT NULL), '{}')
 FROM taken
 
--- forget: delete what an hour's roll-ups say of jobs
+-- forget: delete an hour's roll-ups of removed jobs
 WITH metrics AS (
     DELETE FROM metric_rollups
     WHERE job_id = ANY (%(job_ids)s::text[])
@@ -29,11 +31,13 @@ DELETE FROM gpu_rollups
 WHERE job_id = ANY (%(job_ids)s::text[])
   AND "timestamp" >= %(hour)s AND "timestamp" < %(hour)s + interval '1 hour'
 
--- ensure_months: make the partitions that an hour's roll-ups need
+-- ensure_months: create the partitions that an hour's roll-ups need
 SELECT ensure_month_partition(parent, (%(hour)s AT TIME ZONE 'UTC')::date)
 FROM unnest(ARRAY['gpu_rollups', 'metric_rollups']) AS parent
 
--- roll_metrics: make an hour's roll-ups equal to its samples; what is equal already is not written
+-- roll_metrics: make an hour's roll-ups equal to its samples
+-- Samples are only ever added to an hour, so equal counts mean equal roll-ups, which are not written
+-- again. A sealed hour has lost its samples, and its roll-ups stay as they are.
 WITH fine AS MATERIALIZED (
     SELECT date_bin('5 minutes', "timestamp", 'epoch') AS beginning, job_id, node,
            sum(cpu_usage) AS cpu_sum, max(cpu_usage) AS cpu_max,
@@ -65,7 +69,7 @@ SET cpu_usage_sum = excluded.cpu_usage_sum, cpu_usage_max = excluded.cpu_usage_m
 WHERE (known.sample_count, known.gpu_sample_count)
       <> (excluded.sample_count, excluded.gpu_sample_count)
 
--- roll_gpus: make an hour's roll-ups of GPUs equal to its samples; what is equal already is not written
+-- roll_gpus: make an hour's roll-ups of GPUs equal to its samples, as roll_metrics does
 WITH fine AS MATERIALIZED (
     SELECT date_bin('5 minutes', "timestamp", 'epoch') AS beginning, job_id, node, gpu_id,
            gpu_vendor,

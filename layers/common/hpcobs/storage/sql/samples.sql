@@ -1,4 +1,4 @@
--- series: a job's raw samples oldest first, and how many there are (100,001 stands for more)
+-- series: read a job's raw samples oldest first, and count them (100,001 stands for more)
 WITH matching AS NOT MATERIALIZED (
     SELECT "timestamp", node, cpu_usage, memory_usage_mb, gpu_usage
     FROM metric_samples
@@ -14,7 +14,7 @@ WITH matching AS NOT MATERIALIZED (
 SELECT counted.total, page.* FROM counted LEFT JOIN page ON true
 ORDER BY page."timestamp", page.node
 
--- buckets: a job's samples by interval: means over its nodes by weight, of memory the sum of their means; maxima likewise
+-- buckets: read a job's samples by interval: means over its nodes by weight, of memory the sum of their means; maxima likewise
 WITH sources AS MATERIALIZED (
     SELECT * FROM series_sources(
         'metric_samples', coalesce(%(start)s::timestamptz, '-infinity'),
@@ -29,7 +29,8 @@ WITH sources AS MATERIALIZED (
            max(gpu_usage) AS gpu_max
     FROM sources
     CROSS JOIN unnest(raw) AS part
-    -- OFFSET 0 makes PostgreSQL read just these times, instead of all that is asked for; so it is below.
+    -- OFFSET 0 keeps PostgreSQL from merging the sub-query into the join: it then reads just these
+    -- times instead of the whole range. The same holds below.
     CROSS JOIN LATERAL (
         SELECT "timestamp", node, cpu_usage, memory_usage_mb, gpu_usage
         FROM metric_samples
@@ -88,7 +89,7 @@ SELECT counted.total, page.bucket, %(node)s::text, page.cpu, page.memory, page.g
 FROM counted LEFT JOIN page ON true
 ORDER BY page.bucket
 
--- gpu_series: the raw readings of a job's GPUs oldest first, and how many there are (100,001 stands for more)
+-- gpu_series: read the raw readings of a job's GPUs oldest first, and count them (100,001 stands for more)
 WITH matching AS NOT MATERIALIZED (
     SELECT "timestamp", node, gpu_id, gpu_vendor, utilization_percent, memory_used_mb,
            memory_total_mb, power_watts, temperature_celsius
@@ -105,7 +106,7 @@ WITH matching AS NOT MATERIALIZED (
 SELECT counted.total, page.* FROM counted LEFT JOIN page ON true
 ORDER BY page."timestamp", page.node, page.gpu_id
 
--- gpu_buckets: the readings of each of a job's GPUs by interval: means and maxima
+-- gpu_buckets: read the readings of each of a job's GPUs by interval: means and maxima
 WITH sources AS MATERIALIZED (
     SELECT * FROM series_sources(
         'gpu_samples', coalesce(%(start)s::timestamptz, '-infinity'),

@@ -1,9 +1,9 @@
--- begin: let all that follows see the same moment, wait for no migration, and lose no time on compiling
+-- begin: show one moment to all that follows, wait for no migration, and compile nothing
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
 SET LOCAL lock_timeout = '1500ms';
 SET LOCAL jit = off
 
--- job_nodes: each running job (of a shard) on each node on which it has not ended, with its latest sample
+-- job_nodes: read each running job (of a shard) on each node where it has not ended, with its latest sample
 SELECT jobs.id, jobs.user_name, placed.node,
        greatest(date_part('epoch', now() - jobs.start_time), 0)::text,
        placed.cpu_usage::text,
@@ -11,7 +11,7 @@ SELECT jobs.id, jobs.user_name, placed.node,
        placed.gpu_usage::text
 FROM jobs
 -- The sub-query's order makes PostgreSQL look up each job's nodes, instead of reading those of all
--- jobs that ever ran; so it is below.
+-- jobs that ever ran. The same holds below.
 CROSS JOIN LATERAL (
     SELECT * FROM job_nodes WHERE job_id = jobs.id AND ended_at IS NULL ORDER BY node
 ) AS placed
@@ -19,7 +19,7 @@ WHERE jobs.state = 'running'
   AND (%(shards)s = 1 OR abs(hashtext(jobs.id)::bigint) %% %(shards)s = %(shard)s)
 ORDER BY jobs.id, placed.node
 
--- jobs: each running job (of a shard)
+-- jobs: read each running job (of a shard)
 SELECT id, user_name, coalesce(account, ''), coalesce(partition, ''), coalesce(cluster_name, ''),
        coalesce(name, ''),
        '1',
@@ -30,13 +30,14 @@ WHERE state = 'running'
   AND (%(shards)s = 1 OR abs(hashtext(jobs.id)::bigint) %% %(shards)s = %(shard)s)
 ORDER BY id
 
--- stale: how many running jobs neither nodes nor scheduler told of lately
+-- stale: count the running jobs without a recent report from nodes or scheduler
 SELECT count(*)
 FROM jobs
 WHERE state = 'running'
   AND greatest(start_time, last_sample_at, scheduler_seen_at) < now() - %(stale_after)s
 
--- gpus: each GPU of each running job (of a shard) with its latest reading, while the node tells of both
+-- gpus: read each GPU of each running job (of a shard) with its latest reading
+-- A GPU that its node has not reported for ten minutes, while it reported the job, is gone.
 SELECT gpu.job_id, gpu.node, gpu.gpu_vendor, gpu.gpu_id,
        gpu.utilization_percent::text,
        (gpu.memory_used_mb * 1048576)::text,
@@ -58,7 +59,7 @@ WHERE jobs.state = 'running'
   AND (%(shards)s = 1 OR abs(hashtext(jobs.id)::bigint) %% %(shards)s = %(shard)s)
 ORDER BY jobs.id, gpu.node, gpu.gpu_id
 
--- nodes: each node (of a shard) with what runs on it and what it told of itself
+-- nodes: read each node (of a shard) with its jobs' usage and its own report
 WITH used AS (
     SELECT placed.node,
            avg(placed.cpu_usage) AS cpu_usage,
@@ -87,11 +88,11 @@ WHERE %(shards)s = 1
    OR abs(hashtext(coalesce(used.node, nodes.name))::bigint) %% %(shards)s = %(shard)s
 ORDER BY 1
 
--- counters: jobs ever created and by state, samples, errors of storage operations
+-- counters: read the jobs ever created and by state, samples, errors of storage operations
 SELECT name, value FROM counter_values ORDER BY name
 
--- gauges: what the collector last said of itself
+-- gauges: read what the collector stored about its last run
 SELECT name, value FROM gauges ORDER BY name
 
--- operations: what storage operations cost, over all functions
+-- operations: read the durations of storage operations, over all functions
 SELECT operation, observations, seconds FROM operation_timing_sums ORDER BY operation

@@ -1,4 +1,4 @@
--- rebuild_nodes: make the statistics of a job's nodes anew from its stored samples of the current run
+-- rebuild_nodes: compute the statistics of a job's nodes again from its stored samples of the current run
 WITH run AS (
     SELECT id, start_time, coalesce(statistics_since, '-infinity') AS since
     FROM jobs WHERE id = %(id)s
@@ -39,7 +39,8 @@ SET last_sample_at = excluded.last_sample_at, cpu_usage = excluded.cpu_usage,
     gpu_sample_count = excluded.gpu_sample_count, gpu_usage_sum = excluded.gpu_usage_sum,
     gpu_usage_max = excluded.gpu_usage_max
 
--- refresh_jobs: make jobs' usage anew from the statistics of their nodes, which weigh as their CPUs and GPUs do
+-- refresh_jobs: compute jobs' usage again from the statistics of their nodes, weighted by CPUs and GPUs
+-- Equal weights cancel out. The plain mean is taken then, which has no rounding of the products.
 UPDATE jobs
 SET cpu_usage = summed.cpu_usage, memory_usage_mb = summed.memory_usage_mb,
     gpu_usage = summed.gpu_usage, last_sample_at = summed.last_sample_at,

@@ -1,4 +1,4 @@
--- append: add one environment's timings and errors since its last flush
+-- append: append one environment's timings and errors since its last flush
 WITH timed AS (
     INSERT INTO operation_timing_deltas (operation, observations, seconds)
     SELECT operation, observations::bigint[], seconds

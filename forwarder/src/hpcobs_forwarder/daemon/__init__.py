@@ -1,0 +1,1 @@
+"""The daemon: its loops, its signals, its configuration and its own health."""

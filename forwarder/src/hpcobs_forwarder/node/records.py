@@ -1,0 +1,128 @@
+"""Read the Prolog's record of each job on this node.
+
+The record holds what no kernel file shows: the CPUs and GPUs that Slurm allocated, and when the job
+started.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from hpcobs_forwarder.node.hostlist import cpus_on_node
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# File times advance by ticks: up to 10 ms on a local disk, a second on some file servers.
+_TICK_NANOSECONDS = 1_000_000_000
+
+
+class JobRecord(NamedTuple):
+    """One job at its Prolog. ``began_at`` is in seconds since boot, as ``Clock.uptime``."""
+
+    job_id: str
+    sluid: str | None = None
+    cluster_name: str | None = None
+    node: str | None = None
+    cpus: int | None = None
+    gpus: tuple[str, ...] = ()
+    began_at: float | None = None
+    boot_id: str | None = None
+
+
+class Records:
+    """The records in ``folder``, read again when a file is added or removed."""
+
+    def __init__(self, folder: str) -> None:
+        """Read nothing yet."""
+        self._folder = folder
+        self._changed_at = -1
+        self._stamps: dict[str, tuple[int, int]] = {}
+        self._files: dict[str, JobRecord] = {}
+        self._by_sluid: dict[str, JobRecord] = {}
+
+    def refresh(self) -> None:
+        """Read the records that are new. Skip those that cannot be read."""
+        try:
+            # The folder's time changes with each file that the hooks add or remove by rename. One
+            # stat call saves listing the folder in almost every pass.
+            changed_at = os.stat(self._folder).st_mtime_ns
+            if changed_at == self._changed_at:
+                return
+            self._read_anew()
+        except OSError:
+            self._stamps, self._files, self._by_sluid, self._changed_at = {}, {}, {}, -1
+            return
+        # A second change within the same tick would not change the time. So a folder that changed
+        # just now is read again in the next pass.
+        settled = abs(time.time_ns() - changed_at) > _TICK_NANOSECONDS
+        self._changed_at = changed_at if settled else -1
+
+    def _read_anew(self) -> None:
+        """Read the files that were added or replaced since the last call."""
+        stamps: dict[str, tuple[int, int]] = {}
+        files: dict[str, JobRecord] = {}
+        for name, path, stamp in _listed(self._folder):
+            stamps[name] = stamp
+            known = self._files.get(name) if self._stamps.get(name) == stamp else None
+            record = known or read_record(path)
+            if record is not None:
+                files[name] = record
+        self._stamps, self._files = stamps, files
+        self._by_sluid = {record.sluid: record for record in files.values() if record.sluid}
+
+    def of_job(self, job_id: str) -> JobRecord | None:
+        """Return the job's record, or None if its Prolog wrote none."""
+        return self._files.get(f"{job_id}.json")
+
+    def of_sluid(self, sluid: str) -> JobRecord | None:
+        """Return the record of the job with this SLUID, or None."""
+        return self._by_sluid.get(sluid)
+
+    def all(self) -> list[JobRecord]:
+        """Return all records, in no particular order."""
+        return list(self._files.values())
+
+
+def _listed(folder: str) -> Iterator[tuple[str, str, tuple[int, int]]]:
+    """Yield each record's name, path, and stamp, which changes when the file is replaced."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(".") or not entry.name.endswith(".json"):
+                continue
+            try:
+                status = entry.stat()
+            except FileNotFoundError:  # its Epilog has just removed the file
+                continue
+            # A requeued job's Prolog replaces the file by rename: the inode changes even if the
+            # time does not.
+            yield entry.name, entry.path, (status.st_ino, status.st_mtime_ns)
+
+
+def read_record(path: str) -> JobRecord | None:
+    """Return the record in the file, or None if it cannot be read or parsed."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return _record(json.load(file))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        # Any damage: a record only improves the samples, and must not stop them.
+        return None
+
+
+def _record(fields: dict[str, Any]) -> JobRecord:
+    node = fields.get("node")
+    gpus = fields.get("gpus")
+    began_at = fields.get("uptime_seconds")  # /proc/uptime when the Prolog ran
+    return JobRecord(
+        job_id=fields["job_id"],
+        sluid=fields.get("sluid"),
+        cluster_name=fields.get("cluster_name"),
+        node=node,
+        cpus=cpus_on_node(fields.get("cpus_per_node", ""), fields.get("node_list", ""), node or ""),
+        gpus=tuple(gpus.split(",")) if gpus else (),
+        began_at=float(began_at) if began_at else None,
+        boot_id=fields.get("boot_id"),
+    )

@@ -1,0 +1,163 @@
+"""One pass over the node: a sample of every job that can be read."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from hpcobs_forwarder.clock import rfc3339
+from hpcobs_forwarder.node.gpus.mapping import gpus_of_job, used_by_processes
+from hpcobs_forwarder.node.gpus.readings import GpuError
+from hpcobs_forwarder.node.host import read_cpus, read_host
+from hpcobs_forwarder.node.samples import sample_of, with_gpus
+from hpcobs_forwarder.node.tracking import Count, TrackedJob
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hpcobs_forwarder.clock import Clock
+    from hpcobs_forwarder.daemon.health import Health
+    from hpcobs_forwarder.node.cgroups.discovery import Discovery
+    from hpcobs_forwarder.node.gpus.readings import GpuReader, GpuReading
+    from hpcobs_forwarder.node.records import Records
+
+_log = logging.getLogger(__name__)
+
+
+class Pass(NamedTuple):
+    """The result of one pass, in the shape of the contract's sample batch."""
+
+    samples: list[dict[str, Any]]
+    host: dict[str, Any]
+
+
+class Sources(NamedTuple):
+    """Where a node's readings come from. ``root`` holds its /proc and /sys."""
+
+    root: str
+    discovery: Discovery
+    records: Records
+    gpus: Iterable[GpuReader] = ()
+
+
+class Sampler:
+    """Takes samples, one pass after the other.
+
+    CPU use is the difference between two passes. So a job has its first sample in the second pass
+    that finds it, or in the first one if its Prolog recorded a start in the last two intervals.
+    """
+
+    def __init__(
+        self, sources: Sources, *, interval_seconds: float, health: Health, clock: Clock
+    ) -> None:
+        """Read nothing yet."""
+        self._sources = sources
+        self._young_seconds = 2 * interval_seconds
+        self._health = health
+        self._clock = clock
+        self._jobs: dict[tuple[str, int], TrackedJob] = {}
+        self._gpu_count: int | None = None
+        self._logged: set[str] = set()
+
+    def take(self) -> Pass:
+        """Make one pass. A job that cannot be read has no sample, and affects no other job."""
+        timestamp = rfc3339(self._clock.wall())
+        self._track_jobs()
+        samples = self._samples(timestamp, self._read_gpus())
+        self._health.set("jobs", len(self._jobs))
+        self._health.add("samples_read_total", len(samples))
+        return Pass(samples, self._read_host())
+
+    def jobs(self) -> list[TrackedJob]:
+        """Return the jobs that the last pass found."""
+        return list(self._jobs.values())
+
+    def _track_jobs(self) -> None:
+        """Find the running jobs. Keep the state of those that the last pass found."""
+        records, now = self._sources.records, self._clock.uptime()
+        records.refresh()
+        jobs: dict[tuple[str, int], TrackedJob] = {}
+        for layout in self._sources.discovery.layouts():
+            for folder in layout.folders():
+                # A requeued job has the same path. Its new inode starts new counters.
+                key = (folder.path, folder.inode)
+                job = self._jobs.get(key) or TrackedJob(layout, folder)
+                job.find_record(records, now=now, young_seconds=self._young_seconds)
+                jobs[key] = job
+        self._jobs = jobs
+
+    def _samples(self, timestamp: str, gpus: list[GpuReading]) -> list[dict[str, Any]]:
+        users = used_by_processes(gpus, f"{self._sources.root}/proc") if gpus else {}
+        host_cpus = self._host_cpus()
+        samples: list[dict[str, Any]] = []
+        for job in self._jobs.values():
+            sample = self._sample(job, timestamp, host_cpus)
+            if sample is None:
+                continue
+            samples.append(with_gpus(sample, gpus_of_job(gpus, job, users)) if gpus else sample)
+        return samples
+
+    def _sample(self, job: TrackedJob, timestamp: str, host_cpus: int) -> dict[str, Any] | None:
+        reading = job.read()
+        if isinstance(reading, Exception):
+            self._failed(job.layout.name, reading)
+            return None
+        if reading is None:
+            return None
+        # Read the clock for each job: a pass over 1,000 jobs is long enough to distort a rate.
+        percent = job.percent(Count(self._clock.uptime(), reading.cpu_seconds), host_cpus)
+        if not job.job_id:
+            self._failed("sluid", ValueError(f"no Prolog record has the SLUID {job.folder.name}"))
+            return None
+        if percent is None:
+            return None
+        reading = reading._replace(oom_kills=job.oom_kills(reading.oom_kills))
+        return sample_of(job.job_id, timestamp, percent, reading)
+
+    def _read_gpus(self) -> list[GpuReading]:
+        """Read all GPUs. While no job runs, read them once to count them, then not at all."""
+        # A reading can wake an idle GPU from its low-power state.
+        if not self._jobs and self._gpu_count is not None:
+            return []
+        readings: list[GpuReading] = []
+        for reader in self._sources.gpus:
+            try:
+                readings += reader.read()
+            except GpuError as error:
+                self._failed(reader.name, error)
+                continue
+            for failure in reader.unread:
+                self._failed(reader.name, GpuError(failure))
+        # The most so far: rocm-smi reads nothing in most passes, and a lost GPU may come back.
+        self._gpu_count = max(self._gpu_count or 0, len(readings))
+        return readings
+
+    def _host_cpus(self) -> int:
+        try:
+            return read_cpus(self._sources.root)
+        except (OSError, ValueError) as error:
+            self._failed("host", error)
+            return 0
+
+    def _read_host(self) -> dict[str, Any]:
+        try:
+            host: dict[str, Any] = read_host(self._sources.root)._asdict()
+        except (OSError, ValueError) as error:
+            self._failed("host", error)
+            return {}
+        if self._gpu_count:
+            host["gpus"] = self._gpu_count
+        return host
+
+    def _failed(self, reader: str, error: Exception) -> None:
+        """Count every failure. Log the first one of each kind."""
+        self._health.add("reader_errors_total", label=reader)
+        kind = f"{reader} {type(error).__name__}"
+        if kind not in self._logged:
+            self._logged.add(kind)
+            _log.warning(
+                "%s: reading failed: %s (further failures are only counted in "
+                "hpcobs_forwarder_reader_errors_total)",
+                reader,
+                error,
+            )

@@ -1,0 +1,177 @@
+"""Keeps the spool within its limits, and cleans up after a crash."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+from hpcobs_forwarder.node.records import read_record
+from hpcobs_forwarder.spool.batch import DamagedBatchError, decode
+from hpcobs_forwarder.spool.entries import BATCH, Entry, batch_name, listed
+from hpcobs_forwarder.spool.journal import JOURNAL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hpcobs_forwarder.clock import Clock
+    from hpcobs_forwarder.daemon.health import Health
+    from hpcobs_forwarder.spool.spool import Spool
+
+_log = logging.getLogger(__name__)
+
+_TRIM_SECONDS = 30.0
+_HOOK_SECONDS = 60.0
+"""How long a hook's background work may take to rename its file."""
+_LEFTOVER_SECONDS = 3600.0
+_WRITTEN_BY_A_HOOK = re.compile(r"\.(.+\.json)\.\d+")
+_TOO_OLD_SECONDS = 3600.0
+"""How long a file must look too old before it is dropped. A clock that jumps forward and back
+within that time costs nothing."""
+
+
+class Limits(NamedTuple):
+    """Limits for the size and the age of the queued entries."""
+
+    max_bytes: int
+    max_age_seconds: float
+
+
+class SpoolJanitor:
+    """Drops entries over the limits: the oldest samples first, events last."""
+
+    def __init__(
+        self, spool: Spool, limits: Limits, *, health: Health, clock: Clock, boot_id: str = ""
+    ) -> None:
+        """Create the janitor without touching the disk."""
+        self._boot_id = boot_id
+        self._spool = spool
+        self._limits = limits
+        self._health = health
+        self._clock = clock
+        self._old_since: dict[str, float] = {}
+        self._next_trim = 0.0
+
+    def recover(self) -> None:
+        """Seal the batch that a killed forwarder left open, and remove its half-written files."""
+        spool = self._spool
+        self._tidy()
+        self._remove_old_records()
+        path = f"{spool.samples}/{JOURNAL}"
+        if not os.path.exists(path):
+            return
+        status = os.stat(path)
+        entry = Entry(JOURNAL, spool.samples, status.st_size, status.st_mtime)
+        try:
+            batch = decode(entry.read())
+        except DamagedBatchError as error:
+            spool.quarantine(entry, "damaged", str(error))
+            return
+        name = batch_name(entry.modified_at, batch.samples)
+        os.rename(path, f"{spool.samples}/{name}")
+        _log.info("recovered %d samples of an earlier run", batch.samples)
+
+    def _tidy(self) -> None:
+        """Finish the files that killed hooks left behind, and remove other leftovers."""
+        spool = self._spool
+        for folder in (spool.jobs, spool.events, spool.samples, spool.quarantined):
+            for name in os.listdir(folder):
+                if name.startswith("."):
+                    self._tidy_one(folder, name)
+
+    def _tidy_one(self, folder: str, name: str) -> None:
+        path = f"{folder}/{name}"
+        age = self._clock.wall() - _mtime(path)
+        written = _WRITTEN_BY_A_HOOK.fullmatch(name)
+        with suppress(OSError):  # the hook has just renamed it, or it is a folder
+            if written and age > _HOOK_SECONDS and _is_whole(path):
+                os.rename(path, f"{folder}/{written[1]}")
+            elif age > _LEFTOVER_SECONDS:
+                os.unlink(path)
+
+    def _remove_old_records(self) -> None:
+        # A reboot ends jobs without an Epilog, which would remove their records.
+        for name in os.listdir(self._spool.jobs):
+            path = f"{self._spool.jobs}/{name}"
+            record = read_record(path)
+            if record is not None and record.boot_id not in {None, self._boot_id}:
+                with suppress(FileNotFoundError):  # an Epilog has just removed it
+                    os.unlink(path)
+
+    def trim_if_due(self) -> None:
+        """Trim the spool, at most once in 30 s."""
+        # After a long outage there are thousands of files, and each trim lists them all.
+        now = self._clock.uptime()
+        if now >= self._next_trim:
+            self._next_trim = now + _TRIM_SECONDS
+            self.trim()
+
+    def trim(self) -> None:
+        """Drop entries that are over the limits, and report how full the spool is."""
+        spool, health = self._spool, self._health
+        spool.make_folders()
+        # This order decides what a full spool drops first: batches before events.
+        waiting = [*spool.waiting_batches(), *spool.waiting_events()]
+        dropped = {entry.name for entry in self._drop_too_old(waiting)}
+        if dropped:
+            waiting = [entry for entry in waiting if entry.name not in dropped]
+        waiting = _drop_over(waiting, self._limits.max_bytes, spool)
+        kinds = [entry.kind for entry in waiting]
+        health.set("spool_bytes", sum(entry.size for entry in waiting))
+        health.set("spool_files", kinds.count(BATCH), "batch")
+        health.set("spool_files", len(kinds) - kinds.count(BATCH), "event")
+        oldest = min((entry.written_at for entry in waiting), default=0.0)
+        health.set("spool_oldest_timestamp_seconds", oldest)
+        self._trim_quarantine()
+        self._tidy()
+
+    def _drop_too_old(self, entries: list[Entry]) -> Iterator[Entry]:
+        # By two clocks: the wall clock gives the age, but only the uptime proves that the wall
+        # clock has stayed there. Right after boot it may be years ahead until NTP corrects it.
+        now, wall = self._clock.uptime(), self._clock.wall()
+        for entry in entries:
+            if wall - entry.written_at <= self._limits.max_age_seconds:
+                self._old_since.pop(entry.name, None)
+            elif now - self._old_since.setdefault(entry.name, now) > _TOO_OLD_SECONDS:
+                del self._old_since[entry.name]
+                self._spool.remove(entry)
+                self._spool.dropped(entry, "age")
+                yield entry
+
+    def _trim_quarantine(self) -> None:
+        """Keep the quarantine within a quarter of the spool's limit. Its losses count as well."""
+        files = listed(self._spool.quarantined, ("",))
+        kept = _drop_over(files, self._limits.max_bytes // 4, self._spool, "quarantine")
+        self._health.set("quarantine_bytes", sum(entry.size for entry in kept))
+
+
+def _drop_over(
+    entries: list[Entry], max_bytes: int, spool: Spool, reason: str = "size"
+) -> list[Entry]:
+    """Drop the first of ``entries`` until the others fit. Return the others."""
+    total = sum(entry.size for entry in entries)
+    for position, entry in enumerate(entries):
+        if total <= max_bytes:
+            return entries[position:]
+        spool.remove(entry)
+        spool.dropped(entry, reason)
+        total -= entry.size
+    return []
+
+
+def _is_whole(path: str) -> bool:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return isinstance(json.load(file), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _mtime(path: str) -> float:
+    try:
+        return os.stat(path).st_mtime
+    except FileNotFoundError:
+        return float("inf")  # its hook has just renamed it: too young for anything

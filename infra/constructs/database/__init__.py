@@ -1,0 +1,1 @@
+"""The database: an RDS instance or an Aurora cluster, optionally behind RDS Proxy."""

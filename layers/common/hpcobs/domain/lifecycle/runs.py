@@ -1,0 +1,163 @@
+"""Steps that several transitions share: begin and end a run, merge fields, replace a claim."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, TypeVar
+
+from hpcobs.domain.events import RunEnd
+from hpcobs.domain.jobs import Resources, SchedulerInfo, Usage
+from hpcobs.domain.states import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from hpcobs.domain.jobs import Job
+
+Facts = TypeVar("Facts", Resources, SchedulerInfo)
+
+_MISSING = (None, ())
+_SEVERITY = (JobState.COMPLETED, JobState.CANCELLED, JobState.FAILED)
+
+
+def contradicts_claim(job: Job, incoming: Job) -> bool:
+    """Return whether an event of the cluster contradicts a job that only a client has reported.
+
+    Any client can guess an id. Until the cluster reports the job, what is stored is a claim.
+    """
+    only_claimed = job.start_estimated and job.scheduler_seen_at is None
+    return only_claimed and (
+        incoming.user != job.user or incoming.restart_count < job.restart_count
+    )
+
+
+def replace_claim(job: Job, incoming: Job) -> Job:
+    """Return the incoming job. Only the usage of the claimed one stays, until it is recomputed."""
+    return replace(incoming, usage=job.usage, statistics_since=incoming.start_time)
+
+
+def begin_next_run(
+    job: Job,
+    *,
+    since: datetime,
+    restart_count: int,
+    nodes: tuple[str, ...],
+    state: JobState = JobState.RUNNING,
+) -> Job:
+    """Return the job at the start of its next run: no end, and new statistics from ``since``."""
+    return replace(
+        job,
+        state=state,
+        start_time=since,
+        end_time=None,
+        restart_count=restart_count,
+        nodes=nodes,
+        start_estimated=False,
+        ended_by=None,
+        usage=Usage(),
+        # Even the same nodes may give the next run other CPUs and GPUs.
+        resources=replace(job.resources, cpus_per_node=(), gpu_devices=(), cgroup_path=None),
+        statistics_since=since,
+        scheduler=without_exit_status(job.scheduler),
+    )
+
+
+def apply_unmatched_ends(
+    begun: Job, before: Job, unmatched: Sequence[RunEnd]
+) -> tuple[Job, tuple[RunEnd, ...]]:
+    """End a run that begins, if its end was received before its start.
+
+    ``before`` is the job as it was stored, ``unmatched`` are all its unmatched ends. Return the job
+    and the ends of its nodes.
+    """
+    # Both runs' ends may carry the same restart count: only those after the start are of this run.
+    ends = [end for end in unmatched if end.ended_at >= begun.start_time]
+    node_ends = tuple(end for end in ends if end.node in begun.nodes)
+    job_ends = [end for end in ends if end.node is None]
+    known = _stored_end(before)
+    if not ends and known is not None and known.ended_at > begun.start_time:
+        # Its source does not report restart counts, so it was taken for the earlier run's end.
+        job_ends = [known]
+    if job_ends:
+        return end_run(begun, max(job_ends, key=lambda end: (end.by, end.ended_at))), node_ends
+    if node_ends and len(node_ends) == begun.node_count:
+        return end_run(begun, combine_node_ends(node_ends)), node_ends
+    return begun, node_ends
+
+
+def _stored_end(job: Job) -> RunEnd | None:
+    if job.end_time is None or job.ended_by is None:
+        return None
+    state, exit_code, signal = exit_status(job)
+    return RunEnd(
+        ended_at=job.end_time, state=state, by=job.ended_by, exit_code=exit_code, signal=signal
+    )
+
+
+def end_run(job: Job, end: RunEnd) -> Job:
+    """Return the job at its end. If its start was never reported, it is estimated as the end."""
+    never_ran = job.waits
+    return replace(
+        job,
+        state=end.state,
+        start_time=end.ended_at if never_ran else job.start_time,
+        start_estimated=job.start_estimated or never_ran,
+        # The clocks of two nodes differ: an end must not lie before the start.
+        end_time=max(end.ended_at, job.start_time),
+        ended_by=end.by,
+        scheduler=with_exit_codes(without_exit_status(job.scheduler), end),
+    )
+
+
+def combine_node_ends(ends: Sequence[RunEnd]) -> RunEnd:
+    """Return the end of a job whose nodes ended so: the last time, the worst state (failed)."""
+    # The exit code and the node's name make the choice independent of the order of arrival.
+    worst = max(
+        ends, key=lambda end: (_SEVERITY.index(end.state), end.exit_code or 0, end.node or "")
+    )
+    return replace(worst, node=None, ended_at=max(end.ended_at for end in ends))
+
+
+def exit_status(job: Job) -> tuple[JobState, int | None, int | None]:
+    """Return state, exit code and signal: the values that a correction may change."""
+    if job.scheduler is None:
+        return (job.state, None, None)
+    return (job.state, job.scheduler.exit_code, job.scheduler.signal)
+
+
+def without_exit_status(scheduler: SchedulerInfo | None) -> SchedulerInfo | None:
+    """Return the scheduler's facts without those that describe a state that is over."""
+    if scheduler is None:
+        return None
+    return replace(scheduler, raw_state=None, exit_code=None, signal=None, state_reason=None)
+
+
+def with_exit_codes(scheduler: SchedulerInfo | None, end: RunEnd) -> SchedulerInfo | None:
+    """Return the scheduler's facts with the exit code and signal of an end, where it has them."""
+    if scheduler is None:
+        return None
+    return replace(
+        scheduler,
+        exit_code=scheduler.exit_code if end.exit_code is None else end.exit_code,
+        signal=scheduler.signal if end.signal is None else end.signal,
+    )
+
+
+def fill_missing(known: Facts, other: Facts) -> Facts:
+    """Return ``known`` with its missing values (None or empty) taken from ``other``."""
+    missing = {
+        field.name: getattr(other, field.name)
+        for field in fields(known)
+        if getattr(known, field.name) in _MISSING
+    }
+    return replace(known, **missing)
+
+
+def fill_missing_scheduler(
+    known: SchedulerInfo | None, other: SchedulerInfo | None
+) -> SchedulerInfo | None:
+    """Fill missing values as ``fill_missing`` does, where either side may be None."""
+    if known is None or other is None:
+        return known or other
+    return fill_missing(known, other)

@@ -1,0 +1,47 @@
+"""The merge path: samples that may be stored already, or whose job is unknown, are looked up.
+
+They are staged first. Statements over the staging tables then store what is new (ADR 0008).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hpcobs.domain.samples import Stored
+from hpcobs.storage.queries import load
+from hpcobs.storage.sample_writer.copy import GPU_TYPES, STAGED_TYPES, copy
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from hpcobs.domain.samples import QueuedSample
+    from hpcobs.storage.connections import Connection
+
+_MERGE = load("merge_path")
+_WRITER = load("sample_writer")
+
+
+def stage(connection: Connection, samples: Sequence[QueuedSample]) -> None:
+    """Empty the staging tables and put samples into them."""
+    # The append path of the same transaction may have left its sums and readings there.
+    connection.execute(_WRITER["clear_staging"])
+    copy(connection, _MERGE["stage_samples"], STAGED_TYPES, (sample[:-1] for sample in samples))
+    gpus = [gpu for sample in samples for gpu in sample.gpus]
+    if gpus:
+        copy(connection, _WRITER["stage_gpus"], GPU_TYPES, gpus)
+
+
+def merge(connection: Connection, job_ids: Collection[str]) -> tuple[Stored, set[str]]:
+    """Store the staged samples that are new. Return the counts and the jobs with new statistics.
+
+    ``job_ids`` are locked. Samples of other jobs wait until their job is known.
+    """
+    connection.execute(_WRITER["stage_known_jobs"], {"ids": list(job_ids)})
+    waiting, unknown = connection.execute(_MERGE["keep_waiting"]).fetchone() or (0, 0)
+    inserted, known = connection.execute(_MERGE["merge"]).fetchone() or (0, 0)
+    connection.execute(_WRITER["add_sums"])
+    changed = {job_id for (job_id,) in connection.execute(_MERGE["changed_jobs"])}
+    connection.execute(_MERGE["merge_gpus"])
+    connection.execute(_WRITER["update_latest_gpus"])
+    duplicates = known - inserted + unknown - waiting
+    return Stored(stored=inserted, duplicates=duplicates, waiting=waiting), changed

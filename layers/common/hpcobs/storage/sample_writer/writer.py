@@ -1,0 +1,184 @@
+"""The collector's way into the database: a write batch is stored in one transaction.
+
+Samples that are certainly new are appended (``append_path``). All others are staged and merged
+(``merge_path``). Only what is really stored is added to statistics. The order of locks is the same
+everywhere: jobs in the order of their ids, then partitions, then rows of the jobs.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from psycopg.errors import UniqueViolation
+
+from hpcobs.domain.samples import QueuedSample, Stored
+from hpcobs.storage.queries import load
+from hpcobs.storage.sample_writer.append_path import LockedJob, SplitSamples, append, split
+from hpcobs.storage.sample_writer.merge_path import merge, stage
+from hpcobs.storage.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+    from datetime import datetime
+
+    from hpcobs.domain.samples import HostReading, RejectedSample, Sample
+    from hpcobs.ports.samples import WriteBatch
+    from hpcobs.storage.connections import Connection, Connections
+    from hpcobs.storage.timings import OperationTimings
+
+logger = logging.getLogger(__name__)
+
+_WRITER = load("sample_writer")
+_MERGE = load("merge_path")
+_REFRESH_JOBS = load("statistics")["refresh_jobs"]
+
+WAITING_SAMPLES = 10_000
+WAITING_JOBS = 1000
+"""How many waiting samples, and jobs, one transaction takes: it stays short and small."""
+
+
+class PostgresSampleWriter:
+    """See ``hpcobs.ports.samples.SampleWriter``."""
+
+    def __init__(self, connections: Connections, timings: OperationTimings) -> None:
+        self._session = Session(connections.connection, timings)
+
+    def store(self, batch: WriteBatch) -> Stored:
+        """Write a batch in one transaction: each sample once, statistics from what is new."""
+        try:
+            return self._write(batch)
+        except UniqueViolation:
+            # A node's last_sample_at was earlier than its latest stored sample. The merge path does
+            # not rely on it, but takes two to three times as long.
+            logger.exception("samples to append were stored already: all are looked up instead")
+            return self._write(batch, look_up=True)
+
+    def _write(self, batch: WriteBatch, *, look_up: bool = False) -> Stored:
+        with self._session.operation("samples_store") as connection, connection.transaction():
+            stored = Stored()
+            if batch.samples:
+                stored = _store(connection, batch.samples, look_up=look_up)
+            _update_hosts(connection, batch.hosts)
+            stored += Stored(rejected=_reject(connection, batch.rejected))
+            _count(connection, stored)
+        return stored
+
+    def settle_waiting(self, *, give_up_before: datetime) -> Stored:
+        """Store samples whose job is known by now. Reject those that have waited since before.
+
+        One transaction takes a bounded number: call it until it returns zeros only.
+        """
+        with self._session.operation("samples_settle") as connection, connection.transaction():
+            stored = _store_waiting(connection)
+            overdue = {"before": give_up_before, "limit": WAITING_SAMPLES}
+            stored += Stored(rejected=_number(connection, _MERGE["reject_overdue"], overdue))
+            _count(connection, stored)
+        return stored
+
+    def finish_run(self, *, finished_at: datetime, lag_seconds: float) -> None:
+        """Fold the counters. Store when the collector ran and how far behind it was."""
+        gauges = {"finished_at": finished_at.timestamp(), "lag_seconds": lag_seconds}
+        with self._session.operation("collect_finish") as connection, connection.transaction():
+            connection.execute(_WRITER["fold"])
+            connection.execute(_WRITER["set_gauges"], gauges)
+
+
+def add_one(connection: Connection, sample: Sample) -> bool:
+    """Store a single sample of a job that the caller has locked. Return False if it was stored."""
+    _create_staging(connection)
+    stage(connection, [QueuedSample(**sample._asdict())])
+    stored = _merge_staged(connection)
+    _count(connection, stored)
+    return stored.stored == 1
+
+
+def lock_jobs(connection: Connection, job_ids: Collection[str]) -> dict[str, LockedJob]:
+    """Lock those of ``job_ids`` that are known, in the order of their ids."""
+    rows = connection.execute(_WRITER["lock_jobs"], {"ids": list(job_ids)})
+    return {job_id: LockedJob(start_time, since) for job_id, start_time, since in rows}
+
+
+def _store(connection: Connection, samples: Sequence[QueuedSample], *, look_up: bool) -> Stored:
+    _create_staging(connection)
+    jobs = lock_jobs(connection, {sample.job_id for sample in samples})
+    by_path = SplitSamples(to_merge=list(samples)) if look_up else split(connection, samples, jobs)
+    _open_hours(connection, by_path.hours())
+    stored = Stored(stored=len(samples) - len(by_path.to_merge))
+    changed = {job_id for job_id, _ in by_path.to_append}
+    if by_path.to_append:
+        append(connection, by_path.to_append, jobs)
+    if by_path.to_merge:
+        stage(connection, by_path.to_merge)
+        merged, changed_by_merge = merge(connection, jobs)
+        stored += merged
+        changed |= changed_by_merge
+    connection.execute(_REFRESH_JOBS, {"ids": list(changed)})
+    return stored
+
+
+def _store_waiting(connection: Connection) -> Stored:
+    rows = connection.execute(_MERGE["waiting_jobs"], {"limit": WAITING_JOBS}).fetchall()
+    if not rows:
+        return Stored()
+    _create_staging(connection)
+    # The jobs are locked before their waiting samples, as a deletion of a job locks both.
+    jobs = lock_jobs(connection, [job_id for (job_id,) in rows])
+    parameters = {"ids": list(jobs), "limit": WAITING_SAMPLES}
+    connection.execute(_MERGE["stage_waiting"], parameters)
+    return _merge_staged(connection)
+
+
+def _merge_staged(connection: Connection) -> Stored:
+    """Store samples that are staged already."""
+    job_ids, hours = connection.execute(_MERGE["staged"]).fetchone() or ([], [])
+    jobs = lock_jobs(connection, job_ids)
+    _open_hours(connection, hours)
+    stored, changed = merge(connection, jobs)
+    connection.execute(_REFRESH_JOBS, {"ids": list(changed)})
+    return stored
+
+
+def _create_staging(connection: Connection) -> None:
+    # Several statements in one text: the server prepares single ones only.
+    connection.execute(_WRITER["create_staging"], prepare=False)
+
+
+def _open_hours(connection: Connection, hours: Iterable[datetime]) -> None:
+    """Note the hours for the roll-ups, and create the partitions that are missing.
+
+    Call it after ``lock_jobs``, as everywhere: creating a partition keeps others out as well.
+    """
+    connection.execute(_WRITER["open_hours"], {"hours": list(hours)})
+
+
+def _update_hosts(connection: Connection, hosts: Sequence[HostReading]) -> None:
+    if not hosts:
+        return
+    columns = zip(*hosts, strict=True)
+    names = ("names", "seen_at", "clusters", "cpus", "memory_total_mb", "memory_used_mb")
+    parameters = dict(zip((*names, "cpu_load", "gpus"), map(list, columns), strict=True))
+    connection.execute(_WRITER["update_hosts"], parameters)
+
+
+def _reject(connection: Connection, rejected: Sequence[RejectedSample]) -> int:
+    if not rejected:
+        return 0
+    columns = zip(*rejected, strict=True)
+    names = ("batch_ids", "positions", "nodes", "job_ids", "reasons", "payloads", "clusters")
+    parameters = dict(zip(names, map(list, columns), strict=True))
+    return _number(connection, _WRITER["reject"], parameters)
+
+
+def _count(connection: Connection, stored: Stored) -> None:
+    parameters = {
+        "stored": stored.stored,
+        "duplicates": stored.duplicates,
+        "rejected": stored.rejected,
+    }
+    connection.execute(_WRITER["count"], parameters)
+
+
+def _number(connection: Connection, statement: bytes, parameters: dict[str, Any]) -> int:
+    row = connection.execute(statement, parameters).fetchone()
+    return int(row[0]) if row else 0

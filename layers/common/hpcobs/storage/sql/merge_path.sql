@@ -1,0 +1,137 @@
+-- stage_samples: stage samples that may be stored already
+COPY staged_samples FROM STDIN (FORMAT binary)
+
+-- staged: list the jobs and the hours of the staged samples
+SELECT ARRAY(SELECT DISTINCT job_id FROM staged_samples),
+       ARRAY(SELECT DISTINCT date_bin('1 hour', "timestamp", 'epoch') FROM staged_samples)
+
+-- keep_waiting: keep the staged samples of unknown jobs until their job is known; count the kept and all of them
+WITH gpus AS (
+    SELECT job_id, "timestamp", node, jsonb_agg(to_jsonb(staged_gpus)) AS gpus
+    FROM staged_gpus
+    WHERE job_id NOT IN (SELECT id FROM staged_jobs)
+    GROUP BY job_id, "timestamp", node
+), waiting AS (
+    INSERT INTO waiting_samples (job_id, "timestamp", node, batch_id, position, payload)
+    SELECT staged.job_id, staged."timestamp", staged.node, staged.batch_id, staged.position,
+           jsonb_build_object('sample', to_jsonb(staged), 'gpus', coalesce(gpus.gpus, '[]'))
+    FROM staged_samples AS staged
+    LEFT JOIN gpus USING (job_id, "timestamp", node)
+    WHERE staged.job_id NOT IN (SELECT id FROM staged_jobs)
+    -- No job is locked here, so this order of the keys keeps two collectors from a deadlock.
+    ORDER BY job_id, "timestamp", node
+    ON CONFLICT (job_id, "timestamp", node) DO NOTHING
+    RETURNING 1
+)
+SELECT (SELECT count(*) FROM waiting),
+       (SELECT count(*) FROM staged_samples WHERE job_id NOT IN (SELECT id FROM staged_jobs))
+
+-- merge: store the staged samples that are new, stage their sums and keep their readings; count the new and all of them
+WITH inserted AS (
+    INSERT INTO metric_samples ({{columns.samples}})
+    SELECT {{columns.samples}}
+    FROM staged_samples JOIN staged_jobs ON staged_jobs.id = job_id
+    ON CONFLICT (job_id, "timestamp", node) DO NOTHING
+    RETURNING job_id, "timestamp", node, cpu_usage, memory_usage_mb, gpu_usage
+), unstored AS (
+    -- The first delivery of a sample stands, so a repeated one must not add readings either.
+    DELETE FROM staged_gpus
+    WHERE NOT EXISTS (SELECT FROM inserted
+                      WHERE inserted.job_id = staged_gpus.job_id
+                        AND inserted."timestamp" = staged_gpus."timestamp"
+                        AND inserted.node = staged_gpus.node)
+), of_run AS (
+    -- A late sample of an earlier run is stored, but the statistics are those of the current run.
+    SELECT inserted.*
+    FROM inserted JOIN staged_jobs ON staged_jobs.id = job_id AND "timestamp" >= since
+), summed AS (
+    SELECT job_id, node, count(*) AS samples,
+           sum(cpu_usage) AS cpu_sum, max(cpu_usage) AS cpu_max,
+           max(memory_usage_mb) AS memory_max,
+           count(gpu_usage) AS gpu_samples, coalesce(sum(gpu_usage), 0) AS gpu_sum,
+           max(gpu_usage) AS gpu_max
+    FROM of_run
+    GROUP BY job_id, node
+), latest AS (
+    SELECT DISTINCT ON (job_id, node) job_id, node, "timestamp", cpu_usage, memory_usage_mb, gpu_usage
+    FROM of_run
+    ORDER BY job_id, node, "timestamp" DESC
+), added AS (
+    INSERT INTO staged_sums
+    SELECT job_id, node, jobs.start_time, latest."timestamp", latest.cpu_usage,
+           latest.memory_usage_mb, latest.gpu_usage, samples, cpu_sum, summed.cpu_max, memory_max,
+           gpu_samples, gpu_sum, summed.gpu_max
+    FROM summed JOIN latest USING (job_id, node) JOIN jobs ON jobs.id = job_id
+)
+SELECT (SELECT count(*) FROM inserted),
+       (SELECT count(*) FROM staged_samples JOIN staged_jobs ON staged_jobs.id = job_id)
+
+-- changed_jobs: list the jobs whose statistics were added to
+SELECT DISTINCT job_id FROM staged_sums
+
+-- merge_gpus: store the staged GPU readings that are new
+INSERT INTO gpu_samples ({{columns.gpu_samples}})
+SELECT staged_gpus.* FROM staged_gpus JOIN staged_jobs ON staged_jobs.id = job_id
+ON CONFLICT (job_id, "timestamp", node, gpu_id) DO NOTHING
+
+-- waiting_jobs: list the jobs that have waiting samples and are known by now
+-- DISTINCT would read every waiting sample. The recursion reads one index entry for each job.
+WITH RECURSIVE waiting AS (
+    (SELECT job_id FROM waiting_samples ORDER BY job_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT job_id FROM waiting_samples
+            WHERE waiting_samples.job_id > waiting.job_id ORDER BY job_id LIMIT 1)
+    FROM waiting
+    WHERE waiting.job_id IS NOT NULL
+)
+SELECT job_id FROM waiting
+WHERE EXISTS (SELECT FROM jobs WHERE jobs.id = waiting.job_id)
+LIMIT %(limit)s
+
+-- stage_waiting: stage the waiting samples of some jobs
+WITH ready AS (
+    DELETE FROM waiting_samples
+    WHERE (job_id, "timestamp", node) IN (
+        SELECT job_id, "timestamp", node FROM waiting_samples
+        WHERE job_id = ANY (%(ids)s::text[])
+        ORDER BY job_id, "timestamp", node
+        LIMIT %(limit)s
+        -- A sample that another collector has locked is being stored there.
+        FOR UPDATE SKIP LOCKED
+    )
+    RETURNING payload
+), gpus AS (
+    INSERT INTO staged_gpus
+    SELECT gpu.* FROM ready, jsonb_populate_recordset(NULL::staged_gpus, payload -> 'gpus') AS gpu
+)
+INSERT INTO staged_samples
+SELECT sample.* FROM ready, jsonb_populate_record(NULL::staged_samples, payload -> 'sample') AS sample
+
+-- reject_overdue: reject samples that have waited too long for their job
+WITH overdue AS (
+    DELETE FROM waiting_samples
+    WHERE (job_id, "timestamp", node) IN (
+        SELECT job_id, "timestamp", node FROM waiting_samples
+        WHERE since < %(before)s
+          -- A job that has started by now keeps its samples: stage_waiting comes next for them.
+          AND NOT EXISTS (SELECT FROM jobs WHERE jobs.id = waiting_samples.job_id)
+        ORDER BY job_id, "timestamp", node
+        LIMIT %(limit)s
+        FOR UPDATE SKIP LOCKED
+    )
+    RETURNING batch_id, position, node, job_id, payload
+), rejected AS (
+    INSERT INTO rejected_samples (batch_id, position, node, job_id, reason, payload)
+    SELECT batch_id, position, node, job_id, 'job_id: no such job was heard of',
+           -- The payload is a sample as a node sends it, so that it can be replayed.
+           (jsonb_strip_nulls((payload -> 'sample') - ARRAY['batch_id', 'position', 'node'])
+            || jsonb_build_object('gpus', ARRAY(
+                   SELECT jsonb_strip_nulls(gpu - ARRAY['job_id', 'timestamp', 'node'])
+                   FROM jsonb_array_elements(payload -> 'gpus') AS gpu
+               )))::text
+    FROM overdue
+    ORDER BY batch_id, position
+    ON CONFLICT (batch_id, position) DO NOTHING
+    RETURNING 1
+)
+SELECT count(*) FROM rejected
