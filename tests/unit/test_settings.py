@@ -56,9 +56,7 @@ def test_lambda_has_one_connection() -> None:
         ("AUTH_SCOPES_BY_GROUP", "{", "is not JSON"),
     ],
 )
-def test_bad_value_names_its_variable(
-    name: str, value: str, complaint: str
-) -> None:
+def test_bad_value_names_its_variable(name: str, value: str, complaint: str) -> None:
     with pytest.raises(SettingsError) as caught:
         read_settings({name: value})
     assert str(caught.value).startswith(f"{name}: {complaint}")
