@@ -127,7 +127,7 @@ _MESSAGES_OF = {
 
 
 def _one_line(error: str) -> str:
-    """Reword an error of msgspec for an operator: ``PORT: must be a whole number``."""
+    """Rewrite an error of msgspec for an operator: ``PORT: must be a whole number``."""
     what, _, where = error.partition(" - at `$.")
     name = re.sub(r"\W.*", "", where)
     for pattern, message in _MESSAGES:
