@@ -11,14 +11,13 @@ ROUNDS = 7
 
 # Libraries that the storage layer and the HTTP edge have to import.
 _DATABASE = "import psycopg, msgspec; "
-_HTTP = "from aws_lambda_powertools.event_handler import APIGatewayHttpResolver; "
 _LOG = "from aws_lambda_powertools import Logger; "
 
 FLOORS = {
-    "api": _LOG + _HTTP + _DATABASE + "from pydantic import BaseModel, Field",
-    "events": _LOG + _HTTP + _DATABASE + "from pydantic import BaseModel, Field",
-    "ingest": _LOG + _HTTP + "import msgspec",
-    "metrics": _LOG + _HTTP + _DATABASE,
+    "api": _LOG + _DATABASE + "from pydantic import BaseModel, Field",
+    "events": _LOG + _DATABASE + "from pydantic import BaseModel, Field",
+    "ingest": _LOG + "import msgspec",
+    "metrics": _LOG + _DATABASE,
     "authorizer": "import jwt, msgspec",
     "collector": _LOG + _DATABASE,
     "retention": _LOG + _DATABASE,

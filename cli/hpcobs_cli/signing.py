@@ -29,7 +29,7 @@ def signer(
     data_dir: Path, *, scopes: Sequence[str], user: str | None, lasting: timedelta
 ) -> Signer:
     """Return a signer with the configured key. Raise CommandError if there is none."""
-    from hpcobs.auth.tokens import issue
+    from hpcobs.auth.site_tokens import issue
 
     settings = _settings(data_dir)
     key = _key(settings)
@@ -65,7 +65,7 @@ def _settings(data_dir: Path) -> Settings:
 
 def _key(settings: Settings) -> str:
     """Return the current signing key, from the settings or from Secrets Manager."""
-    from hpcobs.auth.secrets import SecretsManager
+    from hpcobs.auth.signing_keys import SecretsManager
     from hpcobs.domain.errors import UnavailableError
 
     if settings.auth_secret is not None or settings.auth_secret_arn is None:

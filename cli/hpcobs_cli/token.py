@@ -111,7 +111,7 @@ def _scopes(given: list[str]) -> list[str]:
 
 
 def _duration(text: str) -> timedelta:
-    from hpcobs.auth.tokens import MAX_DAYS
+    from hpcobs.auth.site_tokens import MAX_DAYS
 
     match = re.fullmatch(r"(\d{1,9})([smhd])", text)
     if match is None:

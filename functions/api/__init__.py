@@ -1,1 +1,1 @@
-"""Jobs, their series and their trail; health and the contract; and what matches no route."""
+"""Jobs, their series and their audit trail, health and the contract, and unmatched requests."""

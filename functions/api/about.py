@@ -1,39 +1,45 @@
-"""Routes that tell of the service itself; they ask for no token."""
+"""Routes about the service itself. They need no token."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from hpcobs import bootstrap
-from hpcobs.http import documentation, views
-from hpcobs.http.answers import JSON
-from hpcobs.http.replies import json_reply, text_reply
-from hpcobs.http.routing import new_router
-from hpcobs.service.health import HealthStatus
+from hpcobs.http import serializers
+from hpcobs.http.app import Handlers
+from hpcobs.http.response import JSON, Response
 
 if TYPE_CHECKING:
-    from aws_lambda_powertools.event_handler import Response
+    from hpcobs.http.request import Request
 
-router = new_router()
+handlers = Handlers("api")
 
 
-@router.get("/v1/health")
-def health() -> Response[str]:
-    """Whether the database and the queue answer; 503 if the service cannot work."""
+@handlers.route("GET /v1/health")
+def health(request: Request) -> Response:
+    """Report whether the database and the queue respond: 503 if the service cannot work."""
     report = bootstrap.health().report()
-    status = 503 if report.status is HealthStatus.UNHEALTHY else 200
-    return json_reply(views.health(report), status=status)
+    status = 503 if report.status == "unhealthy" else 200
+    return Response.json(serializers.health(report), status=status)
 
 
-@router.get("/v1/openapi.json")
-def openapi() -> Response[str]:
-    """The written contract."""
-    return text_reply(documentation.contract_json(), content_type=JSON)
+@handlers.route("GET /v1/openapi.json")
+def openapi(request: Request) -> Response:
+    """Return the contract."""
+    from hpcobs.http.documentation import contract_json  # few environments ever serve it
+
+    return Response(200, contract_json(), {"Content-Type": JSON})
 
 
-@router.get("/v1/docs")
-def docs() -> Response[str]:
-    """The contract as a page to read and to try."""
-    html, policy = documentation.page()
-    headers = {"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer"}
-    return text_reply(html, content_type="text/html; charset=utf-8", headers=headers)
+@handlers.route("GET /v1/docs")
+def docs(request: Request) -> Response:
+    """Return the contract as a page to read and to try."""
+    from hpcobs.http.documentation import page
+
+    html, policy = page()
+    headers = {
+        "Content-Security-Policy": policy,
+        "Referrer-Policy": "no-referrer",
+        "Content-Type": "text/html; charset=utf-8",
+    }
+    return Response(200, html, headers)

@@ -11,10 +11,10 @@ from hpcobs.http.app import HttpApp
 if TYPE_CHECKING:
     from hpcobs.http.request import Event
 
-app = HttpApp("api", about.router, jobs.router, series.router, networks=bootstrap.networks)
+app = HttpApp("api", about.handlers, jobs.handlers, series.handlers, networks=bootstrap.networks)
 bootstrap.before_snapshot(bootstrap.jobs, bootstrap.health, bootstrap.networks)
 
 
 def lambda_handler(event: Event, context: Any) -> dict[str, Any]:
-    """Answer a request for jobs or for the contract; also every request that matches no route."""
+    """Answer a request for jobs or for the contract, and every request that matches no route."""
     return app.handle(event, context)

@@ -1,37 +1,36 @@
-"""Routes of jobs. A user's token sees and changes that user's jobs only."""
+"""Routes of jobs. A user's token reads and changes that user's jobs only."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hpcobs import bootstrap
 from hpcobs.domain.errors import ForbiddenError
-from hpcobs.http import views
-from hpcobs.http.models.jobs import JobChanges, NewJob
-from hpcobs.http.models.queries import JobsQuery
-from hpcobs.http.replies import empty_reply, json_reply
-from hpcobs.http.routing import current, new_router
+from hpcobs.http import serializers
+from hpcobs.http.app import Handlers
+from hpcobs.http.response import Response
+from hpcobs.http.schemas.jobs import JobChanges, NewJob
+from hpcobs.http.schemas.queries import JobsQuery
 from hpcobs.http.validation import parse_body, parse_query
 
 if TYPE_CHECKING:
-    from aws_lambda_powertools.event_handler import Response
-
     from hpcobs.domain.jobs import Job
+    from hpcobs.http.request import Request
     from hpcobs.service.jobs import Jobs
 
 SOURCE = "api"
 
-router = new_router()
+handlers = Handlers("api")
 
 
-def _view(job: Job, jobs: Jobs) -> dict[str, Any]:
-    return views.job(job, now=jobs.now(), stale_after=jobs.stale_after)
+def _response(job: Job, jobs: Jobs, *, status: int = 200) -> Response:
+    view = serializers.job(job, now=jobs.now(), stale_after=jobs.stale_after)
+    return Response.json(view, status=status)
 
 
-@router.get("/v1/jobs")
-def list_jobs() -> Response[str]:
-    """A page of jobs, newest first."""
-    request = current(router)
+@handlers.route("GET /v1/jobs")
+def list_jobs(request: Request) -> Response:
+    """Return a page of jobs, newest first."""
     query = parse_query(JobsQuery, request.query)
     jobs = bootstrap.jobs()
     found = jobs.page(
@@ -41,59 +40,58 @@ def list_jobs() -> Response[str]:
         after=query.position(),
         viewer=request.principal.user,
     )
-    page = views.page(
+    page = serializers.page(
         found,
         limit=query.limit,
         offset=query.offset,
         now=jobs.now(),
         stale_after=jobs.stale_after,
     )
-    return json_reply(page)
+    return Response.json(page)
 
 
-@router.post("/v1/jobs")
-def create_job() -> Response[str]:
+@handlers.route("POST /v1/jobs")
+def create_job(request: Request) -> Response:
     """Add a running job."""
-    request = current(router)
     body = parse_body(NewJob, request.body)
+    # Other routes hide foreign jobs as 404. Here the caller names the user, so 403 reveals nothing.
     if request.principal.user not in (None, body.user):
         raise ForbiddenError("a user's token may only add that user's jobs")
     jobs = bootstrap.jobs()
     job = body.to_job(bootstrap.origin(), now=jobs.now())
-    created = jobs.create(job, request.audit(default_source=SOURCE))
-    return json_reply(_view(created, jobs), status=201)
+    return _response(jobs.create(job, request.audit(default_source=SOURCE)), jobs, status=201)
 
 
-@router.get("/v1/jobs/<job_id>")
-def get_job(job_id: str) -> Response[str]:
-    """One job."""
+@handlers.route("GET /v1/jobs/{jobId}")
+def get_job(request: Request) -> Response:
+    """Return one job."""
+    job_id = request.job_id
     jobs = bootstrap.jobs()
-    job = jobs.get(job_id, viewer=current(router).principal.user)
-    return json_reply(_view(job, jobs))
+    return _response(jobs.get(job_id, viewer=request.principal.user), jobs)
 
 
-@router.patch("/v1/jobs/<job_id>")
-def patch_job(job_id: str) -> Response[str]:
+@handlers.route("PATCH /v1/jobs/{jobId}")
+def patch_job(request: Request) -> Response:
     """Change a job that has not ended."""
-    request = current(router)
+    job_id = request.job_id
     patch = parse_body(JobChanges, request.body).to_patch()
     audit = request.audit(default_source=SOURCE)
     jobs = bootstrap.jobs()
-    job = jobs.patch(job_id, patch, audit, viewer=request.principal.user)
-    return json_reply(_view(job, jobs))
+    return _response(jobs.patch(job_id, patch, audit, viewer=request.principal.user), jobs)
 
 
-@router.delete("/v1/jobs/<job_id>")
-def delete_job(job_id: str) -> Response[str]:
-    """Remove a job and its samples; its trail stays."""
-    request = current(router)
+@handlers.route("DELETE /v1/jobs/{jobId}")
+def delete_job(request: Request) -> Response:
+    """Remove a job and its samples. Its audit trail stays."""
+    job_id = request.job_id
     audit = request.audit(default_source=SOURCE)
     bootstrap.jobs().delete(job_id, audit, viewer=request.principal.user)
-    return empty_reply()
+    return Response(204)
 
 
-@router.get("/v1/jobs/<job_id>/audit")
-def get_audit(job_id: str) -> Response[str]:
-    """The job's changes, oldest first."""
-    events = bootstrap.jobs().audit(job_id, viewer=current(router).principal.user)
-    return json_reply(views.audit(job_id, events))
+@handlers.route("GET /v1/jobs/{jobId}/audit")
+def get_audit(request: Request) -> Response:
+    """Return the job's changes, oldest first."""
+    job_id = request.job_id
+    events = bootstrap.jobs().audit(job_id, viewer=request.principal.user)
+    return Response.json(serializers.audit(job_id, events))

@@ -1,1 +1,1 @@
-"""Who calls: the gateway asks before it lets a request through."""
+"""Authentication of callers, for the gateway."""

@@ -1,7 +1,7 @@
 """The ``authorizer`` function: ``functions.authorizer.handler.lambda_handler``.
 
-It tells who calls and always lets the request through: each function refuses by itself, with the
-contract's own answers, and the gateway may keep the verdict for a token (see ADR 0004).
+It authenticates the caller and lets every request pass: each function rejects requests in the
+contract's own format, and the gateway may cache the verdict on a token (see ADR 0004).
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ bootstrap.before_snapshot(bootstrap.authenticator)
 
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """The principal of a request's token, or what is wrong with it, for the functions to judge."""
-    return {"isAuthorized": True, "context": _verdict(_asked_about(event))}
+    """Return the principal of a request's token, or the reason why it has none."""
+    return {"isAuthorized": True, "context": _verdict(_authorization(event))}
 
 
-def _asked_about(event: dict[str, Any]) -> str | None:
-    """The text for which the gateway keeps the verdict; nothing else may shape that."""
+def _authorization(event: dict[str, Any]) -> str | None:
+    # The gateway caches the verdict by its identity source. Anything else in the request must not
+    # shape it, or one token's verdict would serve another.
     sources: list[str] | None = event.get("identitySource")
     if sources is not None:
         return sources[0] if sources else None

@@ -13,20 +13,20 @@ from hpcobs.ports.rejected import RejectedFilter
 
 logger = Logger(service="hpcobs-collector")
 
-
-MOST_LISTED = 100
-WISHES = ("list", "replay")
-CHOICES = ("job_id", "node", "reason")
+MAX_LISTED = 100
+COMMANDS = ("list", "replay")
+FILTERS = ("job_id", "node", "reason")
 
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """WriteBatch the queue for as long as this invocation may run.
+    """Drain the queue for as long as this invocation may run.
 
-    An operator may ask for samples that were set aside: ``{"rejected": "list"}`` or ``"replay"``,
-    with ``job_id``, ``node``, ``reason`` to choose.
+    With ``{"rejected": "list"}`` or ``"replay"``, list or replay rejected samples instead, filtered
+    by ``job_id``, ``node`` and ``reason``.
     """
     if "rejected" in event:
         return _rejected(event)
+    # The remaining time is read anew before each pass: a pass must not be cut off half-way.
     report = asdict(
         bootstrap.collection().run(lambda: context.get_remaining_time_in_millis() / 1000)
     )
@@ -35,23 +35,24 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def _rejected(event: dict[str, Any]) -> dict[str, Any]:
-    wanted = _wanted(event)
+    selected = _filter(event)
     if event["rejected"] == "replay":
-        done = asdict(bootstrap.rejected().replay(wanted))
-        logger.info("replayed", replay=done)
-        return done
-    listed, total = bootstrap.rejected().page(wanted, limit=MOST_LISTED)
-    return {"rejected": [one.as_json() for one in listed], "total": total}
+        report = asdict(bootstrap.rejected().replay(selected))
+        logger.info("replayed", replay=report)
+        return report
+    listed, total = bootstrap.rejected().page(selected, limit=MAX_LISTED)
+    return {"rejected": [sample.as_json() for sample in listed], "total": total}
 
 
-def _wanted(event: dict[str, Any]) -> RejectedFilter:
-    """Which samples are meant; InvalidInputError, for a typing error must not mean all of them."""
-    if event["rejected"] not in WISHES:
-        raise InvalidInputError("rejected", f"must be one of {', '.join(WISHES)}")
-    chosen = {name: value for name, value in event.items() if name != "rejected"}
-    for name, value in chosen.items():
-        if name not in CHOICES:
-            raise InvalidInputError(name, f"is not a known field; there are {', '.join(CHOICES)}")
+def _filter(event: dict[str, Any]) -> RejectedFilter:
+    """Return the event's filter. Raise InvalidInputError if a field is unknown or no text."""
+    # Without this check a typing error in a field's name would select all samples.
+    if event["rejected"] not in COMMANDS:
+        raise InvalidInputError("rejected", f"must be one of {', '.join(COMMANDS)}")
+    given = {name: value for name, value in event.items() if name != "rejected"}
+    for name, value in given.items():
+        if name not in FILTERS:
+            raise InvalidInputError(name, f"is not a known field; there are {', '.join(FILTERS)}")
         if not isinstance(value, str):
             raise InvalidInputError(name, "must be a text")
-    return RejectedFilter(**chosen)
+    return RejectedFilter(**given)

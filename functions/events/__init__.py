@@ -1,1 +1,1 @@
-"""What the cluster's hooks and its controller tell of jobs."""
+"""Events of jobs, from the cluster's hooks and from its controller."""

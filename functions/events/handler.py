@@ -4,17 +4,56 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from functions.events import controller, hooks
 from hpcobs import bootstrap
-from hpcobs.http.app import HttpApp
+from hpcobs.http.app import Handlers, HttpApp
+from hpcobs.http.response import Response
+from hpcobs.http.schemas.events import FinishedEvent, StartedEvent
+from hpcobs.http.schemas.sync import StateSync
+from hpcobs.http.validation import parse_body
 
 if TYPE_CHECKING:
-    from hpcobs.http.request import Event
+    from hpcobs.http.request import Event, Request
+    from hpcobs.service.job_events import EventResult
 
-app = HttpApp("events", hooks.router, controller.router, networks=bootstrap.networks)
+handlers = Handlers("events")
+
+
+@handlers.route("POST /v1/events/job-started")
+def job_started(request: Request) -> Response:
+    """Record the start of a job, as one of Slurm's hooks reports it."""
+    event = parse_body(StartedEvent, request.body).to_event()
+    request.check_sender(event)
+    audit = request.audit(default_source=bootstrap.settings().scheduler_backend)
+    return Response.json(_result(bootstrap.job_events().job_started(event, audit)))
+
+
+@handlers.route("POST /v1/events/job-finished")
+def job_finished(request: Request) -> Response:
+    """Record the end of a job, or of its part on one node, as one of Slurm's hooks reports it."""
+    event = parse_body(FinishedEvent, request.body).to_event()
+    request.check_sender(event)
+    audit = request.audit(default_source=bootstrap.settings().scheduler_backend)
+    return Response.json(_result(bootstrap.job_events().job_finished(event, audit)))
+
+
+@handlers.route("POST /v1/events/jobs")
+def sync_state(request: Request) -> Response:
+    """Apply the controller's view, job by job, and return one result per job of the request."""
+    request.check_controller()
+    entries = parse_body(StateSync, request.body).entries()
+    audit = request.audit(default_source=bootstrap.settings().scheduler_backend)
+    results = bootstrap.job_events().sync(entries.jobs, entries.nodes, audit)
+    return Response.json(entries.response_body([_result(result) for result in results]))
+
+
+def _result(result: EventResult) -> dict[str, str]:
+    return {"status": result.status, "job_id": result.job_id, "message": result.message}
+
+
+app = HttpApp("events", handlers, networks=bootstrap.networks)
 bootstrap.before_snapshot(bootstrap.job_events, bootstrap.networks)
 
 
 def lambda_handler(event: Event, context: Any) -> dict[str, Any]:
-    """Take in what the cluster tells of its jobs."""
+    """Answer an event of a job."""
     return app.handle(event, context)

@@ -5,31 +5,35 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hpcobs import bootstrap
-from hpcobs.http import views
-from hpcobs.http.app import HttpApp
-from hpcobs.http.replies import json_reply
-from hpcobs.http.routing import current, new_router
+from hpcobs.http.app import Handlers, HttpApp
+from hpcobs.http.response import Response
 
 if TYPE_CHECKING:
-    from aws_lambda_powertools.event_handler import Response
+    from hpcobs.http.request import Event, Request
 
-    from hpcobs.http.request import Event
-
-router = new_router()
+handlers = Handlers("ingest")
 
 
-@router.post("/v1/samples")
-def take_samples() -> Response[str]:
-    """Put a node's batch on the queue; it is safe once this has answered."""
-    request = current(router)
+@handlers.route("POST /v1/samples")
+def accept_samples(request: Request) -> Response:
+    """Put a node's batch on the queue. A 202 means that the queue has stored it."""
     accepted = bootstrap.ingestion().accept(request.body, principal_node=request.principal.node)
-    return json_reply(views.accepted(accepted), status=202)
+    rejected = [
+        {"position": sample.position, "message": sample.reason} for sample in accepted.rejected
+    ]
+    body = {
+        "status": "queued",
+        "batch_id": accepted.batch_id,
+        "accepted": accepted.accepted,
+        "rejected": rejected,
+    }
+    return Response.json(body, status=202)
 
 
-app = HttpApp("ingest", router, networks=bootstrap.networks)
+app = HttpApp("ingest", handlers, networks=bootstrap.networks)
 bootstrap.before_snapshot(bootstrap.ingestion, bootstrap.networks)
 
 
 def lambda_handler(event: Event, context: Any) -> dict[str, Any]:
-    """Take in a batch of samples."""
+    """Answer a batch of samples."""
     return app.handle(event, context)

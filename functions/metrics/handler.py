@@ -7,41 +7,37 @@ from urllib.parse import parse_qs
 
 from hpcobs import bootstrap
 from hpcobs.domain.errors import InvalidInputError
-from hpcobs.http.app import HttpApp
-from hpcobs.http.negotiation import prefers_openmetrics
-from hpcobs.http.replies import text_reply
-from hpcobs.http.routing import current, new_router
+from hpcobs.http.app import Handlers, HttpApp
+from hpcobs.http.response import OPENMETRICS, Response, prefers_openmetrics
 from hpcobs.ports.scrape import WHOLE
 from hpcobs.service.scrape import shard_of
 
 if TYPE_CHECKING:
-    from aws_lambda_powertools.event_handler import Response
-
-    from hpcobs.http.request import Event
+    from hpcobs.http.request import Event, Request
     from hpcobs.ports.scrape import Shard
 
 PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
-OPENMETRICS_TEXT = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+OPENMETRICS_TEXT = f"{OPENMETRICS}; version=1.0.0; charset=utf-8"
 TOO_LARGE = (
     "the scrape is larger than a response may be (6 MB, packed): accept gzip, and scrape in shards "
     "(?shard=0/4 to ?shard=3/4) or by groups (?collect[]=jobs)"
 )
 
-router = new_router()
+handlers = Handlers("metrics")
 
 
-@router.get("/metrics")
-def scrape() -> Response[str]:
-    """All metrics, or those of the groups named by ``collect[]``, or of one ``shard``."""
-    request = current(router)
+@handlers.route("GET /metrics")
+def scrape(request: Request) -> Response:
+    """Return all metrics, or the groups named by ``collect[]``, or one ``shard`` of them."""
     openmetrics = prefers_openmetrics(request.headers.get("accept"))
-    groups, shard = _asked(request.query)
+    groups, shard = _selection(request.query)
     text = bootstrap.scrape().render(openmetrics=openmetrics, collect=groups, shard=shard)
-    return text_reply(text, content_type=OPENMETRICS_TEXT if openmetrics else PROMETHEUS_TEXT)
+    content_type = OPENMETRICS_TEXT if openmetrics else PROMETHEUS_TEXT
+    return Response(200, text.encode(), {"Content-Type": content_type})
 
 
-def _asked(query: str) -> tuple[frozenset[str], Shard]:
-    """Groups and shard; a parameter that is not known would be a wish that is not heard."""
+def _selection(query: str) -> tuple[frozenset[str], Shard]:
+    """Parse groups and shard. Reject unknown parameters: a typing error must not select all."""
     given = parse_qs(query, keep_blank_values=True)
     groups, shards = given.pop("collect[]", []), given.pop("shard", [])
     if given:
@@ -51,7 +47,7 @@ def _asked(query: str) -> tuple[frozenset[str], Shard]:
     return frozenset(groups), shard_of(shards[0]) if shards else WHOLE
 
 
-app = HttpApp("metrics", router, networks=bootstrap.networks, too_large=TOO_LARGE)
+app = HttpApp("metrics", handlers, networks=bootstrap.networks, too_large=TOO_LARGE)
 bootstrap.before_snapshot(bootstrap.scrape, bootstrap.networks)
 
 

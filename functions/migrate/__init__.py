@@ -1,1 +1,1 @@
-"""Brings the database up to date when a site is deployed."""
+"""Migrations of the database, when a site is deployed."""

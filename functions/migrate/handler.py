@@ -12,7 +12,7 @@ logger = Logger(service="hpcobs-migrate")
 
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Bring the database up to date; an error rolls the deployment back."""
+    """Apply the missing migrations. An error rolls the deployment back."""
     applied = bootstrap.deployment().apply()
     logger.info("migrations applied", applied=applied)
     return {"applied": applied}

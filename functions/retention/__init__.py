@@ -1,1 +1,1 @@
-"""The hourly schedule that makes room and ends what is old."""
+"""The hourly schedule that makes partitions, rolls up hours and deletes expired data."""

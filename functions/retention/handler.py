@@ -13,7 +13,7 @@ logger = Logger(service="hpcobs-retention")
 
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Run retention; ``{"dry_run": true}`` only tells what would go."""
+    """Run retention. With ``{"dry_run": true}`` only report the data that it would delete."""
     dry_run = event.get("dry_run") is True
     report = asdict(
         bootstrap.retention().run(

@@ -1,1 +1,1 @@
-"""A new signing key when it is time for one."""
+"""The rotation of the signing key."""

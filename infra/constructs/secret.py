@@ -9,7 +9,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from hpcobs.auth.tokens import MAX_DAYS
+from hpcobs.auth.site_tokens import MAX_DAYS
 
 if TYPE_CHECKING:
     from aws_cdk import aws_iam as iam

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from hpcobs.auth import tokens
+from hpcobs.auth import site_tokens
 from hpcobs.auth.authenticator import authenticator
 from hpcobs.auth.networks import networks
 from hpcobs.auth.scopes import ADMIN
@@ -173,7 +173,7 @@ async def _gateway_failure(server: asyncio.Task[None]) -> None:
 
 def _issue_token(settings: Settings, options: Options, folder: Folder) -> str:
     """Issue an administrator's token. Write it to the folder and to ``--token-file``."""
-    token = tokens.issue(
+    token = site_tokens.issue(
         settings.auth_secret or "",
         subject=ADMINISTRATOR,
         scopes=(ADMIN,),

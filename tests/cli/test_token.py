@@ -11,7 +11,7 @@ import jwt
 import pytest
 from moto import mock_aws
 
-from hpcobs.auth.tokens import issue, verify
+from hpcobs.auth.site_tokens import issue, verify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from hpcobs.http.request import NODE_SCOPES, USER_SCOPES
+from hpcobs.auth.scopes import NODE_SCOPES, USER_SCOPES
 from hpcobs.http.routes import ROUTES, Route
 
 PAGE = Path(__file__).parents[2] / "docs" / "security.md"

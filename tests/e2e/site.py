@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from hpcobs.auth import tokens
+from hpcobs.auth import site_tokens
 from tests.e2e.hooks import Hook, again, recorded
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ RUNS_SINCE = timedelta(seconds=60)
 
 def token_of(service: Service, node: str | None) -> str:
     """Issue a token of a node or of the controller, with the service's secret."""
-    return tokens.issue(
+    return site_tokens.issue(
         (service.folder / "secret").read_text().strip(),
         subject=f"node-{node}" if node else "controller",
         scopes=("events:write", "samples:write") if node else ("events:write",),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hpcobs.auth import tokens
+from hpcobs.auth import site_tokens
 from hpcobs.auth.decoding import LEEWAY_SECONDS
 from hpcobs.http.routes import ROUTES
 from tests.e2e.raw import Received, request, send
@@ -56,7 +56,7 @@ def service(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def own(key: str = CURRENT, scope: str = "jobs:read", **claims: Any) -> str:
     end = datetime.now(UTC) + timedelta(hours=1)
     claims = {"subject": "tester", **claims}
-    return tokens.issue(key, scopes=scope.split(), expires_at=end, **claims)
+    return site_tokens.issue(key, scopes=scope.split(), expires_at=end, **claims)
 
 
 def jobs_of(service: Service, token: str) -> list[str]:
@@ -272,7 +272,7 @@ def test_cached_verdict_holds_for_one_token_only(service: Service) -> None:
 
 def test_token_expires_despite_cached_verdict(service: Service) -> None:
     end = datetime.now(UTC) - timedelta(seconds=LEEWAY_SECONDS - 2)
-    short = tokens.issue(CURRENT, subject="x", scopes=["jobs:read"], expires_at=end)
+    short = site_tokens.issue(CURRENT, subject="x", scopes=["jobs:read"], expires_at=end)
     header = f"Authorization: Bearer {short}"
     first = status(service, "/v1/jobs", header)
     time.sleep(2.5)

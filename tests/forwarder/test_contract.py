@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 decoding = pytest.importorskip("hpcobs.wire.batches")
-events = pytest.importorskip("hpcobs.http.models.events")
-sync = pytest.importorskip("hpcobs.http.models.sync")
+events = pytest.importorskip("hpcobs.http.schemas.events")
+sync = pytest.importorskip("hpcobs.http.schemas.sync")
 validation = pytest.importorskip("hpcobs.http.validation")
 
 

@@ -23,7 +23,7 @@ node_cpus = hostlists.node_cpus
 msgspec = pytest.importorskip("msgspec")
 records = pytest.importorskip("hpcobs.scheduler.slurm.records")
 states = pytest.importorskip("hpcobs.domain.states")
-sync = pytest.importorskip("hpcobs.http.models.sync")
+sync = pytest.importorskip("hpcobs.http.schemas.sync")
 Origin = pytest.importorskip("hpcobs.domain.lifecycle.job_from_event").Origin
 from_scheduler = pytest.importorskip("hpcobs.domain.lifecycle.job_from_event").from_scheduler
 

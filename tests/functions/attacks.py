@@ -1,4 +1,4 @@
-"""What the attack tests share: a site's words, and who would misuse them."""
+"""Bodies, tokens and marks that the attack tests share."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 LEAKS = re.compile(
     r'Traceback|File "|\.py\b|psycopg|SELECT |INSERT |/site-packages|/home/|/var/task|jwt\.|Error:'
 )
-"""What an answer never says."""
+"""Text that no response may contain."""
 
 MARK = "adas-own-work"
-"""Stands in what is ada's alone."""
+"""A text in ada's data, which no other user may read."""
 
 
 def bearer(scope: str = ADMIN, **claims: Any) -> str:
-    """The header of a token of the site."""
+    """Return the Authorization header of a site token."""
     return f"Bearer {token(scope, **claims)}"
 
 
 def path_of(route: Route, **values: str) -> str:
-    """A path of the route."""
+    """Return a path that matches the route."""
     known = {"jobId": "1", "node": "n1", **values}
     return re.sub(r"\{(\w+)\}", lambda name: known[name[1]], route.path)
 

@@ -1,4 +1,4 @@
-"""What the function tests share: a site on a fresh database, and a look behind it."""
+"""Fixtures of the function tests: a site on a fresh database, and access to its tables."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ TABLES = (
 
 @pytest.fixture
 def site(database_url: str) -> Iterator[Gateway]:
-    """A site on a database of the test's own."""
+    """Provide a site on a database of the test's own."""
     with site_on(database_url) as gateway:
         yield gateway
 
 
 @pytest.fixture(scope="module")
 def shared_site(module_database_url: str) -> Iterator[Gateway]:
-    """A site for the tests of one module, which leave nothing in it."""
+    """Provide a site for one module, whose tests leave no rows."""
     with site_on(module_database_url) as gateway:
         yield gateway
 
 
 @pytest.fixture
 def rows(database_url: str) -> Callable[..., list[tuple[Any, ...]]]:
-    """Run a statement behind the site's back; the rows it gives."""
+    """Run a statement in the database directly, and return its rows."""
 
     def run(statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         with psycopg.connect(database_url, autocommit=True) as connection:
@@ -48,7 +48,7 @@ def rows(database_url: str) -> Callable[..., list[tuple[Any, ...]]]:
 
 @pytest.fixture
 def content(module_database_url: str) -> Callable[[], dict[str, int]]:
-    """Count what the shared site's tables hold."""
+    """Count the rows of the shared site's tables."""
 
     def count() -> dict[str, int]:
         with psycopg.connect(module_database_url, autocommit=True) as connection:

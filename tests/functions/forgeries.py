@@ -1,4 +1,4 @@
-"""Authorization headers that must open nothing, each made as an attacker would make it."""
+"""Authorization headers that must open no route, each made as an attacker would make it."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ ADMIN = {"sub": "me", "scope": "admin", "exp": 4_000_000_000}
 
 
 def part(content: object) -> bytes:
-    """A part of a token: JSON, or the very bytes."""
+    """Encode a part of a token: JSON, or raw bytes."""
     raw = content if isinstance(content, bytes) else json.dumps(content).encode()
     return base64.urlsafe_b64encode(raw).rstrip(b"=")
 
 
 def by_hand(header: object, claims: object, *, key: bytes = SECRET.encode()) -> str:
-    """A token signed by HMAC-SHA-256, whatever its header says."""
+    """Sign a token by HMAC-SHA-256, whatever algorithm its header names."""
     text = part(header) + b"." + part(claims)
     return (text + b"." + part(hmac.digest(key, text, hashlib.sha256))).decode()
 
 
 def unsigned(algorithm: str) -> str:
-    """A token without a signature."""
+    """Make a token without a signature."""
     return (part({"alg": algorithm, "typ": "JWT"}) + b"." + part(ADMIN) + b".").decode()
 
 
 def swapped() -> str:
-    """A small token's signature under an administrator's claims."""
+    """Put a small token's signature under an administrator's claims."""
     header, _, signature = token("jobs:read").split(".")
     return ".".join((header, part(ADMIN).decode(), signature))
 
 
 def public_pem() -> bytes:
-    """What anybody can know of a provider's key."""
+    """Return the public half of a provider's key."""
     return (
         rsa_key("site")
         .public_key()
@@ -109,7 +109,7 @@ TOKENS: dict[str, str] = {
     "with a user that is empty": _signed(user=""),
     "with a user that is a list": _signed(user=["ada"]),
 }
-"""Tokens by what is wrong with them; each would be an administrator's if it were believed."""
+"""Tokens by their fault. Each would be an administrator's if it were accepted."""
 
 HEADERS: dict[str, str] = {
     **{name: f"Bearer {text}" for name, text in TOKENS.items()},

@@ -1,7 +1,7 @@
 """API Gateway for tests: real payload 2.0 events, through the authorizer, to the very handlers.
 
-A handler is imported by the string that its Lambda is configured with. Every answer is checked
-against the written contract: its status must be documented for the operation, its body must fit.
+A handler is imported by the string that its Lambda is configured with. Every response is checked
+against the contract: its status must be documented for the operation, its body must fit.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from jsonschema import Draft202012Validator
 
-from hpcobs.auth.tokens import issue
+from hpcobs.auth.site_tokens import issue
 from hpcobs.http import documentation
 from hpcobs.http.routes import DEFAULT_ROUTE, ROUTES
 
@@ -36,7 +36,7 @@ Event = dict[str, Any]
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back; ``headers`` by lower-case name, ``body`` unpacked."""
+    """A response: ``headers`` by lower-case name, ``body`` unpacked."""
 
     status: int
     headers: dict[str, str]
@@ -54,21 +54,21 @@ class Answer:
 
 
 def token(scope: str = "admin", *, seconds: float = 3600, secret: str = SECRET, **more: Any) -> str:
-    """A token of the site."""
+    """Issue a token of the site."""
     expires_at = datetime.now(UTC) + timedelta(seconds=seconds)
     given = {"subject": "tester", **more}
     return issue(secret, scopes=scope.split(), expires_at=expires_at, **given)
 
 
 def handler(function: str) -> Callable[[Event, Any], Any]:
-    """A function by the string that its Lambda is configured with."""
+    """Import a function by the string that its Lambda is configured with."""
     module, _, name = f"functions.{function}.handler.lambda_handler".rpartition(".")
     found: Callable[[Event, Any], Any] = getattr(import_module(module), name)
     return found
 
 
 class Gateway:
-    """Sends requests as their caller would; without ``token`` as an administrator."""
+    """Sends requests as a client does. The default caller is an administrator."""
 
     def send(
         self,
@@ -81,7 +81,7 @@ class Gateway:
         headers: dict[str, str] | None = None,
         authorization: str | None = "",
     ) -> Answer:
-        """The answer to one request; ``authorization`` None sends no such header."""
+        """Send one request. ``authorization`` None sends no such header."""
         event = _event(method, path, query, {**(headers or {})}, _body_of(json, body))
         if authorization is not None:
             event["headers"]["authorization"] = authorization or f"Bearer {token()}"
@@ -103,16 +103,16 @@ class Gateway:
         return answer
 
     def get(self, path: str, **options: Any) -> Answer:
-        """GET."""
+        """Send a GET request."""
         return self.send("GET", path, **options)
 
     def post(self, path: str, json: Any = None, **options: Any) -> Answer:
-        """POST."""
+        """Send a POST request."""
         return self.send("POST", path, json=json, **options)
 
 
 def check_against_contract(route: Route, answer: Answer) -> None:
-    """The answer is one that the operation documents."""
+    """Check that the operation documents this response."""
     operation = CONTRACT["paths"][route.path][route.method.lower()]
     documented = operation["responses"].get(str(answer.status))
     assert documented is not None, f"{route.key} does not document {answer.status}: {answer.body!r}"
@@ -131,7 +131,7 @@ def check_against_contract(route: Route, answer: Answer) -> None:
 
 
 def check_schema(schema: dict[str, Any], value: Any) -> None:
-    """``value`` fits into a schema of the contract, its formats included."""
+    """Check ``value`` against a schema of the contract, its formats included."""
     Draft202012Validator(
         {**schema, "components": CONTRACT["components"]},
         format_checker=Draft202012Validator.FORMAT_CHECKER,

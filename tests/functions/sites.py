@@ -1,4 +1,4 @@
-"""A site as its functions see it: what their environment says."""
+"""A site as its functions see it: their environment."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def site_on(url: str, **environment: str) -> Iterator[Gateway]:
-    """A site on a database, in a Lambda."""
+    """Set the environment of a site's Lambdas with a database."""
     usual = {
         "DATABASE_URL": url,
         "DB_MAX_CONNS": "1",
@@ -35,8 +35,8 @@ def site_on(url: str, **environment: str) -> Iterator[Gateway]:
 
 
 @contextmanager
-def told_otherwise(*made: Any, **environment: str) -> Iterator[None]:
-    """The environment says something else for a while, to what ``bootstrap`` made of it."""
+def changed_environment(*made: Any, **environment: str) -> Iterator[None]:
+    """Change the environment for a while, and what ``bootstrap`` made of it."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
             patch.setenv(name, value)

@@ -1,4 +1,4 @@
-"""Health, the contract, its page, and how answers travel."""
+"""Health, the contract, its page, the packing of responses, and the log."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def test_health_is_told_without_a_token(site: Gateway) -> None:
+def test_health_needs_no_token(site: Gateway) -> None:
     answer = site.get("/v1/health", authorization=None)
     assert (answer.status, answer.json["status"]) == (200, "healthy")
     assert answer.json["version"] == __version__
@@ -34,19 +34,19 @@ def no_database(monkeypatch: pytest.MonkeyPatch, site: Gateway) -> Gateway:
     return site
 
 
-def test_without_a_database_the_service_is_unhealthy(no_database: Gateway) -> None:
+def test_service_without_database_is_unhealthy(no_database: Gateway) -> None:
     answer = no_database.get("/v1/health", authorization=None)
     assert (answer.status, answer.json["status"]) == (503, "unhealthy")
     assert answer.json["checks"]["database"]["message"] == "the database is not available"
 
 
-def test_without_a_database_clients_are_told_to_come_back(no_database: Gateway) -> None:
+def test_unavailable_response_has_retry_after(no_database: Gateway) -> None:
     answer = no_database.get("/v1/jobs")
     assert (answer.status, answer.error) == (503, "unavailable")
     assert int(answer.headers["retry-after"]) > 0
 
 
-def test_without_its_queue_alone_the_service_is_degraded(site: Gateway) -> None:
+def test_service_without_queue_is_degraded(site: Gateway) -> None:
     table = "sample_queue"
     with bootstrap.connections().connection() as connection:
         connection.execute(f"DROP TABLE {table}".encode())
@@ -54,7 +54,7 @@ def test_without_its_queue_alone_the_service_is_degraded(site: Gateway) -> None:
     assert (answer.status, answer.json["status"]) == (200, "degraded")
 
 
-def test_the_contract_is_served_and_is_the_table_of_routes(site: Gateway) -> None:
+def test_served_contract_has_every_route(site: Gateway) -> None:
     contract = site.get("/v1/openapi.json", authorization=None).json
     served = {
         f"{method.upper()} {path}" for path, item in contract["paths"].items() for method in item
@@ -62,7 +62,7 @@ def test_the_contract_is_served_and_is_the_table_of_routes(site: Gateway) -> Non
     assert {route.key for route in ROUTES} <= served
 
 
-def test_the_page_may_run_nothing_but_its_own_code(site: Gateway) -> None:
+def test_docs_page_runs_only_its_own_code(site: Gateway) -> None:
     answer = site.get("/v1/docs", authorization=None)
     assert answer.headers["content-type"].startswith("text/html")
     assert answer.headers["content-security-policy"].startswith("default-src 'none'")
@@ -70,18 +70,18 @@ def test_the_page_may_run_nothing_but_its_own_code(site: Gateway) -> None:
 
 
 @pytest.mark.parametrize("accept", ["gzip", "br, gzip;q=0.8"])
-def test_large_answers_are_packed_where_it_is_welcome(site: Gateway, accept: str) -> None:
+def test_large_response_is_packed_if_accepted(site: Gateway, accept: str) -> None:
     answer = site.get("/v1/openapi.json", headers={"accept-encoding": accept})
     assert answer.headers["content-encoding"] == "gzip"
     assert answer.json["openapi"] == "3.1.0"
 
 
-def test_answers_are_plain_where_it_is_not(site: Gateway) -> None:
+def test_response_is_plain_if_gzip_is_not_accepted(site: Gateway) -> None:
     answer = site.get("/v1/openapi.json", headers={"accept-encoding": "gzip;q=0"})
     assert "content-encoding" not in answer.headers
 
 
-def test_an_answer_that_is_too_large_says_how_to_ask_for_less(site: Gateway) -> None:
+def test_too_large_response_names_a_remedy(site: Gateway) -> None:
     for number in range(40):
         nodes = [f"a-node-with-a-rather-long-name-{number}" for number in range(5_000)]
         site.post("/v1/jobs", {"id": str(number), "user": "ada", "nodes": nodes})
@@ -94,7 +94,7 @@ def test_an_answer_that_is_too_large_says_how_to_ask_for_less(site: Gateway) -> 
 
 @pytest.fixture
 def log() -> Iterator[StringIO]:
-    """What the api function logs, as it logs it."""
+    """Capture the api function's log lines."""
     from functions.api.handler import app
 
     stream = StringIO()
@@ -105,7 +105,7 @@ def log() -> Iterator[StringIO]:
     logging.getLogger("hpcobs-api").removeHandler(handler)
 
 
-def test_an_unexpected_fault_tells_nothing_and_is_logged(
+def test_unexpected_error_is_logged_and_not_sent(
     site: Gateway, log: StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     authorization = f"Bearer {token('jobs:read')}"
@@ -127,7 +127,7 @@ def test_an_unexpected_fault_tells_nothing_and_is_logged(
     assert authorization.split()[1] not in log.getvalue()
 
 
-def test_every_request_is_one_line_of_the_log(site: Gateway, log: StringIO) -> None:
+def test_every_request_logs_one_line(site: Gateway, log: StringIO) -> None:
     site.get("/v1/jobs/none")
     site.get("/v1/jobs", authorization=None)
     first, second = (json.loads(line) for line in log.getvalue().splitlines())

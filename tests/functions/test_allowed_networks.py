@@ -1,4 +1,4 @@
-"""A site that takes requests from some networks only."""
+"""A site that accepts requests from some networks only."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hpcobs import bootstrap
-from hpcobs.auth.networks import networks
+from hpcobs.auth.networks import Networks, networks
 from hpcobs.domain.errors import ForbiddenError
 from hpcobs.http.routes import ROUTES
 from hpcobs.settings import SettingsError, read_settings
 from tests.functions.attacks import path_of
-from tests.functions.sites import told_otherwise
+from tests.functions.sites import changed_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.functions.gateway import Gateway
 
 CALLER = "192.0.2.1"
-"""Where the tests' requests come from."""
+"""The source address of the tests' requests."""
 FORGED = {
     "x-forwarded-for": "10.1.2.3",
     "x-real-ip": "10.1.2.3",
@@ -31,24 +31,30 @@ FORGED = {
 
 @pytest.fixture
 def allow(shared_site: Gateway) -> Iterator[Gateway]:
-    """A site for 10.0.0.0/8 alone."""
-    with told_otherwise(bootstrap.networks, ALLOWED_NETWORKS="10.0.0.0/8"):
+    """Provide a site for 10.0.0.0/8 only."""
+    with changed_environment(bootstrap.networks, ALLOWED_NETWORKS="10.0.0.0/8"):
         yield shared_site
 
 
-def test_no_route_answers_others_be_it_open_or_their_token_good(allow: Gateway) -> None:
+def test_every_route_rejects_foreign_addresses(allow: Gateway) -> None:
     for route in ROUTES:
         answer = allow.send(route.method, path_of(route))
         assert (answer.status, answer.error) == (403, "forbidden"), route.key
-        assert answer.json["message"] == "requests from this address are not taken"
+        assert answer.json["message"] == "requests from this address are not accepted"
     assert allow.get("/v1/nowhere").status == 403
 
 
-def test_no_header_tells_another_address(allow: Gateway) -> None:
+def test_headers_cannot_forge_the_address(allow: Gateway) -> None:
     assert allow.get("/v1/health", headers=FORGED).status == 403
 
 
-def test_a_site_without_networks_answers_all(shared_site: Gateway) -> None:
+def networks_of(named: str) -> Networks:
+    known = networks(read_settings({"ALLOWED_NETWORKS": named}))
+    assert known is not None
+    return known
+
+
+def test_site_without_networks_accepts_any_address(shared_site: Gateway) -> None:
     assert shared_site.get("/v1/docs").status == 200
 
 
@@ -61,8 +67,8 @@ def test_a_site_without_networks_answers_all(shared_site: Gateway) -> None:
         ("2001:db8::/32", "2001:db8::17"),
     ],
 )
-def test_an_address_of_a_named_network_is_let_in(named: str, address: str) -> None:
-    networks(read_settings({"ALLOWED_NETWORKS": named})).admit(address)
+def test_address_in_allowed_network_is_admitted(named: str, address: str) -> None:
+    networks_of(named).admit(address)
 
 
 @pytest.mark.parametrize(
@@ -76,11 +82,11 @@ def test_an_address_of_a_named_network_is_let_in(named: str, address: str) -> No
         ("0.0.0.0/0", "lab"),
     ],
 )
-def test_any_other_is_not(named: str, address: str) -> None:
+def test_other_address_is_rejected(named: str, address: str) -> None:
     with pytest.raises(ForbiddenError):
-        networks(read_settings({"ALLOWED_NETWORKS": named})).admit(address)
+        networks_of(named).admit(address)
 
 
-def test_what_is_no_network_is_told_by_its_variable() -> None:
+def test_bad_network_is_a_settings_error() -> None:
     with pytest.raises(SettingsError, match=r"^ALLOWED_NETWORKS: .*192\.0\.2\.1/24"):
         networks(read_settings({"ALLOWED_NETWORKS": "192.0.2.1/24"}))

@@ -1,4 +1,4 @@
-"""Attacks through the functions: nobody gets in without a token, nor further in than it reaches."""
+"""Attacks through the functions: no route opens without a token of its scope."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hpcobs.auth.scopes import ADMIN, SCOPES
-from hpcobs.http.request import NODE_SCOPES, USER_SCOPES
+from hpcobs.auth.scopes import ADMIN, NODE_SCOPES, SCOPES, USER_SCOPES
 from hpcobs.http.routes import ROUTES, Route
 from tests.functions.attacks import LEAKS, bearer, path_of
 from tests.functions.forgeries import HEADERS, TOKENS
@@ -32,7 +31,7 @@ def ask(site: Gateway, route: Route, authorization: str | None, **options: Any) 
 
 
 @pytest.mark.parametrize("authorization", HEADERS.values(), ids=HEADERS)
-def test_a_forged_token_opens_nothing_and_is_not_repeated(
+def test_forged_token_is_rejected_and_not_repeated(
     shared_site: Gateway, authorization: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     answer = shared_site.get("/v1/jobs", authorization=authorization)
@@ -47,16 +46,14 @@ def test_a_forged_token_opens_nothing_and_is_not_repeated(
     assert not re.search(r"eyJ[\w-]{10}", written)
 
 
-def test_a_forged_token_opens_no_route_at_all(shared_site: Gateway) -> None:
+def test_forged_token_opens_no_route(shared_site: Gateway) -> None:
     for route in SCOPED:
         for name in ("of no algorithm", "of another key", "expired", "with scopes in a list"):
             assert ask(shared_site, route, f"Bearer {TOKENS[name]}").status == 401, route.key
 
 
 @EVERY_ROUTE
-def test_a_route_opens_to_its_scope_and_to_administrators_only(
-    shared_site: Gateway, route: Route
-) -> None:
+def test_route_opens_to_its_scope_and_admins(shared_site: Gateway, route: Route) -> None:
     opened = {
         scope for scope in SCOPES if ask(shared_site, route, bearer(scope)).status not in REFUSED
     }
@@ -67,14 +64,12 @@ def test_a_route_opens_to_its_scope_and_to_administrators_only(
 
 @EVERY_ROUTE
 @pytest.mark.parametrize("lookalike", LOOKALIKES)
-def test_a_scope_that_only_looks_right_opens_nothing(
-    shared_site: Gateway, route: Route, lookalike: str
-) -> None:
+def test_lookalike_scope_opens_nothing(shared_site: Gateway, route: Route, lookalike: str) -> None:
     assert ask(shared_site, route, bearer(lookalike.format(route.scope))).status == 403
 
 
 @EVERY_ROUTE
-def test_the_contract_says_who_may_use_a_route(route: Route) -> None:
+def test_contract_documents_security_of_route(route: Route) -> None:
     operation = CONTRACT["paths"][route.path][route.method.lower()]
     security = operation.get("security", CONTRACT.get("security"))
     assert security, route.key
@@ -83,24 +78,18 @@ def test_the_contract_says_who_may_use_a_route(route: Route) -> None:
 
 @EVERY_ROUTE
 @pytest.mark.parametrize("scope", [ADMIN, " ".join(sorted(SCOPES))])
-def test_a_nodes_token_sends_and_never_reads(
-    shared_site: Gateway, route: Route, scope: str
-) -> None:
+def test_node_token_never_reads(shared_site: Gateway, route: Route, scope: str) -> None:
     status = ask(shared_site, route, bearer(scope, node="n1")).status
     of_nodes = route.scope in NODE_SCOPES and route.key != CONTROLLERS
     assert (status in REFUSED) == (not of_nodes)
 
 
 @EVERY_ROUTE
-def test_a_users_token_never_reaches_what_is_the_whole_sites(
-    shared_site: Gateway, route: Route
-) -> None:
+def test_user_token_opens_jobs_routes_only(shared_site: Gateway, route: Route) -> None:
     status = ask(shared_site, route, bearer(user="ada")).status
     assert (status in REFUSED) == (route.scope not in USER_SCOPES)
 
 
 @EVERY_ROUTE
-def test_a_token_of_a_node_and_a_user_is_good_for_nothing(
-    shared_site: Gateway, route: Route
-) -> None:
+def test_token_of_node_and_user_opens_nothing(shared_site: Gateway, route: Route) -> None:
     assert ask(shared_site, route, bearer(user="ada", node="n1")).status == 403

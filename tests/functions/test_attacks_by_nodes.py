@@ -1,4 +1,4 @@
-"""A node that speaks of what is not its own: of other nodes, their jobs, or the controller."""
+"""A node that sends foreign data: of other nodes, of their jobs, or of the controller."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FOREIGN: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize(("event", "body"), FOREIGN.values(), ids=FOREIGN)
-def test_a_node_speaks_for_itself_only(
+def test_node_sends_its_own_events_only(
     shared_site: Gateway, event: str, body: dict[str, Any], content: Callable[[], dict[str, int]]
 ) -> None:
     answer = shared_site.post(f"/v1/events/{event}", body, authorization=N1)
@@ -43,7 +43,7 @@ def test_a_node_speaks_for_itself_only(
 
 
 @pytest.mark.parametrize("node", ["n2", "N1", "n1.x", "n10", "n[1-2]"])
-def test_a_node_sends_no_other_nodes_samples(
+def test_node_cannot_send_foreign_samples(
     shared_site: Gateway, node: str, content: Callable[[], dict[str, int]]
 ) -> None:
     entry = {**SAMPLE, "job_id": "1"}
@@ -56,7 +56,7 @@ def test_a_node_sends_no_other_nodes_samples(
     assert set(content().values()) == {0}
 
 
-def test_a_node_does_not_speak_for_the_controller(
+def test_node_cannot_send_controllers_view(
     shared_site: Gateway, content: Callable[[], dict[str, int]]
 ) -> None:
     body = {
@@ -69,7 +69,7 @@ def test_a_node_does_not_speak_for_the_controller(
     assert set(content().values()) == {0}
 
 
-def test_a_node_cannot_end_a_job_of_another_node(site: Gateway) -> None:
+def test_node_cannot_end_foreign_job(site: Gateway) -> None:
     other = {**START, "node": "n2", "node_list": ["n2"]}
     site.post("/v1/events/job-started", other, authorization=bearer("events:write", node="n2"))
     answer = site.post("/v1/events/job-finished", END, authorization=N1)

@@ -1,4 +1,4 @@
-"""Another user's job: by no route can a user's token see it, change it, or learn of it."""
+"""Another user's job: no route lets a user's token read it, change it or detect it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hpcobs.http.request import USER_SCOPES
+from hpcobs.auth.scopes import USER_SCOPES
 from hpcobs.http.routes import ROUTES, Route
 from tests.functions.attacks import JOB, MARK, N1, SAMPLE, START, bearer, path_of
 
@@ -27,7 +27,7 @@ OF_ALL = [route for route in SCOPED if route.method == "GET" and route.scope in 
 
 @pytest.fixture
 def two_users(site: Gateway) -> Gateway:
-    """Ada's job 77001 with a sample and a name to look for, and bob's 1."""
+    """Add ada's job 77001 with a sample and a name to look for, and bob's 1."""
     site.post("/v1/jobs", {**JOB, "id": "77001", "name": MARK, "scheduler": {"account": MARK}})
     site.post("/v1/jobs/77001/metrics", SAMPLE)
     site.post("/v1/jobs", {**JOB, "id": "1", "user": "bob"})
@@ -35,7 +35,7 @@ def two_users(site: Gateway) -> Gateway:
 
 
 @pytest.mark.parametrize("route", OF_A_JOB, ids=lambda route: str(route.key))
-def test_another_users_job_does_not_exist(two_users: Gateway, route: Route) -> None:
+def test_foreign_job_looks_like_a_missing_one(two_users: Gateway, route: Route) -> None:
     def answer(job_id: str) -> tuple[int, str]:
         path = path_of(route, jobId=job_id)
         body = BODIES.get(route.key)
@@ -46,7 +46,7 @@ def test_another_users_job_does_not_exist(two_users: Gateway, route: Route) -> N
     assert answer("77001")[0] == 404
 
 
-def test_another_users_job_is_as_it_was_after_all_that(
+def test_foreign_job_stays_unchanged(
     two_users: Gateway, rows: Callable[..., list[tuple[Any, ...]]]
 ) -> None:
     before = two_users.get("/v1/jobs/77001").json
@@ -67,7 +67,7 @@ QUERIES = (
 
 
 @pytest.mark.parametrize("route", OF_ALL, ids=lambda route: str(route.key))
-def test_no_answer_to_a_user_tells_of_another_users_job(two_users: Gateway, route: Route) -> None:
+def test_no_response_mentions_a_foreign_job(two_users: Gateway, route: Route) -> None:
     for query in QUERIES:
         for job_id in ("1", "77001"):
             answer = two_users.send(
@@ -80,7 +80,7 @@ def test_no_answer_to_a_user_tells_of_another_users_job(two_users: Gateway, rout
                 assert "77001" not in told, (route.key, query)
 
 
-def test_totals_and_cursors_count_the_users_own_jobs_only(two_users: Gateway) -> None:
+def test_totals_and_cursors_count_own_jobs_only(two_users: Gateway) -> None:
     for number in range(2, 5):
         two_users.post("/v1/jobs", {**JOB, "id": str(number), "user": "bob"})
     own = two_users.get("/v1/jobs", query="limit=1", authorization=BOB).json
@@ -98,13 +98,13 @@ def test_totals_and_cursors_count_the_users_own_jobs_only(two_users: Gateway) ->
     assert {job["id"] for job in seen} == {"1", "2", "3", "4"}
 
 
-def test_a_user_cannot_add_a_job_in_anothers_name(two_users: Gateway) -> None:
+def test_user_cannot_add_foreign_job(two_users: Gateway) -> None:
     for user in ("ada", "Bob", "bob ", "bob\u200b"):
         answer = two_users.post("/v1/jobs", {**JOB, "id": "9", "user": user}, authorization=BOB)
         assert (answer.status, answer.error) == (403, "forbidden"), user
 
 
-def test_an_id_that_is_used_again_does_not_open_its_earlier_owners_trail(site: Gateway) -> None:
+def test_reused_id_hides_previous_owners_trail(site: Gateway) -> None:
     site.post("/v1/jobs", {**JOB, "id": "5", "name": MARK})
     site.send("DELETE", "/v1/jobs/5")
     site.post("/v1/jobs", {**JOB, "id": "5", "user": "bob"}, authorization=BOB)
@@ -116,9 +116,7 @@ def test_an_id_that_is_used_again_does_not_open_its_earlier_owners_trail(site: G
 
 
 @pytest.mark.parametrize("ended", [False, True])
-def test_a_user_who_takes_the_next_jobs_id_gets_nothing_of_that_job(
-    site: Gateway, ended: bool
-) -> None:
+def test_squatted_job_id_gives_no_access(site: Gateway, ended: bool) -> None:
     site.post("/v1/jobs", {**JOB, "id": "500", "user": "bob", "nodes": ["n9"]}, authorization=BOB)
     if ended:
         site.send("PATCH", "/v1/jobs/500", json={"state": "failed"}, authorization=BOB)
@@ -134,7 +132,7 @@ def test_a_user_who_takes_the_next_jobs_id_gets_nothing_of_that_job(
     assert site.get("/v1/jobs/500").json["state"] == "completed"
 
 
-def test_a_job_that_the_cluster_told_of_does_not_change_hands(site: Gateway) -> None:
+def test_reported_job_keeps_its_owner(site: Gateway) -> None:
     site.post("/v1/events/job-started", START, authorization=N1)
     theirs = {**START, "user": "bob", "node": "n2", "node_list": ["n2"]}
     site.post("/v1/events/job-started", theirs, authorization=bearer("events:write", node="n2"))

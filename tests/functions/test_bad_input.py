@@ -1,4 +1,4 @@
-"""Bad input: each kind its own clear 4xx, never a 5xx, and nothing half-written."""
+"""Bad input: each kind gets its own 4xx, never a 5xx, and nothing is written."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def refusal(answer: Answer, status: int, error: str) -> str:
 
 @EVERY
 @pytest.mark.parametrize("body", ["", "{", "nope", "{} {}", '{"a": NaN}', '"\ud800"', "[" * 50_000])
-def test_what_is_not_json(shared_site: Gateway, kind: str, body: str) -> None:
+def test_broken_json(shared_site: Gateway, kind: str, body: str) -> None:
     answer = send(shared_site, kind, body=body)
     if kind == "batch":  # read field by field: another fault may be found before this one
         assert answer.status == 400
@@ -81,23 +81,23 @@ def test_what_is_not_json(shared_site: Gateway, kind: str, body: str) -> None:
 
 @EVERY
 @pytest.mark.parametrize("body", ["[]", "5", "null", "true", '"text"', "[{}]"])
-def test_json_that_is_no_object(shared_site: Gateway, kind: str, body: str) -> None:
+def test_json_without_object(shared_site: Gateway, kind: str, body: str) -> None:
     refusal(send(shared_site, kind, body=body), 400, "invalid_request")
 
 
 @EVERY
-def test_bytes_that_are_no_text(shared_site: Gateway, kind: str) -> None:
+def test_bytes_without_encoding(shared_site: Gateway, kind: str) -> None:
     refusal(send(shared_site, kind, body=b"\xff\xfe\x00"), 400, "invalid_request")
 
 
 @EVERY
-def test_an_unknown_field(shared_site: Gateway, kind: str) -> None:
+def test_unknown_field(shared_site: Gateway, kind: str) -> None:
     body = {**GOOD[kind][2], "typo": 1}
     assert "typo" in refusal(send(shared_site, kind, json=body), 400, "validation_error")
 
 
 @EVERY
-def test_a_gzip_bomb(shared_site: Gateway, kind: str) -> None:
+def test_gzip_bomb(shared_site: Gateway, kind: str) -> None:
     bomb = gzip.compress(b'{"a": "' + bytes(100_000_000))
     answer = send(shared_site, kind, body=bomb, headers={"content-encoding": "gzip"})
     refusal(answer, 413, "payload_too_large")
@@ -113,7 +113,7 @@ def test_ten_megabytes(shared_site: Gateway, kind: str) -> None:
 
 
 @EVERY
-def test_a_coding_that_is_not_what_it_says(shared_site: Gateway, kind: str) -> None:
+def test_wrong_coding_or_content_type(shared_site: Gateway, kind: str) -> None:
     answer = send(shared_site, kind, body=b"{}", headers={"content-encoding": "gzip"})
     assert "gzip" in refusal(answer, 400, "invalid_request")
     answer = send(shared_site, kind, body=b"{}", headers={"content-encoding": "br"})
@@ -139,18 +139,18 @@ def refused_with(site: Gateway, kind: str, field: str, value: object) -> Answer:
 
 
 @pytest.mark.parametrize(("kind", "field"), FIELDS)
-def test_a_value_of_the_wrong_type(shared_site: Gateway, kind: str, field: str) -> None:
+def test_value_of_wrong_type(shared_site: Gateway, kind: str, field: str) -> None:
     for value in ({"a": 1}, True):
         refused_with(shared_site, kind, field, value)
 
 
 @pytest.mark.parametrize(("kind", "field"), TEXTS)
-def test_a_number_for_a_text(shared_site: Gateway, kind: str, field: str) -> None:
+def test_number_instead_of_text(shared_site: Gateway, kind: str, field: str) -> None:
     refused_with(shared_site, kind, field, 5)
 
 
 @pytest.mark.parametrize(("kind", "field"), TEXTS)
-def test_nul_in_a_text(shared_site: Gateway, kind: str, field: str) -> None:
+def test_nul_in_text(shared_site: Gateway, kind: str, field: str) -> None:
     refused_with(shared_site, kind, field, "a\0b")
 
 
@@ -171,22 +171,20 @@ def test_256_characters(shared_site: Gateway, kind: str, field: str) -> None:
         "2026-11-02T08:00:00+05:60",
     ],
 )
-def test_a_time_without_its_zone_or_no_time(
+def test_time_without_zone_or_invalid(
     shared_site: Gateway, kind: str, field: str, value: str
 ) -> None:
     refused_with(shared_site, kind, field, value)
 
 
 @pytest.mark.parametrize(("kind", "field"), LISTS)
-def test_a_text_or_null_in_a_list_of_objects(shared_site: Gateway, kind: str, field: str) -> None:
+def test_number_instead_of_list(shared_site: Gateway, kind: str, field: str) -> None:
     refused_with(shared_site, kind, field, 7)
 
 
 @pytest.mark.parametrize(("kind", "field"), NUMBERS)
 @pytest.mark.parametrize("value", [-1, -0.5, "5", 10**30])
-def test_a_number_out_of_its_bounds(
-    shared_site: Gateway, kind: str, field: str, value: object
-) -> None:
+def test_number_out_of_bounds(shared_site: Gateway, kind: str, field: str, value: object) -> None:
     refused_with(shared_site, kind, field, value)
 
 
@@ -197,14 +195,14 @@ def test_200_percent(shared_site: Gateway, kind: str, field: str) -> None:
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
 @pytest.mark.parametrize(("kind", "field"), NUMBERS)
-def test_numbers_that_are_none(shared_site: Gateway, kind: str, field: str, number: str) -> None:
+def test_numbers_outside_json(shared_site: Gateway, kind: str, field: str, number: str) -> None:
     body = json.dumps({**GOOD[kind][2], field: "HERE"}).replace('"HERE"', number)
     assert send(shared_site, kind, body=body).status == 400
 
 
 @pytest.mark.parametrize("node_list", ["n[1-999999999]", "n[1-2", "n1;n2", "@all", ["n1,n2"], [""]])
 @pytest.mark.parametrize(("kind", "field"), [("new job", "nodes"), ("start", "node_list")])
-def test_node_lists_that_are_none(
+def test_malformed_node_lists(
     shared_site: Gateway, kind: str, field: str, node_list: object
 ) -> None:
     refused_with(shared_site, kind, field, node_list)
@@ -212,7 +210,7 @@ def test_node_lists_that_are_none(
 
 @pytest.mark.parametrize("job_id", ["x" * 321, "1%00", "1'", "1%0A", "%F0%9F%92%A5", "..", "a%2Fb"])
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_ids_in_the_path_that_are_none(shared_site: Gateway, method: str, job_id: str) -> None:
+def test_malformed_ids_in_path(shared_site: Gateway, method: str, job_id: str) -> None:
     refusal(shared_site.send(method, f"/v1/jobs/{job_id}"), 400, "validation_error")
 
 
@@ -220,28 +218,28 @@ def test_ids_in_the_path_that_are_none(shared_site: Gateway, method: str, job_id
     "query",
     ["limit=0", "limit=x", "usr=a", "state=done", "user=%00", "cursor=x", "started_after=now"],
 )
-def test_queries_that_are_none(shared_site: Gateway, query: str) -> None:
+def test_malformed_queries(shared_site: Gateway, query: str) -> None:
     refusal(shared_site.get("/v1/jobs", query=query), 400, "validation_error")
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if route.scope], ids=lambda it: it.key)
-def test_a_parameter_that_no_route_knows(shared_site: Gateway, route: Route) -> None:
+def test_unknown_query_parameter(shared_site: Gateway, route: Route) -> None:
     path = route.path.replace("{jobId}", "1")
     answer = shared_site.send(route.method, path, query="dry_run=true")
     assert "dry_run" in refusal(answer, 400, "validation_error")
 
 
-def test_a_query_with_a_parameter_twice(shared_site: Gateway) -> None:
+def test_repeated_query_parameter(shared_site: Gateway) -> None:
     refusal(shared_site.get("/v1/jobs", query="user=a&user=b"), 400, "invalid_request")
 
 
 @pytest.mark.parametrize("value", ["x" * 256, "a\0", "a\nb"])
-def test_headers_that_cannot_be_recorded(shared_site: Gateway, value: str) -> None:
+def test_unprintable_audit_header(shared_site: Gateway, value: str) -> None:
     answer = shared_site.post("/v1/jobs", GOOD["new job"][2], headers={"x-changed-by": value})
     refusal(answer, 400, "validation_error")
 
 
-def test_a_bad_correlation_id_is_replaced(shared_site: Gateway) -> None:
+def test_bad_correlation_id_is_replaced(shared_site: Gateway) -> None:
     answer = shared_site.get("/v1/jobs", headers={"x-correlation-id": "a\0b"})
     assert answer.status == 200
     assert len(answer.headers["x-correlation-id"]) == 36
@@ -259,7 +257,7 @@ ANYTHING = st.recursive(
 @EVERY
 @given(data=st.data())
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-def test_no_body_is_ever_a_5xx(shared_site: Gateway, kind: str, data: st.DataObject) -> None:
+def test_no_body_causes_a_5xx(shared_site: Gateway, kind: str, data: st.DataObject) -> None:
     good = GOOD[kind][2]
     changed = data.draw(st.dictionaries(st.sampled_from(sorted(good)), ANYTHING, min_size=1))
     body = {**good, **changed, "user": "", "unknown": data.draw(ANYTHING)}
@@ -269,6 +267,6 @@ def test_no_body_is_ever_a_5xx(shared_site: Gateway, kind: str, data: st.DataObj
 @EVERY
 @given(body=st.binary(max_size=200), coding=st.sampled_from(["", "gzip"]))
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-def test_no_bytes_are_ever_a_5xx(shared_site: Gateway, kind: str, body: bytes, coding: str) -> None:
+def test_no_bytes_cause_a_5xx(shared_site: Gateway, kind: str, body: bytes, coding: str) -> None:
     answer = send(shared_site, kind, body=body, headers={"content-encoding": coding})
     assert 400 <= answer.status < 500

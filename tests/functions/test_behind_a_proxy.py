@@ -1,7 +1,7 @@
-"""``DB_PROXY``: functions leave nothing in a session that is another's in the next transaction.
+"""``DB_PROXY``: functions leave nothing in a session that others use in the next transaction.
 
-PgBouncer stands in for RDS Proxy. It has one connection to PostgreSQL, which everybody takes turns
-on, and knows nothing of prepared statements.
+PgBouncer stands in for RDS Proxy. It has one connection to PostgreSQL, which all clients share in
+turn, and does not track prepared statements.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ pytestmark = pytest.mark.skipif(PROGRAM is None, reason="Debian's pgbouncer is n
 
 @pytest.fixture
 def proxy_url(database_url: str, tmp_path: Path) -> Iterator[str]:
-    """The test's database behind PgBouncer, as a site's parameters set it up."""
+    """Start PgBouncer before the test's database, with a site's parameters."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         for setting in ("timezone = 'UTC'", "jit = off"):
             name = connection.info.dbname
@@ -76,43 +76,41 @@ def proxy_url(database_url: str, tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def proxied(proxy_url: str) -> Iterator[Gateway]:
-    """A site whose functions reach their database by the proxy, as in a Lambda."""
+    """Provide a site whose functions reach their database by the proxy."""
     with site_on(proxy_url, DB_PROXY="true") as site:
         yield site
 
 
 def _life(site: Gateway, number: int) -> None:
-    """All routes that use the database, for one job told of by events and one by hand.
+    """Call all routes that use the database, for one job from events and one posted.
 
     The sample is staged in temporary tables. They stay, empty, and whoever stages next finds them.
     """
-    told, made = f"{number}", f"{number}000"
+    reported, posted = f"{number}", f"{number}000"
     statuses = [
-        site.post("/v1/events/job-started", {**START, "job_id": told}, authorization=N1).status,
-        site.post("/v1/events/job-finished", {**END, "job_id": told}, authorization=N1).status,
-        site.post("/v1/jobs", {**JOB, "id": made}).status,
-        site.post(f"/v1/jobs/{made}/metrics", SAMPLE).status,
-        site.send("PATCH", f"/v1/jobs/{made}", json={"cpu_usage": 9}).status,
+        site.post("/v1/events/job-started", {**START, "job_id": reported}, authorization=N1).status,
+        site.post("/v1/events/job-finished", {**END, "job_id": reported}, authorization=N1).status,
+        site.post("/v1/jobs", {**JOB, "id": posted}).status,
+        site.post(f"/v1/jobs/{posted}/metrics", SAMPLE).status,
+        site.send("PATCH", f"/v1/jobs/{posted}", json={"cpu_usage": 9}).status,
         *(
             site.get(path).status
             for path in (
                 "/v1/jobs",
-                f"/v1/jobs/{made}",
-                f"/v1/jobs/{made}/metrics",
-                f"/v1/jobs/{made}/gpus",
-                f"/v1/jobs/{made}/audit",
+                f"/v1/jobs/{posted}",
+                f"/v1/jobs/{posted}/metrics",
+                f"/v1/jobs/{posted}/gpus",
+                f"/v1/jobs/{posted}/audit",
                 "/v1/health",
                 "/metrics",
             )
         ),
-        site.send("DELETE", f"/v1/jobs/{made}").status,
+        site.send("DELETE", f"/v1/jobs/{posted}").status,
     ]
     assert statuses == [200, 200, 201, 201, 200, *[200] * 7, 204]
 
 
-def test_everybody_takes_turns_on_one_connection_and_finds_it_as_it_was(
-    proxied: Gateway, proxy_url: str
-) -> None:
+def test_functions_leave_nothing_in_shared_session(proxied: Gateway, proxy_url: str) -> None:
     with psycopg.connect(proxy_url, autocommit=True, prepare_threshold=None) as other:
         for number in range(1, 8):  # more often than psycopg waits until it prepares a statement
             _life(proxied, number)

@@ -1,7 +1,7 @@
-"""Every property that the contract promises is really answered at least once, and no other is.
+"""Every documented property is returned at least once, and no other is.
 
-Gateway.send proves "no other" for every answer of every test; here a site is filled with all that
-there is, and the properties that came out are held against the contract's.
+Gateway.send proves "no other" for every response of every test. Here a site is filled with every
+kind of data, and the returned properties are compared with the contract's.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ BATCH_ID = "6f1d9d8e-3c1a-4a3b-9c39-0f4d7f0a1b2c"
 
 @pytest.fixture
 def produced(site: Gateway, rows: Callable[..., list[tuple[Any, ...]]]) -> set[str]:
-    """Fill a site with all that there is; the properties of its answers as ``Schema.property``."""
+    """Fill a site with every kind of data, and return its answers' ``Schema.property`` names."""
     rows("SELECT ensure_day_partition('gpu_samples', '2026-11-02')")
     rows(GPU)
     found: set[str] = set()
@@ -124,7 +124,7 @@ def _collect(schema: dict[str, Any], value: Any, found: set[str], name: str = ""
 
 
 def _promised() -> set[str]:
-    """The properties of all schemas that good answers are made of."""
+    """Return the properties of all schemas of successful responses."""
     found: set[str] = set()
     for route in ROUTES:
         operation = CONTRACT["paths"][route.path][route.method.lower()]
@@ -147,5 +147,5 @@ def _properties(schema: dict[str, Any], found: set[str], name: str = "") -> None
         _properties(schema["items"], found, name)
 
 
-def test_every_promised_property_is_answered(produced: set[str]) -> None:
+def test_every_documented_property_is_returned(produced: set[str]) -> None:
     assert produced == _promised()

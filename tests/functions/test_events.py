@@ -1,4 +1,4 @@
-"""The events routes: a job's life as its hooks and its controller tell it."""
+"""The events routes: a job's life as its hooks and its controller report it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def sync(*jobs: Any, **fields: Any) -> dict[str, Any]:
     return {"observed_at": "2026-11-02T08:30:00Z", "jobs": list(jobs), **fields}
 
 
-def test_a_jobs_life(site: Gateway) -> None:
+def test_job_from_start_to_end(site: Gateway) -> None:
     created = site.post("/v1/events/job-started", started())
     assert created.json == {"status": "created", "job_id": "1", "message": "job created"}
     again = site.post("/v1/events/job-started", started())
@@ -51,7 +51,7 @@ def test_a_jobs_life(site: Gateway) -> None:
     assert job["runtime_seconds"] == 3600
 
 
-def test_an_end_of_an_unknown_job_needs_to_say_whose_it_is(site: Gateway) -> None:
+def test_end_of_unknown_job_needs_its_user(site: Gateway) -> None:
     unknown = site.post("/v1/events/job-finished", finished())
     assert (unknown.status, unknown.error) == (404, "not_found")
     kept = site.post("/v1/events/job-finished", finished(user="ada", node_list=["n1"]))
@@ -60,20 +60,20 @@ def test_an_end_of_an_unknown_job_needs_to_say_whose_it_is(site: Gateway) -> Non
 
 
 @pytest.mark.parametrize("state", ["pending", "running"])
-def test_an_end_must_be_one(site: Gateway, state: str) -> None:
+def test_end_needs_a_final_state(site: Gateway, state: str) -> None:
     site.post("/v1/events/job-started", started())
     answer = site.post("/v1/events/job-finished", finished(final_state=state))
     assert (answer.status, answer.error) == (400, "validation_error")
     assert answer.json["details"]["errors"][0]["field"] == "final_state"
 
 
-def test_events_are_marked_with_their_scheduler(site: Gateway) -> None:
+def test_events_carry_their_scheduler(site: Gateway) -> None:
     site.post("/v1/events/job-started", started())
     assert site.get("/v1/jobs/1").json["scheduler"]["type"] == "slurm"
     assert site.get("/v1/jobs/1/audit").json["events"][0]["source"] == "slurm"
 
 
-def test_the_controllers_view_creates_and_corrects(site: Gateway) -> None:
+def test_controllers_view_creates_and_corrects_jobs(site: Gateway) -> None:
     site.post("/v1/events/job-started", started("1"))
     answer = site.post(
         "/v1/events/jobs",
@@ -103,7 +103,7 @@ def test_the_controllers_view_creates_and_corrects(site: Gateway) -> None:
     assert (pending["state"], pending["nodes"], pending["runtime_seconds"]) == ("pending", [], 0)
 
 
-def test_one_bad_job_of_a_sync_costs_no_other(site: Gateway) -> None:
+def test_bad_sync_entry_does_not_cost_others(site: Gateway) -> None:
     good = {"job_id": "1", "user": "ada", "state": "RUNNING", "node_list": ["n1"]}
     answer = site.post(
         "/v1/events/jobs",
@@ -125,7 +125,7 @@ def test_one_bad_job_of_a_sync_costs_no_other(site: Gateway) -> None:
     assert site.get("/v1/jobs").json["total"] == 1
 
 
-def test_a_bad_envelope_is_refused(site: Gateway) -> None:
+def test_bad_sync_envelope_is_rejected(site: Gateway) -> None:
     bad: list[dict[str, Any]] = [
         {"jobs": []},
         sync(cluster_name="a.b"),
@@ -136,11 +136,11 @@ def test_a_bad_envelope_is_refused(site: Gateway) -> None:
         assert site.post("/v1/events/jobs", body).status == 400
 
 
-def test_an_empty_sync_is_answered(site: Gateway) -> None:
+def test_empty_sync_has_empty_results(site: Gateway) -> None:
     assert site.post("/v1/events/jobs", sync()).json == {"results": []}
 
 
-def test_a_node_speaks_for_itself_only(site: Gateway) -> None:
+def test_node_sends_its_own_events_only(site: Gateway) -> None:
     assert site.post("/v1/events/job-started", started(), authorization=NODE).status == 200
     refused = [
         ("/v1/events/job-started", started(node="n2")),

@@ -1,4 +1,4 @@
-"""Good input at the edges of what is allowed: stored as it came, and never a 5xx."""
+"""Good input at the edges of the limits: stored as posted, and never a 5xx."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ SAMPLES = st.builds(
 
 @given(body=NEW_JOBS)
 @FUZZ
-def test_a_job_is_kept_as_it_came(shared_site: Gateway, body: dict[str, Any]) -> None:
+def test_job_is_stored_as_posted(shared_site: Gateway, body: dict[str, Any]) -> None:
     created = shared_site.post("/v1/jobs", body)
     assert created.status in (201, 409)
     if created.status == 409:
@@ -146,7 +146,7 @@ def test_a_job_is_kept_as_it_came(shared_site: Gateway, body: dict[str, Any]) ->
 
 @given(start=STARTS, end=ENDS, sample=SAMPLES)
 @FUZZ
-def test_no_events_in_any_order_are_a_5xx(
+def test_no_order_of_events_causes_a_5xx(
     shared_site: Gateway, start: dict[str, Any], end: dict[str, Any], sample: dict[str, Any]
 ) -> None:
     assert shared_site.post("/v1/events/job-finished", end).status in (200, 400, 404)
@@ -158,7 +158,7 @@ def test_no_events_in_any_order_are_a_5xx(
 
 @given(jobs=st.lists(SEEN_JOBS, max_size=5), observed_at=TIMES)
 @FUZZ
-def test_every_job_of_a_sync_is_answered(
+def test_every_job_of_sync_has_a_result(
     shared_site: Gateway, jobs: list[dict[str, Any]], observed_at: str
 ) -> None:
     answer = shared_site.post("/v1/events/jobs", {"observed_at": observed_at, "jobs": jobs})
@@ -174,7 +174,7 @@ def test_every_job_of_a_sync_is_answered(
     )
 )
 @FUZZ
-def test_no_filter_is_a_5xx(shared_site: Gateway, query: dict[str, str]) -> None:
+def test_no_filter_causes_a_5xx(shared_site: Gateway, query: dict[str, str]) -> None:
     from urllib.parse import urlencode
 
     assert shared_site.get("/v1/jobs", query=urlencode(query)).status in (200, 400)

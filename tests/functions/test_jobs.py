@@ -30,7 +30,7 @@ def ids(answer: Answer) -> list[str]:
     return [item["id"] for item in answer.json["jobs"]]
 
 
-def test_a_created_job_runs_and_is_found(site: Gateway) -> None:
+def test_created_job_runs_and_is_listed(site: Gateway) -> None:
     created = site.post("/v1/jobs", job(name="heat", scheduler={"partition": "main"}))
     assert created.status == 201
     assert created.json["state"] == "running"
@@ -46,7 +46,7 @@ def test_a_created_job_runs_and_is_found(site: Gateway) -> None:
     assert found.items() <= created.json.items()
 
 
-def test_a_job_that_nobody_tells_of_is_stale_until_it_is_heard_of(site: Gateway) -> None:
+def test_unreported_job_is_stale_until_next_report(site: Gateway) -> None:
     now = datetime.now(UTC)
     site.post("/v1/jobs", job(start_time=(now - timedelta(minutes=29)).isoformat()))
     site.post("/v1/jobs", job("2", start_time=(now - timedelta(minutes=31)).isoformat()))
@@ -58,14 +58,14 @@ def test_a_job_that_nobody_tells_of_is_stale_until_it_is_heard_of(site: Gateway)
     assert "stale" not in site.get("/v1/jobs/2").json
 
 
-def test_a_taken_id_is_a_conflict(site: Gateway) -> None:
+def test_existing_id_is_a_conflict(site: Gateway) -> None:
     site.post("/v1/jobs", job())
     again = site.post("/v1/jobs", job(user="bob"))
     assert (again.status, again.error) == (409, "conflict")
     assert site.get("/v1/jobs/1").json["user"] == "ada"
 
 
-def test_an_unknown_job_is_not_found(site: Gateway) -> None:
+def test_unknown_job_is_not_found(site: Gateway) -> None:
     for method, path in [
         ("GET", "/v1/jobs/9"),
         ("DELETE", "/v1/jobs/9"),
@@ -78,7 +78,7 @@ def test_an_unknown_job_is_not_found(site: Gateway) -> None:
     assert site.send("PATCH", "/v1/jobs/9", json={"state": "failed"}).status == 404
 
 
-def test_a_job_is_changed_until_it_has_ended(site: Gateway) -> None:
+def test_ended_job_cannot_be_changed(site: Gateway) -> None:
     site.post("/v1/jobs", job())
     changed = site.send("PATCH", "/v1/jobs/1", json={"cpu_usage": 12.5, "memory_usage_mb": 7})
     assert (changed.json["cpu_usage"], changed.json["memory_usage_mb"]) == (12.5, 7)
@@ -89,7 +89,7 @@ def test_a_job_is_changed_until_it_has_ended(site: Gateway) -> None:
     assert (late.status, late.error) == (409, "job_terminal")
 
 
-def test_a_deleted_job_is_gone_and_its_trail_stays(site: Gateway) -> None:
+def test_deleted_job_leaves_its_trail(site: Gateway) -> None:
     site.post("/v1/jobs", job())
     gone = site.send("DELETE", "/v1/jobs/1")
     assert (gone.status, gone.body) == (204, b"")
@@ -98,7 +98,7 @@ def test_a_deleted_job_is_gone_and_its_trail_stays(site: Gateway) -> None:
     assert [event["change_type"] for event in trail] == ["upsert", "delete"]
 
 
-def test_the_trail_tells_who_and_why(site: Gateway) -> None:
+def test_trail_names_subject_and_source(site: Gateway) -> None:
     headers = {"x-changed-by": "bob", "x-source": "portal", "x-correlation-id": "ticket-7"}
     answer = site.post("/v1/jobs", job(), headers=headers)
     assert answer.headers["x-correlation-id"] == "ticket-7"
@@ -109,7 +109,7 @@ def test_the_trail_tells_who_and_why(site: Gateway) -> None:
     assert event["snapshot"]["id"] == "1"
 
 
-def test_names_come_back_as_they_were_given(site: Gateway) -> None:
+def test_special_characters_survive_in_names(site: Gateway) -> None:
     odd = "it's \"odd\" \\ \n\t 💥 '; DROP TABLE jobs; --"
     site.post("/v1/jobs", job(user=odd, name=odd, scheduler={"account": odd, "extra": {odd: odd}}))
     found = site.get("/v1/jobs/1").json
@@ -117,7 +117,7 @@ def test_names_come_back_as_they_were_given(site: Gateway) -> None:
     assert found["scheduler"]["extra"] == {odd: odd}
 
 
-def test_a_job_of_another_cluster_has_an_id_of_its_own(site: Gateway) -> None:
+def test_foreign_cluster_prefixes_job_id(site: Gateway) -> None:
     assert site.post("/v1/jobs", job(cluster_name="other")).json["id"] == "other.1"
     assert site.get("/v1/jobs/other.1").status == 200
     assert site.get("/v1/jobs/1").status == 404
@@ -141,14 +141,14 @@ def ten_jobs(site: Gateway) -> Gateway:
     return site
 
 
-def test_jobs_come_newest_first(ten_jobs: Gateway) -> None:
+def test_jobs_are_listed_newest_first(ten_jobs: Gateway) -> None:
     answer = ten_jobs.get("/v1/jobs")
     assert ids(answer) == list("9876543210")
     assert (answer.json["total"], answer.json["limit"], answer.json["offset"]) == (10, 100, 0)
     assert "next_cursor" not in answer.json
 
 
-def test_pages_follow_each_other_by_cursor(ten_jobs: Gateway) -> None:
+def test_cursor_pages_are_complete(ten_jobs: Gateway) -> None:
     seen: list[str] = []
     query = "limit=4"
     while True:
@@ -160,11 +160,11 @@ def test_pages_follow_each_other_by_cursor(ten_jobs: Gateway) -> None:
     assert seen == list("9876543210")
 
 
-def test_pages_follow_each_other_by_offset(ten_jobs: Gateway) -> None:
+def test_offset_skips_jobs(ten_jobs: Gateway) -> None:
     assert ids(ten_jobs.get("/v1/jobs", query="limit=3&offset=8")) == ["1", "0"]
 
 
-def test_a_cursor_does_not_go_with_an_offset(ten_jobs: Gateway) -> None:
+def test_cursor_with_offset_is_rejected(ten_jobs: Gateway) -> None:
     cursor = ten_jobs.get("/v1/jobs", query="limit=1").json["next_cursor"]
     answer = ten_jobs.get("/v1/jobs", query=f"cursor={cursor}&offset=1")
     assert (answer.status, answer.error) == (400, "validation_error")
@@ -188,11 +188,11 @@ def test_a_cursor_does_not_go_with_an_offset(ten_jobs: Gateway) -> None:
         ("q=_", ""),
     ],
 )
-def test_filters_choose_jobs(ten_jobs: Gateway, query: str, found: str) -> None:
+def test_filters_select_jobs(ten_jobs: Gateway, query: str, found: str) -> None:
     assert ids(ten_jobs.get("/v1/jobs", query=query)) == list(found)
 
 
-def test_a_users_token_sees_that_users_jobs_only(ten_jobs: Gateway) -> None:
+def test_user_token_reads_own_jobs_only(ten_jobs: Gateway) -> None:
     assert ids(ten_jobs.get("/v1/jobs", authorization=USER)) == list("97531")
     assert ids(ten_jobs.get("/v1/jobs", query="user=bob", authorization=USER)) == []
     assert ten_jobs.get("/v1/jobs/1", authorization=USER).status == 200
@@ -208,7 +208,7 @@ def test_a_users_token_sees_that_users_jobs_only(ten_jobs: Gateway) -> None:
     assert patch.status == 404
 
 
-def test_a_users_token_adds_that_users_jobs_only(site: Gateway) -> None:
+def test_user_token_adds_own_jobs_only(site: Gateway) -> None:
     assert site.post("/v1/jobs", job("1"), authorization=USER).status == 201
     answer = site.post("/v1/jobs", job("2", user="bob"), authorization=USER)
     assert (answer.status, answer.error) == (403, "forbidden")
@@ -224,7 +224,7 @@ def sample(second: int, **fields: Any) -> dict[str, Any]:
     }
 
 
-def test_samples_are_taken_in_and_read_back(site: Gateway) -> None:
+def test_posted_samples_are_read_back(site: Gateway) -> None:
     site.post("/v1/jobs", job())
     for second in (30, 10, 20):
         answer = site.post("/v1/jobs/1/metrics", sample(second, gpu_usage=50))
@@ -236,7 +236,7 @@ def test_samples_are_taken_in_and_read_back(site: Gateway) -> None:
     assert (found["sample_count"], found["avg_cpu_usage"], found["max_cpu_usage"]) == (3, 20, 30)
 
 
-def test_a_usage_too_small_to_be_told_from_nothing_is_a_usage(site: Gateway) -> None:
+def test_tiny_usage_counts_as_usage(site: Gateway) -> None:
     site.post("/v1/jobs", job())
     for second in range(3):
         answer = site.post("/v1/jobs/1/metrics", sample(second, cpu_usage=5e-324, gpu_usage=5e-324))
@@ -247,14 +247,14 @@ def test_a_usage_too_small_to_be_told_from_nothing_is_a_usage(site: Gateway) -> 
     assert (bucket["cpu_usage"], bucket["gpu_usage"]) == (0, 0)
 
 
-def test_a_sample_counts_once(site: Gateway) -> None:
+def test_duplicate_sample_counts_once(site: Gateway) -> None:
     site.post("/v1/jobs", job())
     assert site.post("/v1/jobs/1/metrics", sample(10)).status == 201
     assert site.post("/v1/jobs/1/metrics", sample(10, cpu_usage=99)).status == 200
     assert site.get("/v1/jobs/1").json["sample_count"] == 1
 
 
-def test_series_are_cut_and_put_into_buckets(site: Gateway) -> None:
+def test_series_has_range_limit_and_buckets(site: Gateway) -> None:
     site.post("/v1/jobs", job())
     for second in (0, 10, 20, 30, 40, 50):
         site.post("/v1/jobs/1/metrics", sample(second))
@@ -270,7 +270,7 @@ def test_series_are_cut_and_put_into_buckets(site: Gateway) -> None:
     assert site.get("/v1/jobs/1/metrics", query="node=n2").json["samples"] == []
 
 
-def test_a_sample_after_the_end_is_refused(site: Gateway) -> None:
+def test_sample_after_end_is_rejected(site: Gateway) -> None:
     site.post("/v1/jobs", job(start_time="2020-01-01T00:00:00Z"))
     site.send("PATCH", "/v1/jobs/1", json={"state": "completed"})
     soon = datetime.now(UTC) + timedelta(minutes=5)
@@ -285,14 +285,14 @@ def test_a_sample_after_the_end_is_refused(site: Gateway) -> None:
         ("1999-01-01T00:00:00Z", "is older than samples are kept"),
     ],
 )
-def test_a_sample_out_of_time_is_refused(site: Gateway, timestamp: str, reason: str) -> None:
+def test_sample_out_of_window_is_rejected(site: Gateway, timestamp: str, reason: str) -> None:
     site.post("/v1/jobs", job())
     refused = site.post("/v1/jobs/1/metrics", sample(1, timestamp=timestamp))
     assert (refused.status, refused.error) == (400, "validation_error")
     assert refused.json["message"] == f"timestamp: {reason}"
 
 
-def test_nothing_is_half_written(site: Gateway, rows: Callable[..., list[tuple[Any, ...]]]) -> None:
+def test_conflict_writes_nothing(site: Gateway, rows: Callable[..., list[tuple[Any, ...]]]) -> None:
     site.post("/v1/jobs", job())
     assert rows("SELECT count(*) FROM jobs") == [(1,)]
     assert rows("SELECT count(*) FROM job_audit_events") == [(1,)]

@@ -1,4 +1,4 @@
-"""The scrape: whose turn it is, in which format, and what it says when it cannot be."""
+"""The scrape: its formats, its groups and shards, and its errors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 GZIP = {"accept-encoding": "gzip"}
 
-# Names of which no compression makes much less.
+# Names that no compression can shrink much.
 LARGE = """
 ALTER TABLE jobs DISABLE TRIGGER USER;
 INSERT INTO jobs (id, user_name, nodes, node_count, state, start_time)
@@ -37,8 +37,8 @@ def running(site: Gateway) -> Gateway:
     return site
 
 
-def told(gateway: Gateway, family: str) -> dict[str, float]:
-    """What a scrape tells of a family, by node."""
+def scraped(gateway: Gateway, family: str) -> dict[str, float]:
+    """Return the samples of a family in a scrape, by node."""
     families = prometheus(gateway.get("/metrics").body.decode())
     samples = [sample for found in families for sample in found.samples if sample.name == family]
     return {sample.labels["node"]: sample.value for sample in samples}
@@ -52,7 +52,7 @@ def test_prometheus_text_is_the_default(running: Gateway) -> None:
     assert {"hpc_job_cpu_usage_percent", "hpc_job_state_total"} <= names
 
 
-def test_openmetrics_is_served_to_those_who_ask(running: Gateway) -> None:
+def test_openmetrics_is_served_on_request(running: Gateway) -> None:
     accept = "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"
     answer = running.get("/metrics", headers={"accept": accept, **GZIP})
     assert answer.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
@@ -60,7 +60,7 @@ def test_openmetrics_is_served_to_those_who_ask(running: Gateway) -> None:
     assert list(openmetrics(answer.body.decode()))
 
 
-def test_a_scrape_may_ask_for_a_part(running: Gateway) -> None:
+def test_scrape_of_groups_and_shard(running: Gateway) -> None:
     answer = running.get("/metrics", query="collect%5B%5D=nodes&collect[]=gpus&shard=0/1")
     assert b"hpc_node_job_count{" in answer.body
     assert b"hpc_job_cpu_usage_percent{" not in answer.body
@@ -76,17 +76,13 @@ def test_a_scrape_may_ask_for_a_part(running: Gateway) -> None:
         ("shards=0/2", "shards"),
     ],
 )
-def test_a_wish_that_cannot_be_granted_is_refused_by_name(
-    running: Gateway, query: str, field: str
-) -> None:
+def test_bad_scrape_parameter_is_named(running: Gateway, query: str, field: str) -> None:
     answer = running.get("/metrics", query=query)
     assert (answer.status, answer.error) == (400, "validation_error")
     assert answer.json["details"]["errors"][0]["field"] == field
 
 
-def test_a_scrape_that_fits_into_no_answer_is_told_to_come_in_shards(
-    site: Gateway, rows: Callable[..., Any]
-) -> None:
+def test_too_large_scrape_suggests_shards(site: Gateway, rows: Callable[..., Any]) -> None:
     rows(LARGE)
     whole = site.get("/metrics", headers=GZIP)
     assert (whole.status, whole.error) == (400, "invalid_request")
@@ -95,9 +91,7 @@ def test_a_scrape_that_fits_into_no_answer_is_told_to_come_in_shards(
     assert site.get("/metrics", query="shard=0/4", headers=GZIP).status == 200
 
 
-def test_a_site_without_its_database_answers_503(
-    site: Gateway, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_scrape_without_database_is_503(site: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     bootstrap.reset()
     monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
     answer = site.get("/metrics", headers={"accept": "text/plain;version=0.0.4"})
@@ -106,20 +100,20 @@ def test_a_site_without_its_database_answers_503(
     assert answer.headers["content-type"] == "application/json"
 
 
-def test_usage_that_a_client_tells_of_a_job_is_told_to_prometheus(site: Gateway) -> None:
+def test_patched_usage_is_scraped(site: Gateway) -> None:
     site.post("/v1/jobs", {"id": "1", "user": "ada", "nodes": ["n1", "n2"]})
     usage = {"cpu_usage": 75.5, "memory_usage_mb": 100, "gpu_usage": 20}
     assert site.send("PATCH", "/v1/jobs/1", json=usage).status == 200
-    assert told(site, "hpc_job_cpu_usage_percent") == {"n1": 75.5, "n2": 75.5}
-    assert told(site, "hpc_job_gpu_usage_percent") == {"n1": 20, "n2": 20}
-    assert told(site, "hpc_job_memory_usage_bytes") == {"n1": 50 << 20, "n2": 50 << 20}
-    assert told(site, "hpc_node_memory_usage_bytes") == {"n1": 50 << 20, "n2": 50 << 20}
+    assert scraped(site, "hpc_job_cpu_usage_percent") == {"n1": 75.5, "n2": 75.5}
+    assert scraped(site, "hpc_job_gpu_usage_percent") == {"n1": 20, "n2": 20}
+    assert scraped(site, "hpc_job_memory_usage_bytes") == {"n1": 50 << 20, "n2": 50 << 20}
+    assert scraped(site, "hpc_node_memory_usage_bytes") == {"n1": 50 << 20, "n2": 50 << 20}
 
 
-def test_what_a_node_samples_comes_after_what_a_client_told(running: Gateway) -> None:
+def test_sample_replaces_patched_usage(running: Gateway) -> None:
     running.send("PATCH", "/v1/jobs/1", json={"cpu_usage": 10})
-    assert told(running, "hpc_job_cpu_usage_percent") == {"n1": 10}
-    assert told(running, "hpc_job_memory_usage_bytes") == {"n1": 7 << 20}
+    assert scraped(running, "hpc_job_cpu_usage_percent") == {"n1": 10}
+    assert scraped(running, "hpc_job_memory_usage_bytes") == {"n1": 7 << 20}
     sample = {"timestamp": datetime.now(UTC).isoformat(), "cpu_usage": 60, "memory_usage_mb": 8}
     running.post("/v1/jobs/1/metrics", sample)
-    assert told(running, "hpc_job_cpu_usage_percent") == {"n1": 60}
+    assert scraped(running, "hpc_job_cpu_usage_percent") == {"n1": 60}

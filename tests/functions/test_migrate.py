@@ -21,7 +21,7 @@ USER = 'the service\'s "user"'
 
 @pytest.fixture
 def empty(database_url: str) -> Iterator[str]:
-    """A database like a new RDS instance's, whose administrator may make roles."""
+    """Provide a database like a new RDS instance's, whose administrator may make roles."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("DROP SCHEMA public CASCADE")
         connection.execute("CREATE SCHEMA public")
@@ -47,7 +47,7 @@ def deployment(url: str) -> Deployment:
     return Deployment(user, user=USER, administrator=lambda: administrator, patience_seconds=0)
 
 
-def test_the_function_applies_what_is_missing(
+def test_function_applies_missing_migrations(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with psycopg.connect(database_url, autocommit=True) as connection:
@@ -61,7 +61,7 @@ def test_the_function_applies_what_is_missing(
     bootstrap.reset()
 
 
-def test_the_service_s_user_is_made_first_and_owns_the_tables(empty: str) -> None:
+def test_service_user_owns_the_tables(empty: str) -> None:
     assert deployment(empty).apply() == list(available())
     assert deployment(empty).apply() == []
     with psycopg.connect(empty) as connection:
@@ -76,14 +76,14 @@ def test_the_service_s_user_is_made_first_and_owns_the_tables(empty: str) -> Non
     assert (owners, roles) == ([(USER,)], [(True, False)])
 
 
-def test_migrations_of_a_later_release_are_left_alone(empty: str) -> None:
+def test_later_migrations_are_ignored(empty: str) -> None:
     deployment(empty).apply()
     with psycopg.connect(empty) as connection:
         connection.execute("INSERT INTO schema_migrations (name) VALUES ('9999_later')")
     assert deployment(empty).apply() == []
 
 
-def test_a_database_that_never_answers_fails_the_deployment() -> None:
+def test_unreachable_database_fails_the_deployment() -> None:
     nowhere = {"host": "127.0.0.1", "port": 1, "user": "x", "dbname": "x"}
     with pytest.raises(psycopg.OperationalError):
         Deployment(lambda: nowhere, user="x", patience_seconds=0).apply()

@@ -1,4 +1,4 @@
-"""The rotation of the signing key, step by step as Secrets Manager asks for it."""
+"""The rotation of the signing key, step by step as Secrets Manager calls it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ import pytest
 from moto import mock_aws
 
 from hpcobs import bootstrap
-from hpcobs.auth import tokens
-from hpcobs.auth.keys import MIN_CHARACTERS
+from hpcobs.auth import site_tokens
 from hpcobs.auth.rotation import RotationError
-from hpcobs.auth.secrets import SecretsManager
+from hpcobs.auth.signing_keys import MIN_CHARACTERS, SecretsManager
 from hpcobs.domain.errors import UnauthorizedError
 from tests.functions.gateway import CONTEXT, SECRET, handler
 
@@ -26,7 +25,7 @@ STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
 
 @pytest.fixture
 def arn(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The site's secret, as a deployment makes it."""
+    """Create the site's secret as a deployment does."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
@@ -44,7 +43,7 @@ def call(arn: str, step: str, version: str) -> None:
 
 
 def rotate(arn: str, *, times: int = 1) -> str:
-    """One rotation; ``times`` each step comes."""
+    """Do one rotation, with each step called ``times`` times."""
     version = str(uuid4())
     for step in STEPS:
         for _ in range(times):
@@ -54,11 +53,11 @@ def rotate(arn: str, *, times: int = 1) -> str:
 
 def token_of(arn: str) -> str:
     end = datetime.now(UTC) + timedelta(hours=1)
-    return tokens.issue(SecretsManager(arn)()[0], subject="n1", scopes=(), expires_at=end)
+    return site_tokens.issue(SecretsManager(arn)()[0], subject="n1", scopes=(), expires_at=end)
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_a_rotation_makes_a_new_key_and_keeps_the_old_one_valid(arn: str, times: int) -> None:
+def test_rotation_keeps_previous_key_valid(arn: str, times: int) -> None:
     rotate(arn, times=times)
     current, previous = SecretsManager(arn)()
     assert previous == SECRET
@@ -66,32 +65,32 @@ def test_a_rotation_makes_a_new_key_and_keeps_the_old_one_valid(arn: str, times:
     assert len(current) >= MIN_CHARACTERS
 
 
-def test_a_token_is_believed_through_one_rotation_and_not_through_two(arn: str) -> None:
+def test_token_survives_one_rotation_not_two(arn: str) -> None:
     old = token_of(arn)
     rotate(arn)
-    assert tokens.verify(old, *SecretsManager(arn)()).subject == "n1"
+    assert site_tokens.verify(old, *SecretsManager(arn)()).subject == "n1"
     newer = token_of(arn)
     rotate(arn)
-    assert tokens.verify(newer, *SecretsManager(arn)()).subject == "n1"
+    assert site_tokens.verify(newer, *SecretsManager(arn)()).subject == "n1"
     with pytest.raises(UnauthorizedError):
-        tokens.verify(old, *SecretsManager(arn)())
+        site_tokens.verify(old, *SecretsManager(arn)())
 
 
-def test_until_the_last_step_the_key_is_as_it_was(arn: str) -> None:
+def test_key_changes_in_last_step_only(arn: str) -> None:
     version = str(uuid4())
     for step in STEPS[:-1]:
         call(arn, step, version)
         assert SecretsManager(arn)() == (SECRET,)
 
 
-def test_a_step_that_comes_late_does_not_bring_an_old_key_back(arn: str) -> None:
+def test_late_step_restores_no_old_key(arn: str) -> None:
     version = rotate(arn)
     keys = SecretsManager(arn)()
     call(arn, "finishSecret", version)
     assert SecretsManager(arn)() == keys
 
 
-def test_only_the_sites_own_secret_is_rotated(arn: str) -> None:
+def test_only_configured_secret_is_rotated(arn: str) -> None:
     other = boto3.client("secretsmanager").create_secret(Name="other", SecretString="x")["ARN"]
     with pytest.raises(RotationError, match="another secret"):
         call(other, "createSecret", str(uuid4()))
@@ -99,7 +98,7 @@ def test_only_the_sites_own_secret_is_rotated(arn: str) -> None:
         call(arn, "dropSecret", str(uuid4()))
 
 
-def test_a_key_that_is_too_short_never_becomes_the_current_one(arn: str) -> None:
+def test_short_key_never_becomes_current(arn: str) -> None:
     version = str(uuid4())
     boto3.client("secretsmanager").put_secret_value(
         SecretId=arn,
@@ -112,7 +111,7 @@ def test_a_key_that_is_too_short_never_becomes_the_current_one(arn: str) -> None
         call(arn, "testSecret", version)
 
 
-def test_no_key_stands_in_the_log(arn: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_log_contains_no_key(arn: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     rotate(arn)
     assert "finishSecret is done" in caplog.text

@@ -27,7 +27,7 @@ def batch(*samples: Any, node: str = "n1") -> dict[str, Any]:
     return {"node": node, "batch_id": BATCH_ID, "samples": list(samples)}
 
 
-def test_a_batch_is_queued(site: Gateway, rows: Callable[..., list[tuple[Any, ...]]]) -> None:
+def test_batch_is_queued(site: Gateway, rows: Callable[..., list[tuple[Any, ...]]]) -> None:
     answer = site.post("/v1/samples", batch(entry()))
     assert answer.status == 202
     assert answer.json == {
@@ -39,7 +39,7 @@ def test_a_batch_is_queued(site: Gateway, rows: Callable[..., list[tuple[Any, ..
     assert rows("SELECT count(*) FROM sample_queue") == [(1,)]
 
 
-def test_a_bad_sample_costs_no_other_and_is_told(site: Gateway) -> None:
+def test_bad_sample_is_reported_alone(site: Gateway) -> None:
     answer = site.post("/v1/samples", batch(entry(), entry(cpu_usage=200), entry(job_id="2")))
     assert (answer.status, answer.json["accepted"]) == (202, 2)
     (rejected,) = answer.json["rejected"]
@@ -47,7 +47,7 @@ def test_a_bad_sample_costs_no_other_and_is_told(site: Gateway) -> None:
     assert "cpu_usage" in rejected["message"]
 
 
-def test_a_node_sends_its_own_samples_only(site: Gateway) -> None:
+def test_node_sends_its_own_samples_only(site: Gateway) -> None:
     assert site.post("/v1/samples", batch(entry()), authorization=NODE).status == 202
     answer = site.post("/v1/samples", batch(entry(), node="n2"), authorization=NODE)
     assert (answer.status, answer.error) == (403, "forbidden")

@@ -1,4 +1,4 @@
-"""SnapStart: what is loaded before the snapshot is taken, and what never is."""
+"""SnapStart: the modules that are loaded before the snapshot, and no connections."""
 
 from __future__ import annotations
 
@@ -63,19 +63,19 @@ def imported(function: str, **environ: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("function", ON_THE_WAY_OF_REQUESTS)
-def test_what_a_request_needs_is_loaded_and_nothing_is_connected(function: str) -> None:
+def test_snapshot_loads_modules_without_connecting(function: str) -> None:
     done = imported(function, **ON_LAMBDA)
     assert done.returncode == 0, done.stderr
     assert set(json.loads(done.stdout)) & HEAVY >= LOADED[function]
 
 
-def test_a_setting_that_cannot_be_used_fails_the_deployment_and_not_a_request() -> None:
+def test_bad_setting_fails_the_snapshot() -> None:
     done = imported("authorizer", **ON_LAMBDA, AUTH_JWKS_URL="http://login.example.org")
     assert done.returncode != 0
     assert "AUTH_JWKS_URL: must begin with https://" in done.stderr
 
 
-def test_elsewhere_a_start_loads_no_more_than_ever() -> None:
+def test_ordinary_start_loads_nothing_early() -> None:
     done = imported("ingest", **ON_LAMBDA | {"AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand"})
     assert done.returncode == 0, done.stderr
     assert not set(json.loads(done.stdout)) & HEAVY

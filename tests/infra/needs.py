@@ -54,7 +54,7 @@ def actions_of(function: str) -> set[str]:
     if "_connections" in factories:
         actions.add("rds-db:connect")
     if "authenticator" in factories:
-        actions |= _secret_actions("hpcobs.auth.secrets")
+        actions |= _secret_actions("hpcobs.auth.signing_keys")
     if "rotation" in factories:
         actions |= _secret_actions("hpcobs.auth.rotation")
     return actions

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hpcobs.auth import identity
+from hpcobs.auth import oidc
 from hpcobs.settings import read_settings
 from infra.constructs.functions import BEHIND_API_WITH_DATABASE, ON_THE_WAY_OF_REQUESTS, SIZES
 from infra.paths import ROOT
@@ -144,8 +144,8 @@ def test_authorizer_has_identity_provider_settings(other_template: Template) -> 
     variables = _variables(other_template, "authorizer")
     assert variables.keys() == IDENTITY | {"AUTH_SECRET_ARN"}
     given = {name: variables[name] for name in IDENTITY}
-    known = identity.options(read_settings({**given, "AUTH_SECRET": "x" * 32}))
-    assert known == identity.IdentityOptions(
+    known = oidc.options(read_settings({**given, "AUTH_SECRET": "x" * 32}))
+    assert known == oidc.IdentityOptions(
         jwks_url="https://login.example.org/keys",
         issuer="https://login.example.org",
         audience="hpcobs",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hpcobs.auth.tokens import MAX_DAYS
+from hpcobs.auth.site_tokens import MAX_DAYS
 
 if TYPE_CHECKING:
     from tests.infra.template import Template

@@ -1,4 +1,4 @@
-"""The environment as settings: defaults, and one line that names the variable that is wrong."""
+"""The environment as settings: defaults, and one line that names a bad variable."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hpcobs.storage.conninfo import connect_arguments
 EMPTY = {"PATH": "/bin"}
 
 
-def test_without_variables_there_are_the_contracts_defaults() -> None:
+def test_empty_environment_gives_documented_defaults() -> None:
     settings = read_settings(EMPTY)
     assert (settings.db_max_conns, settings.db_min_conns) == (25, 5)
     lifetimes = (settings.db_max_conn_lifetime_seconds, settings.db_max_conn_idle_seconds)
@@ -22,15 +22,15 @@ def test_without_variables_there_are_the_contracts_defaults() -> None:
     assert settings.scheduler_backend == "slurm"
 
 
-def test_an_empty_variable_counts_as_unset() -> None:
+def test_empty_variable_counts_as_unset() -> None:
     assert read_settings({"PORT": "", "DATABASE_URL": ""}) == read_settings(EMPTY)
 
 
-def test_port_0_takes_one_that_is_free() -> None:
+def test_port_0_is_allowed() -> None:
     assert read_settings({"PORT": "0"}).port == 0
 
 
-def test_in_a_lambda_there_is_one_connection_whatever_is_set() -> None:
+def test_lambda_has_one_connection() -> None:
     environ = {"AWS_LAMBDA_FUNCTION_NAME": "api", "DB_MAX_CONNS": "9", "DB_MIN_CONNS": "4"}
     settings = read_settings(environ)
     assert (settings.db_max_conns, settings.db_min_conns) == (1, 0)
@@ -56,9 +56,7 @@ def test_in_a_lambda_there_is_one_connection_whatever_is_set() -> None:
         ("AUTH_SCOPES_BY_GROUP", "{", "is not JSON"),
     ],
 )
-def test_a_bad_value_is_one_line_that_names_its_variable(
-    name: str, value: str, complaint: str
-) -> None:
+def test_bad_value_names_its_variable(name: str, value: str, complaint: str) -> None:
     with pytest.raises(SettingsError) as caught:
         read_settings({name: value})
     assert str(caught.value).startswith(f"{name}: {complaint}")
@@ -66,7 +64,7 @@ def test_a_bad_value_is_one_line_that_names_its_variable(
 
 
 @pytest.mark.parametrize("url", ["mysql://ada:hush@db/jobs", "nonsense"])
-def test_a_database_url_that_is_none_is_named_and_not_repeated(url: str) -> None:
+def test_bad_database_url_is_not_repeated(url: str) -> None:
     with pytest.raises(SettingsError) as caught:
         connect_arguments(Settings(database_url=url))
     assert str(caught.value) == "DATABASE_URL: must be a postgresql:// URL"

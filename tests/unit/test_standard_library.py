@@ -1,4 +1,4 @@
-"""The domain, and what runs on compute nodes, ask for no package but Python's own library."""
+"""The domain and the forwarder import Python's standard library only."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def _foreign(folder: str) -> set[str]:
     return {name for name in names if name.partition(".")[0] not in sys.stdlib_module_names}
 
 
-def test_the_domain_imports_itself_and_the_standard_library() -> None:
+def test_domain_imports_standard_library_only() -> None:
     foreign = _foreign("layers/common/hpcobs/domain")
     assert {name for name in foreign if not name.startswith("hpcobs.domain")} == set()
 
 
-def test_the_forwarder_imports_itself_and_the_standard_library() -> None:
+def test_forwarder_imports_standard_library_only() -> None:
     foreign = _foreign("forwarder/src/hpcobs_forwarder")
     assert {name.partition(".")[0] for name in foreign} == {"hpcobs_forwarder"}

@@ -1,3 +1,3 @@
-"""hpcobs: what an HPC job really did, per job, from Slurm's prolog to a Prometheus scrape."""
+"""hpcobs shows how each HPC job used its CPUs, memory and GPUs, from prolog to scrape."""
 
 __version__ = "0.1.0"

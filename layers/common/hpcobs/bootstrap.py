@@ -1,7 +1,7 @@
 """The composition root: the one place that names concrete adapters.
 
-Each factory is made once per process, when it is first asked for, and imports only what it needs: a
-cold start does no work that it may not need.
+Each factory runs once per process, at its first call, and imports only the modules that it needs: a
+cold start does no work that the process may never need.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from hpcobs.storage.store import PostgresStore
     from hpcobs.storage.timings import OperationTimings
 
+# API Gateway stops waiting after 30 s. A request needs time left to answer 503.
 REQUEST_STATEMENT_TIMEOUT_SECONDS = 10.0
 WORKER_STATEMENT_TIMEOUT_SECONDS = 60.0
 
@@ -49,7 +50,7 @@ _factories: list[_lru_cache_wrapper[Any]] = []
 
 
 def once(factory: Callable[[], T]) -> _lru_cache_wrapper[T]:
-    """A factory whose product is made once, and forgotten by ``reset``."""
+    """Wrap a factory so that it runs once, until ``reset``."""
     made = cache(factory)
     _factories.append(made)
     return made
@@ -57,13 +58,13 @@ def once(factory: Callable[[], T]) -> _lru_cache_wrapper[T]:
 
 @once
 def settings() -> Settings:
-    """The environment's settings."""
+    """Read the environment's settings."""
     return read_settings()
 
 
 @once
 def origin() -> Origin:
-    """Where this service's jobs come from."""
+    """Return the origin of this service's jobs: its cluster, its scheduler and its version."""
     from hpcobs.domain.jobs import SchedulerType
     from hpcobs.domain.lifecycle.job_from_event import Origin
 
@@ -76,7 +77,7 @@ def origin() -> Origin:
 
 @once
 def timings() -> OperationTimings:
-    """What storage operations of this process cost."""
+    """Make the collection of this process's storage timings."""
     from hpcobs.storage.timings import OperationTimings
 
     return OperationTimings()
@@ -84,22 +85,23 @@ def timings() -> OperationTimings:
 
 @once
 def connections() -> Connections:
-    """The connections that requests run on: no statement keeps a client waiting for long."""
+    """Make the connections for requests. A short time limit keeps no client waiting."""
     return _connections(REQUEST_STATEMENT_TIMEOUT_SECONDS)
 
 
 @once
 def worker_connections() -> Connections:
-    """The connections of the collector and of retention, whose statements may take longer."""
+    """Make the connections of the collector and of retention, whose statements may take longer."""
     return _connections(WORKER_STATEMENT_TIMEOUT_SECONDS)
 
 
 def _connections(statement_timeout_seconds: float) -> Connections:
-    """One connection in a Lambda, a pool elsewhere."""
+    """Make one connection in a Lambda, a pool elsewhere."""
     from hpcobs.storage.connections import PooledConnections, SingleConnection
     from hpcobs.storage.conninfo import connect_arguments
 
     arguments = connect_arguments(settings())
+    # Behind a proxy nothing is set in a session: the database's own statement_timeout applies.
     limit = None if settings().db_proxy else statement_timeout_seconds
     if settings().db_max_conns == 1:
         return SingleConnection(arguments, statement_timeout_seconds=limit)
@@ -108,7 +110,7 @@ def _connections(statement_timeout_seconds: float) -> Connections:
 
 @once
 def store() -> PostgresStore:
-    """The database as repositories."""
+    """Make the repositories of the database."""
     from hpcobs.storage.store import PostgresStore
 
     return PostgresStore(connections(), timings())
@@ -116,7 +118,7 @@ def store() -> PostgresStore:
 
 @once
 def queue() -> SampleQueue:
-    """SQS where its URL is set, the database's own queue elsewhere."""
+    """Make the queue: SQS if its URL is set, else a table in the database."""
     if settings().samples_queue_url:
         from hpcobs.queue.sqs import SqsQueue
 
@@ -129,7 +131,7 @@ def queue() -> SampleQueue:
 
 @once
 def postgres_queue() -> PostgresQueue:
-    """The queue that is a table in the database."""
+    """Make the queue that is a table in the database."""
     from hpcobs.queue.postgres import PostgresQueue
 
     return PostgresQueue(connections())
@@ -137,7 +139,7 @@ def postgres_queue() -> PostgresQueue:
 
 @once
 def job_events() -> JobEvents:
-    """The use cases of the events routes."""
+    """Make the use cases of the events routes."""
     from hpcobs.service.job_events import JobEvents
 
     return JobEvents(store(), origin())
@@ -145,7 +147,7 @@ def job_events() -> JobEvents:
 
 @once
 def jobs() -> Jobs:
-    """The use cases of the jobs routes."""
+    """Make the use cases of the jobs routes."""
     from hpcobs.service.jobs import Jobs
 
     return Jobs(
@@ -157,7 +159,7 @@ def jobs() -> Jobs:
 
 @once
 def ingestion() -> Ingestion:
-    """The use case of the samples route."""
+    """Make the use case of the samples route."""
     from hpcobs.service.ingestion import Ingestion
 
     return Ingestion(queue())
@@ -175,7 +177,7 @@ def _collection_rules() -> CollectionRules:
 
 @once
 def collection() -> Collection:
-    """The use case of the collector's schedule."""
+    """Make the use case of the collector's schedule."""
     from hpcobs.service.collection import Collection
     from hpcobs.storage.sample_writer.writer import PostgresSampleWriter
 
@@ -185,7 +187,7 @@ def collection() -> Collection:
 
 @once
 def rejected() -> Rejected:
-    """The use cases of samples that were set aside."""
+    """Make the use cases of rejected samples."""
     from hpcobs.service.rejected import Rejected
     from hpcobs.storage.rejected import PostgresRejected
     from hpcobs.storage.sample_writer.writer import PostgresSampleWriter
@@ -198,7 +200,7 @@ def rejected() -> Rejected:
 
 @once
 def scheduler_sync() -> SchedulerSync | None:
-    """Slurm's controller, where it can be asked from here."""
+    """Make the reader of Slurm's controller, or None if no URL of slurmrestd is set."""
     base_url = settings().slurm_base_url
     if base_url is None:
         return None
@@ -216,7 +218,7 @@ def scheduler_sync() -> SchedulerSync | None:
 
 @once
 def retention() -> Retention:
-    """The use case of the retention schedule."""
+    """Make the use case of the retention schedule."""
     from hpcobs.service.retention import Retention, RetentionLimits
     from hpcobs.storage.retention import PostgresExpiry
     from hpcobs.storage.rollups import PostgresRollups
@@ -232,7 +234,7 @@ def retention() -> Retention:
 
 @once
 def scrape() -> Scrape:
-    """The use case of the metrics route."""
+    """Make the use case of the metrics route."""
     from hpcobs.exposition.text import write
     from hpcobs.service.scrape import Scrape
     from hpcobs.storage.scrape import PostgresScrape
@@ -244,7 +246,7 @@ def scrape() -> Scrape:
 
 @once
 def deployment() -> Deployment:
-    """Brings the database up to date when a site is deployed."""
+    """Make the use case that migrates the database when a site is deployed."""
     from hpcobs.storage.conninfo import connect_arguments
     from hpcobs.storage.deployment import Deployment
 
@@ -262,15 +264,15 @@ def deployment() -> Deployment:
 
 @once
 def health() -> Health:
-    """Whether the service can do its work."""
+    """Make the health check of the database and the queue."""
     from hpcobs.service.health import Health
 
     return Health(database=store().ping, queue=queue().depth, version=__version__)
 
 
 @once
-def networks() -> Networks:
-    """Where requests may come from."""
+def networks() -> Networks | None:
+    """Return the networks whose requests are accepted, or None if all are."""
     from hpcobs.auth.networks import networks
 
     return networks(settings())
@@ -278,7 +280,7 @@ def networks() -> Networks:
 
 @once
 def authenticator() -> Authenticator:
-    """Checks tokens by the site's keys, and by its identity provider's."""
+    """Make the authenticator of the site's tokens and of its identity provider's."""
     from hpcobs.auth.authenticator import authenticator
 
     return authenticator(settings())
@@ -286,7 +288,7 @@ def authenticator() -> Authenticator:
 
 @once
 def rotation() -> Rotation:
-    """Makes a new signing key."""
+    """Make the rotation of the signing key. Raise SettingsError without AUTH_SECRET_ARN."""
     from hpcobs.auth.rotation import Rotation
 
     arn = settings().auth_secret_arn
@@ -296,10 +298,10 @@ def rotation() -> Rotation:
 
 
 def before_snapshot(*factories: Callable[[], object]) -> None:
-    """Make what a function is going to need, if Lambda takes a snapshot of it then (SnapStart).
+    """Run the factories that a function needs, if Lambda takes a snapshot afterwards (SnapStart).
 
-    Elsewhere each is made when it is first asked for. Either way nothing is connected, and no
-    random number drawn: many environments begin as the one that the snapshot was taken of.
+    Elsewhere each factory runs at its first call. Either way nothing is connected and no random
+    number drawn: many environments start from the same snapshot.
     """
     if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") != "snap-start":
         return
@@ -307,7 +309,7 @@ def before_snapshot(*factories: Callable[[], object]) -> None:
         factory()
     import boto3
 
-    # Once boto3 has read a service's description, its next client is made in no time.
+    # boto3 reads a service's description once, for its first client: the next one costs little.
     if settings().db_iam_auth:
         boto3.client("rds")
     if settings().samples_queue_url:
@@ -317,7 +319,8 @@ def before_snapshot(*factories: Callable[[], object]) -> None:
 
 
 def reset() -> None:
-    """Forget everything made so far; for tests, which change the environment."""
+    """Drop everything made so far. Tests use this after a change of the environment."""
+    # Only what was made is closed: a call here would make it first.
     for opened in (connections, worker_connections):
         if opened.cache_info().currsize:
             opened().close()

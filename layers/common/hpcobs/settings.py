@@ -1,4 +1,4 @@
-"""The environment as a typed model. A bad value is one line that names the variable."""
+"""The environment as a typed model. A bad value gives one line that names the variable."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ PortOrAny = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 
 
 class SettingsError(ValueError):
-    """A variable has a value that cannot be used."""
+    """A variable has a value that cannot be used. The message begins with the variable's name."""
 
 
 class Settings(msgspec.Struct, frozen=True, rename="upper", kw_only=True):
-    """Every variable that the service reads, with its default; see docs/configuration.md."""
+    """Every variable that the service reads, with its default. See docs/configuration.md."""
 
     database_url: str | None = None
     db_host: str | None = None
@@ -67,9 +67,10 @@ class Settings(msgspec.Struct, frozen=True, rename="upper", kw_only=True):
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
-    """The settings in ``environ`` (the process's own by default); SettingsError on a bad value.
+    """Return the settings in ``environ``, by default the process's own environment.
 
-    Empty variables count as unset. In a Lambda at most one connection is opened, whatever is set.
+    Raise SettingsError if a value is bad. Empty variables count as unset. In a Lambda at most one
+    connection is opened, whatever is set.
     """
     given = {
         name: text for name, text in (os.environ if environ is None else environ).items() if text
@@ -89,7 +90,7 @@ _OBJECTS = ("AUTH_SCOPES_BY_GROUP",)
 
 
 def _objects(known: dict[str, str]) -> dict[str, object]:
-    """The variables whose text is JSON."""
+    """Parse the variables whose text is JSON."""
     return {name: _json(name, known[name]) for name in _OBJECTS if name in known}
 
 
@@ -101,13 +102,14 @@ def _json(name: str, text: str) -> object:
 
 
 def _lambda_limits(given: dict[str, str]) -> dict[str, str]:
-    """A Lambda environment serves one request at a time, and needs no second connection."""
+    # An environment serves one request at a time: a second connection would only use up one of
+    # the database's.
     if "AWS_LAMBDA_FUNCTION_NAME" in given:
         return {"DB_MAX_CONNS": "1", "DB_MIN_CONNS": "0"}
     return {}
 
 
-_WORDS = (
+_MESSAGES = (
     (r"Expected `int`, got .*", "must be a whole number"),
     (r"Expected `int` >= (\d+)", r"must be a whole number, \1 at least"),
     (r"Expected `int` <= (\d+)", r"must be a whole number, \1 at most"),
@@ -115,7 +117,7 @@ _WORDS = (
     (r"Expected `str` of length >= (\d+)", r"must have \1 characters at least"),
     (r"Expected `str` of length <= (\d+)", r"must have \1 characters at most"),
 )
-_WORDS_OF = {
+_MESSAGES_OF = {
     "AUTH_SCOPES_BY_GROUP": "must be an object whose values are texts, in JSON",
     "CLUSTER_NAME": "must be 1 to 64 letters, digits, - or _, and not begin with these",
     "SCHEDULER_BACKEND": "must be slurm or mock",
@@ -125,9 +127,9 @@ _WORDS_OF = {
 
 
 def _one_line(error: str) -> str:
-    """What msgspec says, as an operator reads it: ``PORT: must be a whole number``."""
+    """Rewrite an error of msgspec for an operator: ``PORT: must be a whole number``."""
     what, _, where = error.partition(" - at `$.")
     name = re.sub(r"\W.*", "", where)
-    for pattern, words in _WORDS:
-        what = re.sub(rf"^{pattern}$", words, what)
-    return f"{name}: {_WORDS_OF.get(name, what)}"
+    for pattern, message in _MESSAGES:
+        what = re.sub(rf"^{pattern}$", message, what)
+    return f"{name}: {_MESSAGES_OF.get(name, what)}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import msgspec
 
-from hpcobs.auth import tokens
+from hpcobs.auth import site_tokens
 from hpcobs.auth.scopes import EVENTS_WRITE, JOBS_READ, SAMPLES_WRITE
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class Client:
     def _issue(self, node: str | None, expires_at: datetime) -> str:
         """Issue a token for a node, or for the controller."""
         scopes = (EVENTS_WRITE, SAMPLES_WRITE) if node else (EVENTS_WRITE, JOBS_READ)
-        return tokens.issue(
+        return site_tokens.issue(
             self._settings.auth_secret or "",
             subject=f"node-{node}" if node else "controller",
             scopes=scopes,

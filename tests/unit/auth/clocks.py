@@ -1,4 +1,4 @@
-"""Time, and sources of keys, as a test wants them."""
+"""Clocks and sources of keys that a test controls."""
 
 from __future__ import annotations
 

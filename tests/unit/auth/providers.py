@@ -23,20 +23,20 @@ AUDIENCE = "hpcobs"
 
 @cache
 def rsa_key(name: str, bits: int = 2048) -> rsa.RSAPrivateKey:
-    """A key that is made once a process: that takes a while."""
+    """Make a key, once per process because it takes a while."""
     del name
     return rsa.generate_private_key(public_exponent=65537, key_size=bits)
 
 
 @cache
 def ec_key(name: str) -> ec.EllipticCurvePrivateKey:
-    """Likewise, on P-256."""
+    """Make a key on P-256, once per process."""
     del name
     return ec.generate_private_key(ec.SECP256R1())
 
 
 def jwk(key: AllowedPrivateKeys, **more: Any) -> dict[str, Any]:
-    """A key's public half as an entry of a key set."""
+    """Return a key's public half as an entry of a key set."""
     if isinstance(key, rsa.RSAPrivateKey):
         entry = RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
     else:
@@ -54,7 +54,7 @@ def signed(
     seconds: float = 3600,
     **more: Any,
 ) -> str:
-    """A token as a provider issues it; a claim that is None is left out."""
+    """Issue a token as a provider does. A claim that is None is left out."""
     claims = {
         "iss": ISSUER,
         "aud": AUDIENCE,
@@ -68,7 +68,7 @@ def signed(
 
 
 class Provider:
-    """Serves a key set on a loopback address; ``body`` and ``status`` are the test's to choose."""
+    """Serves a key set on a loopback address. The test sets ``body`` and ``status``."""
 
     def __init__(self, *entries: dict[str, Any]) -> None:
         self.body = json.dumps({"keys": list(entries)}).encode()

@@ -1,4 +1,4 @@
-"""What is asked for elsewhere: seldom, again in time, and never lost while its source is away."""
+"""Cached values: read seldom, read again in time, and kept during an outage."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def cached(source: Source[str], time: Time) -> Cached[str]:
     )
 
 
-def test_a_change_is_picked_up_after_some_minutes(
+def test_change_is_read_after_five_minutes(
     cached: Cached[str], source: Source[str], time: Time
 ) -> None:
     assert cached() == "first"
@@ -43,7 +43,7 @@ def test_a_change_is_picked_up_after_some_minutes(
     assert source.asked == 2
 
 
-def test_it_can_be_asked_for_sooner_but_once_a_minute(
+def test_early_reads_are_once_a_minute(
     cached: Cached[str], source: Source[str], time: Time
 ) -> None:
     cached()
@@ -57,7 +57,7 @@ def test_it_can_be_asked_for_sooner_but_once_a_minute(
     assert source.asked == 2
 
 
-def test_what_is_known_serves_on_while_the_source_is_away(
+def test_last_value_survives_an_outage(
     cached: Cached[str], source: Source[str], time: Time
 ) -> None:
     cached()
@@ -70,12 +70,12 @@ def test_what_is_known_serves_on_while_the_source_is_away(
     assert cached() == "second"
 
 
-def test_what_was_never_had_is_unavailable_and_soon_asked_for_again(
+def test_missing_value_is_retried_soon(
     cached: Cached[str], source: Source[str], time: Time
 ) -> None:
     source.there = False
     for _ in range(9):
-        with pytest.raises(UnavailableError, match="the word cannot be had now"):
+        with pytest.raises(UnavailableError, match="the word cannot be read now"):
             cached()
     assert source.asked == 1
     source.there = True

@@ -1,4 +1,4 @@
-"""Principals: what they allow, and how they travel from the authorizer to the functions."""
+"""Principals: their permissions, and their way from the authorizer to the functions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NAMES = st.text(st.characters(codec="utf-8"), min_size=1)
 SCOPES = st.frozensets(st.from_regex(r"[a-z]+:[a-z]+", fullmatch=True))
 
 
-def test_a_principal_allows_its_scopes_only() -> None:
+def test_principal_allows_its_scopes_only() -> None:
     principal = Principal(subject="ada", scopes=frozenset({"jobs:read"}))
     assert principal.allows("jobs:read")
     assert not principal.allows("jobs:write")
@@ -26,7 +26,7 @@ def test_anonymous_allows_nothing() -> None:
 
 
 @given(NAMES, SCOPES, st.none() | NAMES, st.none() | NAMES, st.none() | st.integers(0))
-def test_a_principal_survives_the_authorizers_context(
+def test_principal_survives_authorizers_context(
     subject: str, scopes: frozenset[str], node: str | None, user: str | None, end: int | None
 ) -> None:
     principal = Principal(subject=subject, scopes=scopes, node=node, user=user, expires_at=end)

@@ -1,4 +1,4 @@
-"""The written contract, the routes and the models say the same, in both directions."""
+"""The contract, the routes and the models are equal, in both directions."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from openapi_spec_validator import validate
 
 from hpcobs import __version__
 from hpcobs.http import documentation, errors
-from hpcobs.http.models.events import FinishedEvent, StartedEvent
-from hpcobs.http.models.jobs import JobChanges, NewJob, NewSample, NewScheduler
-from hpcobs.http.models.queries import JobsQuery, SamplesQuery
-from hpcobs.http.models.sync import SeenJob, SeenNode, StateSync
 from hpcobs.http.routes import ROUTES
+from hpcobs.http.schemas.events import FinishedEvent, StartedEvent
+from hpcobs.http.schemas.jobs import JobChanges, NewJob, NewSample, NewScheduler
+from hpcobs.http.schemas.queries import JobsQuery, SamplesQuery
+from hpcobs.http.schemas.sync import SeenJob, SeenNode, StateSync
 from hpcobs.wire.samples import SampleBatch
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ BOUNDS = (
     "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "maxProperties",
     "pattern",
 )  # fmt: skip
-# Their entries are judged one by one, after the envelope.
-JUDGED_LATER = {("StateSync", "jobs"), ("StateSync", "nodes")}
+# Their entries are validated one by one, after the envelope.
+VALIDATED_LATER = {("StateSync", "jobs"), ("StateSync", "nodes")}
 
 
 def validator(schema: Schema) -> Validator:
@@ -72,28 +72,28 @@ def choices(schema: Schema, definitions: dict[str, Schema]) -> list[Schema]:
 
 
 def rules(schema: Schema, definitions: dict[str, Schema]) -> Schema:
-    """What a value must be, however it is written: types, bounds, choices, parts."""
-    told: Schema = {"types": set()}
+    """Return a value's rules in one form: types, bounds, choices, parts."""
+    found: Schema = {"types": set()}
     for choice in choices(schema, definitions):
         types = choice.get("type", [])
-        told["types"] |= {types} if isinstance(types, str) else set(types)
-        told |= {bound: anchored(choice[bound]) for bound in BOUNDS if bound in choice}
+        found["types"] |= {types} if isinstance(types, str) else set(types)
+        found |= {bound: anchored(choice[bound]) for bound in BOUNDS if bound in choice}
         if "enum" in choice or "const" in choice:
             values = choice.get("enum", [choice.get("const")])
-            told["enum"] = {value for value in values if value is not None}
-            told["types"] |= {"string"}
+            found["enum"] = {value for value in values if value is not None}
+            found["types"] |= {"string"}
         if choice.get("format") != "binary" and "format" in choice:
-            told["format"] = choice["format"]
+            found["format"] = choice["format"]
         if "items" in choice:
-            told["items"] = rules(choice["items"], definitions)
+            found["items"] = rules(choice["items"], definitions)
         if isinstance(choice.get("additionalProperties"), dict):
-            told["values"] = rules(choice["additionalProperties"], definitions)
-            told["names"] = rules(
+            found["values"] = rules(choice["additionalProperties"], definitions)
+            found["names"] = rules(
                 {"type": "string", **choice.get("propertyNames", {})}, definitions
             )
         if "properties" in choice:
-            told["object"] = shape(choice, definitions)
-    return told
+            found["object"] = shape(choice, definitions)
+    return found
 
 
 def anchored(bound: Any) -> Any:
@@ -109,37 +109,37 @@ def shape(schema: Schema, definitions: dict[str, Schema]) -> Schema:
     }
 
 
-def as_code_sees_it(told: Schema, name: str) -> Schema:
-    """The contract's shape, where the code's own schema can only tell one side of it."""
-    for field, rule in told["fields"].items():
+def as_in_code(shape: Schema, name: str) -> Schema:
+    """Reduce the contract's shape to the part that a model's own schema can express."""
+    for field, rule in shape["fields"].items():
         if "object" in rule:
-            as_code_sees_it(rule["object"], field)
+            as_in_code(rule["object"], field)
         if rule["types"] >= {"array", "string"}:  # a list of nodes, or Slurm's text for it
             rule["types"] -= {"string"}
             for bound in ("minLength", "maxLength"):
                 rule.pop(bound, None)
-        if (name, field) in JUDGED_LATER:
+        if (name, field) in VALIDATED_LATER:
             rule["items"] = {"types": set()}
-    return told
+    return shape
 
 
-def test_the_contract_is_openapi_3_1() -> None:
+def test_contract_is_valid_openapi() -> None:
     validate(CONTRACT)
 
 
-def test_routes_and_contract_name_the_same_operations() -> None:
+def test_routes_and_contract_have_same_operations() -> None:
     assert {route.key for route in ROUTES} == set(OPERATIONS)
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: str(route.key))
-def test_an_operation_asks_for_the_scope_of_its_route(route: Any) -> None:
+def test_operation_has_scope_of_its_route(route: Any) -> None:
     operation = OPERATIONS[route.key]
     assert operation.get("x-hpcobs-scope") == route.scope
     assert (operation.get("security") == []) == (route.scope is None)
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: str(route.key))
-def test_an_operation_has_query_parameters_where_its_route_takes_some(route: Any) -> None:
+def test_operation_has_query_parameters_like_route(route: Any) -> None:
     parameters = [
         resolved(each, CONTRACT["components"]["parameters"])
         for each in OPERATIONS[route.key].get("parameters", ())
@@ -148,13 +148,13 @@ def test_an_operation_has_query_parameters_where_its_route_takes_some(route: Any
 
 
 @pytest.mark.parametrize("model", BODIES, ids=lambda model: str(model.__name__))
-def test_a_body_and_its_schema_say_the_same(model: type[BaseModel]) -> None:
-    written = as_code_sees_it(shape(SCHEMAS[model.__name__], SCHEMAS), model.__name__)
+def test_body_equals_its_schema(model: type[BaseModel]) -> None:
+    written = as_in_code(shape(SCHEMAS[model.__name__], SCHEMAS), model.__name__)
     code = model.model_json_schema()
     assert shape(code, code.get("$defs", {})) == written
 
 
-def test_the_sample_batch_and_its_schema_say_the_same() -> None:
+def test_sample_batch_equals_its_schema() -> None:
     (code,), definitions = msgspec.json.schema_components(
         [SampleBatch], ref_template="#/$defs/{name}"
     )
@@ -169,7 +169,7 @@ def test_the_sample_batch_and_its_schema_say_the_same() -> None:
         ("GET /v1/jobs/{jobId}/gpus", SamplesQuery),
     ],
 )
-def test_a_query_and_its_parameters_say_the_same(key: str, model: type[BaseModel]) -> None:
+def test_query_equals_its_parameters(key: str, model: type[BaseModel]) -> None:
     parameters = [
         resolved(each, CONTRACT["components"]["parameters"])
         for each in OPERATIONS[key]["parameters"]
@@ -190,7 +190,7 @@ def test_a_query_and_its_parameters_say_the_same(key: str, model: type[BaseModel
     } == {"resolution": "raw", **defaults}
 
 
-def test_every_error_that_is_answered_is_in_the_contract_and_no_other() -> None:
+def test_contract_lists_every_error_code() -> None:
     codes = {code for _, code in errors.STATUS_AND_CODE.values()}
     codes |= {"internal_error", "too_many_requests"}  # the latter is the gateway's own
     assert set(SCHEMAS["Error"]["properties"]["error"]["enum"]) == codes
@@ -211,11 +211,11 @@ EXAMPLES = {place: (schema, example) for place, schema, example in examples(CONT
 
 
 @pytest.mark.parametrize(("schema", "example"), EXAMPLES.values(), ids=EXAMPLES)
-def test_every_example_is_one(schema: Schema, example: Any) -> None:
+def test_example_fits_its_schema(schema: Schema, example: Any) -> None:
     validator(schema).validate(example)
 
 
-def test_every_body_and_every_good_answer_of_the_events_has_an_example() -> None:
+def test_every_body_has_an_example() -> None:
     for key, operation in OPERATIONS.items():
         if "requestBody" in operation:
             assert "example" in operation["requestBody"]["content"]["application/json"], key
@@ -229,17 +229,18 @@ def test_every_component_is_used() -> None:
             assert used, f"{kind}/{name}"
 
 
-def test_the_contract_is_served_with_this_versions_number() -> None:
+def test_contract_carries_current_version() -> None:
     assert json.loads(documentation.contract_json())["info"]["version"] == __version__
 
 
-def test_the_page_runs_nothing_but_its_own_code() -> None:
-    html, policy = documentation.page()
+def test_page_runs_only_its_own_code() -> None:
+    content, policy = documentation.page()
+    html = content.decode()
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
     for tag in ("script", "style"):
-        (content,) = re.findall(rf"<{tag}>(.*?)</{tag}>", html, re.DOTALL)
-        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        (element,) = re.findall(rf"<{tag}>(.*?)</{tag}>", html, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(element.encode()).digest()).decode()
         assert f"{tag}-src 'sha256-{digest}'" in policy
     assert not re.search(r"(src|href)=\"(https?:)?//", html)
     assert " on" not in re.sub(r"<script>.*?</script>|[^<>]+(?=<)", "", html, flags=re.DOTALL)

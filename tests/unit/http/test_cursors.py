@@ -1,4 +1,4 @@
-"""Cursors: each leads back to its position, and no other text passes for one."""
+"""Cursors: each decodes to its position, and no other text is accepted."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def encoded(text: str) -> str:
     st.integers(0, 7_258_118_399_999_999),  # microseconds from 1970 to 2200
     st.from_regex(r"[A-Za-z0-9._+\[\]-]{1,320}", fullmatch=True),
 )
-def test_a_cursor_leads_back_to_its_position(microseconds: int, job_id: str) -> None:
+def test_cursor_decodes_to_its_position(microseconds: int, job_id: str) -> None:
     start_time = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
     position = Position(start_time, job_id)
-    assert cursors.read(cursors.written(position)) == position
+    assert cursors.decode(cursors.encode(position)) == position
 
 
-def test_a_cursor_is_safe_within_an_address() -> None:
-    cursor = cursors.written(Position(T0.astimezone(timezone(timedelta(hours=2))), "1_[2-3]"))
+def test_cursor_needs_no_escapes_in_url() -> None:
+    cursor = cursors.encode(Position(T0.astimezone(timezone(timedelta(hours=2))), "1_[2-3]"))
     assert cursor.replace("-", "").replace("_", "").isalnum()
 
 
@@ -51,12 +51,12 @@ def test_a_cursor_is_safe_within_an_address() -> None:
         encoded("[" * 2000),
     ],
 )
-def test_what_was_not_given_out_is_refused(cursor: str) -> None:
+def test_foreign_cursor_is_rejected(cursor: str) -> None:
     with pytest.raises(InvalidInputError, match="cursor"):
-        cursors.read(cursor)
+        cursors.decode(cursor)
 
 
 @given(st.text(max_size=100))
-def test_no_text_breaks_the_reading(text: str) -> None:
+def test_no_text_breaks_decoding(text: str) -> None:
     with pytest.raises(InvalidInputError):
-        cursors.read(text)
+        cursors.decode(text)

@@ -1,4 +1,4 @@
-"""The one table from errors to answers."""
+"""The one table from errors to responses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from hpcobs.domain import errors as domain
 from hpcobs.http import errors as edge
-from hpcobs.http.errors import answer_to
+from hpcobs.http.errors import response_to
 
 
 def subclasses(kind: type[BaseException]) -> set[type[BaseException]]:
@@ -37,34 +37,34 @@ EXAMPLES: list[tuple[Exception, int, str]] = [
 
 
 def body_of(error: Exception) -> dict[str, Any]:
-    body: dict[str, Any] = json.loads(answer_to(error).body)
+    body: dict[str, Any] = json.loads(response_to(error).body)
     return body
 
 
 @pytest.mark.parametrize(("error", "status", "code"), EXAMPLES)
-def test_every_error_has_its_status_and_its_code(error: Exception, status: int, code: str) -> None:
-    assert answer_to(error).status == status
+def test_error_has_its_status_and_code(error: Exception, status: int, code: str) -> None:
+    assert response_to(error).status == status
     assert body_of(error)["error"] == code
 
 
-def test_no_domain_error_is_forgotten() -> None:
+def test_every_domain_error_is_in_table() -> None:
     for kind in subclasses(domain.DomainError) - {domain.DomainError}:
         assert any(base in edge.STATUS_AND_CODE for base in kind.__mro__), kind
 
 
-def test_internals_do_not_leak() -> None:
+def test_internal_error_hides_its_text() -> None:
     assert "secret" not in json.dumps(body_of(RuntimeError("a secret")))
 
 
-def test_a_bad_field_is_named_with_its_reason() -> None:
+def test_bad_field_is_named_with_reason() -> None:
     details = body_of(domain.InvalidInputError("node", "is odd"))["details"]
     assert details == {"errors": [{"field": "node", "message": "is odd"}]}
 
 
-def test_clients_are_told_what_to_do_next() -> None:
+def test_errors_carry_their_http_headers() -> None:
     assert (
-        answer_to(domain.UnauthorizedError("no")).headers["WWW-Authenticate"].startswith("Bearer")
+        response_to(domain.UnauthorizedError("no")).headers["WWW-Authenticate"].startswith("Bearer")
     )
-    assert answer_to(domain.UnavailableError("no")).headers["Retry-After"] == "5"
-    not_allowed = answer_to(edge.MethodNotAllowedError("PUT", ["POST", "GET"]))
+    assert response_to(domain.UnavailableError("no")).headers["Retry-After"] == "5"
+    not_allowed = response_to(edge.MethodNotAllowedError("PUT", ["POST", "GET"]))
     assert not_allowed.headers["Allow"] == "GET, POST"

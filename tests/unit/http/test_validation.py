@@ -1,4 +1,4 @@
-"""Bodies and queries against their models: what is refused, and in which words."""
+"""Validation of bodies and queries: what is rejected, and the messages."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpcobs.http.errors import InvalidFieldsError, InvalidRequestError
-from hpcobs.http.models.events import FinishedEvent, StartedEvent
-from hpcobs.http.models.jobs import JobChanges, NewJob, NewSample
-from hpcobs.http.models.queries import JobsQuery, SamplesQuery
-from hpcobs.http.models.sync import SeenJob, SeenNode, StateSync
+from hpcobs.http.schemas.events import FinishedEvent, StartedEvent
+from hpcobs.http.schemas.jobs import JobChanges, NewJob, NewSample
+from hpcobs.http.schemas.queries import JobsQuery, SamplesQuery
+from hpcobs.http.schemas.sync import SeenJob, SeenNode, StateSync
 from hpcobs.http.validation import parse_body, parse_query
 
 if TYPE_CHECKING:
     from hpcobs.domain.errors import DomainError
-    from hpcobs.http.models.types import Body
+    from hpcobs.http.schemas.types import Body
 
 JOB: dict[str, Any] = {"id": "1", "user": "ada", "nodes": ["n1"]}
 SAMPLE: dict[str, Any] = {
@@ -61,13 +61,13 @@ def fields_of(error: DomainError) -> dict[str, str]:
         b"[" * 9999,
     ],
 )
-def test_what_is_not_json_is_said_to_be_so(body: bytes) -> None:
+def test_broken_json_is_rejected(body: bytes) -> None:
     with pytest.raises(InvalidRequestError, match="JSON"):
         parse_body(NewJob, body)
 
 
 @pytest.mark.parametrize("body", [b"[]", b"5", b"null", b'"text"', b"true"])
-def test_a_body_must_be_an_object(body: bytes) -> None:
+def test_body_must_be_an_object(body: bytes) -> None:
     with pytest.raises(InvalidRequestError, match="must be an object"):
         parse_body(NewJob, body)
 
@@ -90,7 +90,7 @@ def test_a_body_must_be_an_object(body: bytes) -> None:
         ("array_job_id", 5),
     ],
 )
-def test_a_wrong_type_is_an_invalid_request_that_names_the_field(field: str, value: object) -> None:
+def test_wrong_type_names_its_field(field: str, value: object) -> None:
     with pytest.raises(InvalidRequestError) as caught:
         job(**{field: value})
     assert next(iter(fields_of(caught.value))).split("[")[0] == field
@@ -142,7 +142,7 @@ def test_a_wrong_type_is_an_invalid_request_that_names_the_field(field: str, val
         ("scheduler", {"type": "slurm"}),
     ],
 )
-def test_a_broken_rule_names_the_field(field: str, value: object) -> None:
+def test_broken_rule_names_its_field(field: str, value: object) -> None:
     with pytest.raises(InvalidFieldsError) as caught:
         job(**{field: value})
     assert next(iter(fields_of(caught.value))).split("[")[0].split(".")[0] == field
@@ -170,13 +170,13 @@ def test_every_missing_field_is_named() -> None:
     }
 
 
-def test_the_place_within_a_list_is_named() -> None:
+def test_error_names_place_in_list() -> None:
     with pytest.raises(InvalidRequestError) as caught:
         job(nodes=["n1", 2], scheduler={"extra": {"a": 1}})
     assert set(fields_of(caught.value)) == {"nodes[1]", "scheduler.extra.a"}
 
 
-def test_a_hostile_body_gets_a_short_answer() -> None:
+def test_hostile_body_gets_short_response() -> None:
     with pytest.raises(InvalidFieldsError) as caught:
         job(**{"x" * 500 + str(number): 1 for number in range(500)})
     assert len(json.dumps(caught.value.details)) < 5000
@@ -184,23 +184,23 @@ def test_a_hostile_body_gets_a_short_answer() -> None:
 
 
 @pytest.mark.parametrize("name", ["it's", 'a "b"', "a\\b", "a\nb\tc", "ä 💥", "'; DROP TABLE jobs"])
-def test_names_may_hold_all_that_people_write(name: str) -> None:
+def test_names_may_hold_special_characters(name: str) -> None:
     assert job(name=name, user=name).name == name
 
 
-def test_an_empty_optional_text_says_nothing() -> None:
+def test_empty_optional_text_counts_as_none() -> None:
     assert job(name="", array_job_id=None).name is None
 
 
-def test_null_says_the_same_as_leaving_a_field_out() -> None:
+def test_null_equals_absent_field() -> None:
     assert job(requested_cpus=None, scheduler=None) == job()
 
 
-def test_nodes_count_once() -> None:
+def test_repeated_nodes_count_once() -> None:
     assert job(nodes=["n2", "n1", "n2"]).nodes == ("n2", "n1")
 
 
-def test_compressed_nodes_are_expanded() -> None:
+def test_compressed_node_list_is_expanded() -> None:
     assert job(nodes="n[01-03]").nodes == ("n01", "n02", "n03")
 
 
@@ -233,13 +233,13 @@ def test_no_json_breaks_a_model(model: type[Body], value: Any) -> None:
             parse_body(model, json.dumps(content).encode())
 
 
-def test_a_query_has_its_defaults() -> None:
+def test_query_has_its_defaults() -> None:
     query = parse_query(JobsQuery, "")
     assert (query.limit, query.offset, query.position()) == (100, 0, None)
     assert parse_query(SamplesQuery, "").limit == 1000
 
 
-def test_a_querys_values_are_decoded() -> None:
+def test_query_values_are_decoded() -> None:
     query = parse_query(JobsQuery, "user=it%27s%20me&node=n1&q=a+b&state=running&limit=7")
     assert (query.user, query.node, query.q, query.limit) == ("it's me", "n1", "a b", 7)
 
@@ -252,7 +252,7 @@ def test_a_querys_values_are_decoded() -> None:
         "started_after=2026-11-02", "started_before=2026-11-02T08:00:00",
     ],
 )  # fmt: skip
-def test_a_bad_query_is_refused(query: str) -> None:
+def test_bad_query_is_rejected(query: str) -> None:
     with pytest.raises(InvalidFieldsError, match=query.split("=", maxsplit=1)[0]):
         parse_query(JobsQuery, query)
 
@@ -260,12 +260,12 @@ def test_a_bad_query_is_refused(query: str) -> None:
 @pytest.mark.parametrize(
     "query", ["user=a&user=b", "&".join(f"x{number}=1" for number in range(60))]
 )
-def test_a_query_that_says_too_much_is_refused(query: str) -> None:
+def test_repeated_or_too_many_parameters_are_rejected(query: str) -> None:
     with pytest.raises(InvalidRequestError):
         parse_query(JobsQuery, query)
 
 
-def test_a_plus_sign_that_was_not_escaped_is_understood_in_a_time() -> None:
+def test_unescaped_plus_sign_in_time_is_accepted() -> None:
     query = parse_query(JobsQuery, "started_after=2026-11-02T10:00:00+02:00")
     assert query.started_after == datetime(2026, 11, 2, 8, tzinfo=UTC)
 
@@ -273,12 +273,12 @@ def test_a_plus_sign_that_was_not_escaped_is_understood_in_a_time() -> None:
 @pytest.mark.parametrize(
     ("text", "seconds"), [("", None), ("resolution=raw", None), ("resolution=60", 60)]
 )
-def test_a_resolution_is_raw_or_seconds(text: str, seconds: int | None) -> None:
+def test_resolution_is_raw_or_seconds(text: str, seconds: int | None) -> None:
     assert parse_query(SamplesQuery, text).to_query().resolution_seconds == seconds
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "x", "1.5", "2678401", ""])
-def test_other_resolutions_are_refused(text: str) -> None:
+def test_other_resolutions_are_rejected(text: str) -> None:
     with pytest.raises(InvalidFieldsError, match="resolution"):
         parse_query(SamplesQuery, f"resolution={text}")
 

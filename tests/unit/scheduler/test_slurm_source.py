@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from hpcobs.domain.errors import JobNotFoundError, UnavailableError
 from hpcobs.domain.nodes import NodeReport
-from hpcobs.http.models.sync import SeenJob
+from hpcobs.http.schemas.sync import SeenJob
 from hpcobs.scheduler.slurm import records
 from hpcobs.scheduler.slurm.client import SlurmrestdClient
 from hpcobs.scheduler.slurm.source import SlurmJobSource

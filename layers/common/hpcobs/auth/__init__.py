@@ -1,1 +1,1 @@
-"""Who calls: bearer tokens, the principals that they name, and the secret that signs them."""
+"""Authentication: bearer tokens, the principals that they name, and the keys that sign them."""

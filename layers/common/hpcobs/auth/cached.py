@@ -1,4 +1,4 @@
-"""What is known from elsewhere, asked for again now and then: signing keys, a provider's keys."""
+"""A value from elsewhere that is read again from time to time: signing keys, a provider's keys."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ RETRY_SECONDS = 5.0
 
 
 class Cached(Generic[T]):
-    """The value of a source, at most ``fresh_seconds`` old while the source answers.
+    """The value of a source, at most ``fresh_seconds`` old while the source responds.
 
-    While it does not answer, the value that is known serves on. However many ask, the source is
-    asked at most once in ``sooner_seconds`` for something that may be new, and once in
-    ``retry_seconds`` after it failed.
+    While the source fails, the last value stays in use: an outage of the identity provider must not
+    stop a site. However many requests arrive, the source is read early at most once in
+    ``sooner_seconds``, and once in ``retry_seconds`` after a failure.
     """
 
     def __init__(
@@ -45,29 +45,29 @@ class Cached(Generic[T]):
         self._retry_seconds = retry_seconds
         self._clock = clock
         self._value: T | None = None
-        self._asked_at = -float("inf")
-        self._ask_from = -float("inf")
+        self._last_read = -float("inf")
+        self._next_read = -float("inf")
 
     def __call__(self) -> T:
-        """The value; UnavailableError if it was never to be had."""
-        if self._clock() >= self._ask_from:
-            self._ask()
+        """Return the value. Raise UnavailableError if the source never returned one."""
+        if self._clock() >= self._next_read:
+            self._read()
         if self._value is None:
-            raise UnavailableError(f"{self._what} cannot be had now")
+            raise UnavailableError(f"{self._what} cannot be read now")
         return self._value
 
     def sooner(self) -> T:
-        """The value, asked for again although it is fresh, unless that was done just now."""
-        if self._clock() >= self._asked_at + self._sooner_seconds:
-            self._ask_from = self._clock()
+        """Return the value, read again although it is fresh, unless it was read just now."""
+        if self._clock() >= self._last_read + self._sooner_seconds:
+            self._next_read = self._clock()
         return self()
 
-    def _ask(self) -> None:
-        self._asked_at = self._clock()
+    def _read(self) -> None:
+        self._last_read = self._clock()
         try:
             self._value = self._source()
         except UnavailableError as error:
-            self._ask_from = self._clock() + self._retry_seconds
+            self._next_read = self._clock() + self._retry_seconds
             logger.warning("%s: %s (%s)", self._what, error, error.__cause__)
         else:
-            self._ask_from = self._clock() + self._fresh_seconds
+            self._next_read = self._clock() + self._fresh_seconds

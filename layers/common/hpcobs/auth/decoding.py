@@ -1,6 +1,7 @@
-"""What a JSON Web Token (RFC 7519) says, once its signature, times, issuer and audience are right.
+"""The claims of a JSON Web Token (RFC 7519), if signature, times, issuer and audience are right.
 
-Every refusal is an UnauthorizedError in a few safe words.
+Every rejection is an UnauthorizedError with a short fixed message, which repeats nothing of the
+token.
 """
 
 from __future__ import annotations
@@ -16,24 +17,25 @@ if TYPE_CHECKING:
 
     from jwt.algorithms import AllowedPublicKeys
 
+# Clocks of nodes, identity providers and Lambda differ by seconds, not by minutes.
 LEEWAY_SECONDS = 10
 MAX_TOKEN_CHARACTERS = 8192
 MAX_CLAIM_CHARACTERS = 255
 NOT_VALID = "the token is not valid"
 
-# Hostile headers and numbers reach beyond PyJWT's own errors: deep nesting, an endless "exp".
+# Hostile headers and numbers raise more than PyJWT's own errors: deep nesting, an endless "exp".
 _FAULTS = (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError)
 
 
 def header_of(token: str) -> dict[str, Any]:
-    """The token's header, on which nothing is built but the choice of a key."""
+    """Return the token's header, which is not signed: use it to choose a key, for nothing else."""
     if len(token) > MAX_TOKEN_CHARACTERS:
         raise UnauthorizedError(NOT_VALID)
     try:
         header = jwt.get_unverified_header(token)
     except _FAULTS:
         raise UnauthorizedError(NOT_VALID) from None
-    # RFC 7515, 4.1.11: who does not know an extension that is critical must refuse.
+    # RFC 7515, 4.1.11: a critical extension that is not supported must lead to a rejection.
     if "crit" in header:
         raise UnauthorizedError(NOT_VALID)
     return header
@@ -47,7 +49,10 @@ def claims_in(
     issuer: str | None,
     audience: str | None,
 ) -> dict[str, Any]:
-    """The claims of a token that one of ``keys`` signed by ``algorithm`` and by no other."""
+    """Return the claims of a token that one of ``keys`` signed by ``algorithm`` and by no other.
+
+    Raise UnauthorizedError if there is no such key, or if a claim is missing or wrong.
+    """
     required = ["exp", "sub", *(["iss"] if issuer else []), *(["aud"] if audience else [])]
     for key in keys:
         try:
@@ -72,14 +77,16 @@ def claims_in(
 
 
 def text_claim(claims: dict[str, Any], name: str) -> str | None:
-    """A claim that is a short printable text; a limit that cannot be read is never lifted."""
+    """Return a claim that is a short printable text, or None if the token has no such claim."""
+    # A claim of another type is an error, not None: "node" and "user" limit a token, and a limit
+    # that cannot be read must never be lifted.
     if name not in claims:
         return None
     return short_text(claims[name], name)
 
 
 def short_text(value: object, name: str) -> str:
-    """``value`` if it is a short printable text."""
+    """Return ``value`` if it is a short printable text. Raise UnauthorizedError if not."""
     if isinstance(value, str) and value.isprintable() and 0 < len(value) <= MAX_CLAIM_CHARACTERS:
         return value
     raise UnauthorizedError(f"the token's claim {name} is not a short printable text")

@@ -1,4 +1,4 @@
-"""The networks whose requests a site takes; those of any, where it names none."""
+"""The networks from which a site accepts requests."""
 
 from __future__ import annotations
 
@@ -14,30 +14,31 @@ if TYPE_CHECKING:
 
 
 class Networks:
-    """Where requests may come from."""
+    """The addresses from which requests are accepted."""
 
-    def __init__(self, known: tuple[IPv4Network | IPv6Network, ...] = ()) -> None:
-        self._known = known
+    def __init__(self, networks: tuple[IPv4Network | IPv6Network, ...]) -> None:
+        self._networks = networks
 
     def admit(self, address: str) -> None:
-        """ForbiddenError if the address is of none of the networks."""
-        if not self._known:
-            return
+        """Raise ForbiddenError if the address is in none of the networks."""
         from ipaddress import ip_address
 
         try:
             caller = ip_address(address)
         except ValueError:
             caller = None
-        if caller is None or not any(caller in network for network in self._known):
-            raise ForbiddenError("requests from this address are not taken")
+        if caller is None or not any(caller in network for network in self._networks):
+            raise ForbiddenError("requests from this address are not accepted")
 
 
-def networks(settings: Settings) -> Networks:
-    """Those of the settings; SettingsError if one of them is no network."""
+def networks(settings: Settings) -> Networks | None:
+    """Return the networks of ALLOWED_NETWORKS, or None if it is not set: all addresses may call.
+
+    Raise SettingsError if an entry is no network.
+    """
     if not settings.allowed_networks:
-        return Networks()
-    from ipaddress import ip_network
+        return None
+    from ipaddress import ip_network  # most sites name no networks
 
     named = settings.allowed_networks.replace(",", " ").split()
     try:

@@ -1,4 +1,4 @@
-"""The caller as its token names it."""
+"""The caller, as its token names it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 VERDICT_SECONDS = 60
-"""How long a gateway keeps what the authorizer said of an Authorization header."""
+"""How long a gateway caches the authorizer's verdict on an Authorization header."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Who a token was issued to, and what it allows.
+    """The owner of a token, and the token's permissions.
 
     ``node`` limits it to that node's events and samples, ``user`` to that user's jobs.
     ``expires_at`` is in seconds since 1970.
@@ -29,11 +29,12 @@ class Principal:
     expires_at: int | None = None
 
     def allows(self, scope: str) -> bool:
-        """Whether the token has the scope, or is an administrator's."""
+        """Return whether the token has the scope, or is an administrator's."""
         return scope in self.scopes or ADMIN in self.scopes
 
     def as_context(self) -> dict[str, str | int]:
-        """The principal as an authorizer's context, which the gateway hands to the functions."""
+        """Return the principal as an authorizer's context, which the gateway sends to functions."""
+        # API Gateway accepts flat contexts of texts, numbers and booleans only, and no null.
         context: dict[str, str | int | None] = {
             "subject": self.subject,
             "scopes": " ".join(sorted(self.scopes)),
@@ -45,7 +46,7 @@ class Principal:
 
     @classmethod
     def from_context(cls, context: Mapping[str, Any]) -> Principal:
-        """The principal in an authorizer's context."""
+        """Return the principal of an authorizer's context."""
         expires_at = context.get("expires_at")
         return cls(
             subject=str(context["subject"]),
@@ -57,4 +58,4 @@ class Principal:
 
 
 ANONYMOUS = Principal(subject="anonymous")
-"""Whoever calls a route that asks for no token."""
+"""The caller of a route that needs no token."""

@@ -1,7 +1,7 @@
-"""A new signing key, in the four steps in which Secrets Manager asks for one.
+"""The rotation of the signing key, in the four steps that Secrets Manager calls.
 
-See "Lambda rotation functions" in the Secrets Manager user guide. Each step may come twice. The key
-before this one stays valid (``AWSPREVIOUS``); the one before that is forgotten.
+See "Lambda rotation functions" in the Secrets Manager user guide. Each step may be called twice.
+The key before this one stays valid (``AWSPREVIOUS``), the one before that is dropped.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ import secrets
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from hpcobs.auth import tokens
-from hpcobs.auth.keys import MIN_CHARACTERS
-from hpcobs.auth.secrets import CURRENT, client
+from hpcobs.auth import site_tokens
+from hpcobs.auth.signing_keys import CURRENT, MIN_CHARACTERS, client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,7 +26,7 @@ KEY_BYTES = 48
 
 
 class RotationError(Exception):
-    """The rotation cannot go on; the key is as it was."""
+    """The rotation cannot continue. The current key is unchanged."""
 
 
 class Rotation:
@@ -37,7 +36,8 @@ class Rotation:
         self._arn = arn
 
     def step(self, name: str, *, secret: str, version: str) -> None:
-        """Do one step for a version of a secret; RotationError if it cannot be done."""
+        """Do one step for a version of a secret. Raise RotationError if it cannot be done."""
+        # The event may name any secret of the account.
         if secret != self._arn:
             raise RotationError("asked to rotate another secret")
         steps: Mapping[str, Callable[[SecretsManagerClient, str], None]] = {
@@ -52,6 +52,7 @@ class Rotation:
         logger.info("%s is done for version %s", name, version)
 
     def _create(self, manager: SecretsManagerClient, version: str) -> None:
+        # A repeated step must find the key that the first one made, or "finish" would lose it.
         try:
             manager.get_secret_value(SecretId=self._arn, VersionId=version, VersionStage=PENDING)
         except manager.exceptions.ResourceNotFoundException:
@@ -63,7 +64,7 @@ class Rotation:
             )
 
     def _nothing_to_set(self, manager: SecretsManagerClient, version: str) -> None:
-        """The authorizer reads the key from the secret: there is no other place to set it."""
+        """Do nothing. The authorizer reads the key from the secret, there is no other copy."""
 
     def _test(self, manager: SecretsManagerClient, version: str) -> None:
         key = manager.get_secret_value(SecretId=self._arn, VersionId=version, VersionStage=PENDING)[
@@ -72,12 +73,13 @@ class Rotation:
         if len(key) < MIN_CHARACTERS:
             raise RotationError(f"the new key has less than {MIN_CHARACTERS} characters")
         end = datetime.now(UTC) + timedelta(minutes=1)
-        token = tokens.issue(key, subject="rotation", scopes=(), expires_at=end)
-        tokens.verify(token, key)
+        token = site_tokens.issue(key, subject="rotation", scopes=(), expires_at=end)
+        site_tokens.verify(token, key)
 
     def _finish(self, manager: SecretsManagerClient, version: str) -> None:
         stages = manager.describe_secret(SecretId=self._arn)["VersionIdsToStages"]
         current = next((known for known, names in stages.items() if CURRENT in names), None)
+        # A late repetition would make the key before the last one current again.
         if current == version:
             return
         moved_from = {} if current is None else {"RemoveFromVersionId": current}

@@ -1,1 +1,1 @@
-"""The HTTP edge: routes, bodies, answers and errors, shared by all functions behind the gateway."""
+"""The HTTP edge: routes, requests, responses and errors, for all functions behind the gateway."""

@@ -1,4 +1,4 @@
-"""Where a page of jobs ends, as an opaque text that the client hands back for the next page."""
+"""Cursors: the end of a page of jobs, as an opaque text that a client returns for the next page."""
 
 from __future__ import annotations
 
@@ -15,26 +15,29 @@ from hpcobs.domain.queries import Position
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=320, pattern=r"^[^\x00]*$")]
 _DECODER = msgspec.json.Decoder(tuple[_Time, _Id])
+# PostgreSQL and Python both hold these, in every time zone.
 _YEARS = range(1900, 2301)
 
 
-def written(position: Position) -> str:
-    """The cursor of a position."""
+def encode(position: Position) -> str:
+    """Return the cursor of a position."""
     content = msgspec.json.encode((position.start_time.astimezone(UTC), position.job_id))
     return base64.urlsafe_b64encode(content).rstrip(b"=").decode("ascii")
 
 
-def read(cursor: str) -> Position:
-    """The position of a cursor; InvalidInputError if this service did not write it."""
+def decode(cursor: str) -> Position:
+    """Return the position of a cursor. Raise InvalidInputError if the service did not issue it."""
+    # A cursor is not signed. It selects no more than a filter by time does, and the viewer's own
+    # jobs only, so a forged one gains nothing; it must only not break the query.
     try:
         content = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         start_time, job_id = _DECODER.decode(content)
     except (binascii.Error, ValueError):
-        raise _unknown() from None
+        raise _not_issued() from None
     if start_time.year not in _YEARS:
-        raise _unknown()
+        raise _not_issued()
     return Position(start_time, job_id)
 
 
-def _unknown() -> InvalidInputError:
+def _not_issued() -> InvalidInputError:
     return InvalidInputError("cursor", "is not one that this service gave out")

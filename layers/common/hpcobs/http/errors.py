@@ -1,4 +1,4 @@
-"""From errors to answers: the one table, and the errors that only HTTP knows."""
+"""From errors to responses: the one table, and the errors that only HTTP has."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from hpcobs.domain.errors import (
     UnauthorizedError,
     UnavailableError,
 )
-from hpcobs.http.answers import Answer
+from hpcobs.http.response import Response
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
 class InvalidRequestError(DomainError):
-    """The request is not what it must be: not JSON, not gzip, a field of the wrong type."""
+    """The request cannot be read: not JSON, not gzip, or a field of the wrong type."""
 
 
 class InvalidFieldsError(DomainError):
@@ -29,15 +29,15 @@ class InvalidFieldsError(DomainError):
 
 
 class PayloadTooLargeError(DomainError):
-    """The body is larger than what is taken, packed or unpacked."""
+    """The body is larger than the limit, packed or unpacked."""
 
 
 class UnsupportedMediaTypeError(DomainError):
-    """The body is of a type or coding that is not understood."""
+    """The body has a content type or coding that the service does not support."""
 
 
 class MethodNotAllowedError(DomainError):
-    """The path is known, but not with this method."""
+    """The path exists, but not with this method."""
 
     def __init__(self, method: str, allowed: Iterable[str]) -> None:
         super().__init__(f"{method} is not allowed here")
@@ -58,30 +58,35 @@ STATUS_AND_CODE: Mapping[type[DomainError], tuple[int, str]] = {
     UnsupportedMediaTypeError: (415, "unsupported_media_type"),
     UnavailableError: (503, "unavailable"),
 }
-"""Every error that a client may see; a subclass is answered as its nearest base."""
+"""Every error that a client may see. A subclass is answered as its nearest base class."""
 
 WHOLE_BODY = "body"
 """The field of an InvalidInputError about the body as a whole: it is no JSON, for example."""
 
 
-def answer_to(error: Exception) -> Answer:
-    """The answer in the contract's shape; what is not in the table is a 500 that tells nothing."""
+def response_to(error: Exception) -> Response:
+    """Return the response in the contract's shape.
+
+    An error that is not in the table becomes a 500 without any detail, because its text may name
+    internals.
+    """
     if isinstance(error, InvalidInputError) and error.field == WHOLE_BODY:
-        return _told(error, 400, "invalid_request")
+        return _response(error, 400, "invalid_request")
     if isinstance(error, DomainError):
+        # From the class to its bases: the nearest entry of the table counts.
         for kind in type(error).__mro__:
             if kind in STATUS_AND_CODE:
-                return _told(error, *STATUS_AND_CODE[kind])
+                return _response(error, *STATUS_AND_CODE[kind])
     body = {"error": "internal_error", "message": "something went wrong; it has been logged"}
-    return Answer.json(body, status=500)
+    return Response.json(body, status=500)
 
 
-def _told(error: DomainError, status: int, code: str) -> Answer:
+def _response(error: DomainError, status: int, code: str) -> Response:
     body: dict[str, object] = {"error": code, "message": error.message}
     details = _details(error)
     if details:
         body["details"] = details
-    return Answer.json(body, status=status, headers=_headers(error))
+    return Response.json(body, status=status, headers=_headers(error))
 
 
 def _details(error: DomainError) -> Mapping[str, object]:

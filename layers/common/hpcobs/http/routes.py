@@ -1,7 +1,7 @@
-"""The table of routes: which function answers, and which scope a token needs for it.
+"""The table of routes: which function answers each, and which scope a token needs for it.
 
-The local gateway, the authorisation check and the CDK app all read this table; a test keeps it
-equal to ``openapi.yaml``.
+The local gateway, the authorisation check and the CDK app all read this table. A test keeps it
+equal to ``openapi.yaml``, another proves that each route has its handler.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from hpcobs.auth.scopes import (
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One route of the contract; ``scope`` is None where no token is asked for.
+    """One route of the contract. ``scope`` is None where no token is needed.
 
-    ``takes_query`` says that it reads parameters of the query; others refuse all of them.
+    ``takes_query`` marks a route that reads query parameters. Other routes reject all of them.
     """
 
     method: str
@@ -59,4 +59,4 @@ ROUTES: tuple[Route, ...] = (
 BY_KEY = {route.key: route for route in ROUTES}
 
 DEFAULT_ROUTE = "$default"
-"""What matches no route goes to ``api``, which answers 404 or 405 in the contract's shape."""
+"""Requests that match no route go to ``api``, which answers 404 or 405 in the contract's shape."""

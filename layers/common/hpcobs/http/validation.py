@@ -1,4 +1,4 @@
-"""Bodies and queries against their models; what is wrong is told field by field."""
+"""Validation of bodies and queries by their models. An error lists each bad field."""
 
 from __future__ import annotations
 
@@ -16,28 +16,36 @@ if TYPE_CHECKING:
 
 Model = TypeVar("Model", bound=BaseModel)
 
+# A hostile body with thousands of bad fields gets a short response.
 MAX_ERRORS = 20
 MAX_FIELD_CHARACTERS = 100
 MAX_QUERY_FIELDS = 50
 
 
 def parse_body(model: type[Model], body: bytes) -> Model:
-    """The body as ``model``; InvalidRequestError or InvalidFieldsError otherwise."""
+    """Return the body as ``model``. Raise InvalidRequestError or InvalidFieldsError."""
     return validated(model, json_in(body))
 
 
 def json_in(body: bytes) -> Any:
-    """The JSON in a body. NaN and Infinity are not JSON (RFC 8259), nor are lone surrogates."""
+    """Parse a body's JSON. Raise InvalidRequestError if it is none.
+
+    NaN and Infinity are not JSON (RFC 8259), nor are lone surrogates.
+    """
     if not body:
         raise InvalidRequestError("a JSON body is needed")
     try:
+        # Keys repeat in a list of jobs, values hardly do: caching those costs more than it saves.
         return from_json(body, allow_inf_nan=False, cache_strings="keys")
     except ValueError as error:
         raise InvalidRequestError(f"the body is not JSON: {error}") from None
 
 
 def parse_query(model: type[Model], query: str) -> Model:
-    """The query as ``model``; each parameter may be given once, and unknown ones are refused."""
+    """Return the query as ``model``. Raise InvalidRequestError or InvalidFieldsError.
+
+    Each parameter may be given once, and unknown ones are rejected.
+    """
     try:
         pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=MAX_QUERY_FIELDS)
     except ValueError:
@@ -49,20 +57,24 @@ def parse_query(model: type[Model], query: str) -> Model:
 
 
 def validated(model: type[Model], value: object) -> Model:
-    """``value`` as ``model``; InvalidRequestError for wrong types, else InvalidFieldsError."""
+    """Return ``value`` as ``model``.
+
+    Raise InvalidRequestError if a value has the wrong type, InvalidFieldsError for other faults.
+    """
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        raise _refusal(error) from None
+        raise _rejection(error) from None
 
 
-def _refusal(error: ValidationError) -> InvalidRequestError | InvalidFieldsError:
+def _rejection(error: ValidationError) -> InvalidRequestError | InvalidFieldsError:
+    # The input is left out: a response must not repeat a client's secrets or megabytes.
     found = error.errors(include_url=False, include_context=False, include_input=False)
-    told = [{"field": _field(item), "message": _message(item)} for item in found[:MAX_ERRORS]]
-    message = "; ".join(f"{item['field'] or 'body'}: {item['message']}" for item in told[:3])
+    listed = [{"field": _field(item), "message": _message(item)} for item in found[:MAX_ERRORS]]
+    message = "; ".join(f"{item['field'] or 'body'}: {item['message']}" for item in listed[:3])
     wrong_type = any(_is_type_error(item) for item in found)
     kind = InvalidRequestError if wrong_type else InvalidFieldsError
-    return kind(message, errors=told)
+    return kind(message, errors=listed)
 
 
 def _is_type_error(item: ErrorDetails) -> bool:
@@ -87,7 +99,7 @@ _PHRASES = {
 
 
 def _message(item: ErrorDetails) -> str:
-    """Pydantic's words, so that they read on from the field's name."""
+    """Return pydantic's message, reworded to continue a sentence that begins with the field."""
     message = re.sub(r"^Value error, | or instance of \w+$", "", item["msg"])
     message = _PHRASES.get(message, message)
     return re.sub(r"^(Input|String|Dictionary|List|Tuple|Value) should", "must", message)

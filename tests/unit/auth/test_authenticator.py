@@ -1,4 +1,4 @@
-"""Where a token may stand in the Authorization header."""
+"""Tokens in the Authorization header."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpcobs.auth.credentials import token_in
+from hpcobs.auth.authenticator import token_in
 from hpcobs.domain.errors import UnauthorizedError
 
 
@@ -18,29 +18,29 @@ def basic(text: str) -> str:
 
 
 @pytest.mark.parametrize("header", ["Bearer abc", "bearer abc", "BEARER   abc ", basic("any:abc")])
-def test_a_token_is_found(header: str) -> None:
+def test_token_is_found_in_header(header: str) -> None:
     assert token_in(header) == "abc"
 
 
-def test_a_password_may_hold_colons() -> None:
+def test_password_may_contain_colons() -> None:
     assert token_in(basic(":a:b")) == "a:b"
 
 
 @pytest.mark.parametrize(
     "header", [None, "", "Bearer", "Bearer ", "abc", "Digest abc", basic("abc"), basic("abc:")]
 )
-def test_without_a_token_the_request_is_unauthorized(header: str | None) -> None:
+def test_missing_token_is_unauthorized(header: str | None) -> None:
     with pytest.raises(UnauthorizedError, match="token"):
         token_in(header)
 
 
 @pytest.mark.parametrize("value", ["###", "YQ", "/w==", "YTpi\N{SNOWMAN}"])
-def test_what_is_not_basic_is_said_to_be_so(value: str) -> None:
+def test_malformed_basic_credentials_are_named(value: str) -> None:
     with pytest.raises(UnauthorizedError, match="Basic"):
         token_in(f"Basic {value}")
 
 
 @given(st.text())
-def test_any_header_is_either_a_token_or_unauthorized(header: str) -> None:
+def test_any_header_is_token_or_unauthorized(header: str) -> None:
     with contextlib.suppress(UnauthorizedError):
         assert token_in(header)

@@ -1,20 +1,30 @@
-"""The kinds of values in bodies and queries, with their limits.
+"""The types of values in bodies and queries, with their limits, and the base of the models.
 
-A limit of a number is that of its column, or lower where sums over nodes must fit as well. Models
-are strict: a text is never taken for a number, nor a number for a text.
+A number's limit is that of its column, or lower where sums over nodes must fit as well. Models are
+strict: a text is never converted to a number, nor a number to a text.
 """
 
 from __future__ import annotations
 
+import os
 import re
+from dataclasses import fields
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+# No plug-in of pydantic is wanted here. The search for some reads the metadata of every installed
+# package when the first model is built: 12 ms of a cold start.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from hpcobs.domain.errors import InvalidInputError
 from hpcobs.scheduler.hostlists import MAX_NODES, expanded, node_cpus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MAX_TEXT = 255
 INT4_MAX = 2**31 - 1
@@ -36,21 +46,44 @@ _LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 _COMMON = ConfigDict(
     extra="forbid",
     frozen=True,
-    hide_input_in_errors=True,
+    hide_input_in_errors=True,  # a log must not repeat what a client sent
     defer_build=True,  # a cold start builds the one model that it needs, not all of them
 )
 
 
-class Body(BaseModel):
-    """A strict model: unknown fields are refused, nothing is coerced."""
+Kind = TypeVar("Kind")
+
+
+class _Model(BaseModel):
+    model_config = _COMMON
+
+    def into(self, kind: Callable[..., Kind], **others: Any) -> Kind:
+        """Return an object of the domain, made of the fields of the same names and of ``others``.
+
+        A field that is None is left to the object's own default.
+        """
+        own = ((name, getattr(self, name)) for name in _shared_names(type(self), kind))
+        return kind(**{**{name: value for name, value in own if value is not None}, **others})
+
+
+class Body(_Model):
+    """A strict model: unknown fields are rejected, no value is converted."""
 
     model_config = ConfigDict(**_COMMON, strict=True, allow_inf_nan=False)
 
 
-class Query(BaseModel):
-    """A query's parameters, all of which come as text."""
+class Query(_Model):
+    """The parameters of a query, each of which arrives as text."""
 
     model_config = _COMMON
+
+
+# Cached, because a state sync has 1,000 jobs of one model.
+@cache
+def _shared_names(model: type[_Model], kind: Any) -> tuple[str, ...]:
+    """Return the names that a model shares with a dataclass or a named tuple."""
+    names = getattr(kind, "_fields", None) or tuple(field.name for field in fields(kind))
+    return tuple(name for name in names if name in model.model_fields)
 
 
 def _time(value: Any) -> datetime:
@@ -59,9 +92,11 @@ def _time(value: Any) -> datetime:
     if not _RFC3339.fullmatch(value):
         raise ValueError("must be an RFC 3339 time with its zone, such as 2026-01-31T12:00:00Z")
     try:
+        # RFC 3339 allows "t" and "z" in lower case, fromisoformat does not in every version.
         moment = datetime.fromisoformat(value.upper())
     except ValueError:
         raise ValueError("is not a time that exists") from None
+    # Checked before the conversion, which overflows in the years 1 and 9999.
     if not _EARLIEST <= moment < _LATEST:
         raise ValueError("must be between 1970 and 2200")
     return moment.astimezone(UTC)
@@ -77,7 +112,7 @@ def _without_nul(text: str) -> str:
     return text
 
 
-def _given(text: str | None) -> str | None:
+def _text_or_none(text: str | None) -> str | None:
     return _without_nul(text) if text else None
 
 
@@ -103,6 +138,7 @@ def _node_cpus(value: Any) -> Any:
 
 
 def _each_once(nodes: tuple[str, ...]) -> tuple[str, ...]:
+    # Not a set: the CPUs per node are in the order of the nodes.
     return tuple(dict.fromkeys(nodes))
 
 
@@ -110,15 +146,15 @@ Time = Annotated[datetime, BeforeValidator(_time)]
 """An RFC 3339 time with its zone, as UTC."""
 
 QueryTime = Annotated[datetime, BeforeValidator(_time_in_query)]
-"""As Time, where a plus sign that was not escaped has become a space."""
+"""As Time. An unescaped plus sign, which arrives as a space, counts as a plus sign."""
 
 RequiredText = Annotated[
     str, Field(min_length=1, max_length=MAX_TEXT), AfterValidator(_without_nul)
 ]
-"""Any text but NUL: names may hold quotes, backslashes and newlines."""
+"""Any text but NUL, which PostgreSQL cannot store. Quotes, backslashes and newlines are allowed."""
 
-Text = Annotated[str | None, Field(max_length=MAX_TEXT), AfterValidator(_given)]
-"""As RequiredText, where an empty text says no more than none at all."""
+Text = Annotated[str | None, Field(max_length=MAX_TEXT), AfterValidator(_text_or_none)]
+"""As RequiredText, but an empty text counts as None."""
 
 JobId = Annotated[str, Field(min_length=1, max_length=MAX_TEXT, pattern=JOB_ID_PATTERN)]
 ClusterName = Annotated[str, Field(min_length=1, max_length=64, pattern=CLUSTER_PATTERN)]
@@ -129,7 +165,7 @@ NodeList = Annotated[
     BeforeValidator(_nodes),
     AfterValidator(_each_once),
 ]
-"""Node names, each once; Slurm's compressed text is expanded."""
+"""Node names, each once. Slurm's compressed text is expanded."""
 
 NodeListOrEmpty = Annotated[
     tuple[NodeName, ...],
@@ -137,7 +173,7 @@ NodeListOrEmpty = Annotated[
     BeforeValidator(_nodes),
     AfterValidator(_each_once),
 ]
-"""As NodeList; a job that waits has no nodes yet."""
+"""As NodeList, but a pending job has no nodes yet."""
 
 NodeCpus = Annotated[
     tuple[Annotated[int, Field(ge=1, le=999_999_999)], ...],

@@ -1,4 +1,7 @@
-"""The domain's types as the JSON of the contract. What is not known (None) is left out."""
+"""Jobs, their series and trail, and health as the contract's JSON. None is left out.
+
+The order of the fields is the order on the wire.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,13 @@ if TYPE_CHECKING:
     from hpcobs.domain.queries import JobPage
     from hpcobs.domain.samples import GpuPoint, Sample, SamplePoint
     from hpcobs.service.health import CheckResult, HealthReport
-    from hpcobs.service.ingestion import Accepted
-    from hpcobs.service.job_events import EventResult
 
 View = dict[str, Any]
 
 
 def known(values: Mapping[str, Any]) -> View:
-    """The values that are there; None is left out, and times are in UTC."""
+    """Leave out each value that is None, and convert times to UTC."""
+    # "Not known" and "zero" are different facts: a missing field cannot be read as a zero.
     return {name: _plain(value) for name, value in values.items() if value is not None}
 
 
@@ -31,7 +33,10 @@ def _plain(value: Any) -> Any:
 
 
 def job(job: Job, *, now: datetime, stale_after: timedelta | None = None) -> View:
-    """A job, with its runtime as of ``now`` while it runs; ``stale`` only if it is asked for."""
+    """Return a job, with its runtime up to ``now`` while it runs.
+
+    ``stale`` is True for a job without a report for ``stale_after``, and left out otherwise.
+    """
     resources, usage = job.resources, job.usage
     return known(
         {
@@ -76,63 +81,41 @@ def job(job: Job, *, now: datetime, stale_after: timedelta | None = None) -> Vie
 
 
 def page(page: JobPage, *, limit: int, offset: int, now: datetime, stale_after: timedelta) -> View:
-    """A page of jobs; ``next_cursor`` only where there is a next page."""
+    """Return a page of jobs, with ``next_cursor`` if there is a next page."""
     return known(
         {
             "jobs": [job(item, now=now, stale_after=stale_after) for item in page.jobs],
             "total": page.total,
             "limit": limit,
             "offset": offset,
-            "next_cursor": page.next_position and cursors.written(page.next_position),
+            "next_cursor": page.next_position and cursors.encode(page.next_position),
         }
     )
 
 
 def scheduler(info: SchedulerInfo) -> View:
-    """What the scheduler says of a job."""
-    return known(
-        {
-            "type": info.type.value,
-            "external_job_id": info.external_job_id,
-            "raw_state": info.raw_state,
-            "submit_time": info.submit_time,
-            "partition": info.partition,
-            "account": info.account,
-            "qos": info.qos,
-            "priority": info.priority,
-            "exit_code": info.exit_code,
-            "signal": info.signal,
-            "state_reason": info.state_reason,
-            "time_limit_minutes": info.time_limit_minutes,
-            "extra": info.extra,
-        }
-    )
+    """Return the scheduler's facts on a job."""
+    return _all_of(info)
 
 
 def sample(sample: Sample) -> View:
-    """A sample that was just taken in; without a node it counted for the job's first."""
-    return known(
-        {
-            "timestamp": sample.timestamp,
-            "node": sample.node or None,
-            "cpu_usage": sample.cpu_usage,
-            "memory_usage_mb": sample.memory_usage_mb,
-            "gpu_usage": sample.gpu_usage,
-        }
-    )
+    """Return a posted sample. Without a node it counts for the job's first."""
+    # The path names the job already. What a client cannot post is None here, and so left out.
+    return known({**sample._asdict(), "job_id": None, "node": sample.node or None})
 
 
 def series(job_id: str, points: Sequence[SamplePoint] | Sequence[GpuPoint], total: int) -> View:
-    """A job's series: raw samples, or buckets with averages and maxima."""
-    return {"job_id": job_id, "samples": [_point(point) for point in points], "total": total}
+    """Return a job's series: raw samples, or buckets with averages and maxima."""
+    return {"job_id": job_id, "samples": [_all_of(point) for point in points], "total": total}
 
 
-def _point(point: SamplePoint | GpuPoint) -> View:
-    return known({name: getattr(point, name) for name in point.__slots__})
+def _all_of(value: SchedulerInfo | SamplePoint | GpuPoint) -> View:
+    """Return all fields of a dataclass, whose names and order are those of the contract."""
+    return known({name: getattr(value, name) for name in value.__slots__})
 
 
 def audit(job_id: str, events: Sequence[AuditEvent]) -> View:
-    """A job's changes, each with the job as it was afterwards."""
+    """Return a job's changes, each with the job as it was afterwards."""
     return {"job_id": job_id, "events": [_audit_event(event) for event in events]}
 
 
@@ -151,13 +134,8 @@ def _audit_event(event: AuditEvent) -> View:
     )
 
 
-def event_result(result: EventResult) -> View:
-    """What became of an event."""
-    return {"status": result.status, "job_id": result.job_id, "message": result.message}
-
-
 def health(report: HealthReport) -> View:
-    """The service's state."""
+    """Return the service's state."""
     return {
         "status": report.status.value,
         "timestamp": report.timestamp.astimezone(UTC),
@@ -174,15 +152,3 @@ def _check(result: CheckResult) -> View:
             "message": result.message,
         }
     )
-
-
-def accepted(batch: Accepted) -> View:
-    """A batch that is on the queue, and the first of its samples that will be set aside."""
-    return {
-        "status": "queued",
-        "batch_id": batch.batch_id,
-        "accepted": batch.accepted,
-        "rejected": [
-            {"position": refused.position, "message": refused.reason} for refused in batch.rejected
-        ],
-    }

@@ -9,10 +9,9 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from hpcobs.auth import tokens
+from hpcobs.auth import site_tokens
 from hpcobs.auth.cached import Cached
-from hpcobs.auth.keys import KeyRing, Keys, key_id
-from hpcobs.auth.secrets import SecretsManager, key_ring
+from hpcobs.auth.signing_keys import KeyRing, Keys, SecretsManager, key_id, key_ring
 from hpcobs.domain.errors import UnauthorizedError, UnavailableError
 from hpcobs.settings import Settings, SettingsError
 from tests.unit.auth.clocks import Source, Time
@@ -38,7 +37,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def stored(*texts: str) -> str:
-    """The ARN of a secret that had these values, one after the other."""
+    """Create a secret with these values, one after the other, and return its ARN."""
     client = boto3.client("secretsmanager")
     arn = client.create_secret(Name="hpcobs/auth", SecretString=texts[0])["ARN"]
     for text in texts[1:]:
@@ -46,36 +45,36 @@ def stored(*texts: str) -> str:
     return str(arn)
 
 
-def test_the_environments_key_is_taken_and_the_one_before_it() -> None:
+def test_environment_gives_current_and_previous_key() -> None:
     assert key_ring(Settings(auth_secret=KEY)).candidates(None) == (KEY,)
     both = key_ring(Settings(auth_secret=NEXT, auth_secret_previous=KEY))
     assert both.candidates(None) == (NEXT, KEY)
 
 
-def test_without_a_key_the_variable_is_named() -> None:
+def test_missing_key_names_the_variable() -> None:
     with pytest.raises(SettingsError, match="AUTH_SECRET"):
         key_ring(Settings())
 
 
 @pytest.mark.usefixtures("aws")
-def test_the_key_comes_from_secrets_manager() -> None:
+def test_key_comes_from_secrets_manager() -> None:
     ring = key_ring(Settings(auth_secret_arn=stored(KEY)))
     assert ring.candidates(None) == (KEY,)
 
 
 @pytest.mark.usefixtures("aws")
-def test_the_key_before_the_last_rotation_is_valid_and_older_ones_are_not() -> None:
+def test_previous_key_is_valid_older_are_not() -> None:
     assert SecretsManager(stored(OTHER, KEY, NEXT))() == (NEXT, KEY)
 
 
 @pytest.mark.usefixtures("aws")
-def test_a_secret_that_is_not_there_is_unavailable() -> None:
+def test_missing_secret_is_unavailable() -> None:
     with pytest.raises(UnavailableError):
         SecretsManager("arn:aws:secretsmanager:eu-central-1:123456789012:secret:none")()
 
 
 @pytest.mark.usefixtures("aws")
-def test_a_short_key_signs_nothing() -> None:
+def test_short_key_signs_nothing() -> None:
     with pytest.raises(UnavailableError, match="32"):
         SecretsManager(stored("short"))()
     assert SecretsManager(stored_again("short", KEY))() == (KEY,)
@@ -92,14 +91,14 @@ def ring_of(source: Source[Keys], time: Time) -> KeyRing:
     return KeyRing(Cached(source, what="the key", clock=time))
 
 
-def test_a_token_names_its_key_and_is_checked_with_that_one() -> None:
+def test_kid_selects_the_key() -> None:
     ring = ring_of(Source((NEXT, KEY)), Time())
     assert ring.candidates(key_id(KEY)) == (KEY,)
     assert ring.candidates(key_id(NEXT)) == (NEXT,)
     assert ring.candidates(None) == (NEXT, KEY)
 
 
-def test_a_token_of_a_new_key_makes_the_authorizer_look_for_it_at_once() -> None:
+def test_unknown_kid_reads_the_source_early() -> None:
     source: Source[Keys] = Source((KEY,))
     time = Time()
     ring = ring_of(source, time)
@@ -109,7 +108,7 @@ def test_a_token_of_a_new_key_makes_the_authorizer_look_for_it_at_once() -> None
     assert ring.candidates(key_id(NEXT)) == (NEXT,)
 
 
-def test_invented_names_of_keys_do_not_make_it_look_more_than_once_a_minute() -> None:
+def test_invented_kids_read_once_a_minute() -> None:
     source: Source[Keys] = Source((KEY,))
     ring = ring_of(source, Time())
     for number in range(1000):
@@ -117,20 +116,20 @@ def test_invented_names_of_keys_do_not_make_it_look_more_than_once_a_minute() ->
     assert source.asked == 1
 
 
-def test_while_a_key_is_changed_tokens_of_both_are_believed() -> None:
+def test_both_keys_verify_during_change() -> None:
     end = datetime.now(UTC) + timedelta(hours=1)
     ring = key_ring(Settings(auth_secret=NEXT, auth_secret_previous=KEY))
     for key, believed in ((KEY, True), (NEXT, True), (OTHER, False)):
-        token = tokens.issue(key, subject="n1", scopes=["admin"], expires_at=end)
+        token = site_tokens.issue(key, subject="n1", scopes=["admin"], expires_at=end)
         keys = ring.candidates(key_id(key))
         if believed:
-            assert tokens.verify(token, *keys).subject == "n1"
+            assert site_tokens.verify(token, *keys).subject == "n1"
         else:
             with pytest.raises(UnauthorizedError):
-                tokens.verify(token, *keys)
+                site_tokens.verify(token, *keys)
 
 
-def test_a_keys_name_tells_nothing_of_it_and_is_always_the_same() -> None:
+def test_key_id_is_stable_and_opaque() -> None:
     assert key_id(KEY) == key_id(KEY) != key_id(NEXT)
     assert len(key_id(KEY)) == 12
     assert key_id(KEY) not in KEY

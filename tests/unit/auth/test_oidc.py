@@ -1,4 +1,4 @@
-"""The site's identity provider: real keys behind a real URL; what it signs is believed, no more."""
+"""The site's identity provider, with real keys behind a real URL."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from hpcobs.auth import identity, jwks
+from hpcobs.auth import oidc
 from hpcobs.auth.authenticator import Authenticator, authenticator
 from hpcobs.auth.cached import Cached
 from hpcobs.auth.principal import Principal
 from hpcobs.auth.scopes import SCOPES
-from hpcobs.auth.secrets import key_ring
+from hpcobs.auth.signing_keys import key_ring
 from hpcobs.domain.errors import UnauthorizedError, UnavailableError
 from hpcobs.settings import Settings, SettingsError, read_settings
 from tests.unit.auth.clocks import Time
@@ -59,10 +59,10 @@ def site(provider: Provider, **more: str) -> Authenticator:
 
 def site_at(provider: Provider, time: Time) -> Authenticator:
     settings = configured(provider)
-    known = identity.options(settings)
+    known = oidc.options(settings)
     assert known is not None
-    keys = Cached(jwks.KeySet(known.jwks_url), what="keys", clock=time)
-    return Authenticator(key_ring(settings), provider=identity.IdentityProvider(known, keys))
+    keys = Cached(oidc.KeySet(known.jwks_url), what="keys", clock=time)
+    return Authenticator(key_ring(settings), provider=oidc.IdentityProvider(known, keys))
 
 
 def refusal(site: Authenticator, token: str) -> str:
@@ -76,17 +76,15 @@ def believed(site: Authenticator, token: str) -> Principal:
 
 
 @pytest.mark.parametrize(("key", "algorithm", "kid"), [(RSA, "RS256", "rsa"), (EC, "ES256", "ec")])
-def test_a_person_sees_their_own_jobs(
-    provider: Provider, key: Any, algorithm: str, kid: str
-) -> None:
+def test_person_reads_own_jobs(provider: Provider, key: Any, algorithm: str, kid: str) -> None:
     principal = believed(site(provider), signed(key, algorithm=algorithm, kid=kid))
     assert (principal.subject, principal.user) == ("ada", "ada")
     assert principal.scopes == {"jobs:read"}
     assert principal.expires_at is not None
 
 
-def test_the_sites_own_tokens_go_on_and_need_no_issuer(provider: Provider) -> None:
-    from hpcobs.auth.keys import key_id
+def test_site_tokens_need_no_issuer(provider: Provider) -> None:
+    from hpcobs.auth.signing_keys import key_id
 
     claims = {"sub": "node-n1", "scope": "samples:write", "exp": 4_000_000_000, "node": "n1"}
     token = jwt.encode(claims, SECRET, algorithm="HS256", headers={"kid": key_id(SECRET)})
@@ -94,13 +92,13 @@ def test_the_sites_own_tokens_go_on_and_need_no_issuer(provider: Provider) -> No
     assert provider.asked == 0
 
 
-def test_without_a_provider_its_tokens_are_nothing(provider: Provider) -> None:
+def test_provider_token_needs_configured_provider(provider: Provider) -> None:
     own = authenticator(read_settings({"AUTH_SECRET": SECRET}))
     assert refusal(own, signed(RSA)) == "the token is not valid"
     assert provider.asked == 0
 
 
-def test_a_group_gives_its_scopes_for_the_whole_site(provider: Provider) -> None:
+def test_group_grants_scopes_for_whole_site(provider: Provider) -> None:
     known = site(provider, AUTH_SCOPES_BY_GROUP=GROUPS)
     staff = believed(known, signed(RSA, groups=["users", "hpc-staff"]))
     assert (staff.subject, staff.user) == ("ada", None)
@@ -110,12 +108,12 @@ def test_a_group_gives_its_scopes_for_the_whole_site(provider: Provider) -> None
 
 
 @pytest.mark.parametrize("groups", [None, [], ["users"], "users", [7, None, {"hpc-admins": 1}], 5])
-def test_no_known_group_gives_nothing(provider: Provider, groups: object) -> None:
+def test_unknown_group_grants_nothing(provider: Provider, groups: object) -> None:
     known = site(provider, AUTH_SCOPES_BY_GROUP=GROUPS)
     assert believed(known, signed(RSA, groups=groups)).user == "ada"
 
 
-def test_a_program_needs_a_group_but_no_user(provider: Provider) -> None:
+def test_program_needs_group_but_no_user(provider: Provider) -> None:
     known = site(
         provider, AUTH_SCOPES_BY_GROUP='{"scrape": "metrics:read"}', AUTH_GROUPS_CLAIM="scp"
     )
@@ -126,13 +124,13 @@ def test_a_program_needs_a_group_but_no_user(provider: Provider) -> None:
     assert message == "the token has no claim preferred_username, and no known group"
 
 
-def test_the_providers_own_scopes_give_nothing_by_themselves(provider: Provider) -> None:
+def test_providers_scopes_grant_nothing(provider: Provider) -> None:
     principal = believed(site(provider), signed(RSA, scope="admin jobs:write", node="n1"))
     assert principal.scopes == {"jobs:read"}
     assert (principal.user, principal.node) == ("ada", None)
 
 
-def test_claims_are_found_by_name_and_by_path(provider: Provider) -> None:
+def test_claims_have_names_or_paths(provider: Provider) -> None:
     known = site(
         provider,
         AUTH_USER_CLAIM="https://hpc.example.org/login",
@@ -149,14 +147,14 @@ def test_claims_are_found_by_name_and_by_path(provider: Provider) -> None:
     assert admin.scopes == {"admin"}
 
 
-def test_a_mail_address_names_a_user_of_its_domain_only(provider: Provider) -> None:
+def test_mail_address_must_be_of_domain(provider: Provider) -> None:
     known = site(provider, AUTH_USER_DOMAIN="example.org")
     assert believed(known, signed(RSA, preferred_username="ada@Example.org")).user == "ada"
     for name in ("ada@evil.org", "ada", "@example.org", "ada@example.org@evil.org"):
         assert "of another domain" in refusal(known, signed(RSA, preferred_username=name))
 
 
-def test_a_mail_address_that_is_not_verified_names_nobody(provider: Provider) -> None:
+def test_unverified_mail_address_is_rejected(provider: Provider) -> None:
     known = site(provider, AUTH_USER_CLAIM="email", AUTH_USER_DOMAIN="example.org")
     mail = "ada@example.org"
     assert believed(known, signed(RSA, email=mail, email_verified=True)).user == "ada"
@@ -168,7 +166,7 @@ def test_a_mail_address_that_is_not_verified_names_nobody(provider: Provider) ->
 @pytest.mark.parametrize(
     "name", ["", "a\0da", "a\nda", "x" * 256, "root (x)", 7, ["ada"], {"a": 1}]
 )
-def test_a_user_that_cannot_be_read_is_refused(provider: Provider, name: object) -> None:
+def test_malformed_user_is_rejected(provider: Provider, name: object) -> None:
     assert "preferred_username" in refusal(site(provider), signed(RSA, preferred_username=name))
 
 
@@ -190,17 +188,17 @@ def test_a_user_that_cannot_be_read_is_refused(provider: Provider, name: object)
         ({"algorithm": "RS512"}, "the token is not valid"),
     ],
 )
-def test_what_is_not_for_this_site_is_refused(
+def test_token_for_other_site_is_rejected(
     provider: Provider, claims: dict[str, Any], message: str
 ) -> None:
     assert refusal(site(provider), signed(RSA, **claims)) == message
 
 
-def test_one_of_several_audiences_is_enough(provider: Provider) -> None:
+def test_one_of_several_audiences_suffices(provider: Provider) -> None:
     assert believed(site(provider), signed(RSA, aud=["account", AUDIENCE])).user == "ada"
 
 
-def test_a_key_that_is_not_the_providers_signs_nothing(provider: Provider) -> None:
+def test_foreign_key_signs_nothing(provider: Provider) -> None:
     known = site(provider)
     assert refusal(known, signed(rsa_key("evil"))) == "the token is not valid"
     evil = rsa_key("evil")
@@ -213,7 +211,7 @@ def test_a_key_that_is_not_the_providers_signs_nothing(provider: Provider) -> No
     assert refusal(known, own) == "the token is not valid"
 
 
-def test_the_public_key_is_no_secret_to_sign_with(provider: Provider) -> None:
+def test_public_key_is_no_hmac_secret(provider: Provider) -> None:
     known = site(provider)
     public = RSA.public_key()
     for encoding, form in (
@@ -226,7 +224,7 @@ def test_the_public_key_is_no_secret_to_sign_with(provider: Provider) -> None:
 
 
 def forged(algorithm: str, key: bytes) -> str:
-    """A token by hand: a library would not sign like that."""
+    """Sign a token by hand: a library would not sign like that."""
     import hashlib
     import hmac
 
@@ -237,7 +235,7 @@ def forged(algorithm: str, key: bytes) -> str:
     return (text + b"." + base64.urlsafe_b64encode(digest).rstrip(b"=")).decode()
 
 
-def test_an_extension_that_is_critical_is_refused(provider: Provider) -> None:
+def test_critical_extension_is_rejected(provider: Provider) -> None:
     token = jwt.encode(
         {"iss": ISSUER, "aud": AUDIENCE, "sub": "x", "exp": 4_000_000_000},
         RSA,
@@ -247,13 +245,13 @@ def test_an_extension_that_is_critical_is_refused(provider: Provider) -> None:
     assert refusal(site(provider), token) == "the token is not valid"
 
 
-def test_without_a_name_the_only_key_of_its_kind_is_meant(provider: Provider) -> None:
+def test_token_without_kid_uses_only_key(provider: Provider) -> None:
     assert believed(site(provider), signed(RSA, kid=None)).user == "ada"
     provider.publish(jwk(RSA, kid="rsa"), jwk(rsa_key("second"), kid="second"))
     assert refusal(site(provider), signed(RSA, kid=None)) == "the token is not valid"
 
 
-def test_a_new_key_of_the_provider_is_found_but_not_looked_for_all_the_time(
+def test_new_key_is_found_within_a_minute(
     provider: Provider,
 ) -> None:
     time = Time()
@@ -268,7 +266,7 @@ def test_a_new_key_of_the_provider_is_found_but_not_looked_for_all_the_time(
     assert provider.asked == 2
 
 
-def test_while_the_provider_is_away_its_known_keys_go_on(provider: Provider) -> None:
+def test_known_keys_survive_provider_outage(provider: Provider) -> None:
     time = Time()
     known = site_at(provider, time)
     believed(known, signed(RSA))
@@ -279,12 +277,12 @@ def test_while_the_provider_is_away_its_known_keys_go_on(provider: Provider) -> 
     assert provider.asked == 2
 
 
-def test_a_provider_that_was_never_reached_is_unavailable_to_its_own_people_only(
+def test_unreachable_provider_affects_its_tokens_only(
     provider: Provider,
 ) -> None:
     provider.status = 500
     known = site(provider)
-    with pytest.raises(UnavailableError, match="identity provider's keys cannot be had now"):
+    with pytest.raises(UnavailableError, match="identity provider's keys cannot be read now"):
         believed(known, signed(RSA))
     own = jwt.encode({"sub": "n1", "exp": 4_000_000_000}, SECRET, algorithm="HS256")
     assert believed(known, own).subject == "n1"
@@ -298,34 +296,34 @@ ODD: dict[str, bytes] = {
     "keys that are none": b'{"keys": 7}',
     "an empty set": b'{"keys": []}',
     "deep": b"[" * 100_000,
-    "endless": b'{"keys": [' + b" " * (jwks.MAX_BYTES + 1) + b"]}",
+    "endless": b'{"keys": [' + b" " * (oidc.MAX_BYTES + 1) + b"]}",
     "no text": b"\xff\xfe\x00",
 }
 
 
 @pytest.mark.parametrize("body", ODD.values(), ids=ODD)
-def test_an_odd_answer_is_no_key_set(provider: Provider, body: bytes) -> None:
+def test_malformed_key_set_is_unavailable(provider: Provider, body: bytes) -> None:
     provider.body = body
     with pytest.raises(UnavailableError):
-        jwks.KeySet(provider.url)()
+        oidc.KeySet(provider.url)()
 
 
-def test_a_redirect_is_not_followed(provider: Provider) -> None:
+def test_redirect_is_not_followed(provider: Provider) -> None:
     with Provider(jwk(RSA, kid="rsa")) as elsewhere:
         provider.status, provider.headers = 302, {"Location": elsewhere.url}
         with pytest.raises(UnavailableError):
-            jwks.KeySet(provider.url)()
+            oidc.KeySet(provider.url)()
         assert elsewhere.asked == 0
 
 
-def test_a_slow_provider_is_given_up(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jwks, "READ_SECONDS", 0.1)
+def test_slow_provider_times_out(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(oidc, "READ_SECONDS", 0.1)
     provider.delay_seconds = 0.4
     with pytest.raises(UnavailableError):
-        jwks.KeySet(provider.url)()
+        oidc.KeySet(provider.url)()
 
 
-def test_only_keys_for_the_two_kinds_of_signatures_are_taken(provider: Provider) -> None:
+def test_only_rs256_and_es256_keys_are_used(provider: Provider) -> None:
     private = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(RSA))
     provider.publish(
         {"kty": "oct", "k": "c2VjcmV0", "kid": "hmac"},
@@ -342,8 +340,9 @@ def test_only_keys_for_the_two_kinds_of_signatures_are_taken(provider: Provider)
         {**private, "kid": "private", "key_ops": None},
         jwk(EC, kid="ec", alg="ES256"),
     )
-    keys = jwks.KeySet(provider.url)()
-    assert [(key.kid, key.algorithm) for key in keys] == [("private", "RS256"), ("ec", "ES256")]
+    keys = oidc.KeySet(provider.url)()
+    found = [(key.key_id, key.algorithm_name) for key in keys]
+    assert found == [("private", "RS256"), ("ec", "ES256")]
     assert not hasattr(keys[0].key, "private_numbers")
 
 
@@ -369,9 +368,7 @@ def test_only_keys_for_the_two_kinds_of_signatures_are_taken(provider: Provider)
         ),
     ],
 )
-def test_a_setting_that_cannot_be_used_is_named(
-    provider: Provider, setting: dict[str, str], line: str
-) -> None:
+def test_bad_setting_is_named(provider: Provider, setting: dict[str, str], line: str) -> None:
     with pytest.raises(SettingsError) as caught:
         site(provider, **setting)
     assert str(caught.value) == line

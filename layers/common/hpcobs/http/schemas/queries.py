@@ -1,4 +1,4 @@
-"""Queries of the jobs routes."""
+"""Query parameters of the jobs routes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from hpcobs.domain.errors import InvalidInputError
 from hpcobs.domain.queries import JobFilter, Position, SeriesQuery
 from hpcobs.domain.states import JobState  # noqa: TC001 - pydantic reads it at run time
 from hpcobs.http import cursors
-from hpcobs.http.models.types import NodeName, Query, QueryTime, RequiredText
+from hpcobs.http.schemas.types import NodeName, Query, QueryTime, RequiredText
 
+# PostgreSQL reads and drops all rows before an offset. Cursors have no such limit.
 MAX_OFFSET = 100_000
 MAX_RESOLUTION_SECONDS = 31 * 86_400
 MAX_CURSOR = 600
@@ -44,26 +45,16 @@ class JobsQuery(Query):
     cursor: Annotated[str, Field(min_length=1, max_length=MAX_CURSOR)] | None = None
 
     def to_filter(self) -> JobFilter:
-        """Which jobs are asked for."""
-        return JobFilter(
-            state=self.state,
-            user=self.user,
-            node=self.node,
-            partition=self.partition,
-            account=self.account,
-            cluster=self.cluster,
-            started_after=self.started_after,
-            started_before=self.started_before,
-            search=self.q,
-        )
+        """Return the filter for the jobs to list."""
+        return self.into(JobFilter, search=self.q)
 
     def position(self) -> Position | None:
-        """Where the page before this one ended; InvalidInputError if an offset came as well."""
+        """Return where the previous page ended. Raise InvalidInputError with an offset as well."""
         if self.cursor is None:
             return None
         if self.offset:
             raise InvalidInputError("offset", "cannot go with a cursor")
-        return cursors.read(self.cursor)
+        return cursors.decode(self.cursor)
 
 
 class SamplesQuery(Query):
@@ -76,7 +67,7 @@ class SamplesQuery(Query):
     node: NodeName | None = None
 
     def to_query(self) -> SeriesQuery:
-        """Which part of a series is asked for."""
+        """Return the part of the series to read."""
         return SeriesQuery(
             start=self.start_time,
             end=self.end_time,

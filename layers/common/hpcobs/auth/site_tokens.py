@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import jwt
 
 from hpcobs.auth.decoding import NOT_VALID, claims_in, header_of, text_claim
-from hpcobs.auth.keys import key_id
 from hpcobs.auth.principal import Principal
+from hpcobs.auth.signing_keys import key_id
 from hpcobs.domain.errors import UnauthorizedError
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 ALGORITHM = "HS256"
 
 MAX_DAYS = 400
-"""How long a token is issued for at the most. A key that signs for as long, and is believed for as
-long after that, can be changed without cutting anybody off."""
+"""The longest lifetime of a token. A key that signs for as long, and stays valid for as long after
+that, can be changed without rejecting any token before its end."""
 
 
 def issue(
@@ -37,7 +37,7 @@ def issue(
     issuer: str | None = None,
     audience: str | None = None,
 ) -> str:
-    """A token for ``subject``, valid until ``expires_at``."""
+    """Return a token for ``subject``, valid until ``expires_at``."""
     claims = {
         "sub": subject,
         "scope": " ".join(scopes),
@@ -54,7 +54,10 @@ def issue(
 def verify(
     token: str, *keys: str, issuer: str | None = None, audience: str | None = None
 ) -> Principal:
-    """The principal that a token names which one of ``keys`` signed; UnauthorizedError if none."""
+    """Return the principal of a token that one of ``keys`` signed. Raise UnauthorizedError if none.
+
+    The token's issuer and audience are checked where they are given.
+    """
     if header_of(token).get("alg") != ALGORITHM:
         raise UnauthorizedError(NOT_VALID)
     return _principal(claims_in(token, keys, algorithm=ALGORITHM, issuer=issuer, audience=audience))

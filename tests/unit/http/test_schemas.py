@@ -1,4 +1,4 @@
-"""Bodies become the domain's types without losing anything on the way."""
+"""Bodies become the domain's types, and no field is lost."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ import pytest
 
 from hpcobs.auth.principal import Principal
 from hpcobs.domain.errors import ForbiddenError, InvalidStateError
+from hpcobs.domain.events import FinishSource, StartSource
 from hpcobs.domain.jobs import GpuVendor, Job, Resources, SchedulerInfo, SchedulerType
 from hpcobs.domain.lifecycle.job_from_event import Origin
+from hpcobs.domain.samples import Sample
 from hpcobs.domain.states import JobState
-from hpcobs.http.models.events import FinishedEvent, StartedEvent
-from hpcobs.http.models.jobs import NewJob, NewSample
-from hpcobs.http.models.sync import SeenJob, SeenNode, StateSync
-from hpcobs.http.senders import check_controller, check_sender
-from hpcobs.http.state_sync import sorted_out, view
+from hpcobs.http import serializers
+from hpcobs.http.request import NODE_SOURCES, Request
+from hpcobs.http.schemas import job_fields
+from hpcobs.http.schemas.events import FinishedEvent, StartedEvent
+from hpcobs.http.schemas.jobs import NewJob, NewSample, NewScheduler
+from hpcobs.http.schemas.sync import SeenJob, SeenNode, StateSync
 from hpcobs.http.validation import parse_body
-from hpcobs.service.job_events import EventResult
+from hpcobs.wire.samples import SampleEntry
 from tests.builders import at
 
 if TYPE_CHECKING:
@@ -84,18 +87,18 @@ def finished(**values: Any) -> JobFinished:
     return body.to_event()
 
 
-def seen(**values: Any) -> SchedulerJob:
+def incoming(**values: Any) -> SchedulerJob:
     body: SeenJob = parsed(SeenJob, **{"job_id": "1", "user": "ada", "state": "RUNNING", **values})
     return body.to_event(observed_at=T0, cluster_name=None)
 
 
-def test_a_new_job_runs_from_now_on_the_sites_cluster() -> None:
+def test_new_job_starts_now_on_home_cluster() -> None:
     job = new_job()
     assert (job.state, job.start_time, job.cluster_name) == (JobState.RUNNING, T0, "lab")
     assert job.scheduler == SchedulerInfo(type=SchedulerType.MOCK, external_job_id="1")
 
 
-def test_a_new_job_keeps_all_that_was_told() -> None:
+def test_new_job_keeps_every_field() -> None:
     job = new_job(
         start_time="2026-11-02T07:30:00Z",
         name="heat",
@@ -114,13 +117,13 @@ def test_a_new_job_keeps_all_that_was_told() -> None:
     assert (job.array_job_id, job.array_task_id, job.ingest_version) == ("1", "3", "9")
 
 
-def test_a_job_of_another_cluster_is_kept_under_its_clusters_name() -> None:
+def test_foreign_job_id_has_cluster_prefix() -> None:
     job = new_job(cluster_name="other")
     assert (job.id, job.cluster_name) == ("other.1", "other")
     assert new_job(cluster_name="lab").id == "1"
 
 
-def test_a_start_keeps_all_that_was_told() -> None:
+def test_start_keeps_every_field() -> None:
     event = started(
         node="n1",
         source="prolog_slurmctld",
@@ -148,7 +151,7 @@ def test_a_start_keeps_all_that_was_told() -> None:
     )
 
 
-def test_an_end_keeps_all_that_was_told() -> None:
+def test_end_keeps_every_field() -> None:
     event = finished(
         exit_code=3,
         signal=11,
@@ -163,20 +166,20 @@ def test_an_end_keeps_all_that_was_told() -> None:
     assert event.nodes == ("n1", "n2")
 
 
-def test_the_controllers_view_keeps_all_that_was_told() -> None:
-    told = {
+def test_controllers_view_keeps_every_field() -> None:
+    of_scheduler = {
         key: value
         for key, value in SCHEDULER.items()
         if key not in ("external_job_id", "raw_state")
     }
-    event = seen(
+    event = incoming(
         state="CANCELLED by 1000",
         node_list="n[1-2]",
         start_time="2026-11-02T08:00:00Z",
         end_time="2026-11-02T09:00:00Z",
         name="heat",
         restart_count=1,
-        **told,
+        **of_scheduler,
         **RESOURCES,
         **ARRAY,
     )
@@ -190,12 +193,12 @@ def test_the_controllers_view_keeps_all_that_was_told() -> None:
     assert (event.state, event.raw_state) == (JobState.CANCELLED, "CANCELLED by 1000")
 
 
-def test_an_unknown_state_is_an_error_and_never_a_guess() -> None:
+def test_unknown_state_is_an_error() -> None:
     with pytest.raises(InvalidStateError):
-        seen(state="DANCING")
+        incoming(state="DANCING")
 
 
-def test_a_node_as_the_controller_sees_it() -> None:
+def test_node_report_keeps_every_field() -> None:
     node: SeenNode = parsed(
         SeenNode, node="n1", state="IDLE+DRAIN", cpus=4, memory_total_mb=1, gpus=0, cpu_load=0.5
     )
@@ -204,14 +207,14 @@ def test_a_node_as_the_controller_sees_it() -> None:
     assert report.observed_at == at(5)
 
 
-def test_a_sample_without_a_node_is_for_the_jobs_first() -> None:
+def test_sample_may_lack_its_node() -> None:
     body: NewSample = parsed(
         NewSample, timestamp="2026-11-02T08:00:00Z", cpu_usage=1, memory_usage_mb=2
     )
     assert body.to_sample("1").node == ""
 
 
-def test_each_entry_of_a_sync_is_judged_by_itself_and_answered_in_order() -> None:
+def test_sync_entries_are_validated_one_by_one() -> None:
     good = {"job_id": "2", "user": "ada", "state": "RUNNING"}
     sync: StateSync = parsed(
         StateSync,
@@ -222,26 +225,34 @@ def test_each_entry_of_a_sync_is_judged_by_itself_and_answered_in_order() -> Non
         ],
         nodes=[{"node": "n1", "state": "IDLE"}, {"node": "n,2", "state": "IDLE"}, None],
     )  # fmt: skip
-    entries = sorted_out(sync)
+    entries = sync.entries()
     assert [job.job_id for job in entries.jobs] == ["2", "4"]
     assert [node.node for node in entries.nodes] == ["n1"]
-    results = [EventResult(job.job_id, "created", "job created") for job in entries.jobs]
-    answer = view(entries, results)
-    told = [(item["job_id"], item["status"]) for item in answer["results"]]
-    assert told == [
+    answer = entries.response_body(
+        [{"status": "created", "job_id": job.job_id, "message": ""} for job in entries.jobs]
+    )
+    assert [(item["job_id"], item["status"]) for item in answer["results"]] == [
         ("1", "failed"), ("2", "created"), ("", "failed"), ("3", "failed"), ("4", "created"),
     ]  # fmt: skip
     assert "user" in answer["results"][0]["message"]
     assert [node["node"] for node in answer["rejected_nodes"]] == ["n,2", ""]
 
 
-def node_token(node: str) -> Principal:
-    return Principal(subject=node, scopes=frozenset({"events:write"}), node=node)
+def request_of(node: str | None) -> Request:
+    principal = Principal(subject="x", scopes=frozenset({"events:write"}), node=node)
+    return Request(
+        principal=principal,
+        correlation_id="1",
+        headers={},
+        path_parameters={},
+        query="",
+        body=b"",
+    )
 
 
-def test_a_node_may_send_its_own_events() -> None:
-    check_sender(node_token("n1"), started(node="n1"))
-    check_sender(node_token("n1"), finished(node="n1"))
+def test_node_may_send_its_own_events() -> None:
+    request_of("n1").check_sender(started(node="n1"))
+    request_of("n1").check_sender(finished(node="n1"))
 
 
 @pytest.mark.parametrize(
@@ -257,17 +268,41 @@ def test_a_node_may_send_its_own_events() -> None:
         finished(node="n1", node_list=["n2"]),
     ],
 )
-def test_a_node_may_send_nothing_else(event: JobStarted | JobFinished) -> None:
+def test_node_may_send_no_other_events(event: JobStarted | JobFinished) -> None:
     with pytest.raises(ForbiddenError):
-        check_sender(node_token("n1"), event)
+        request_of("n1").check_sender(event)
 
 
-def test_a_node_may_not_speak_for_the_controller() -> None:
+def test_node_may_not_send_controllers_view() -> None:
     with pytest.raises(ForbiddenError):
-        check_controller(node_token("n1"))
+        request_of("n1").check_controller()
 
 
-def test_others_may_send_anything() -> None:
-    anyone = Principal(subject="controller", scopes=frozenset({"events:write"}))
-    check_sender(anyone, started())
-    check_controller(anyone)
+def test_unbound_token_may_send_any_event() -> None:
+    request_of(None).check_sender(started())
+    request_of(None).check_controller()
+
+
+def test_node_sources_are_the_nodes_own_hooks() -> None:
+    assert NODE_SOURCES == (StartSource.PROLOG, FinishSource.EPILOG)
+
+
+def test_posted_sample_has_fields_of_domains_sample() -> None:
+    posted = set(NewSample.model_fields)
+    assert posted < set(Sample._fields)
+    assert posted < {*SampleEntry.__struct_fields__, "node"}
+    assert list(serializers.sample(Sample("1", T0, "n1", 5, 6, 7))) == [
+        name for name in Sample._fields if name in posted
+    ]
+
+
+def test_shared_job_fields_are_declared_once() -> None:
+    classes = [kind for kind in vars(job_fields).values() if _is_declared_there(kind)]
+    names = [name for kind in classes for name in vars(kind).get("__annotations__", ())]
+    assert len(names) == len(set(names)) > 20
+    for model in (NewScheduler, NewJob, StartedEvent, FinishedEvent, StateSync, SeenJob):
+        assert not set(names) & set(model.__annotations__), model
+
+
+def _is_declared_there(kind: object) -> bool:
+    return isinstance(kind, type) and kind.__module__ == job_fields.__name__

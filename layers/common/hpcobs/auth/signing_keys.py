@@ -1,11 +1,18 @@
-"""Where the signing keys are: in the environment, or in AWS Secrets Manager."""
+"""The keys that sign the site's own tokens, from the environment or from AWS Secrets Manager.
+
+Two keys are valid at a time, so that one can be changed. A token names its key by an id that is
+derived from the key (RFC 7515, ``kid``): whoever has the key can issue tokens, whichever way the
+key was handed over.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 from typing import TYPE_CHECKING
 
 from hpcobs.auth.cached import Cached
-from hpcobs.auth.keys import MIN_CHARACTERS, KeyRing, Keys
 from hpcobs.domain.errors import UnavailableError
 from hpcobs.settings import SettingsError
 
@@ -14,12 +21,46 @@ if TYPE_CHECKING:
 
     from hpcobs.settings import Settings
 
+Keys = tuple[str, ...]
+"""The current key, and the one before it where there is one."""
+
 CURRENT = "AWSCURRENT"
 PREVIOUS = "AWSPREVIOUS"
+MIN_CHARACTERS = 32
+ID_BYTES = 9
+
+
+def key_id(key: str) -> str:
+    """Return a key's id in the tokens that it signs. The id reveals nothing of the key."""
+    digest = hmac.digest(key.encode(), b"hpcobs key id", hashlib.sha256)
+    return base64.urlsafe_b64encode(digest[:ID_BYTES]).decode("ascii")
+
+
+class KeyRing:
+    """The valid keys of a source."""
+
+    def __init__(self, source: Cached[Keys]) -> None:
+        self._source = source
+
+    def candidates(self, kid: str | None) -> Keys:
+        """Return the keys that may have signed a token: the one with that id, or else all of them.
+
+        An unknown id makes the source be read again, because the key may be new.
+        """
+        keys = self._source()
+        named = _named(keys, kid)
+        if kid is not None and not named:
+            keys = self._source.sooner()
+            named = _named(keys, kid)
+        return named or keys
+
+
+def _named(keys: Keys, kid: str | None) -> Keys:
+    return tuple(key for key in keys if key_id(key) == kid)
 
 
 def key_ring(settings: Settings) -> KeyRing:
-    """The keys that the settings name; SettingsError if they name none."""
+    """Return the keys that the settings name. Raise SettingsError if they name none."""
     if settings.auth_secret is not None:
         given = (settings.auth_secret, settings.auth_secret_previous)
         fixed = tuple(key for key in given if key is not None)
@@ -31,7 +72,8 @@ def key_ring(settings: Settings) -> KeyRing:
 
 
 def client(arn: str) -> SecretsManagerClient:
-    """Secrets Manager in the secret's own region, with time limits that fit into a request."""
+    """Make a client in the secret's own region, with time limits that fit into a request."""
+    # boto3 costs a cold start 250 ms, and a site with AUTH_SECRET does not need it.
     import boto3
     from botocore.config import Config
 
@@ -47,7 +89,7 @@ class SecretsManager:
         self._arn = arn
 
     def __call__(self) -> Keys:
-        """Ask for the keys; UnavailableError if they cannot be had, or are too short to be safe."""
+        """Read the keys. Raise UnavailableError if that fails, or if the key is too short."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
@@ -58,13 +100,14 @@ class SecretsManager:
             raise UnavailableError("the signing key cannot be read") from error
         if current is None or len(current) < MIN_CHARACTERS:
             raise UnavailableError(f"the signing key has less than {MIN_CHARACTERS} characters")
+        # A short previous version signs nothing, and the current key is enough to work with.
         if previous is None or len(previous) < MIN_CHARACTERS:
             return (current,)
         return (current, previous)
 
 
 def _version(manager: SecretsManagerClient, arn: str, stage: str) -> str | None:
-    """The secret's version of that stage; None if there is no such version."""
+    """Return the secret's version of that stage, or None if there is no previous version."""
     try:
         return manager.get_secret_value(SecretId=arn, VersionStage=stage)["SecretString"]
     except manager.exceptions.ResourceNotFoundException:

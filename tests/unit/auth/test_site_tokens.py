@@ -1,4 +1,4 @@
-"""Tokens: what is accepted, and that nothing else ever is."""
+"""Site tokens: which are accepted, and that no others are."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpcobs.auth.principal import Principal
-from hpcobs.auth.tokens import issue, verify
+from hpcobs.auth.site_tokens import issue, verify
 from hpcobs.domain.errors import UnauthorizedError
 
 SECRET = "a secret of the site, long enough for it"
@@ -45,7 +45,7 @@ def refusal_of(token: str, **options: Any) -> str:
     return caught.value.message
 
 
-def test_an_issued_token_names_its_principal() -> None:
+def test_issued_token_names_its_principal() -> None:
     end = later()
     token = issue(
         SECRET, subject="ada", scopes=["jobs:read", "jobs:write"], expires_at=end, user="ada"
@@ -58,68 +58,68 @@ def test_an_issued_token_names_its_principal() -> None:
     )
 
 
-def test_a_token_of_a_node_is_limited_to_it() -> None:
+def test_node_token_is_limited_to_node() -> None:
     token = issue(SECRET, subject="n1", scopes=["samples:write"], expires_at=later(), node="n1")
     assert verify(token, SECRET).node == "n1"
 
 
-def test_an_expired_token_is_refused() -> None:
+def test_expired_token_is_rejected() -> None:
     assert refusal_of(signed(exp=later(-60))) == "the token has expired"
 
 
-def test_clocks_may_differ_by_a_few_seconds() -> None:
+def test_clocks_may_differ_by_seconds() -> None:
     assert verify(signed(exp=later(-3)), SECRET).subject == "ada"
 
 
-def test_a_token_of_the_future_is_refused() -> None:
+def test_future_token_is_rejected() -> None:
     assert refusal_of(signed(nbf=later(120))) == "the token is not valid yet"
 
 
-def test_a_token_signed_by_another_secret_is_refused() -> None:
+def test_token_of_other_secret_is_rejected() -> None:
     token = issue(OTHER, subject="ada", scopes=["admin"], expires_at=later())
     assert refusal_of(token) == "the token is not valid"
 
 
 @pytest.mark.parametrize("algorithm", ["none", "None", "HS384", "RS256", "hs256"])
-def test_no_other_algorithm_is_believed(algorithm: str) -> None:
+def test_other_algorithms_are_rejected(algorithm: str) -> None:
     claims = {"sub": "ada", "scope": "admin", "exp": later().timestamp()}
     assert (
         refusal_of(unsigned({"alg": algorithm, "typ": "JWT"}, claims)) == "the token is not valid"
     )
 
 
-def test_a_longer_hash_with_the_right_secret_is_refused_too() -> None:
+def test_longer_hash_is_rejected() -> None:
     claims = {"sub": "ada", "exp": later()}
     token = jwt.encode(claims, SECRET * 2, algorithm="HS512")
     assert refusal_of(token) == "the token is not valid"
 
 
 @pytest.mark.parametrize("claim", ["sub", "exp"])
-def test_a_token_needs_its_subject_and_its_end(claim: str) -> None:
+def test_token_needs_subject_and_end(claim: str) -> None:
     assert refusal_of(signed(**{claim: None})) == "the token is not valid"
 
 
-def test_a_token_without_scope_allows_nothing() -> None:
+def test_token_without_scope_allows_nothing() -> None:
     assert verify(signed(scope=None), SECRET).scopes == frozenset()
 
 
 @pytest.mark.parametrize("scope", [["admin"], 5, True])
-def test_a_scope_that_is_no_text_is_refused(scope: object) -> None:
+def test_scope_must_be_a_text(scope: object) -> None:
     assert "scope" in refusal_of(signed(scope=scope))
 
 
 @pytest.mark.parametrize("value", ["", "n\0", "n\n1", "x" * 256, 7, ["n1"], {}])
 @pytest.mark.parametrize("claim", ["node", "user"])
-def test_a_limit_that_cannot_be_read_is_not_lifted(claim: str, value: object) -> None:
+def test_malformed_limit_is_rejected(claim: str, value: object) -> None:
     assert claim in refusal_of(signed(**{claim: value}))
 
 
 @pytest.mark.parametrize("value", ["", "a\0da", "a\nda", "x" * 256])
-def test_a_subject_must_be_fit_for_the_audit_trail(value: str) -> None:
+def test_subject_must_be_short_and_printable(value: str) -> None:
     refusal_of(signed(sub=value))
 
 
-def test_issuer_and_audience_are_checked_where_they_are_set() -> None:
+def test_issuer_and_audience_are_checked_when_set() -> None:
     token = issue(
         SECRET, subject="ada", scopes=[], expires_at=later(), issuer="lab", audience="hpcobs"
     )
@@ -129,11 +129,11 @@ def test_issuer_and_audience_are_checked_where_they_are_set() -> None:
     assert refusal_of(signed(), issuer="lab") == "the token is not valid"
 
 
-def test_a_deeply_nested_header_is_refused() -> None:
+def test_deeply_nested_header_is_rejected() -> None:
     assert refusal_of(unsigned("[" * 5000, {})) == "the token is not valid"
 
 
-def test_an_endless_end_is_refused() -> None:
+def test_infinite_end_is_rejected() -> None:
     payload = base64.urlsafe_b64encode(b'{"sub": "ada", "exp": 1e999}').rstrip(b"=")
     assert jwt.algorithms  # the signature below is right: only the claim is not
     header = base64.urlsafe_b64encode(b'{"alg":"HS256"}').rstrip(b"=")
@@ -144,17 +144,17 @@ def test_an_endless_end_is_refused() -> None:
     assert refusal_of(token) == "the token is not valid"
 
 
-def test_an_overlong_token_is_not_even_looked_at() -> None:
+def test_overlong_token_is_rejected() -> None:
     assert refusal_of(signed(padding="x" * 10_000)) == "the token is not valid"
 
 
 @given(st.text(max_size=300))
-def test_no_text_is_a_token_by_accident(text: str) -> None:
+def test_random_text_is_no_token(text: str) -> None:
     refusal_of(text)
 
 
 @given(st.integers(0, 2000))
-def test_a_token_with_one_changed_character_is_refused(place: int) -> None:
+def test_changed_token_is_rejected(place: int) -> None:
     token = signed()
     place %= len(token) - 1  # the last character of base64 has bits that mean nothing
     swapped = "A" if token[place] != "A" else "B"

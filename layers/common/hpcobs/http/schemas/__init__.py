@@ -1,0 +1,1 @@
+"""Request bodies and queries as pydantic models, and how they become the domain's types."""
