@@ -15,8 +15,7 @@ from hpcobs_forwarder.node.cgroups.discovery import Discovery
 from hpcobs_forwarder.node.gpus.detection import Gpus
 from hpcobs_forwarder.node.host import boot_id
 from hpcobs_forwarder.node.records import Records
-from hpcobs_forwarder.node.sampler import Sampler, Sources
-from hpcobs_forwarder.node.work import NodeWork
+from hpcobs_forwarder.node.sampler import NodeWork, Sampler, Sources
 from hpcobs_forwarder.sending.http_client import HttpClient, TokenFile
 from hpcobs_forwarder.sending.retry_policy import RetryState
 from hpcobs_forwarder.sending.sender import Sender

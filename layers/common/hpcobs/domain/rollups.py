@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from hpcobs.domain.samples import hour_of
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 FIVE_MINUTES = 300
 HOUR = 3600
@@ -22,8 +28,3 @@ def interval_seconds(resolution_seconds: int | None) -> int:
 def closed_before(now: datetime) -> datetime:
     """Return the hour before which hours are complete, except for late samples."""
     return hour_of(now - CLOSED_AFTER)
-
-
-def hour_of(moment: datetime) -> datetime:
-    """Return the beginning of the hour (UTC) that contains a time."""
-    return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)

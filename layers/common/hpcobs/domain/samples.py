@@ -6,7 +6,7 @@ Named tuples in the column order of their tables, because millions of them go th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -174,3 +174,8 @@ class GpuPoint:
     utilization_percent_max: float | None = None
     memory_used_mb_max: float | None = None
     count: int | None = None
+
+
+def hour_of(moment: datetime) -> datetime:
+    """Return the beginning of the hour (UTC) that contains a time."""
+    return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hpcobs.domain.rollups import hour_of
+from hpcobs.domain.samples import hour_of
 from hpcobs.storage.queries import load
 from hpcobs.storage.sample_writer.copy import GPU_TYPES, SAMPLE_TYPES, SUM_TYPES, copy
 
