@@ -37,7 +37,9 @@ ALGORITHMS = (RS256, ES256)
 
 MAX_BYTES = 256 * 1024
 READ_SECONDS = 3.0
+# Less than the authorizer's own limit on AWS (10 s), so that a slow provider leads to a 503.
 WHOLE_SECONDS = 5.0
+# RFC 7518, 3.3: a key for RS256 has 2,048 bits or more.
 MIN_RSA_BITS = 2048
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")

@@ -1,8 +1,8 @@
 """A time limit for calls that have none of their own, such as those of a driver.
 
-It covers a whole call, name look-up and connecting included, and leaves the call to itself after
-the limit. ``hpcobs.storage.connections.watched`` is different: it limits the silence on an open
-connection of the database, however long the call takes, and cuts the connection.
+It covers a whole call, name look-up and connecting included. After the limit the call still runs,
+but its caller no longer waits. ``hpcobs.storage.connections.watched`` is different: it limits the
+silence on an open connection of the database, however long the call takes, and cuts the connection.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+# A client of health or of a scrape waits meanwhile, and gets its response without this part.
 LIMIT_SECONDS = 2.0
 
 
@@ -32,7 +33,7 @@ def within(seconds: float, call: Callable[[], Result]) -> Result:
     try:
         return result.result(seconds)
     except TimeoutError:
-        raise UnavailableError(f"no answer within {seconds:g} s", deadline=True) from None
+        raise UnavailableError(f"no response within {seconds:g} s", deadline=True) from None
 
 
 def _run(call: Callable[[], Result], result: Future[Result]) -> None:

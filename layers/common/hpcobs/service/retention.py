@@ -27,7 +27,7 @@ BATCH = 5000
 """Rows of one deletion: it locks them for a short time, and fits the statement's time limit."""
 RESERVE_SECONDS = 5.0
 ROLL_RESERVE_SECONDS = 20.0
-"""The time to roll up an hour of a large site. One that takes longer is cut off, and repeated."""
+"""The time to roll up an hour of a large site. If it takes longer, the next run repeats it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ class RetentionLimits:
 
 @dataclass(slots=True)
 class RetentionReport:
-    """The result of a run. Of a dry run it is what a run would do.
+    """The result of a run. A dry run changes nothing, and reports what a run would do.
 
     ``rolled_hours`` counts the hours of samples summed up. ``busy`` lists partitions that could not
     be locked soon, or whose samples are not rolled up yet: the next run tries again.
@@ -94,7 +94,7 @@ class Retention:
         now = self._clock()
         for table, span in TABLES.items():
             self._create(table, _coming(span, now.date()), report)
-        # Before the partitions are dropped: a day of samples goes only once it is rolled up.
+        # Before the partitions are dropped: a day of samples must be rolled up first.
         self._roll(closed_before(now), remaining_seconds, report)
         for table, span in TABLES.items():
             self._drop(table, span, now.date(), report)

@@ -77,7 +77,7 @@ def apply_unmatched_ends(
     job_ends = [end for end in ends if end.node is None]
     known = _stored_end(before)
     if not ends and known is not None and known.ended_at > begun.start_time:
-        # Its source does not report restart counts, so it was taken for the earlier run's end.
+        # Its source does not report restart counts, so it was stored as the earlier run's end.
         job_ends = [known]
     if job_ends:
         return end_run(begun, max(job_ends, key=lambda end: (end.by, end.ended_at))), node_ends
