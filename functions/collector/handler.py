@@ -13,6 +13,7 @@ from hpcobs.ports.rejected import RejectedFilter
 
 logger = Logger(service="hpcobs-collector")
 
+# With payloads of up to 64 KiB each, more could exceed Lambda's response of 6 MB.
 MAX_LISTED = 100
 COMMANDS = ("list", "replay")
 FILTERS = ("job_id", "node", "reason")
@@ -41,7 +42,7 @@ def _rejected(event: dict[str, Any]) -> dict[str, Any]:
         logger.info("replayed", replay=report)
         return report
     listed, total = bootstrap.rejected().page(selected, limit=MAX_LISTED)
-    return {"rejected": [sample.as_json() for sample in listed], "total": total}
+    return {"rejected": [item.as_json() for item in listed], "total": total}
 
 
 def _filter(event: dict[str, Any]) -> RejectedFilter:
