@@ -1,4 +1,4 @@
-"""Removing a day of samples: dropped with its partition, beside DELETE and VACUUM.
+"""The removal of a day of samples with its partition, beside DELETE and VACUUM.
 
 Such a day is a week old, so it is no longer in the system's page cache: each round evicts it first.
 """
