@@ -43,7 +43,7 @@ def function_code(name: str, target: Target) -> lambda_.Code:
 
 
 def build_function(name: str, folder: Path, target: Target = LAMBDA) -> None:
-    """Write into ``folder`` what Lambda unpacks at ``/var/task``."""
+    """Write into ``folder`` the files that Lambda unpacks at ``/var/task``."""
     package = folder / "functions"
     copy_folder(FUNCTIONS / name, package / name)
     shutil.copyfile(FUNCTIONS / "__init__.py", package / "__init__.py")
@@ -90,7 +90,7 @@ def fingerprint(sources: Iterable[Path], *, recipe: str, target: Target = LAMBDA
         for path in files(source):
             name = path.relative_to(source.parent).as_posix()
             content = path.read_bytes()
-            # The length keeps two files apart whose contents could be cut at another place.
+            # With the length, the same bytes divided otherwise among files give another hash.
             digest.update(f"\0{name}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()
 

@@ -1,4 +1,4 @@
-"""What an instance and a cluster share: private, encrypted, over TLS only, without a password.
+"""The common part of an instance and a cluster: private, encrypted, TLS only, no password.
 
 The administrator logs in by IAM from the start, so ``migrate`` can create the service's own user.
 There is no password that could leak, or that a function in the VPC would need an endpoint to read.

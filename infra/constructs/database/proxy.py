@@ -34,6 +34,7 @@ BORROW_SECONDS = 5
 """How long a request waits for a connection if all are in use."""
 SHARE_PERCENT = 80
 """The proxy's share of the database's connections. Collector, retention and people need others."""
+# RDS Proxy's default.
 IDLE_SECONDS = 1800
 
 
@@ -71,12 +72,12 @@ class Proxy(Construct):
 
     @property
     def administration(self) -> dict[str, str]:
-        """Nothing: migrations connect to the database."""
+        """No settings: migrations connect to the database directly."""
         return {}
 
     @property
     def limits(self) -> Sequence[Limit]:
-        """Nothing: the database is watched."""
+        """No metrics: those of the database are watched."""
         return ()
 
     @property
