@@ -27,7 +27,8 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """
     if "rejected" in event:
         return _rejected(event)
-    # The remaining time is read anew before each pass: a pass must not be cut off half-way.
+    # A function and not a number: the run checks the remaining time again before each step, so that
+    # Lambda does not end it in the middle of a pass.
     report = asdict(
         bootstrap.collection().run(lambda: context.get_remaining_time_in_millis() / 1000)
     )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 LEFT_BY_TOOLS = ("__pycache__", ".")
 """How the names of files and folders begin that tools leave in a source folder."""
-# Lambda runs the code as another user, who must be able to read it whatever umask built it.
+# Lambda runs the code as another user, who must be able to read it under any umask of the build.
 FOLDER_MODE, FILE_MODE = 0o755, 0o644
 
 
@@ -131,7 +131,7 @@ class _LocalBuild:
 
 
 def make_readable(folder: Path) -> None:
-    """Give the folder and everything in it the same modes, whoever built it."""
+    """Give the folder and everything in it the same modes on every machine."""
     folder.chmod(FOLDER_MODE)
     for path in folder.rglob("*"):
         path.chmod(FOLDER_MODE if path.is_dir() else FILE_MODE)

@@ -89,9 +89,9 @@ class Functions(Construct):
         return {name: getattr(self, name) for name in SIZES}
 
     def _api(self) -> SiteFunction:
-        # The health check reads the depth of both queues.
-        checked = self._queues | self._callers
-        environment = self._cluster | self._samples_kept | self._stale | checked
+        # The queues, because the health check reads their depth.
+        settings = self._queues | self._samples_kept | self._stale
+        environment = self._cluster | self._callers | settings
         function = self._with_database("api", environment)
         self._may_see_depth(function)
         return function

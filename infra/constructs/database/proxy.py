@@ -87,7 +87,7 @@ class Proxy(Construct):
 
     def admit(self, function: SiteFunction, *users: str) -> None:
         """Allow the function to log in as these users, by IAM."""
-        # IAM names a proxy by its id, which stands only in the ARN: arn:aws:rds:…:db-proxy:prx-….
+        # IAM names a proxy by its id, which only the ARN contains: arn:aws:rds:…:db-proxy:prx-….
         resource_id = Fn.select(6, Fn.split(":", self._proxy.attr_db_proxy_arn))
         function.may(["rds-db:connect"], [user_arn(self, resource_id, user) for user in users])
 

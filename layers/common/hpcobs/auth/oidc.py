@@ -43,7 +43,7 @@ WHOLE_SECONDS = 5.0
 MIN_RSA_BITS = 2048
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-# In the audit trail a client's own claim stands in brackets after the name: "ada (portal)".
+# Without parentheses, which enclose a client's own claim in the audit trail: "ada (portal)".
 _LOGIN = re.compile(r"[^\s()]+")
 
 # Only the public members of a key, even if a provider publishes the private ones by mistake.
@@ -93,7 +93,7 @@ def options(settings: Settings) -> IdentityOptions | None:
 
 
 def is_trustworthy(url: str) -> bool:
-    """Return whether the URL's content is safe from changes on the way: TLS, or a loopback."""
+    """Return whether the URL's content cannot be changed in transit: TLS, or a loopback."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -232,7 +232,8 @@ def _fetch(url: str) -> bytes:
     """Read a URL of at most MAX_BYTES within WHOLE_SECONDS, and follow no redirect."""
     opener = urllib.request.build_opener(_NoRedirects)
     request = urllib.request.Request(url, headers={"Accept": "application/json"})  # noqa: S310 - settings allow https only
-    # The socket's time limit starts again with every byte, so the whole needs one of its own.
+    # The socket's time limit starts again with every byte, so the whole
+    # response needs another limit.
     end = time.monotonic() + WHOLE_SECONDS
     content = b""
     with cast("HTTPResponse", opener.open(request, timeout=READ_SECONDS)) as response:

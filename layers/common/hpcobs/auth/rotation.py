@@ -31,7 +31,7 @@ class RotationError(Exception):
 
 
 class Rotation:
-    """Changes the one secret whose ARN it is given, and no other."""
+    """Rotates the key in the secret ``arn``, and in no other secret."""
 
     def __init__(self, arn: str) -> None:
         self._arn = arn

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hpcobs.settings import Settings
 
 Keys = tuple[str, ...]
-"""The current key, and the one before it where there is one."""
+"""The current key and, if there is one, the previous key."""
 
 CURRENT = "AWSCURRENT"
 PREVIOUS = "AWSPREVIOUS"
@@ -85,7 +85,7 @@ def client(arn: str) -> SecretsManagerClient:
 
 
 class SecretsManager:
-    """The current version of a secret in AWS Secrets Manager, and the one before it."""
+    """The current and the previous version of a secret in AWS Secrets Manager."""
 
     def __init__(self, arn: str) -> None:
         self._arn = arn

@@ -1,4 +1,4 @@
-"""From errors to responses: the one table, and the errors that only HTTP has."""
+"""The table that maps errors to responses, and the errors that only HTTP has."""
 
 from __future__ import annotations
 

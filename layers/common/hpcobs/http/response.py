@@ -1,4 +1,4 @@
-"""Responses: status, headers and body as bytes, until the gateway's envelope needs text."""
+"""Responses: status, headers and body as bytes, and their form for API Gateway."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Collection: drain the queue into the database, each sample once in effect.
+"""Collection: drain the queue into the database, so that each sample counts once.
 
 A queue batch is written in one transaction, and its messages are deleted after the commit. Messages
 that fail in between are delivered again, and their samples count once because a sample's key is

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-# A client of health or of a scrape waits meanwhile, and gets its response without this part.
+# Short, because the client of a health check or a scrape waits meanwhile.
 LIMIT_SECONDS = 2.0
 
 
 def within(seconds: float, call: Callable[[], Result]) -> Result:
     """Return or raise the result of ``call``. Raise UnavailableError after ``seconds``.
 
-    The call then goes on in its thread, and its result is dropped.
+    The call then continues in its thread, and its result is dropped.
     """
     # Not an executor: it would wait for the call at the end of its block, or at exit.
     result: Future[Result] = Future()

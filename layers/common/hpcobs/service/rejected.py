@@ -29,6 +29,7 @@ MOST_AT_ONCE = 5000
 class Replay:
     """The result of a replay: the counts of its valid samples, and how many are still rejected."""
 
+    # Both names are part of the collector function's response and log.
     taken: Stored
     kept: int
 

@@ -89,7 +89,7 @@ class Retention:
     def run(
         self, remaining_seconds: Callable[[], float], *, dry_run: bool = False
     ) -> RetentionReport:
-        """Create partitions, roll samples up, drop and delete what is too old, while time lasts."""
+        """Create partitions, roll up samples, and delete old data, until the time is up."""
         report = RetentionReport(dry_run=dry_run)
         now = self._clock()
         for table, span in TABLES.items():
@@ -126,8 +126,8 @@ class Retention:
             report.rolled_hours += 1
 
     def _drop(self, table: str, span: Span, today: date, report: RetentionReport) -> None:
-        # A partition is dropped once all of it is older than the limit. None goes before an older
-        # one, because a series reads roll-ups up to one time and samples from then on.
+        # A partition is dropped once all of it is older than the limit, and none before an
+        # older one, because a series reads roll-ups up to one time and samples from then on.
         oldest_kept = today - timedelta(days=self._limits.of_partitions(span))
         for first in self._expiry.partitions(table):
             if _after(span, first) > oldest_kept:

@@ -82,15 +82,15 @@ def _array_text(timing: Timing) -> str:
 
 def write_timings(connection: Connection, timings: OperationTimings) -> None:
     """Append the differences since the last time. ``/metrics`` adds them up."""
-    taken = timings.take()
+    sums = timings.take()
     connection.execute(
         load("timings")["append"],
         {
-            "operations": list(taken.timings),
+            "operations": list(sums.timings),
             # As text: unnest() would split an array of arrays into single numbers.
-            "observations": [_array_text(timing) for timing in taken.timings.values()],
-            "seconds": [timing.seconds for timing in taken.timings.values()],
-            "error_names": [f"storage_errors:{name}:{kind}" for name, kind in taken.errors],
-            "error_counts": list(taken.errors.values()),
+            "observations": [_array_text(timing) for timing in sums.timings.values()],
+            "seconds": [timing.seconds for timing in sums.timings.values()],
+            "error_names": [f"storage_errors:{name}:{kind}" for name, kind in sums.errors],
+            "error_counts": list(sums.errors.values()),
         },
     )
