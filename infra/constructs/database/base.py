@@ -34,8 +34,8 @@ PARAMETERS = {
     "rds.force_ssl": "1",
     # A Lambda environment that is frozen within a transaction must not keep its locks.
     "idle_in_transaction_session_timeout": "60000",
-    # Without a proxy, each session sets these too. RDS Proxy pins a connection to a client that sets
-    # something, so behind the proxy the defaults must be right already.
+    # Without a proxy, each session sets these too. RDS Proxy pins a connection to a client that
+    # sets something, so behind the proxy the defaults must be right already.
     "timezone": "UTC",
     "jit": "0",
 }

@@ -54,8 +54,8 @@ def _roll(connection: Connection, hour: datetime) -> None:
     notes = connection.execute(_ROLLUPS["take"], {"hour": hour}).fetchone()
     sampled, removed = notes or (False, [])
     if removed:
-        parameters = {"hour": hour, "job_ids": removed}
-        connection.execute(_ROLLUPS["delete_removed"], parameters, prepare=False)
+        statement = _ROLLUPS["delete_removed"]
+        connection.execute(statement, {"hour": hour, "job_ids": removed}, prepare=False)
     if sampled:
         connection.execute(_ROLLUPS["ensure_months"], {"hour": hour})
         # Never prepared: a plan for a given hour leaves out the other days' partitions.
