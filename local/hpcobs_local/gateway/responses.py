@@ -11,7 +11,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# As of the functions' own 503 responses (UnavailableError).
+# The same as in the functions' 503 responses (UnavailableError).
 RETRY_AFTER_SECONDS = 5
 
 

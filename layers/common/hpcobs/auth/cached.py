@@ -60,7 +60,7 @@ class Cached(Generic[T]):
         return self._value
 
     def sooner(self) -> T:
-        """Return the value. Read it again even if it is fresh, once in ``sooner_seconds``."""
+        """Return the value. Read it again before it is old, once in ``sooner_seconds``."""
         if self._clock() >= self._last_read + self._sooner_seconds:
             self._next_read = self._clock()
         return self()

@@ -126,7 +126,7 @@ class SampleWindow:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The numbers of samples that were stored, stored before, waiting and rejected."""
+    """The numbers of stored, duplicate, waiting and rejected samples."""
 
     stored: int = 0
     duplicates: int = 0

@@ -136,7 +136,7 @@ class HttpApp:
             response = self._respond(event, correlation_id)
             envelope = self._envelope(event, response, correlation_id)
             self._logger.info(
-                "answered",
+                "responded",
                 status=envelope["statusCode"],
                 duration_ms=round((time.perf_counter() - started) * 1000, 1),
             )

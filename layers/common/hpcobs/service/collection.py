@@ -122,7 +122,7 @@ class Collection:
         self._writer.finish_run(finished_at=self._clock(), lag_seconds=report.lag_seconds)
 
     def _settle_waiting(self, has_time: Callable[[], bool], report: CollectionReport) -> None:
-        """Store or reject samples that wait for their job. Their errors do not end the pass."""
+        """Store or reject samples that wait for their job. Log errors but UnavailableError."""
         settled = None
         try:
             while settled != Stored() and has_time():
