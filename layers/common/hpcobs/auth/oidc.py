@@ -232,8 +232,7 @@ def _fetch(url: str) -> bytes:
     """Read a URL of at most MAX_BYTES within WHOLE_SECONDS, and follow no redirect."""
     opener = urllib.request.build_opener(_NoRedirects)
     request = urllib.request.Request(url, headers={"Accept": "application/json"})  # noqa: S310 - settings allow https only
-    # The socket's time limit starts again with every byte, so the whole
-    # response needs another limit.
+    # The socket's time limit starts again with every byte, so the whole response needs another.
     end = time.monotonic() + WHOLE_SECONDS
     content = b""
     with cast("HTTPResponse", opener.open(request, timeout=READ_SECONDS)) as response:

@@ -148,8 +148,7 @@ def _add_jobs(pieces: Pieces, snapshot: Snapshot) -> None:
     if snapshot.shard.index:
         return
     for state in JobState:
-        # Sums of differences (docs/adr/0002): an error in them must not show as a
-        # negative number.
+        # Sums of differences (docs/adr/0002): an error in them must not show as a negative number.
         count = max(0, snapshot.counters.get(f"jobs_in_state:{state}", 0))
         _add(pieces, "hpc_job_state_total", count, state)
     _add(pieces, "hpc_jobs_stale", snapshot.stale_jobs)

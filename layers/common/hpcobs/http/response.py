@@ -78,7 +78,7 @@ def accepts_gzip(accept_encoding: str | None) -> bool:
 
 
 def prefers_openmetrics(accept: str | None) -> bool:
-    """Return whether the client names OpenMetrics, and prefers no other text to it."""
+    """Return whether the client names OpenMetrics and does not prefer Prometheus's own text."""
     # Wildcards do not count: a browser's */* is served the text that people can read.
     accepted = qualities(accept)
     openmetrics = accepted.get(OPENMETRICS, 0.0)
