@@ -81,7 +81,7 @@ def _roll(url: str) -> float:
     """Roll up all hours. Return the seconds that one hour takes."""
     rollups = PostgresRollups(single_connection(url), OperationTimings())
     hours = rollups.due(BEGINNING + timedelta(days=30))
-    taken = timed(lambda: [rollups.roll(hour) for hour in hours])
+    seconds = timed(lambda: [rollups.roll(hour) for hour in hours])
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE metric_rollups")
-    return taken / len(hours)
+    return seconds / len(hours)

@@ -45,7 +45,7 @@ def run() -> None:
     for function, floor in FLOORS.items():
         handler = f"import functions.{function}.handler; from hpcobs import bootstrap; "
         floors, products = [], []
-        # In turn, so that a change of the machine's load meets both.
+        # In turn, so that a change of the machine's load affects both.
         for _ in range(ROUNDS):
             floors.append(_milliseconds(floor))
             products.append(_milliseconds(handler + READY[function]))

@@ -44,7 +44,7 @@ class Feed:
 
 
 BACKLOG = Feed(nodes=500, batches=4, samples=100)
-"""After an outage: nodes send what they spooled."""
+"""After an outage: nodes send the batches in their spools."""
 HALF_A_MINUTE = Feed(nodes=5000, batches=3, samples=JOBS_PER_NODE)
 """A large site between two passes: each node sends a sample of each job every ten seconds."""
 

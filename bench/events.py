@@ -65,7 +65,7 @@ def _floor(url: str) -> list[float]:
 
 
 def _product(events: JobEvents, ids: Iterator[int]) -> list[float]:
-    taken = []
+    microseconds = []
     audit = AuditInfo("node-n1", "slurm", str(uuid4()))
     resources = Resources(allocated_cpus=8, allocated_memory_mb=16000)
     for _ in range(EVENTS):
@@ -80,8 +80,8 @@ def _product(events: JobEvents, ids: Iterator[int]) -> list[float]:
         )
         began = time.perf_counter()
         events.job_started(event, audit)
-        taken.append((time.perf_counter() - began) * 1e6)
-    return taken
+        microseconds.append((time.perf_counter() - began) * 1e6)
+    return microseconds
 
 
 def _percentiles(name: str, rounds: Sequence[Sequence[float]]) -> tuple[Figure, Figure]:

@@ -1,4 +1,4 @@
-"""What the forwarder costs a node: CPU time of a sampling pass, and memory."""
+"""The cost of the forwarder on a node: CPU time of a sampling pass, and memory."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def _daemon() -> None:
         bare_resident = _resident_mib(bare)
         bare.kill()
     per_pass = 1000 * health["cpu_seconds_total"] / health["passes_total"]
-    print(f"The daemon, all in: {per_pass:.1f} ms of CPU a pass = {per_pass / 100:.2f} % at 10 s")
+    print(f"The whole daemon: {per_pass:.1f} ms of CPU a pass = {per_pass / 100:.2f} % at 10 s")
     show(
         f"Resident memory of the daemon with {max(JOBS)} jobs",
         Figure("a bare Python", "MiB", [bare_resident]),

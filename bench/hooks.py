@@ -1,4 +1,4 @@
-"""How long Slurm waits for each hook, beside a shell that runs the two programs hooks wait for.
+"""The time that Slurm waits for each hook, beside a shell with the two programs of each hook.
 
 The site is unreachable: nothing listens at its address, as when its network is down.
 """

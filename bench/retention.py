@@ -1,4 +1,4 @@
-"""Removing a day of samples: dropped with its partition, beside DELETE and VACUUM.
+"""The removal of a day of samples with its partition, beside DELETE and VACUUM.
 
 Such a day is a week old, so it is no longer in the system's page cache: each round evicts it first.
 """
@@ -39,13 +39,13 @@ def run() -> None:
         expiry = PostgresExpiry(single_connection(url), OperationTimings())
         for _ in range(ROUNDS):
             _fill(connection, expiry)
-            taken, written = _measured(connection, lambda: _delete(connection))
-            floors.append(taken)
+            milliseconds, written = _measured(connection, lambda: _delete(connection))
+            floors.append(milliseconds)
             deleted_wal.append(written)
             connection.execute("TRUNCATE metric_samples")
             _fill(connection, expiry)
-            taken, written = _measured(connection, lambda: _drop(expiry))
-            products.append(taken)
+            milliseconds, written = _measured(connection, lambda: _drop(expiry))
+            products.append(milliseconds)
             dropped_wal.append(written)
     show(
         f"Removing {ROWS:,} samples, {ROUNDS} rounds; written to the WAL: "
@@ -81,8 +81,8 @@ def _drop(expiry: PostgresExpiry) -> None:
 def _measured(connection: psycopg.Connection, work: Callable[[], None]) -> tuple[float, float]:
     """Run ``work``. Return the milliseconds that it took, and the bytes of WAL that it wrote."""
     before = _wal(connection)
-    taken = timed(work) * 1000
-    return taken, _wal(connection) - before
+    milliseconds = timed(work) * 1000
+    return milliseconds, _wal(connection) - before
 
 
 def _wal(connection: psycopg.Connection) -> float:

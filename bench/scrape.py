@@ -103,11 +103,11 @@ def _measure(url: str, connection: psycopg.Connection[Any], finished: int) -> No
 
 
 def _in_turn(work: dict[str, Callable[[], object]]) -> Sequence[Figure]:
-    taken: dict[str, list[float]] = {name: [] for name in work}
+    times: dict[str, list[float]] = {name: [] for name in work}
     for _ in range(ROUNDS):
         for name, what in work.items():
-            taken[name].append(timed(what) * 1000)
-    return [Figure(name, "ms", values) for name, values in taken.items()]
+            times[name].append(timed(what) * 1000)
+    return [Figure(name, "ms", values) for name, values in times.items()]
 
 
 def _scrape(source: PostgresScrape) -> str:
@@ -144,8 +144,8 @@ def _registry(job_nodes: list[Any], facts: list[Any]) -> CollectorRegistry:
 
 def _memory(url: str) -> float:
     """Return by how many MB a new process grows at its first scrape."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
-        return fresh.submit(_growth, url).result()
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(_growth, url).result()
 
 
 def _growth(url: str) -> float:

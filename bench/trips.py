@@ -48,7 +48,7 @@ CONTEXT = SimpleNamespace(
 
 
 class Recorder:
-    """Notes the project's files while ``active``, in every thread started after ``install``."""
+    """Records the project's files while ``active``, in every thread started in ``installed``."""
 
     def __init__(self) -> None:
         self.active = False
@@ -202,11 +202,11 @@ _verdicts: dict[str, Any] = {}
 
 
 def _verdict(event: dict[str, Any]) -> Any:
-    """Return the authorizer's context. Ask once: the gateway caches it too, outside each trip."""
+    """Return the authorizer's context, made once: the gateway caches it too, outside each trip."""
     if not _verdicts:
         source = [event["headers"]["authorization"]]
-        asked = {**event, "type": "REQUEST", "identitySource": source}
-        _verdicts.update(_handler("authorizer")(asked, CONTEXT)["context"])
+        request = {**event, "type": "REQUEST", "identitySource": source}
+        _verdicts.update(_handler("authorizer")(request, CONTEXT)["context"])
     return _verdicts
 
 

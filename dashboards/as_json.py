@@ -63,7 +63,7 @@ def _datasource() -> dict[str, Any]:
 
 
 def _variable(variable: Variable) -> dict[str, Any]:
-    """Return a choice among the label's values at the chosen sites."""
+    """Return a selection list of the label's values at the chosen sites."""
     values = f"label_values({variable.metric}{{{SITE}}}, {variable.label})"
     return _choice(variable.name, values, many=variable.many)
 

@@ -61,6 +61,7 @@ def queries() -> tuple[Query, ...]:
     series = f"sum(sum_over_time({SCRAPED}[1h]) {OURS})"
     hours = cost.MONTH_HOURS
     return (
+        # A node without a push for ten minutes causes no costs.
         Query(
             f"count(hpc_node_last_seen_timestamp_seconds{{{SITE}}} > time() - 600)"
             f" * {a_node():.4g}",

@@ -9,6 +9,7 @@ INFO = f'hpc_job_info{{{SITE},cluster=~"$cluster",partition=~"$partition",user=~
 
 def _of(metric: str) -> str:
     """Return the metric of the chosen jobs. The caller sums or averages it per job."""
+    # The metrics themselves have no partition, account or cluster, by which jobs are chosen.
     its = "on (instance, job_id) group_left (account, partition, name)"
     return f"{metric}{{{SITE}}} * {its} {INFO}"
 

@@ -79,6 +79,7 @@ class SiteStack(Stack):
         self._watch()
         Budget(self, "Budget", site=site, topic=self._topic)
         add_outputs(self, site=site, url=self._http_api.url, secret=self._secret, topic=self._topic)
+        # The site's tags first: they cannot replace the stack's own.
         for key, value in {**site.tags, "project": "hpcobs", "site": site.name}.items():
             Tags.of(self).add(key, value, exclude_resource_types=WITHOUT_TAGS)
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     import httpx
 
+# API Gateway stops waiting for a function after 30 s: no response comes later.
 TIMEOUT_SECONDS = 30.0
 
 
@@ -72,6 +73,7 @@ def _content(response: httpx.Response) -> Any:
             return content
         if isinstance(content, dict) and "message" in content:
             raise CommandError(f"{content['message']} ({response.status_code})")
+    # A proxy's page, or another service: the text may be long HTML, so it is not printed.
     raise CommandError(
-        f"{response.url.host} answered {response.status_code} without the JSON of hpcobs"
+        f"{response.url.host} returned {response.status_code} without the JSON of hpcobs"
     )

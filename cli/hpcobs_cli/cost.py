@@ -46,6 +46,7 @@ def cost(
     as_json: Json = False,
 ) -> None:
     """Estimate the monthly cost of a site on AWS, at list prices."""
+    # Imported here: other commands do not need the prices.
     from infra.site.cost import Usage, monthly, prices
     from infra.site.sizing import Load
 

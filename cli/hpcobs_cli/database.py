@@ -32,6 +32,7 @@ def on_database(database_url: str | None) -> Iterator[None]:
         "DB_MAX_CONNS": "1",
         "DB_MIN_CONNS": "0",
     }
+    # Anything made before would still use the earlier environment.
     bootstrap.reset()
     try:
         yield

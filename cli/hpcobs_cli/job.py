@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 FIVE_MINUTES = 300
 POINTS = 60
 FEWEST_POINTS = 10
+# Each node costs a request, and three lines of the chart.
 MAX_NODES = 4
 MAX_NAME = 20
 BESIDE_POINTS = len("memory") + 6

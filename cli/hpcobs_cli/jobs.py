@@ -91,6 +91,7 @@ LEFT = {
 ROOMY = 100
 """Terminals of this width and more get wider gaps."""
 
+# Numbers, aligned by their last digit, and never cut.
 RIGHT = ("RUNTIME", "CPU", "MEMORY", "GPU")
 
 

@@ -26,6 +26,7 @@ class CommandLine(typer.Typer):
         except CommandError as error:
             sys.stderr.write(f"hpcobs: {error}\n")
         except OSError as error:
+            # The output failed: its pipe was closed, or the disk is full.
             discard_output()
             sys.stderr.write(f"hpcobs: {error.filename or 'the output'}: {error.strerror}\n")
         raise SystemExit(FAILED)

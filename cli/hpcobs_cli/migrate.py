@@ -24,6 +24,7 @@ def migrate(database_url: DatabaseUrl = None) -> None:
     except SettingsError as error:
         raise CommandError(str(error)) from None
     except psycopg.Error as error:
+        # psycopg's message has several lines: the reason, then details.
         reason = str(error).strip().splitlines()[0]
         raise CommandError(f"the database cannot be migrated: {reason}") from None
     for name in applied:

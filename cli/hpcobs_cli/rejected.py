@@ -44,7 +44,7 @@ def list_(
     if as_json:
         from hpcobs_cli.output import print_json
 
-        print_json({"rejected": [one.as_json() for one in listed], "total": total})
+        print_json({"rejected": [item.as_json() for item in listed], "total": total})
     else:
         _show(listed, total)
 
@@ -102,13 +102,13 @@ def _table(listed: Sequence[Listed]) -> Table:
     for name in ("REJECTED", "NODE", "JOB", "BATCH", "PLACE"):
         table.add_column(name, no_wrap=name != "BATCH")
     table.add_column("REASON", overflow="fold")
-    for one in listed:
-        sample = one.sample
+    for item in listed:
+        sample = item.sample
         # Text and not str: a name with brackets is no markup.
         batch = Text(sample.batch_id, no_wrap=True, overflow="ellipsis")
         node, job_id, reason = (
             Text(texts.printable(cell)) for cell in (sample.node, sample.job_id, sample.reason)
         )
-        when = f"{one.rejected_at:%Y-%m-%d %H:%M:%S}"
+        when = f"{item.rejected_at:%Y-%m-%d %H:%M:%S}"
         table.add_row(when, node, job_id, batch, str(sample.position), reason)
     return table

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 MINUTE = 60
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
+# The API's megabytes are 1,048,576 bytes, as Slurm's are.
 GIB_IN_MB = 1024
 
 STATE_STYLES = {

@@ -79,6 +79,7 @@ def _write(directory: Path, nodes: tuple[str, ...], sign: Signer, subject: str |
     from hpcobs_local.folder import write
 
     try:
+        # Readable for its owner only: anyone who can read a token can use it.
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for node in nodes:
             text = sign(node=node, subject=subject)
@@ -113,6 +114,7 @@ def _scopes(given: list[str]) -> list[str]:
 def _duration(text: str) -> timedelta:
     from hpcobs.auth.site_tokens import MAX_DAYS
 
+    # 999,999,999 days are the most that a timedelta can hold.
     match = re.fullmatch(r"(\d{1,9})([smhd])", text)
     if match is None:
         raise CommandError(f"{text!r} is not a duration such as 90s, 15m, 12h or 365d")

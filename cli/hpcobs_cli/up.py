@@ -13,6 +13,7 @@ from hpcobs_cli.options import DATA_DIR, DataDir
 if TYPE_CHECKING:
     from hpcobs.settings import Settings
 
+# As long as the default time range of the Grafana dashboards.
 HISTORY_HOURS = 3.0
 
 # Typer does not read these variables: the settings do, whose errors name the variable.

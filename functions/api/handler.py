@@ -16,5 +16,5 @@ bootstrap.before_snapshot(bootstrap.jobs, bootstrap.health, bootstrap.networks)
 
 
 def lambda_handler(event: Event, context: Any) -> dict[str, Any]:
-    """Answer a request for jobs or for the contract, and every request that matches no route."""
+    """Respond to requests for jobs and the contract, and to those that match no route."""
     return app.handle(event, context)

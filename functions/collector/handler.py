@@ -13,6 +13,7 @@ from hpcobs.ports.rejected import RejectedFilter
 
 logger = Logger(service="hpcobs-collector")
 
+# With payloads of up to 64 KiB each, more could exceed Lambda's response of 6 MB.
 MAX_LISTED = 100
 COMMANDS = ("list", "replay")
 FILTERS = ("job_id", "node", "reason")
@@ -26,7 +27,8 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """
     if "rejected" in event:
         return _rejected(event)
-    # The remaining time is read anew before each pass: a pass must not be cut off half-way.
+    # A function and not a number: the run checks the remaining time again before each step, so that
+    # Lambda does not end it in the middle of a pass.
     report = asdict(
         bootstrap.collection().run(lambda: context.get_remaining_time_in_millis() / 1000)
     )
@@ -41,7 +43,7 @@ def _rejected(event: dict[str, Any]) -> dict[str, Any]:
         logger.info("replayed", replay=report)
         return report
     listed, total = bootstrap.rejected().page(selected, limit=MAX_LISTED)
-    return {"rejected": [sample.as_json() for sample in listed], "total": total}
+    return {"rejected": [item.as_json() for item in listed], "total": total}
 
 
 def _filter(event: dict[str, Any]) -> RejectedFilter:

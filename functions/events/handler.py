@@ -23,6 +23,7 @@ def job_started(request: Request) -> Response:
     """Record the start of a job, as one of Slurm's hooks reports it."""
     event = parse_body(StartedEvent, request.body).to_event()
     request.check_sender(event)
+    # Hooks send no X-Source: the source of their changes is the scheduler.
     audit = request.audit(default_source=bootstrap.settings().scheduler_backend)
     return Response.json(_result(bootstrap.job_events().job_started(event, audit)))
 
@@ -55,5 +56,5 @@ bootstrap.before_snapshot(bootstrap.job_events, bootstrap.networks)
 
 
 def lambda_handler(event: Event, context: Any) -> dict[str, Any]:
-    """Answer an event of a job."""
+    """Respond to a request with events of jobs."""
     return app.handle(event, context)

@@ -35,5 +35,5 @@ bootstrap.before_snapshot(bootstrap.ingestion, bootstrap.networks)
 
 
 def lambda_handler(event: Event, context: Any) -> dict[str, Any]:
-    """Answer a batch of samples."""
+    """Respond to a request with a batch of samples."""
     return app.handle(event, context)

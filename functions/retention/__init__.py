@@ -1,1 +1,1 @@
-"""The hourly schedule that makes partitions, rolls up hours and deletes expired data."""
+"""The hourly schedule that creates partitions, rolls up hours and deletes expired data."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 LEFT_BY_TOOLS = ("__pycache__", ".")
 """How the names of files and folders begin that tools leave in a source folder."""
-# Lambda runs the code as another user, who must be able to read it whatever umask built it.
+# Lambda runs the code as another user, who must be able to read it under any umask of the build.
 FOLDER_MODE, FILE_MODE = 0o755, 0o644
 
 
@@ -43,7 +43,7 @@ def function_code(name: str, target: Target) -> lambda_.Code:
 
 
 def build_function(name: str, folder: Path, target: Target = LAMBDA) -> None:
-    """Write into ``folder`` what Lambda unpacks at ``/var/task``."""
+    """Write into ``folder`` the files that Lambda unpacks at ``/var/task``."""
     package = folder / "functions"
     copy_folder(FUNCTIONS / name, package / name)
     shutil.copyfile(FUNCTIONS / "__init__.py", package / "__init__.py")
@@ -90,7 +90,7 @@ def fingerprint(sources: Iterable[Path], *, recipe: str, target: Target = LAMBDA
         for path in files(source):
             name = path.relative_to(source.parent).as_posix()
             content = path.read_bytes()
-            # The length keeps two files apart whose contents could be cut at another place.
+            # With the length, the same bytes divided otherwise among files give another hash.
             digest.update(f"\0{name}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()
 
@@ -131,7 +131,7 @@ class _LocalBuild:
 
 
 def make_readable(folder: Path) -> None:
-    """Give the folder and everything in it the same modes, whoever built it."""
+    """Give the folder and everything in it the same modes on every machine."""
     folder.chmod(FOLDER_MODE)
     for path in folder.rglob("*"):
         path.chmod(FOLDER_MODE if path.is_dir() else FILE_MODE)

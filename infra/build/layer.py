@@ -52,7 +52,7 @@ class Layer(Construct):
 
 
 def build_layer(folder: Path, target: Target = LAMBDA) -> None:
-    """Write into ``folder`` what Lambda unpacks at ``/opt``."""
+    """Write into ``folder`` the files that Lambda unpacks at ``/opt``."""
     python = folder / "python"
     _install(python, target)
     _trim(python)

@@ -70,7 +70,8 @@ class SiteFunction(Construct):
         super().__init__(scope, name)
         self.function_name = f"{site.stack_name}-{name}"
         logs = log_group(self, "Logs", site=site, path=f"/aws/lambda/{self.function_name}")
-        # A cast where a class of the CDK names parameters otherwise than its interface: ADR 0023.
+        # A cast, because this class of the CDK names parameters differently from its interface
+        # (ADR 0023).
         service = cast("iam.IPrincipal", iam.ServicePrincipal("lambda.amazonaws.com"))
         self.role = iam.Role(self, "Role", assumed_by=service)
         self.may(["logs:CreateLogStream", "logs:PutLogEvents"], [logs.log_group_arn])

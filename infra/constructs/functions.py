@@ -40,7 +40,7 @@ SIZES = {
 BEHIND_API_WITH_DATABASE = ("api", "events", "metrics")
 """They run as often at a time as requests arrive, unless the site limits them."""
 ON_THE_WAY_OF_REQUESTS = (*BEHIND_API_WITH_DATABASE, "ingest", "authorizer")
-"""A client waits while they start, so these have snapshots with ``snap_start``."""
+"""A client waits while they start, so they have snapshots with ``snap_start``."""
 
 ROTATION_ACTIONS = [
     "secretsmanager:DescribeSecret",
@@ -89,8 +89,9 @@ class Functions(Construct):
         return {name: getattr(self, name) for name in SIZES}
 
     def _api(self) -> SiteFunction:
-        kept = self._queues | self._samples_kept | self._stale
-        environment = self._cluster | self._callers | kept
+        # The queues, because the health check reads their depth.
+        settings = self._queues | self._samples_kept | self._stale
+        environment = self._cluster | self._callers | settings
         function = self._with_database("api", environment)
         self._may_see_depth(function)
         return function
@@ -114,15 +115,16 @@ class Functions(Construct):
         function = self._with_database("collector", environment)
         received = ["ReceiveMessage", "ChangeMessageVisibility", "DeleteMessage"]
         function.may([f"sqs:{action}" for action in received], [self._samples.queue.queue_arn])
+        # It moves messages that it cannot read, each with its reason.
         function.may(["sqs:SendMessage"], [self._samples.dead_letters.queue_arn])
         return function
 
     def _retention(self) -> SiteFunction:
-        kept = {
+        limits = {
             "ROLLUP_RETENTION_DAYS": str(self._site.retention.rollup_days),
             "AUDIT_RETENTION_DAYS": str(self._site.retention.audit_days),
         }
-        return self._with_database("retention", self._samples_kept | kept)
+        return self._with_database("retention", self._samples_kept | limits)
 
     def _authorizer(self, secret: SigningSecret) -> SiteFunction:
         environment = _key(secret) | self._site.identity.environment

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from infra.site.config import Site
 
+# RDS requires subnets in two zones, even for one instance.
 ZONES = 2
 POSTGRES_PORT = 5432
 QUEUE_ACTIONS = [

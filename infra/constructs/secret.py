@@ -53,6 +53,7 @@ class SigningSecret(Construct):
                 automatically_after_days=ROTATION_DAYS
             ),
         )
+        # Secrets Manager rejects a schedule whose function it may not call.
         schedule.node.add_dependency(allowed)
         schedule.node.add_dependency(_role_of(function))
 

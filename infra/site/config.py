@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 TagKey = Annotated[str, StringConstraints(pattern=r"^[\w .:/=+@-]+$", max_length=128)]
 TagValue = Annotated[str, StringConstraints(pattern=r"^[\w .:/=+@-]*$", max_length=256)]
 OWN_TAGS = ("project", "site")
+# api, events and metrics.
 REQUEST_FUNCTIONS_WITH_DATABASE = 3
 
 

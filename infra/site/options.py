@@ -66,6 +66,7 @@ class NetworkOptions(Section):
 SERVERLESS = "db.serverless"
 CONNECTIONS_BESIDE_REQUESTS = 8
 """Connections of collectors, retention, a deployment, and RDS."""
+# Aurora Serverless v2 scales in half units, up to 256.
 Capacity = Annotated[float, Field(ge=0.5, le=256, multiple_of=0.5, strict=False)]
 
 
@@ -79,11 +80,13 @@ class DatabaseOptions(Section):
     ] = "db.t4g.small"
     min_acu: Capacity = 0.5
     max_acu: Capacity = 8
+    # RDS's own limits of a gp3 volume.
     storage_gb: Annotated[int, Field(ge=20, le=65536)] = 20
     max_storage_gb: Annotated[int, Field(ge=20, le=65536)] = 100
     max_connections: Annotated[int, Field(ge=20, le=5000)] = 100
     multi_az: bool = False
     proxy: bool = False
+    # RDS keeps automated backups for 35 days at most.
     backup_days: Annotated[int, Field(ge=1, le=35)] = 7
     deletion_protection: bool = True
     performance_insights: bool = True
@@ -116,7 +119,7 @@ class DatabaseOptions(Section):
 
 
 class RetentionOptions(Section):
-    """How long samples, roll-ups, audit events and logs are kept, in days."""
+    """The retention of samples, roll-ups, audit events and logs, in days."""
 
     samples_days: Days = 7
     rollup_days: Days = 400
@@ -127,6 +130,7 @@ class RetentionOptions(Section):
 class CollectorOptions(Section):
     """How often the collector stores samples from the queue."""
 
+    # The collector is called every minute, so a longer interval would make no difference.
     interval_seconds: Annotated[int, Field(ge=10, le=60)] = 30
 
 
@@ -173,6 +177,7 @@ class IdentityOptions(Section):
 class GatewayOptions(Section):
     """The networks that may call the API, and its rate limit (429 above it)."""
 
+    # An account's default quotas of API Gateway: 10,000 requests a second, bursts of 5,000.
     requests_per_second: Annotated[int, Field(ge=1, le=10_000)] = 200
     burst: Annotated[int, Field(ge=1, le=5_000)] = 400
     allowed_networks: list[SourceNetwork] = []

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hpcobs_local.functions import Function
     from hpcobs_local.logs import LogFile
 
+# Far longer than an import takes: at a start, several processes import side by side.
 INIT_SECONDS = 30.0
 STOP_SECONDS = 1.0
 LAST_OUTPUT_SECONDS = 0.5

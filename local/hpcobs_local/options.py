@@ -34,8 +34,8 @@ class Options:
 
 def environment(options: Options, *, database_url: str, secret: str) -> dict[str, str]:
     """Return the environment of functions and simulator: the service's own, with its settings."""
-    # A user's COLLECT_INTERVAL_SECONDS comes before ours. Database and secret are always those of
-    # this service, also where the variables are set for another one.
+    # A user's COLLECT_INTERVAL_SECONDS overrides ours. Database and secret are always those of this
+    # service, even if the variables name those of another one.
     environ = {"COLLECT_INTERVAL_SECONDS": str(COLLECT_INTERVAL_SECONDS), **os.environ}
     environ |= {"DATABASE_URL": database_url, "AUTH_SECRET": secret}
     if options.simulate:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# Each waiting request holds its body in memory, of up to 10 MiB.
 MAX_WAITING = 200
 WAIT_SECONDS = 10.0
 IDLE_SECONDS = 60.0
@@ -86,7 +87,7 @@ class Pool:
 
     async def _take(self) -> Environment:
         """Return the idle environment that was used last, or a new one."""
-        # The last one and not the first: the others become idle long enough to be stopped.
+        # The last one and not the first, so that the others stay idle and are stopped.
         while self._idle:
             environment = self._idle.pop()
             if environment.alive:
@@ -100,7 +101,7 @@ class Pool:
         return environment
 
     async def _discard(self, environment: Environment, *, grace_seconds: float = 1.0) -> None:
-        # The pool's own stop may have taken it out already.
+        # The pool's own stop may have removed it already.
         with suppress(ValueError):
             self._all.remove(environment)
         await environment.stop(grace_seconds=grace_seconds)

@@ -43,7 +43,7 @@ async def follow(schedule: Schedule, functions: Functions) -> None:
             await functions.invoke(schedule.function, scheduled_event(schedule))
         except InvocationError as error:
             logger.warning("scheduled run failed: %s", error)
-        # Runs that were missed, in a long run or in a suspended machine, are not made up for.
+        # Runs that were missed, during a long run or while the machine slept, are skipped.
         due = max(due + schedule.every_seconds, now())
         await asyncio.sleep(max(due - now(), MIN_PAUSE_SECONDS))
 

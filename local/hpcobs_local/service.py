@@ -55,7 +55,7 @@ class StartError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A service that answers. ``ended`` waits until its gateway fails."""
+    """A running service. ``ended`` waits until its gateway fails."""
 
     url: str
     token: str
@@ -72,7 +72,7 @@ async def running(options: Options, report: Report) -> AsyncIterator[Running]:
     folder = Folder(options.data_dir)
     async with AsyncExitStack() as stack:
         stack.enter_context(folder.locked())
-        # Everything that may be wrong with the options is checked before PostgreSQL is started.
+        # All options are checked before PostgreSQL is started, which takes seconds.
         listener = stack.enter_context(_listener(options))
         secret = os.environ.get("AUTH_SECRET") or folder.ensure_secret()
         token = _issue_token(_settings(options, secret), options, folder)
@@ -86,7 +86,7 @@ async def running(options: Options, report: Report) -> AsyncIterator[Running]:
         await _background(stack, runtime.maintain)
         for schedule in SCHEDULES:
             await _background(stack, partial(follow, schedule, runtime))
-        # The last step: whoever waits for the service waits for this file.
+        # The last step: programs that wait for the service wait for this file.
         write(folder.url_file, address)
         stack.callback(folder.url_file.unlink, missing_ok=True)
         if options.simulate:
@@ -128,6 +128,7 @@ async def _migrate(database_url: str, report: Report) -> None:
     try:
         applied = await asyncio.to_thread(migrate, database_url)
     except psycopg.Error as error:
+        # psycopg's message has several lines: the reason, then details.
         reason = str(error).strip().splitlines()[0]
         raise StartError(f"the database cannot be prepared: {reason}") from None
     if applied:

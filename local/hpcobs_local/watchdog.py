@@ -83,7 +83,7 @@ class ShutdownGuard:
 
 
 class RestartedProcess:
-    """A Python module in a process of its own, which is restarted when it ends."""
+    """A Python module in a separate process, which is restarted when it ends."""
 
     def __init__(
         self, module: str, arguments: Sequence[str], environ: Mapping[str, str], logs: Path

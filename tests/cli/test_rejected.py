@@ -12,7 +12,7 @@ import pytest
 if TYPE_CHECKING:
     from tests.cli.conftest import Run
 
-REASON = "job_id: no such job was heard of"
+REASON = "job_id: no such job was reported"
 
 
 @pytest.fixture

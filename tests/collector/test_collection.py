@@ -219,7 +219,7 @@ def test_halving_rejects_only_bad_sample(site: Site, chance: random.Random) -> N
         "SELECT position, reason, payload FROM rejected_samples"
     )
     assert (position, json.loads(payload)["memory_usage_mb"]) == (3210, 666_666)
-    assert reason == "samples[3210]: the database refused it: a value is out of its range"
+    assert reason == "samples[3210]: the database rejected it: a value is out of its range"
     assert site.query("SELECT cpus FROM nodes WHERE name = 'n2'") == [(3,)]
     assert (site.queue.depth().visible, site.queue.depth().dead) == (0, 0)
 
@@ -244,7 +244,7 @@ def test_samples_without_job_are_rejected_later(site: Site, chance: random.Rando
     late = site.collect(clock=lambda: utc_now() + 2 * WAIT_FOR_JOB)
     assert late.samples.rejected == 1
     assert site.query("SELECT job_id, reason FROM rejected_samples") == [
-        ("404", "job_id: no such job was heard of")
+        ("404", "job_id: no such job was reported")
     ]
 
 

@@ -72,7 +72,7 @@ def test_replay_stores_overdue_samples_with_gpus(site: Site, chance: random.Rand
     reject_overdue(site, site.sent.batch("n1", samples), site.sent.batch("n2", samples))
     listed, total = rejected(site).page(ALL, limit=5)
     assert (len(listed), total) == (5, 20)
-    assert listed[0].sample.reason == "job_id: no such job was heard of"
+    assert listed[0].sample.reason == "job_id: no such job was reported"
     assert counts(rejected(site).replay(ALL)) == (0, 0, 20, 0)
     site.start_jobs("1", nodes=("n1", "n2"))
     site.collect()

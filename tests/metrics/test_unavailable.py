@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class SilentQueue:
-    """A queue that does not answer before it is released."""
+    """A queue that does not respond before it is released."""
 
     def __init__(self) -> None:
         self.released = threading.Event()

@@ -33,7 +33,7 @@ class Controller:
 
     def list_jobs(self) -> Sequence[SchedulerJob]:
         if self.down:
-            raise UnavailableError("slurmrestd does not answer")
+            raise UnavailableError("slurmrestd does not respond")
         return self.jobs
 
     def get_job(self, job_id: str) -> SchedulerJob:

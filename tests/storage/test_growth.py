@@ -148,7 +148,7 @@ OF_HOSTS = {"seen_at": [T0]}
 # Statements that are planned for each call, by its values: they are never prepared.
 BY_VALUES = [
     *(("samples", name) for name in ("series", "buckets", "gpu_series", "gpu_buckets")),
-    *(("rollups", name) for name in ("forget", "roll_metrics", "roll_gpus")),
+    *(("rollups", name) for name in ("delete_removed", "roll_metrics", "roll_gpus")),
     ("queue", "bury_worn_out"),
 ]
 # Statements for which PostgreSQL may make one generic plan.

@@ -1,4 +1,4 @@
-"""What an instance and a cluster share: private, encrypted, over TLS only, without a password.
+"""The common part of an instance and a cluster: private, encrypted, TLS only, no password.
 
 The administrator logs in by IAM from the start, so ``migrate`` can create the service's own user.
 There is no password that could leak, or that a function in the VPC would need an endpoint to read.
@@ -34,8 +34,8 @@ PARAMETERS = {
     "rds.force_ssl": "1",
     # A Lambda environment that is frozen within a transaction must not keep its locks.
     "idle_in_transaction_session_timeout": "60000",
-    # Each session sets these too. RDS Proxy hands sessions around, and would pin a connection to a
-    # client that sets something, so behind the proxy the defaults must be right already.
+    # Without a proxy, each session sets these too. RDS Proxy pins a connection to a client that
+    # sets something, so behind the proxy the defaults must be right already.
     "timezone": "UTC",
     "jit": "0",
 }

@@ -34,6 +34,7 @@ BORROW_SECONDS = 5
 """How long a request waits for a connection if all are in use."""
 SHARE_PERCENT = 80
 """The proxy's share of the database's connections. Collector, retention and people need others."""
+# RDS Proxy's default.
 IDLE_SECONDS = 1800
 
 
@@ -71,12 +72,12 @@ class Proxy(Construct):
 
     @property
     def administration(self) -> dict[str, str]:
-        """Nothing: migrations connect to the database."""
+        """No settings: migrations connect to the database directly."""
         return {}
 
     @property
     def limits(self) -> Sequence[Limit]:
-        """Nothing: the database is watched."""
+        """No metrics: those of the database are watched."""
         return ()
 
     @property
@@ -86,7 +87,7 @@ class Proxy(Construct):
 
     def admit(self, function: SiteFunction, *users: str) -> None:
         """Allow the function to log in as these users, by IAM."""
-        # IAM names a proxy by its id, which stands only in the ARN: arn:aws:rds:…:db-proxy:prx-….
+        # IAM names a proxy by its id, which only the ARN contains: arn:aws:rds:…:db-proxy:prx-….
         resource_id = Fn.select(6, Fn.split(":", self._proxy.attr_db_proxy_arn))
         function.may(["rds-db:connect"], [user_arn(self, resource_id, user) for user in users])
 

@@ -38,7 +38,7 @@ class Limit:
 
 
 class ReachableDatabase(Protocol):
-    """What functions need to log in, and what alarms watch."""
+    """A database or a proxy: the settings to log in, and the metrics for alarms."""
 
     @property
     def environment(self) -> dict[str, str]:

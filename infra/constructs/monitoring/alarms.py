@@ -89,7 +89,7 @@ class Alarms(Construct):
             threshold=5,
             because="more than 5 requests failed with a 5xx status within five minutes",
         )
-        refusals = logs.MetricFilter(
+        rejected = logs.MetricFilter(
             self,
             "Refusals",
             log_group=http_api.access_log,
@@ -102,7 +102,7 @@ class Alarms(Construct):
         )
         self._alarm(
             "refusals",
-            refusals.metric(period=FIVE_MINUTES, statistic="Sum"),
+            rejected.metric(period=FIVE_MINUTES, statistic="Sum"),
             threshold=self._site.alarms.refusals,
             because="many responses 401 and 403: expired tokens, or an attack",
         )

@@ -52,17 +52,18 @@ class Dashboard(Construct):
                 ],
             ),
         )
-        every = [function.function for function in functions.values()]
+        watched = [function.function for function in functions.values()]
         self._row(
-            ("Errors", [one.metric_errors() for one in every]),
-            ("Throttles", [one.metric_throttles() for one in every]),
-            ("Duration", [one.metric_duration(statistic="p99") for one in every]),
+            ("Errors", [function.metric_errors() for function in watched]),
+            ("Throttles", [function.metric_throttles() for function in watched]),
+            ("Duration", [function.metric_duration(statistic="p99") for function in watched]),
         )
         self._row(*((limit.name, [limit.metric]) for limit in database.limits))
 
     def _row(self, *graphs: tuple[str, Sequence[cloudwatch.IMetric]]) -> None:
         if not graphs:
             return
+        # CloudWatch's dashboards are 24 columns wide.
         width = 24 // len(graphs)
         self._board.add_widgets(
             *(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def log_group(scope: Construct, name: str, *, site: Site, path: str) -> logs.LogGroup:
     """Return a new log group with this full name, which is deleted with the stack."""
-    # If it were kept, the same site could not be deployed again: the name would be in use.
+    # If it stayed, the same site could not be deployed again: the name would be in use.
     group = logs.LogGroup(scope, name, log_group_name=path, removal_policy=RemovalPolicy.DESTROY)
     resource = group.node.default_child
     assert isinstance(resource, logs.CfnLogGroup)

@@ -40,8 +40,9 @@ if TYPE_CHECKING:
     from hpcobs.storage.store import PostgresStore
     from hpcobs.storage.timings import OperationTimings
 
-# API Gateway stops waiting after 30 s. A request needs time left to answer 503.
+# API Gateway stops waiting after 30 s. A request needs time left to return 503.
 REQUEST_STATEMENT_TIMEOUT_SECONDS = 10.0
+# No client waits here. On AWS an invocation of the collector ends after 60 s too.
 WORKER_STATEMENT_TIMEOUT_SECONDS = 60.0
 
 T = TypeVar("T")
@@ -85,7 +86,7 @@ def timings() -> OperationTimings:
 
 @once
 def connections() -> Connections:
-    """Make the connections for requests. A short time limit keeps no client waiting."""
+    """Make the connections for requests. Their time limit is short, because clients wait."""
     return _connections(REQUEST_STATEMENT_TIMEOUT_SECONDS)
 
 
@@ -192,10 +193,9 @@ def rejected() -> Rejected:
     from hpcobs.storage.rejected import PostgresRejected
     from hpcobs.storage.sample_writer.writer import PostgresSampleWriter
 
-    kept = PostgresRejected(worker_connections(), timings())
-    return Rejected(
-        kept, PostgresSampleWriter(worker_connections(), timings()), _collection_rules()
-    )
+    samples = PostgresRejected(worker_connections(), timings())
+    writer = PostgresSampleWriter(worker_connections(), timings())
+    return Rejected(samples, writer, _collection_rules())
 
 
 @once
@@ -204,6 +204,7 @@ def scheduler_sync() -> SchedulerSync | None:
     base_url = settings().slurm_base_url
     if base_url is None:
         return None
+    # Most sites have no slurmrestd: their collectors load no HTTP client.
     from hpcobs.scheduler.slurm.client import SlurmrestdClient
     from hpcobs.scheduler.slurm.source import SlurmJobSource
     from hpcobs.service.scheduler_sync import SchedulerSync
@@ -300,8 +301,8 @@ def rotation() -> Rotation:
 def before_snapshot(*factories: Callable[[], object]) -> None:
     """Run the factories that a function needs, if Lambda takes a snapshot afterwards (SnapStart).
 
-    Elsewhere each factory runs at its first call. Either way nothing is connected and no random
-    number drawn: many environments start from the same snapshot.
+    Elsewhere each factory runs at its first call. No factory opens a connection or draws a random
+    number, because many environments start from the same snapshot (ADR 0020).
     """
     if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") != "snap-start":
         return
@@ -320,7 +321,7 @@ def before_snapshot(*factories: Callable[[], object]) -> None:
 
 def reset() -> None:
     """Drop everything made so far. Tests use this after a change of the environment."""
-    # Only what was made is closed: a call here would make it first.
+    # Without this check, the call would make the connections that it then closes.
     for opened in (connections, worker_connections):
         if opened.cache_info().currsize:
             opened().close()

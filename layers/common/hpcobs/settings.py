@@ -119,7 +119,7 @@ _MESSAGES = (
 )
 _MESSAGES_OF = {
     "AUTH_SCOPES_BY_GROUP": "must be an object whose values are texts, in JSON",
-    "CLUSTER_NAME": "must be 1 to 64 letters, digits, - or _, and not begin with these",
+    "CLUSTER_NAME": "must be 1 to 64 letters, digits, - or _, and begin with a letter or digit",
     "SCHEDULER_BACKEND": "must be slurm or mock",
     "SLURM_API_VERSION": "must be such as v0.0.40",
     "SLURM_BASE_URL": "must be an http or https URL",

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# A client that no longer reads must not hold one of the server's connections for longer.
 SEND_SECONDS = 60.0
 
 ERRORS: dict[type[Exception], Callable[[], Response]] = {
@@ -55,7 +56,7 @@ ERRORS: dict[type[Exception], Callable[[], Response]] = {
 
 
 class Gateway:
-    """Answers HTTP requests with the functions of the route table.
+    """Serves HTTP requests by the functions of the route table.
 
     ``log`` gets a line per request. A function is invoked after the whole request has been read,
     and its environment is free again before the response is sent. So slow clients block no others.
@@ -73,7 +74,7 @@ class Gateway:
         self._authorization = Authorization(functions)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Serve one request, and log it."""
         request = from_scope(scope)
         match = self._routes.match(request.method, request.raw_path)
         started = time.perf_counter()

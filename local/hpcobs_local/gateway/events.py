@@ -96,7 +96,7 @@ def _context(request: Request, match: Match) -> dict[str, Any]:
 def _joined_query(query: str) -> dict[str, str]:
     joined: dict[str, str] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
-        # API Gateway joins repeated parameters by commas, and so cannot tell them from commas.
+        # API Gateway joins repeated parameters by commas, without escaping commas in the values.
         joined[name] = f"{joined[name]},{value}" if name in joined else value
     return joined
 

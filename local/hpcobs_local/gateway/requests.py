@@ -18,11 +18,12 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 MAX_HEAD_BYTES = 10_240
-"""API Gateway's limit of a request line and its headers together."""
+"""API Gateway's limit of the sum of request line and headers."""
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
 """API Gateway's limit of a body."""
 
+# As long as API Gateway waits for a function.
 BODY_SECONDS = 30.0
 LINGER_SECONDS = 2.0
 LINGER_BYTES = 64 * 1024 * 1024
@@ -61,7 +62,7 @@ class Request:
         return int(text) if text.isascii() and text.isdigit() else 0
 
     def check_head(self) -> None:
-        """Raise HeadTooLargeError if request line and headers are too large together."""
+        """Raise HeadTooLargeError if request line and headers exceed MAX_HEAD_BYTES."""
         line = len(self.method) + len(self.raw_path) + len(self.query)
         fields = sum(len(name) + len(value) for name, value in self.headers.items())
         if line + fields + sum(map(len, self.cookies)) > MAX_HEAD_BYTES:

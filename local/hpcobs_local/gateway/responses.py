@@ -11,6 +11,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+# The same as in the functions' 503 responses (UnavailableError).
 RETRY_AFTER_SECONDS = 5
 
 
@@ -94,14 +95,14 @@ def too_slow(seconds: float) -> Response:
 
 
 def too_busy() -> Response:
-    """Return the error for a request beyond those that can wait."""
+    """Return the error for a request when too many wait, or when it waited too long."""
     message = "too many requests at once, try again shortly"
     return error_response(429, "too_many_requests", message, retry_after=str(RETRY_AFTER_SECONDS))
 
 
 def unavailable() -> Response:
     """Return the error for a function that timed out."""
-    message = "the service did not respond in time, try again shortly"
+    message = "the service took too long to respond, try again shortly"
     return error_response(503, "unavailable", message, retry_after=str(RETRY_AFTER_SECONDS))
 
 

@@ -30,12 +30,12 @@ def stop(data: Path) -> None:
 
     Try a fast shutdown, then an immediate one, after which the next start recovers, then a SIGKILL.
     """
-    for request in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
         pid = pid_of(data)
         if pid is None:
             return
         with suppress(ProcessLookupError):
-            os.kill(pid, request)
+            os.kill(pid, number)
         if _ends_soon(pid):
             return
 

@@ -1,6 +1,6 @@
 """The embedded PostgreSQL server: its data, its start and its stop.
 
-The server listens on 127.0.0.1 only, and asks for a password that is kept beside its data.
+The server listens on 127.0.0.1 only. It requires a password, which is stored beside its data.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ class EmbeddedPostgres:
 
     @property
     def running(self) -> bool:
-        """Whether a server runs on this data and answers."""
-        return self.pid is not None and self._answers()
+        """Whether a server runs on this data and responds."""
+        return self.pid is not None and self._responds()
 
     def start(self) -> str:
         """Start the server, on new data if there is none, and return its URL.
@@ -80,7 +80,7 @@ class EmbeddedPostgres:
         if not self.exists:
             self._create_data()
         process.stop(self.data)
-        # The port is kept for later starts of this object: the functions have it in their URL.
+        # A restart uses the same port, because the functions have it in their URL.
         self._port = self._port or _free_port()
         self._launch()
         self._wait_until_ready()
@@ -159,14 +159,14 @@ class EmbeddedPostgres:
         while time.monotonic() < deadline:
             if self._process is not None and self._process.poll() is not None:
                 break
-            if self._answers():
+            if self._responds():
                 return
             time.sleep(0.02)
         with suppress(OSError):
             self.stop()
         raise PostgresError(f"PostgreSQL did not start: {_last_line(self._log.read_text())}")
 
-    def _answers(self) -> bool:
+    def _responds(self) -> bool:
         try:
             self._connect("postgres").close()
         except psycopg.OperationalError:

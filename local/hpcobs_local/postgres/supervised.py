@@ -39,7 +39,7 @@ class SupervisedPostgres:
             if await asyncio.to_thread(lambda: self._server.running):
                 continue
             self._dismiss_guard()
-            # New data would silently replace what an operator may still want to bring back.
+            # A start on new data would hide the loss. An operator may still restore the old data.
             if not self._server.exists:
                 logger.error("PostgreSQL died, and its data in %s is gone", self._server.data)
                 continue

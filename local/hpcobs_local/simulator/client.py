@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# A simulated site of 500 nodes fills this within some minutes. Older messages are dropped.
 MAX_WAITING = 20_000
 FIRST_DELAY_SECONDS = 0.5
 MAX_DELAY_SECONDS = 15.0
@@ -64,7 +65,7 @@ class Client:
                 self._pause(f"{type(error).__name__}: {error}")
                 return
             if response.status_code in TRANSIENT or response.status_code >= FAILED_FROM:
-                self._pause(f"the service answered {response.status_code}")
+                self._pause(f"the service returned {response.status_code}")
                 return
             self._log_result(self._outbox.popleft(), response)
 
@@ -87,7 +88,7 @@ class Client:
 
     def _log_result(self, message: Message, response: httpx.Response) -> None:
         if self._failures:
-            logger.info("the service answers again, %d messages to send", self.waiting)
+            logger.info("the service responds again, %d messages to send", self.waiting)
         self._failures = 0
         if response.status_code >= REJECTED_FROM:
             logger.warning(

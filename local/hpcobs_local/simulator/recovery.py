@@ -33,8 +33,8 @@ def next_job_id(client: Client) -> int:
 def leftovers(client: Client, cluster_name: str) -> list[SchedulerJob]:
     """Return the simulated jobs that the service still lists as active, each with its end.
 
-    Their nodes are gone, and nothing is known of them after their last sample. So running jobs end
-    with NODE_FAIL and pending ones with CANCELLED, and none as completed.
+    Their simulated nodes no longer exist, and how they ended is unknown. So running jobs end with
+    NODE_FAIL at their last sample, pending ones with CANCELLED, and none as completed.
     """
     return [
         _ended(job, END_STATES[state])

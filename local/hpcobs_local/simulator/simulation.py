@@ -72,13 +72,13 @@ class Simulation:
     def _end_earlier_jobs(self) -> int | None:
         """End the jobs of an earlier run. Return the first job id of this one.
 
-        Return None if the service does not answer.
+        Return None if the service does not respond.
         """
         try:
             ended = leftovers(self._client, self._name)
             first_id = next_job_id(self._client)
         except httpx.HTTPError as error:
-            logger.warning("the service does not answer yet: %s", error)
+            logger.warning("the service does not respond yet: %s", error)
             return None
         if ended:
             logger.info("ended %d jobs of an earlier simulation", len(ended))

@@ -149,7 +149,7 @@ def test_unreachable_slurmrestd_is_unavailable(slurmrestd: Site) -> None:
     slurmrestd.planned = [Reply(404)] * 100
     with pytest.raises(UnavailableError, match=r"offers no API from v0\.0\.36"):
         job_source.list_jobs()
-    with pytest.raises(UnavailableError, match="does not answer"):
+    with pytest.raises(UnavailableError, match="does not respond"):
         SlurmJobSource(SlurmrestdClient("http://127.0.0.1:9", token=None)).list_jobs()
 
 

@@ -59,7 +59,7 @@ def test_hanging_part_is_unavailable() -> None:
     forever.set()
     assert time.monotonic() - started < 2
     assert result.status == "degraded"
-    assert "no answer" in (result.checks["queue"].message or "")
+    assert "no response" in (result.checks["queue"].message or "")
 
 
 def test_working_part_has_duration_and_no_message() -> None:

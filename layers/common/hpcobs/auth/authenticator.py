@@ -1,4 +1,4 @@
-"""From an Authorization header to the principal that it names."""
+"""Authentication of a request: the principal that its Authorization header names."""
 
 from __future__ import annotations
 

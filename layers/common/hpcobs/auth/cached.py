@@ -1,4 +1,4 @@
-"""A value from elsewhere that is read again from time to time: signing keys, a provider's keys."""
+"""A cached value of another system, read again periodically: signing keys, a provider's keys."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
+# A key that its owner has removed stays valid for so long.
 FRESH_SECONDS = 300.0
+# Tokens with invented key ids must not cause a read for each request.
 SOONER_SECONDS = 60.0
+# Short, because requests fail until then if there is no earlier value.
 RETRY_SECONDS = 5.0
 
 
@@ -57,7 +60,7 @@ class Cached(Generic[T]):
         return self._value
 
     def sooner(self) -> T:
-        """Return the value, read again although it is fresh, unless it was read just now."""
+        """Return the value. Read it again before it is old, once in ``sooner_seconds``."""
         if self._clock() >= self._last_read + self._sooner_seconds:
             self._next_read = self._clock()
         return self()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # Clocks of nodes, identity providers and Lambda differ by seconds, not by minutes.
 LEEWAY_SECONDS = 10
+# API Gateway accepts 10,240 bytes of request line and headers in all.
 MAX_TOKEN_CHARACTERS = 8192
 MAX_CLAIM_CHARACTERS = 255
 NOT_VALID = "the token is not valid"
@@ -28,7 +29,10 @@ _FAULTS = (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError)
 
 
 def header_of(token: str) -> dict[str, Any]:
-    """Return the token's header, which is not signed: use it to choose a key, for nothing else."""
+    """Return the token's header. It is not verified yet: use it only to choose a key.
+
+    Raise UnauthorizedError if the token has no valid header.
+    """
     if len(token) > MAX_TOKEN_CHARACTERS:
         raise UnauthorizedError(NOT_VALID)
     try:

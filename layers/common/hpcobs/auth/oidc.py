@@ -37,11 +37,13 @@ ALGORITHMS = (RS256, ES256)
 
 MAX_BYTES = 256 * 1024
 READ_SECONDS = 3.0
+# Less than the authorizer's own limit on AWS (10 s), so that a slow provider leads to a 503.
 WHOLE_SECONDS = 5.0
+# RFC 7518, 3.3: a key for RS256 has 2,048 bits or more.
 MIN_RSA_BITS = 2048
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-# In the audit trail a client's own claim stands in brackets after the name: "ada (portal)".
+# Without parentheses, which enclose a client's own claim in the audit trail: "ada (portal)".
 _LOGIN = re.compile(r"[^\s()]+")
 
 # Only the public members of a key, even if a provider publishes the private ones by mistake.
@@ -91,7 +93,7 @@ def options(settings: Settings) -> IdentityOptions | None:
 
 
 def is_trustworthy(url: str) -> bool:
-    """Return whether the URL's content is safe from changes on the way: TLS, or a loopback."""
+    """Return whether the URL's content cannot be changed in transit: TLS, or a loopback."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -230,7 +232,7 @@ def _fetch(url: str) -> bytes:
     """Read a URL of at most MAX_BYTES within WHOLE_SECONDS, and follow no redirect."""
     opener = urllib.request.build_opener(_NoRedirects)
     request = urllib.request.Request(url, headers={"Accept": "application/json"})  # noqa: S310 - settings allow https only
-    # The socket's time limit starts again with every byte, so the whole needs one of its own.
+    # The socket's time limit starts again with every byte, so the whole response needs another.
     end = time.monotonic() + WHOLE_SECONDS
     content = b""
     with cast("HTTPResponse", opener.open(request, timeout=READ_SECONDS)) as response:

@@ -1,7 +1,7 @@
 """The rotation of the signing key, in the four steps that Secrets Manager calls.
 
 See "Lambda rotation functions" in the Secrets Manager user guide. Each step may be called twice.
-The key before this one stays valid (``AWSPREVIOUS``), the one before that is dropped.
+The previous key stays valid (``AWSPREVIOUS``), and the one before it is dropped.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PENDING = "AWSPENDING"
+# 64 characters in base64, as the first key of a stack has.
 KEY_BYTES = 48
 
 
@@ -30,7 +31,7 @@ class RotationError(Exception):
 
 
 class Rotation:
-    """Changes the one secret whose ARN it is given, and no other."""
+    """Rotates the key in the secret ``arn``, and in no other secret."""
 
     def __init__(self, arn: str) -> None:
         self._arn = arn
@@ -39,7 +40,7 @@ class Rotation:
         """Do one step for a version of a secret. Raise RotationError if it cannot be done."""
         # The event may name any secret of the account.
         if secret != self._arn:
-            raise RotationError("asked to rotate another secret")
+            raise RotationError("the event names another secret than AUTH_SECRET_ARN")
         steps: Mapping[str, Callable[[SecretsManagerClient, str], None]] = {
             "createSecret": self._create,
             "setSecret": self._nothing_to_set,

@@ -1,8 +1,8 @@
 """The keys that sign the site's own tokens, from the environment or from AWS Secrets Manager.
 
-Two keys are valid at a time, so that one can be changed. A token names its key by an id that is
-derived from the key (RFC 7515, ``kid``): whoever has the key can issue tokens, whichever way the
-key was handed over.
+Two keys are valid at a time, so that a key can be replaced. A token names its key by an id (RFC
+7515, ``kid``). The id is derived from the key, so a program that has the key can issue tokens, and
+needs nothing else.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from hpcobs.settings import Settings
 
 Keys = tuple[str, ...]
-"""The current key, and the one before it where there is one."""
+"""The current key and, if there is one, the previous key."""
 
 CURRENT = "AWSCURRENT"
 PREVIOUS = "AWSPREVIOUS"
+# RFC 7518, 3.2: a key for HS256 has 256 bits or more.
 MIN_CHARACTERS = 32
+# Twelve characters in base64: they tell keys apart, and every token has them.
 ID_BYTES = 9
 
 
@@ -45,7 +47,7 @@ class KeyRing:
     def candidates(self, kid: str | None) -> Keys:
         """Return the keys that may have signed a token: the one with that id, or else all of them.
 
-        An unknown id makes the source be read again, because the key may be new.
+        With an unknown id, read the source again, because the key may be new.
         """
         keys = self._source()
         named = _named(keys, kid)
@@ -83,7 +85,7 @@ def client(arn: str) -> SecretsManagerClient:
 
 
 class SecretsManager:
-    """The current version of a secret in AWS Secrets Manager, and the one before it."""
+    """The current and the previous version of a secret in AWS Secrets Manager."""
 
     def __init__(self, arn: str) -> None:
         self._arn = arn

@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 ALGORITHM = "HS256"
 
 MAX_DAYS = 400
-"""The longest lifetime of a token. A key that signs for as long, and stays valid for as long after
-that, can be changed without rejecting any token before its end."""
+"""The longest lifetime of a token.
+
+A key signs for so long, and stays valid for as long after its rotation. So a rotation rejects no
+token before it expires (ADR 0010).
+"""
 
 
 def issue(

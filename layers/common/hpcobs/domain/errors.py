@@ -29,7 +29,7 @@ class MissingAuditInfoError(InvalidInputError):
 
 
 class NotFoundError(DomainError):
-    """The requested thing does not exist, or this caller must not see it."""
+    """The requested object does not exist, or this caller must not see it."""
 
 
 class JobNotFoundError(NotFoundError):

@@ -50,7 +50,10 @@ class JobPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesQuery:
-    """A part of a job's series, from ``start`` to before ``end``. No resolution: raw samples."""
+    """A part of a job's series, from ``start`` to before ``end``.
+
+    Without a resolution it has raw samples.
+    """
 
     start: datetime | None = None
     end: datetime | None = None

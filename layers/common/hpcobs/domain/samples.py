@@ -126,7 +126,7 @@ class SampleWindow:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Counts of samples by what was done with them."""
+    """The numbers of stored, duplicate, waiting and rejected samples."""
 
     stored: int = 0
     duplicates: int = 0
@@ -177,5 +177,5 @@ class GpuPoint:
 
 
 def hour_of(moment: datetime) -> datetime:
-    """Return the beginning of the hour (UTC) that contains a time."""
+    """Return the start of the hour (UTC) in which ``moment`` lies."""
     return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)

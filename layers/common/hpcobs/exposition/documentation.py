@@ -40,7 +40,7 @@ parts together hold every series once. See [Prometheus and Grafana](prometheus.m
 - The format is Prometheus text 0.0.4, or OpenMetrics 1.0 if the client accepts it. The response is
   compressed with gzip if the client accepts that.
 - Without its database the service returns 503, never a part of the metrics. If the queue does not
-  answer, only `hpc_collector_queue_depth` and `hpc_collector_dead_letters` are missing.
+  respond, only `hpc_collector_queue_depth` and `hpc_collector_dead_letters` are missing.
 - Only running jobs have series of their own, so that finished jobs cost no series. A job on two
   nodes has two series, until it has ended on one of them.
 - A value that was not read has no series. A missing reading is never shown as zero.

@@ -26,7 +26,8 @@ Columns = dict[tuple[str, ...], list[tuple[str, int]]]
 """For each set of labels, the families that have it and the column of each one's numbers."""
 
 CHUNK_ROWS = 1000
-"""Rows formatted together: this bounds the memory of one step."""
+"""Rows that are formatted in one step, which bounds its memory."""
+
 _BY_NAME = {family.name: family for family in FAMILIES}
 
 
@@ -119,9 +120,9 @@ def _label_texts(names: Sequence[str], rows: Sequence[Row]) -> list[str]:
     template = "{" + ",".join([f'{name}="%s"' for name in names]) + "}"
     texts = [template % row[:count] for row in rows]
     # Hardly any value needs escaping: one search in all texts is faster than one in each value.
-    together = "".join(texts)
+    joined = "".join(texts)
     quotes = 2 * count * len(rows)
-    if together.count('"') == quotes and "\\" not in together and "\n" not in together:
+    if joined.count('"') == quotes and "\\" not in joined and "\n" not in joined:
         return texts
     return [template % tuple([_escaped(value or "") for value in row[:count]]) for row in rows]
 
@@ -147,7 +148,7 @@ def _add_jobs(pieces: Pieces, snapshot: Snapshot) -> None:
     if snapshot.shard.index:
         return
     for state in JobState:
-        # Sums of differences (docs/adr/0002): an error in them must not show less than no jobs.
+        # Sums of differences (docs/adr/0002): an error in them must not show as a negative number.
         count = max(0, snapshot.counters.get(f"jobs_in_state:{state}", 0))
         _add(pieces, "hpc_job_state_total", count, state)
     _add(pieces, "hpc_jobs_stale", snapshot.stale_jobs)

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     Handler = Callable[[Request], Response]
 
 TOO_LARGE = (
-    "the answer is larger than a response may be (6 MB): ask for less by limit or a narrower time "
-    "range, or accept gzip"
+    "the response is larger than the limit (6 MB): request less by limit or a narrower time range, "
+    "or accept gzip"
 )
 
 _PARAMETER = re.compile(r"\{\w+\}")
@@ -80,8 +80,8 @@ class Handlers:
     def find(self, event: Event) -> tuple[Route, Handler]:
         """Return the route that the gateway matched, and its handler.
 
-        Raise NotFoundError or MethodNotAllowedError if there is none. Deny by default: a route that
-        is not in the table is not answered, whatever the gateway is configured with.
+        Raise NotFoundError or MethodNotAllowedError if there is none. Only routes of the table have
+        a handler, whatever routes the gateway is configured with.
         """
         found = self._by_key.get(event["routeKey"])
         if found is None:
@@ -100,10 +100,10 @@ class Handlers:
 
 
 class HttpApp:
-    """A function's handlers, ready to answer API Gateway events.
+    """A function's handlers behind API Gateway.
 
     ``networks`` is called at the first request, not when the app is made. ``too_large`` is the
-    message for a client whose answer does not fit into a response.
+    message for a client whose response is larger than the limit.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class HttpApp:
         self._logger = Logger(service=f"hpcobs-{function}")
 
     def handle(self, event: Event, context: Any) -> dict[str, Any]:
-        """Answer one event, always in the contract's shape, and log one line."""
+        """Return the response to one event, always in the contract's shape. Log one line."""
         started = time.perf_counter()
         correlation_id = correlation_id_of(event)
         # A warm environment must not log the last request's subject or reason: None clears both.
@@ -136,7 +136,7 @@ class HttpApp:
             response = self._respond(event, correlation_id)
             envelope = self._envelope(event, response, correlation_id)
             self._logger.info(
-                "answered",
+                "responded",
                 status=envelope["statusCode"],
                 duration_ms=round((time.perf_counter() - started) * 1000, 1),
             )
@@ -200,7 +200,7 @@ def _authenticated(event: Event) -> Principal:
     authorizer = event["requestContext"].get("authorizer") or {}
     context = authorizer.get("lambda") or {}
     if context.get("unavailable"):
-        # The gateway keeps this verdict too: an earlier retry would meet the same one.
+        # The gateway caches this verdict too: an earlier retry would get the same one.
         raise UnavailableError(str(context["unavailable"]), retry_after_seconds=VERDICT_SECONDS)
     if context.get("error") or not context.get("subject"):
         raise UnauthorizedError(str(context.get("error") or "a token is needed"))
@@ -216,7 +216,7 @@ def _no_route(event: Event) -> DomainError:
     method = event["requestContext"]["http"]["method"]
     path = _path_without_stage(event)
     allowed = [route.method for route in ROUTES if _pattern(route).fullmatch(path)]
-    # A route of another function has the right method. It is no concern of this function.
+    # An allowed method means a route of another function, which does not exist here.
     if allowed and method not in allowed:
         return MethodNotAllowedError(method, allowed)
     return NotFoundError("there is nothing at this path")

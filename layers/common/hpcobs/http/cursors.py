@@ -1,4 +1,4 @@
-"""Cursors: the end of a page of jobs, as an opaque text that a client returns for the next page."""
+"""Cursors: the end of a page of jobs, as an opaque text that a client sends for the next page."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def encode(position: Position) -> str:
 def decode(cursor: str) -> Position:
     """Return the position of a cursor. Raise InvalidInputError if the service did not issue it."""
     # A cursor is not signed. It selects no more than a filter by time does, and the viewer's own
-    # jobs only, so a forged one gains nothing; it must only not break the query.
+    # jobs only, so a forged one gains nothing. But it must not break the query.
     try:
         content = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         start_time, job_id = _DECODER.decode(content)
@@ -40,4 +40,4 @@ def decode(cursor: str) -> Position:
 
 
 def _not_issued() -> InvalidInputError:
-    return InvalidInputError("cursor", "is not one that this service gave out")
+    return InvalidInputError("cursor", "is not a cursor of this service")

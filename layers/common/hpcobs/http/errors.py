@@ -1,4 +1,4 @@
-"""From errors to responses: the one table, and the errors that only HTTP has."""
+"""The table that maps errors to responses, and the errors that only HTTP has."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ STATUS_AND_CODE: Mapping[type[DomainError], tuple[int, str]] = {
     UnsupportedMediaTypeError: (415, "unsupported_media_type"),
     UnavailableError: (503, "unavailable"),
 }
-"""Every error that a client may see. A subclass is answered as its nearest base class."""
+"""Every error that a client may see. A subclass is treated as its nearest base class."""
 
 WHOLE_BODY = "body"
 """The field of an InvalidInputError about the body as a whole: it is no JSON, for example."""

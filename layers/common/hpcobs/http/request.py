@@ -71,7 +71,7 @@ class Request:
         return job_id
 
     def audit(self, *, default_source: str) -> AuditInfo:
-        """Return who is responsible for a change: the token's subject, then what headers add."""
+        """Return the author and the source of a change, from the token's subject and headers."""
         # A header is the client's own claim: it never replaces the subject of a checked token.
         named = _header_text(self.headers, "x-changed-by")
         subject = self.principal.subject

@@ -1,4 +1,4 @@
-"""Responses: status, headers and body as bytes, until the gateway's envelope needs text."""
+"""Responses: status, headers and body as bytes, and their form for API Gateway."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GZIP_WBITS = 31
 """zlib's number for a gzip header around the largest window."""
 
 MAX_PAYLOAD_BYTES = 6_000_000
-"""What fits into a Lambda's response of 6 MB, with room for the headers."""
+"""The limit of a body: Lambda's limit is 6 MB, and the headers need room."""
 
 TEXT_UP_TO_BYTES = 512_000
 """Up to this size a body travels as text: with every character escaped it is still below 6 MB."""
@@ -78,7 +78,7 @@ def accepts_gzip(accept_encoding: str | None) -> bool:
 
 
 def prefers_openmetrics(accept: str | None) -> bool:
-    """Return whether the client names OpenMetrics and likes Prometheus's own text no better."""
+    """Return whether the client names OpenMetrics and does not prefer Prometheus's own text."""
     # Wildcards do not count: a browser's */* is served the text that people can read.
     accepted = qualities(accept)
     openmetrics = accepted.get(OPENMETRICS, 0.0)
@@ -107,7 +107,7 @@ def _quality(parameters: list[str]) -> float:
 
 
 def _number(text: str) -> float:
-    # A malformed quality counts as a refusal: sending plain text is always right.
+    # A malformed quality counts as 0, which is not accepted: plain text is always right.
     try:
         value = float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The table of routes: which function answers each, and which scope a token needs for it.
+"""The table of routes: which function handles each, and which scope a token needs for it.
 
 The local gateway, the authorisation check and the CDK app all read this table. A test keeps it
 equal to ``openapi.yaml``, another proves that each route has its handler.
@@ -59,4 +59,4 @@ ROUTES: tuple[Route, ...] = (
 BY_KEY = {route.key: route for route in ROUTES}
 
 DEFAULT_ROUTE = "$default"
-"""Requests that match no route go to ``api``, which answers 404 or 405 in the contract's shape."""
+"""Requests that match no route go to ``api``, which returns 404 or 405 in the contract's shape."""

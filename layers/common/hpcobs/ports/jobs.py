@@ -35,12 +35,12 @@ class JobRepository(Protocol):
         """Write a locked job. ``recompute`` rebuilds its statistics from the stored samples."""
 
     def record_seen(self, job: Job) -> None:
-        """Store when the scheduler last saw a locked job. It is no change, and not audited."""
+        """Store when the scheduler last saw a locked job. This writes no audit row."""
 
     def place_usage(self, job_id: str, usage: Usage) -> None:
         """Store a locked job's reported usage on its nodes, until their own samples replace it.
 
-        Each node gets the percentages, and an equal share of the memory. None leaves a value.
+        Each node gets the percentages, and an equal share of the memory. A None changes nothing.
         """
 
     def delete(self, job_id: str, audit: AuditInfo, *, user: str | None = None) -> bool:
@@ -64,17 +64,17 @@ class JobRepository(Protocol):
         """Return the ends that may belong to a run of the job whose start is not reported yet."""
 
     def keep_unmatched(self, job_id: str, end: RunEnd) -> None:
-        """Store such an end, unless one of higher precedence, or a later one, is stored.
+        """Store an unmatched end, unless one of higher precedence, or a later one, is stored.
 
         Ends of different senders are stored side by side: each node's, and the controller's.
         """
 
 
 class AuditTrail(Protocol):
-    """The changes of jobs. They are only read here: each is written with the change itself."""
+    """The changes of jobs. They are only read here: each change writes its own row."""
 
     def of_job(self, job_id: str, *, limit: int = 1000) -> Sequence[AuditEvent]:
-        """Return the job's latest changes, oldest first. A deleted job has them too."""
+        """Return the job's latest changes, oldest first, also those of a deleted job."""
 
 
 class NodeRepository(Protocol):

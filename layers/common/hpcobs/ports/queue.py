@@ -1,4 +1,4 @@
-"""The queue between ingest and the collector: at least once, in no promised order."""
+"""The queue between ingest and the collector. It delivers at least once, in any order."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ class SampleQueue(Protocol):
     def receive(self, *, limit: int) -> Sequence[Message]:
         """Return up to ``limit`` messages, hidden from others for the visibility time-out.
 
-        Where fewer are returned, hardly any more were there.
+        If it returns fewer, the queue is nearly empty.
         """
 
     def delete(self, messages: Sequence[Message]) -> None:
         """Delete messages that were stored. An expired delivery is left to its next receiver."""
 
     def extend(self, messages: Sequence[Message], *, seconds: int) -> None:
-        """Hide received messages for ``seconds`` from now. 0 gives them back."""
+        """Hide received messages for ``seconds`` from now. With 0 they are visible at once."""
 
     def bury(self, message: Message, reason: str) -> None:
         """Move a message that cannot be read to the dead-letter queue."""

@@ -20,7 +20,7 @@ Key = tuple[str, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RejectedFilter:
-    """A choice of samples. None matches any. ``reason`` is a part of the text."""
+    """A selection of rejected samples. None matches any. ``reason`` is a part of the text."""
 
     job_id: str | None = None
     node: str | None = None
@@ -40,7 +40,7 @@ class Listed:
         return self.rejected_at, self.sample.batch_id, self.sample.position
 
     def as_json(self) -> dict[str, object]:
-        """Return what an operator sees, in values that JSON has."""
+        """Return the sample and the time of its rejection, as values that JSON has."""
         return {**self.sample._asdict(), "rejected_at": self.rejected_at.isoformat()}
 
 
@@ -50,7 +50,7 @@ class RejectedSamples(Protocol):
     def page(
         self, wanted: RejectedFilter, *, limit: int, after: Place | None = None
     ) -> Sequence[Listed]:
-        """Return the oldest samples that match, of those behind ``after`` if it is given."""
+        """Return the oldest samples that match, behind the place ``after`` if it is given."""
 
     def count(self, wanted: RejectedFilter) -> int:
         """Return how many samples match."""

@@ -42,13 +42,13 @@ class Expiry(Protocol):
         """
 
     def surplus_rejected(self, most: int) -> datetime | None:
-        """Return the time before which rejected samples exceed ``most``, or None if none do.
+        """Return when the oldest of the latest ``most`` rejected samples was rejected.
 
-        The latest ones are kept.
+        Earlier ones are surplus. Return None if there are fewer than ``most``.
         """
 
     def count_older(self, what: str, before: datetime) -> int:
         """Return how many rows of ``what`` are from before a time."""
 
     def delete_older(self, what: str, before: datetime, *, limit: int) -> int:
-        """Delete at most ``limit`` rows of ``what`` from before a time. Return how many were."""
+        """Delete at most ``limit`` rows of ``what`` from before a time. Return how many."""

@@ -10,13 +10,13 @@ if TYPE_CHECKING:
 
 
 class Rollups(Protocol):
-    """The roll-ups of samples, kept equal to what is stored hour by hour."""
+    """The roll-ups. Rolling up an hour makes its roll-ups equal to its stored samples."""
 
     def due(self, before: datetime) -> Sequence[datetime]:
         """Return the hours before a time that have samples newer than their roll-ups."""
 
     def count_due(self, before: datetime) -> int:
-        """Return how many hours ``due`` would return, without any change."""
+        """Return how many hours ``due`` would return. Change nothing."""
 
     def roll(self, hour: datetime) -> bool:
-        """Roll up an hour, also one that has been. Return False if another roll-up is under way."""
+        """Roll up an hour, or do it again. Return False if another roll-up is under way."""

@@ -25,7 +25,7 @@ class SampleRepository(Protocol):
     """Series of samples, read by job."""
 
     def add(self, sample: Sample) -> bool:
-        """Store one sample and update its job's statistics. Return False if it was stored."""
+        """Store one sample and update its job's statistics. Return False if it is a duplicate."""
 
     def series(self, job_id: str, query: SeriesQuery) -> tuple[Sequence[SamplePoint], int]:
         """Return the job's points oldest first, at most ``limit``, and their total.
@@ -68,16 +68,17 @@ class SampleWriter(Protocol):
     """The collector's way into the database."""
 
     def store(self, batch: WriteBatch) -> Stored:
-        """Write a batch in one transaction: each sample once, statistics from what is new.
+        """Write a batch in one transaction. Each sample counts once in its job's statistics.
 
         Samples of unknown jobs wait until their job is known.
         """
 
-    def settle_waiting(self, *, give_up_before: datetime) -> Stored:
-        """Store samples whose job is known by now. Reject those that have waited since before.
+    def settle_waiting(self, *, reject_before: datetime) -> Stored:
+        """Store waiting samples whose job is known by now.
 
-        One transaction takes a bounded number: call it until it returns zeros only.
+        Reject the others that have waited since before ``reject_before``. One transaction handles a
+        bounded number of samples: call it until it returns zeros only.
         """
 
     def finish_run(self, *, finished_at: datetime, lag_seconds: float) -> None:
-        """Fold the counters. Store when the collector ran and how far behind it was."""
+        """Fold the counters. Store when the run finished, and its lag."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class JobSource(Protocol):
-    """A cluster's controller. Each call raises UnavailableError if it does not answer."""
+    """A cluster's controller. Each call raises UnavailableError if it does not respond."""
 
     def list_jobs(self) -> Sequence[SchedulerJob]:
         """Return the jobs that wait, run, or have ended a short while ago, as they are now."""

@@ -42,7 +42,7 @@ class Store(Repositories, Protocol):
     """The database. Each call on it is a transaction."""
 
     def transaction(self) -> AbstractContextManager[UnitOfWork]:
-        """Run several calls together or not at all."""
+        """Run several calls in one transaction."""
 
     def ping(self) -> None:
         """Prove that the database responds. Raise UnavailableError if it does not."""

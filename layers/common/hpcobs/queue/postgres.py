@@ -22,12 +22,15 @@ if TYPE_CHECKING:
 
 _QUEUE = load("queue")
 
+# A collector that dies while it stores messages must not turn them into dead letters soon: with the
+# time-out below, 100 deliveries take more than three hours.
 MAX_RECEIVES = 100
+# Longer than the collector may run (60 s), as on SQS: no two runs store a message at a time.
 VISIBILITY_SECONDS = 120.0
 
 
 class PostgresQueue:
-    """See ``hpcobs.ports.queue.SampleQueue``. Threads take turns on what may be one connection."""
+    """See ``hpcobs.ports.queue.SampleQueue``. Threads take turns: there may be one connection."""
 
     max_body_bytes = 8 * 1024 * 1024
 
@@ -52,8 +55,8 @@ class PostgresQueue:
         """Return up to ``limit`` messages, hidden from others for the visibility time-out."""
         parameters = {"max_receives": MAX_RECEIVES, "limit": limit, "hidden": self._hidden}
         with self._connection() as connection:
-            # Never prepared: there is an index of just the messages with so many receives, and
-            # PostgreSQL uses it only where it sees the number.
+            # Never prepared: an index covers only messages with so many receives, and PostgreSQL
+            # uses it only if the statement contains that number.
             connection.execute(_QUEUE["bury_worn_out"], parameters, prepare=False)
             rows = connection.execute(_QUEUE["receive"], parameters).fetchall()
         return [
@@ -67,7 +70,7 @@ class PostgresQueue:
             connection.execute(_QUEUE["delete"], _deliveries(messages))
 
     def extend(self, messages: Sequence[Message], *, seconds: int) -> None:
-        """Hide received messages for ``seconds`` from now. 0 gives them back."""
+        """Hide received messages for ``seconds`` from now. With 0 they are visible at once."""
         parameters = _deliveries(messages) | {"hidden": timedelta(seconds=seconds)}
         with self._connection() as connection:
             connection.execute(_QUEUE["extend"], parameters)
@@ -79,7 +82,7 @@ class PostgresQueue:
             connection.execute(_QUEUE["bury"], parameters)
 
     def redrive(self) -> int:
-        """Put all dead letters back on the queue, and return how many. On SQS, SQS does that."""
+        """Put all dead letters back on the queue, and return how many. SQS has its own redrive."""
         with self._connection() as connection:
             row = connection.execute(_QUEUE["redrive"]).fetchone()
         return int(row[0]) if row else 0

@@ -28,6 +28,7 @@ MAX_MESSAGE_BYTES = 1024 * 1024
 """SQS's limit for a message, and for a batch of messages."""
 MAX_BATCH = 10
 """SQS's limit of messages in a request."""
+# botocore keeps ten connections, and opens a new one for each further request.
 PARALLEL_REQUESTS = 8
 LONG_POLL_SECONDS = 1
 ATTEMPTS = 3
@@ -98,7 +99,7 @@ class SqsQueue:
         _side_by_side(delete, _entries(messages))
 
     def extend(self, messages: Sequence[Message], *, seconds: int) -> None:
-        """Hide received messages for ``seconds`` from now. 0 gives them back."""
+        """Hide received messages for ``seconds`` from now. With 0 they are visible at once."""
         change = partial(self._all, self._client.change_message_visibility_batch)
         _side_by_side(change, _entries(messages, VisibilityTimeout=seconds))
 
@@ -129,7 +130,7 @@ class SqsQueue:
                 MessageBody=_text(message.body[: self.max_body_bytes]),
                 MessageAttributes=attributes,
             )
-        # Sent first: a failure in between makes two of the dead letter, not none.
+        # Sent before it is deleted: a failure in between makes two dead letters, not none.
         self.delete([message])
 
     def depth(self) -> QueueDepth:
@@ -178,7 +179,7 @@ def _message(item: Any) -> Message:
     try:
         body = base64.b64decode(item["Body"], validate=True)
     except ValueError:
-        # Something else sent it. It is passed on as it is, and is buried with a reason.
+        # A foreign message. Its body is returned unchanged, so that it is buried with a reason.
         body = item["Body"].encode()
     return Message(
         id=item["MessageId"],

@@ -1,4 +1,4 @@
-"""Collection: drain the queue into the database, each sample once in effect.
+"""Collection: drain the queue into the database, so that each sample counts once.
 
 A queue batch is written in one transaction, and its messages are deleted after the commit. Messages
 that fail in between are delivered again, and their samples count once because a sample's key is
@@ -42,6 +42,8 @@ RECEIVED_LONG_AGO = timedelta(seconds=30)
 The queue's visibility time-out runs from the receive. Where it ends before the samples are stored,
 another collector receives the messages and stores the same samples at the same time.
 """
+# A start event may arrive after the job's first samples: while the site is unreachable, it waits in
+# the spool of its sender.
 WAIT_FOR_JOB = timedelta(minutes=10)
 
 
@@ -90,7 +92,7 @@ class Collection:
         self._sleep = sleep
 
     def run(self, remaining_seconds: Callable[[], float]) -> CollectionReport:
-        """Drain the queue in passes an interval apart, as long as the time lasts."""
+        """Drain the queue in passes an interval apart, for as long as the time allows."""
         report = CollectionReport()
         while True:
             began = self._clock()
@@ -120,11 +122,11 @@ class Collection:
         self._writer.finish_run(finished_at=self._clock(), lag_seconds=report.lag_seconds)
 
     def _settle_waiting(self, has_time: Callable[[], bool], report: CollectionReport) -> None:
-        """Store or reject samples that wait for their job. An error here stops nothing else."""
+        """Store or reject samples that wait for their job. Log errors but UnavailableError."""
         settled = None
         try:
             while settled != Stored() and has_time():
-                settled = self._writer.settle_waiting(give_up_before=self._clock() - WAIT_FOR_JOB)
+                settled = self._writer.settle_waiting(reject_before=self._clock() - WAIT_FOR_JOB)
                 report.samples += settled
         except UnavailableError:
             raise
@@ -154,11 +156,11 @@ class Collection:
         return stored
 
     def _store(self, batch: WriteBatch, *, before_halving: Callable[[], None]) -> Stored:
-        """Store a batch. If the database rejects it, store it by halves: one bad row costs itself.
+        """Store a batch. If the database rejects it, store its halves, so that only bad rows fail.
 
         Halving finds a bad row among 5,000 in 13 steps. Each step takes time, so call
-        ``before_halving`` first. Raise UnavailableError if the database is away: the rows stored so
-        far count once when they are delivered again.
+        ``before_halving`` first. Raise UnavailableError if the database is unavailable: the rows
+        stored so far count once when they are delivered again.
         """
         try:
             return self._writer.store(batch)
@@ -174,7 +176,7 @@ class Collection:
 
     def _reject(self, batch: WriteBatch, error: DomainError) -> Stored:
         logger.error("the database rejected %s: %s", batch, error)
-        why = f"the database refused it: {error.details.get('reason', error)}"
+        why = f"the database rejected it: {error.details.get('reason', error)}"
         rejected = [rejected_by_database(sample, why) for sample in batch.samples]
         return self._writer.store(WriteBatch(samples=[], hosts=[], rejected=rejected))
 

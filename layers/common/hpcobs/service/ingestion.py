@@ -23,7 +23,7 @@ MAX_LISTED = 20
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The result of a batch: how many samples are queued, and what is wrong with the others."""
+    """The result of a batch: how many samples are queued, and the first rejected ones."""
 
     batch_id: str
     accepted: int

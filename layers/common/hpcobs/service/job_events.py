@@ -74,7 +74,7 @@ class JobEvents:
         result = self._change(job_id, audit, decide)
         if result is None:
             # The end came before the start: create the job as running, then end it like any other.
-            # Whether this call created it or a start did meanwhile makes no difference.
+            # It makes no difference if a start has created it meanwhile.
             self._store.jobs.create(from_finish(event, self._origin), audit)
             result = self._change(job_id, audit, decide)
         return result or _deleted(job_id)
@@ -113,7 +113,7 @@ class JobEvents:
         return self._change(incoming.id, audit, decide) or _deleted(incoming.id)
 
     def _change(self, job_id: str, audit: AuditInfo, decide: Decision) -> EventResult | None:
-        """Lock the job, decide, and save the outcome in one transaction. None without a job."""
+        """Lock the job, decide and save in one transaction. Return None if there is no job."""
         with self._store.transaction() as work:
             # All events of one job queue up at this lock, so that the last of several nodes that
             # end at the same moment sees the ends of all others.

@@ -1,8 +1,8 @@
 """A time limit for calls that have none of their own, such as those of a driver.
 
-It covers a whole call, name look-up and connecting included, and leaves the call to itself after
-the limit. ``hpcobs.storage.connections.watched`` is different: it limits the silence on an open
-connection of the database, however long the call takes, and cuts the connection.
+It covers a whole call, name look-up and connecting included. After the limit the call still runs,
+but its caller no longer waits. ``hpcobs.storage.connections.watched`` is different: it limits the
+silence on an open connection of the database, however long the call takes, and cuts the connection.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+# Short, because the client of a health check or a scrape waits meanwhile.
 LIMIT_SECONDS = 2.0
 
 
 def within(seconds: float, call: Callable[[], Result]) -> Result:
     """Return or raise the result of ``call``. Raise UnavailableError after ``seconds``.
 
-    The call then goes on in its thread, and its result is dropped.
+    The call then continues in its thread, and its result is dropped.
     """
     # Not an executor: it would wait for the call at the end of its block, or at exit.
     result: Future[Result] = Future()
@@ -32,7 +33,7 @@ def within(seconds: float, call: Callable[[], Result]) -> Result:
     try:
         return result.result(seconds)
     except TimeoutError:
-        raise UnavailableError(f"no answer within {seconds:g} s", deadline=True) from None
+        raise UnavailableError(f"no response within {seconds:g} s", deadline=True) from None
 
 
 def _run(call: Callable[[], Result], result: Future[Result]) -> None:

@@ -58,9 +58,9 @@ class Receiving:
         """Yield batches until the queue is empty or time is up. Prepare one batch ahead."""
         batches = self._batches()
         with ThreadPoolExecutor(1, thread_name_prefix="receiving") as pool:
-            coming = pool.submit(next, batches, None)
-            while (queue_batch := coming.result()) is not None:
-                coming = pool.submit(next, batches, None)
+            upcoming = pool.submit(next, batches, None)
+            while (queue_batch := upcoming.result()) is not None:
+                upcoming = pool.submit(next, batches, None)
                 yield queue_batch
 
     def _batches(self) -> Iterator[QueueBatch]:
@@ -80,7 +80,7 @@ class Receiving:
             yield queue_batch
 
     def _received(self) -> Iterator[Message]:
-        """Yield messages one by one. Give back those that there is no time for."""
+        """Yield messages one by one. When the time is up, make the others visible again."""
         began = self._clock()
         while self._has_time():
             self._requested_at = self._clock()

@@ -1,4 +1,4 @@
-"""Rejected samples: an operator lists them, and replays them once their cause is mended."""
+"""Rejected samples: an operator lists them, and replays them once their cause is fixed."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     from hpcobs.service.collection import CollectionRules
 
 MOST_AT_ONCE = 5000
-"""Samples in one transaction of a replay, and in a whole one unless the caller sets a limit."""
+"""Samples in one transaction, and in a whole replay unless the caller sets a limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """The result of a replay: what was stored, and how many samples are still rejected."""
+    """The result of a replay: the counts of its valid samples, and how many are still rejected."""
 
+    # Both names are part of the collector function's response and log.
     taken: Stored
     kept: int
 
@@ -54,7 +55,7 @@ class Rejected:
         return self._rejected.page(wanted, limit=limit), self._rejected.count(wanted)
 
     def replay(self, wanted: RejectedFilter, *, limit: int = MOST_AT_ONCE) -> Replay:
-        """Check samples again, oldest first, and store up to ``limit`` that are good by now."""
+        """Check samples again, oldest first, and store up to ``limit`` that are valid now."""
         done = Replay(Stored(), kept=0)
         room = limit
         after = None
@@ -63,23 +64,23 @@ class Rejected:
             listed = self._rejected.page(wanted, limit=at_once, after=after)
             if not listed:
                 break
-            batch = self._good(one.sample for one in listed)
+            batch = self._valid(item.sample for item in listed)
             room -= len(batch.samples)
             kept = done.kept + len(listed) - len(batch.samples)
             done = Replay(done.taken + self._store(batch), kept)
-            # Bad samples are passed over: a page full of them must not hide the good ones behind.
+            # Skip invalid samples: a page full of them must not hide the valid ones behind it.
             after = listed[-1].place
         return done
 
     def _store(self, batch: WriteBatch) -> Stored:
         if not batch.samples:
             return Stored()
-        # Stored first, removed then: after a failure in between they are duplicates next time.
-        taken = self._writer.store(batch)
+        # Stored first, then removed: after a failure in between, the next replay finds duplicates.
+        stored = self._writer.store(batch)
         self._rejected.remove((sample.batch_id, sample.position) for sample in batch.samples)
-        return taken
+        return stored
 
-    def _good(self, samples: Iterable[RejectedSample]) -> WriteBatch:
+    def _valid(self, samples: Iterable[RejectedSample]) -> WriteBatch:
         window = SampleWindow.at(self._clock(), kept_days=self._rules.retention_days)
         batch = WriteBatch(samples=[], hosts=[], rejected=[])
         for sample in samples:

@@ -27,7 +27,7 @@ BATCH = 5000
 """Rows of one deletion: it locks them for a short time, and fits the statement's time limit."""
 RESERVE_SECONDS = 5.0
 ROLL_RESERVE_SECONDS = 20.0
-"""The time to roll up an hour of a large site. One that takes longer is cut off, and repeated."""
+"""The time to roll up an hour of a large site. If it takes longer, the next run repeats it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ class RetentionLimits:
 
 @dataclass(slots=True)
 class RetentionReport:
-    """The result of a run. Of a dry run it is what a run would do.
+    """The result of a run. A dry run changes nothing, and reports what a run would do.
 
     ``rolled_hours`` counts the hours of samples summed up. ``busy`` lists partitions that could not
     be locked soon, or whose samples are not rolled up yet: the next run tries again.
@@ -89,12 +89,12 @@ class Retention:
     def run(
         self, remaining_seconds: Callable[[], float], *, dry_run: bool = False
     ) -> RetentionReport:
-        """Create partitions, roll samples up, drop and delete what is too old, while time lasts."""
+        """Create partitions, roll up samples, and delete old data, until the time is up."""
         report = RetentionReport(dry_run=dry_run)
         now = self._clock()
         for table, span in TABLES.items():
             self._create(table, _coming(span, now.date()), report)
-        # Before the partitions are dropped: a day of samples goes only once it is rolled up.
+        # Before the partitions are dropped: a day of samples must be rolled up first.
         self._roll(closed_before(now), remaining_seconds, report)
         for table, span in TABLES.items():
             self._drop(table, span, now.date(), report)
@@ -126,8 +126,8 @@ class Retention:
             report.rolled_hours += 1
 
     def _drop(self, table: str, span: Span, today: date, report: RetentionReport) -> None:
-        # A partition is dropped once all of it is older than the limit. None goes before an older
-        # one, because a series reads roll-ups up to one time and samples from then on.
+        # A partition is dropped once all of it is older than the limit, and none before an
+        # older one, because a series reads roll-ups up to one time and samples from then on.
         oldest_kept = today - timedelta(days=self._limits.of_partitions(span))
         for first in self._expiry.partitions(table):
             if _after(span, first) > oldest_kept:

@@ -60,7 +60,7 @@ class SchedulerSync:
         jobs, nodes = self._source.list_jobs(), self._source.list_nodes()
         self._events.sync([], nodes, audit)
         keys = {job.job_id: _comparison_key(job) for job in jobs}
-        # Slurm forgets old jobs, so that memory is bounded by the controller's.
+        # Drop jobs that Slurm no longer lists, so that this memory does not grow without bound.
         self._reported = {id_: key for id_, key in self._reported.items() if id_ in keys}
         changed = [job for job in jobs if self._reported.get(job.job_id) != keys[job.job_id]]
         for start in range(0, len(changed), JOBS_PER_CHECK):

@@ -68,7 +68,7 @@ class Scrape:
             return self._write(replace(snapshot, queue=depth), openmetrics=openmetrics)
 
     def _depth(self) -> QueueDepth | None:
-        """Return the queue's depth, or None if the queue does not answer within the limit."""
+        """Return the queue's depth, or None if it does not respond within the limit."""
         # A silent queue must not hide all other metrics.
         try:
             return within(LIMIT_SECONDS, self._queue.depth)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def write_batch_of(
     received: Iterable[tuple[Message, DecodedBatch]], window: SampleWindow, *, home_cluster: str
 ) -> WriteBatch:
-    """Sort everything that was received into rows to store and rejected samples."""
+    """Sort all received samples and readings into rows to store and rejected samples."""
     write_batch = WriteBatch(samples=[], hosts=[], rejected=[])
     hosts: dict[str, HostReading] = {}
     # In order of sending, so that a node's latest reading is the last one here.
@@ -63,7 +63,7 @@ def add_samples(
 ) -> None:
     """Add a batch's samples to a write batch. Reject those outside the window.
 
-    The hot path: an entry's fields go over as they are.
+    This is the hot path: an entry's fields are copied unchanged.
     """
     oldest, newest = window.oldest, window.newest
     node, batch_id, cluster = batch.node, batch.batch_id, batch.cluster_name
@@ -105,7 +105,7 @@ def _outside_window(
 
 
 def rejected_by_database(sample: QueuedSample, why: str) -> RejectedSample:
-    """Return a sample that the database rejects as a rejected sample, with its JSON."""
+    """Return the rejected sample, with its JSON, for a sample that the database rejects."""
     gpus = [GpuEntry(*gpu[3:]) for gpu in sample.gpus]  # type: ignore[arg-type]
     entry = SampleEntry(*sample[:11], gpus=gpus)
     return RejectedSample(

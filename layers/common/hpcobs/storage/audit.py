@@ -25,7 +25,7 @@ class PostgresAuditTrail:
         self._session = session
 
     def of_job(self, job_id: str, *, limit: int = 1000) -> Sequence[AuditEvent]:
-        """Return the job's latest changes, oldest first. A deleted job has them too."""
+        """Return the job's latest changes, oldest first, also those of a deleted job."""
         parameters = {"job_id": job_id, "limit": limit}
         with (
             self._session.operation("audit_list") as connection,

@@ -50,7 +50,7 @@ def watched(connection: Connection, *, seconds: float) -> Iterator[Callable[[], 
     """Cut the connection, with HungError, if the database is silent for ``seconds``.
 
     Call the function that this yields whenever something was received. statement_timeout and
-    lock_timeout do not replace this: the server keeps them, and a frozen server keeps none.
+    lock_timeout do not replace this: the server enforces them, and a frozen server cannot.
     """
     over, silent = threading.Event(), threading.Event()
     received_at = time.monotonic()
@@ -75,7 +75,7 @@ def watched(connection: Connection, *, seconds: float) -> Iterator[Callable[[], 
             yield received
         except psycopg.OperationalError as error:
             if silent.is_set():
-                raise HungError("the database does not answer") from error
+                raise HungError("the database does not respond") from error
             raise
         finally:
             over.set()

@@ -37,7 +37,7 @@ class Deployment:
         administrator: Callable[[], ConnectArguments] | None = None,
         patience_seconds: float = 120,
     ) -> None:
-        """Take how to connect. ``administrator`` creates ``user``, the user of ``arguments``."""
+        """Set how to connect. ``arguments`` log in as ``user``, whom ``administrator`` creates."""
         self._arguments = arguments
         self._user = user
         self._administrator = administrator

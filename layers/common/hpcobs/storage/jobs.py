@@ -148,7 +148,7 @@ class PostgresJobs:
         return [end_from_row(row) for row in rows]
 
     def keep_unmatched(self, job_id: str, end: RunEnd) -> None:
-        """Store such an end, unless one of higher precedence, or a later one, is stored."""
+        """Store an unmatched end, unless one of higher precedence, or a later one, is stored."""
         with self._session.operation("job_unmatched_end") as connection:
             connection.execute(_JOBS["keep_unmatched"], end_parameters(job_id, end))
 

@@ -29,7 +29,7 @@ class PostgresRejected:
     def page(
         self, wanted: RejectedFilter, *, limit: int, after: Place | None = None
     ) -> Sequence[Listed]:
-        """Return the oldest samples that match, of those behind ``after`` if it is given."""
+        """Return the oldest samples that match, behind the place ``after`` if it is given."""
         place = dict(
             zip(("after", "after_batch", "after_position"), after or [None] * 3, strict=True)
         )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _RETENTION = load("retention")
 
+# About 2.5 s in all, with the waits for the lock. The next run, an hour later, tries again.
 DROP_ATTEMPTS = 4
 DROP_PAUSE_SECONDS = 0.5
 
@@ -71,7 +72,7 @@ class PostgresExpiry:
                 return None
 
     def surplus_rejected(self, most: int) -> datetime | None:
-        """Return the time before which rejected samples exceed ``most``, or None if none do."""
+        """Return when the oldest of the latest ``most`` rejected samples was rejected, or None."""
         with self._session.operation("expiry_surplus") as connection:
             row = connection.execute(_RETENTION["surplus_rejected"], {"most": most}).fetchone()
         return row[0] if row else None
@@ -83,7 +84,7 @@ class PostgresExpiry:
         return int(row[0]) if row else 0
 
     def delete_older(self, what: str, before: datetime, *, limit: int) -> int:
-        """Delete at most ``limit`` rows of ``what`` from before a time. Return how many were."""
+        """Delete at most ``limit`` rows of ``what`` from before a time. Return how many."""
         parameters = {"before": before, "limit": limit}
         with self._session.operation("expiry_delete") as connection:
             return connection.execute(_RETENTION[f"delete_{what}"], parameters).rowcount

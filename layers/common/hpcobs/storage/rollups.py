@@ -35,7 +35,7 @@ class PostgresRollups:
         return [hour for (hour,) in rows]
 
     def count_due(self, before: datetime) -> int:
-        """Return how many hours ``due`` would return, without any change."""
+        """Return how many hours ``due`` would return. Change nothing."""
         with self._session.operation("rollup_count_due") as connection:
             row = connection.execute(_ROLLUPS["count_due"], {"before": before}).fetchone()
         return int(row[0]) if row else 0
@@ -51,10 +51,11 @@ class PostgresRollups:
 
 
 def _roll(connection: Connection, hour: datetime) -> None:
-    taken = connection.execute(_ROLLUPS["take"], {"hour": hour}).fetchone()
-    sampled, removed = taken or (False, [])
+    notes = connection.execute(_ROLLUPS["take"], {"hour": hour}).fetchone()
+    sampled, removed = notes or (False, [])
     if removed:
-        connection.execute(_ROLLUPS["forget"], {"hour": hour, "job_ids": removed}, prepare=False)
+        statement = _ROLLUPS["delete_removed"]
+        connection.execute(statement, {"hour": hour, "job_ids": removed}, prepare=False)
     if sampled:
         connection.execute(_ROLLUPS["ensure_months"], {"hour": hour})
         # Never prepared: a plan for a given hour leaves out the other days' partitions.

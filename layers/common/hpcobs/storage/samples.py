@@ -34,7 +34,7 @@ class PostgresSamples:
         self._session = session
 
     def add(self, sample: Sample) -> bool:
-        """Store one sample and update its job's statistics. Return False if it was stored."""
+        """Store one sample and update its job's statistics. Return False if it is a duplicate."""
         with self._session.operation("sample_add") as connection:
             return add_one(connection, sample)
 

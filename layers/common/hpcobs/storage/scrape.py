@@ -1,7 +1,7 @@
 """The rows of a scrape: read once, in one read-only snapshot, numbers already as text.
 
-Rows are streamed: the server makes the next ones while these become text, and memory holds few at a
-time. Every query starts from the index of running jobs, so that finished jobs cost nothing.
+Rows are streamed: while some are rendered, the server prepares the next ones, and memory holds few
+at a time. Every query starts from the index of running jobs, so that finished jobs cost nothing.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ class Session:
         self._flush_timings()
 
     def _flush_timings(self) -> None:
-        """Write the timings down every 15 s. Log a failure and drop what was not written."""
+        """Write the timings every 15 s. Log a failure, and drop the timings of those 15 s."""
         # Here, because an environment that only reads has no other moment for it. Not within a
         # transaction: a rollback would undo the write.
         if self.nested or not self.timings.due(every_seconds=FLUSH_EVERY_SECONDS):
@@ -82,15 +82,15 @@ def _array_text(timing: Timing) -> str:
 
 def write_timings(connection: Connection, timings: OperationTimings) -> None:
     """Append the differences since the last time. ``/metrics`` adds them up."""
-    taken = timings.take()
+    sums = timings.take()
     connection.execute(
         load("timings")["append"],
         {
-            "operations": list(taken.timings),
-            # As text: unnest() would take an array of arrays apart into single numbers.
-            "observations": [_array_text(timing) for timing in taken.timings.values()],
-            "seconds": [timing.seconds for timing in taken.timings.values()],
-            "error_names": [f"storage_errors:{name}:{kind}" for name, kind in taken.errors],
-            "error_counts": list(taken.errors.values()),
+            "operations": list(sums.timings),
+            # As text: unnest() would split an array of arrays into single numbers.
+            "observations": [_array_text(timing) for timing in sums.timings.values()],
+            "seconds": [timing.seconds for timing in sums.timings.values()],
+            "error_names": [f"storage_errors:{name}:{kind}" for name, kind in sums.errors],
+            "error_counts": list(sums.errors.values()),
         },
     )

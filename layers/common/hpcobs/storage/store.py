@@ -47,7 +47,7 @@ class PostgresStore:
 
     @contextmanager
     def transaction(self) -> Iterator[PostgresUnitOfWork]:
-        """Run several calls together or not at all."""
+        """Run several calls in one transaction."""
         with (
             self._session.operation("transaction") as connection,
             connection.transaction() as transaction,

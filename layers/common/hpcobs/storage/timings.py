@@ -1,7 +1,7 @@
 """Durations and failures of storage operations, added up in this process.
 
-The sums leave as differences (``take``), because each environment of a function knows its own part
-only, and ``/metrics`` adds up all of them.
+``take`` returns the differences since its last call, because each environment of a function has its
+own part only, and ``/metrics`` adds up all of them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Sample batches: decode one as it was posted, pack it into a queue message, unpack the message.
 
-A good batch is decoded at once. One with faults is decoded sample by sample, so that one bad sample
-costs nothing but itself. A fault of the whole batch is an InvalidInputError that names the field.
+A good batch is decoded at once. One with faults is decoded sample by sample, so that a bad sample
+affects no other. A fault of the whole batch is an InvalidInputError that names the field.
 
 A message is a line of JSON and a batch as it was posted, compressed together (gzip). The line,
 ``{"v":1,"first":0}``, holds the format's version and the place in its batch of the first sample,

@@ -34,7 +34,7 @@ Quantity = Annotated[float, Meta(ge=0, le=1e15)]
 Celsius = Annotated[float, Meta(ge=-273.15, le=1000)]
 
 
-# gc=False: entries hold no cycles, and the collector of garbage need not look at thousands of them.
+# gc=False: entries hold no cycles, so the garbage collector need not track thousands of them.
 class GpuEntry(Struct, forbid_unknown_fields=True, gc=False):
     """One GPU's reading within a sample. None is "not read"."""
 

@@ -31,14 +31,14 @@ HIGHEST_PRIORITY = 2**32 - 65_536
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MockJob:
-    """A job in the controller's memory. ``life`` is the length of a run that nothing cuts short."""
+    """A job in the controller's memory. ``duration`` is that of a run without a requeue."""
 
     id: int
     recipe: Recipe
     user: str
     cluster: str
     submitted: datetime
-    life: timedelta
+    duration: timedelta
     time_limit_minutes: int
     array_job_id: int | None = None
     array_task_id: int | None = None
@@ -59,7 +59,7 @@ class MockJob:
 
     @property
     def cpus(self) -> int:
-        """CPUs on all nodes together."""
+        """The number of CPUs on all nodes."""
         return self.recipe.cpus * self.recipe.nodes
 
     @property

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 HookCall = JobStarted | JobFinished
 Action = Callable[[datetime], Iterable[HookCall]]
 
-REMEMBERED = timedelta(minutes=5)
+LISTED_AFTER_END = timedelta(minutes=5)
 """How long the controller still lists jobs that have ended (Slurm's MinJobAge)."""
 
 SUBMISSION_GAP_SECONDS = 120.0
@@ -91,7 +91,7 @@ class MockCluster:
             self._now = when
             calls.extend(action(when))
         self._now = now
-        self._forget_ended()
+        self._drop_ended()
         return calls
 
     def running(self) -> list[MockJob]:
@@ -182,7 +182,7 @@ class MockCluster:
             cluster=self._name,
             submitted=when,
             eligible=when,
-            life=timedelta(seconds=seconds),
+            duration=timedelta(seconds=seconds),
             time_limit_minutes=limit_minutes,
             requeues_left=recipe.requeues,
         )
@@ -206,9 +206,9 @@ class MockCluster:
         job = replace(job, raw_state="RUNNING", reason=None, started=when)
         self._jobs[job.id] = job
         if job.requeues_left:
-            self._at(when + job.life / 2, lambda at: self._requeue(job.id, at))
+            self._at(when + job.duration / 2, lambda at: self._requeue(job.id, at))
         else:
-            self._at(when + job.life, lambda at: self._end(job.id, at))
+            self._at(when + job.duration, lambda at: self._end(job.id, at))
         return start_events(job)
 
     def _end(self, job_id: int, when: datetime) -> Iterable[HookCall]:
@@ -245,9 +245,9 @@ class MockCluster:
         self._allocations.release(job.recipe, job.placed)
         return job
 
-    def _forget_ended(self) -> None:
+    def _drop_ended(self) -> None:
         for job in list(self._jobs.values()):
-            if job.ended is not None and job.ended < self._now - REMEMBERED:
+            if job.ended is not None and job.ended < self._now - LISTED_AFTER_END:
                 del self._jobs[job.id]
 
 

@@ -1,4 +1,4 @@
-"""What the simulated nodes measure: one reading per node, of the node and of its jobs."""
+"""The measurements of the simulated nodes: one reading per node, of the node and its jobs."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _load(job: MockJob, placement: Placement, now: datetime) -> Load:
     elapsed = (now - (job.started or now)).total_seconds()
     # A checksum, and not hash(): Python's hash of a text differs between two processes.
     phase = crc32(f"{job.id} {placement.node}".encode()) / 2**32
-    progress = min(1.0, elapsed / job.life.total_seconds())
+    progress = min(1.0, elapsed / job.duration.total_seconds())
     load = job.recipe.pattern(Moment(progress, elapsed, phase))
     return Load(*(min(1.0, max(0.0, part)) for part in load))
 

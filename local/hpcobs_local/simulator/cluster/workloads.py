@@ -33,6 +33,7 @@ class Ending:
 
 COMPLETED = Ending("COMPLETED")
 EXIT_3 = Ending("FAILED", exit_code=3)
+# Slurm reports an out-of-memory kill as 0:125.
 OUT_OF_MEMORY = Ending("OUT_OF_MEMORY", signal=125)
 CANCELLED = Ending("CANCELLED", signal=15, epilogs_know=False)
 TIMEOUT = Ending("TIMEOUT", signal=15, epilogs_know=False)

@@ -4,5 +4,5 @@ One module per kind of event. Each takes the stored job and the incoming data an
 write. Nothing is written here, so that a caller can lock, decide and save in one transaction.
 
 Messages may come twice, late or out of order. A requeue begins a new run of the same job. Only a
-source of higher Precedence changes how a run ended. See docs/adr/0006.
+source of higher precedence changes how a run ended. See docs/adr/0006.
 """

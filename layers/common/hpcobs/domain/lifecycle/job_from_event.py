@@ -57,7 +57,7 @@ def from_start(event: JobStarted, origin: Origin) -> Job:
 def from_finish(event: JobFinished, origin: Origin) -> Job:
     """Return the job, still running, whose end was received before its start.
 
-    The end's time stands in for the start until that is received. Raise JobNotFoundError if the
+    Its start time is that of the end, until the start is received. Raise JobNotFoundError if the
     event names no user or no nodes.
     """
     job_id = origin.job_id(event)
@@ -73,7 +73,7 @@ def from_finish(event: JobFinished, origin: Origin) -> Job:
         cluster_name=event.cluster_name or origin.home_cluster,
         scheduler_instance=origin.scheduler_instance,
         ingest_version=origin.ingest_version,
-        # No restart count: an epilog's count may already be that of the next run.
+        # Without the event's restart count, which may already be that of the next run.
         scheduler=SchedulerInfo(type=origin.scheduler_type, external_job_id=event.job_id),
     )
 

@@ -1,4 +1,4 @@
-"""The result of every lifecycle decision: what to write, and what to answer."""
+"""The result of every lifecycle decision: the rows to write, and the event's result."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Outcome:
     """A decision: save ``job`` if ``change`` is set, and store ``node_ends`` and ``unmatched``.
 
     Without a change, only ``job.scheduler_seen_at`` may differ from the stored job.
-    ``recompute`` asks for the run's statistics to be rebuilt from the stored samples.
+    ``recompute`` means that the run's statistics are rebuilt from the stored samples.
     ``node_ends`` are nodes of the current run that have ended. ``unmatched`` is an end that may
     belong to a run whose start has not been received yet.
     """

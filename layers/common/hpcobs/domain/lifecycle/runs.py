@@ -24,7 +24,7 @@ _SEVERITY = (JobState.COMPLETED, JobState.CANCELLED, JobState.FAILED)
 def contradicts_claim(job: Job, incoming: Job) -> bool:
     """Return whether an event of the cluster contradicts a job that only a client has reported.
 
-    Any client can guess an id. Until the cluster reports the job, what is stored is a claim.
+    Any client can guess an id. Until the cluster reports the job, the stored job is a claim.
     """
     only_claimed = job.start_estimated and job.scheduler_seen_at is None
     return only_claimed and (
@@ -77,7 +77,7 @@ def apply_unmatched_ends(
     job_ends = [end for end in ends if end.node is None]
     known = _stored_end(before)
     if not ends and known is not None and known.ended_at > begun.start_time:
-        # Its source does not report restart counts, so it was taken for the earlier run's end.
+        # Its source does not report restart counts, so it was stored as the earlier run's end.
         job_ends = [known]
     if job_ends:
         return end_run(begun, max(job_ends, key=lambda end: (end.by, end.ended_at))), node_ends
@@ -127,7 +127,7 @@ def exit_status(job: Job) -> tuple[JobState, int | None, int | None]:
 
 
 def without_exit_status(scheduler: SchedulerInfo | None) -> SchedulerInfo | None:
-    """Return the scheduler's facts without those that describe a state that is over."""
+    """Return the scheduler's facts without those that describe the previous state."""
     if scheduler is None:
         return None
     return replace(scheduler, raw_state=None, exit_code=None, signal=None, state_reason=None)

@@ -99,7 +99,7 @@ def _start_same_run(job: Job, incoming: Job, unmatched: Sequence[RunEnd]) -> Out
 def _fill_job(job: Job, incoming: Job) -> Job:
     """Return the job with its missing fields taken from a start.
 
-    Prolog and PrologSlurmctld each know fields that the other does not, and come in any order.
+    Prolog and PrologSlurmctld each report fields that the other cannot, and arrive in any order.
     """
     return replace(
         job,

@@ -1,7 +1,7 @@
 """The controller's view of jobs and nodes.
 
 The envelope holds its entries unvalidated, because each is validated alone: a bad job or node does
-not cost the others.
+not affect the others.
 """
 
 from __future__ import annotations

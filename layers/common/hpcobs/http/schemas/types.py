@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-# No plug-in of pydantic is wanted here. The search for some reads the metadata of every installed
+# hpcobs has no plug-ins for pydantic. The search for them reads the metadata of every installed
 # package when the first model is built: 12 ms of a cold start.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 

@@ -23,7 +23,7 @@ class SlurmrestdClient:
         self._headers = _authentication(token)
         self._fixed_version = version
         self._version = version
-        # No retries: the collector's next pass asks again.
+        # No retries: the collector's next pass sends the request again.
         self._pool = urllib3.PoolManager(timeout=TIMEOUT, retries=False)
 
     def get(self, path: str) -> bytes:
@@ -49,7 +49,8 @@ class SlurmrestdClient:
             response = self._pool.request("GET", url, headers=self._headers, redirect=False)
         except urllib3.exceptions.HTTPError as error:
             # Only the type: the text may hold the request.
-            raise UnavailableError(f"slurmrestd does not answer: {type(error).__name__}") from error
+            what = type(error).__name__
+            raise UnavailableError(f"slurmrestd does not respond: {what}") from error
         if response.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             raise UnavailableError("slurmrestd rejects the token (SLURM_AUTH_TOKEN)")
         return response

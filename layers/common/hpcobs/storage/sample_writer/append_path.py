@@ -1,8 +1,8 @@
 """The append path: samples that are certainly new are copied straight into their table.
 
 A sample that is later than all stored samples of its job on its node cannot be stored already.
-While the collector has locked the job, nobody else adds samples to it. So such samples are copied
-without a look at what is stored, and are summed up here (ADR 0008). Nearly all samples go this way.
+While the collector has locked the job, no other transaction adds samples to it. So such samples are
+copied without a look-up, and are summed up here (ADR 0008). Nearly all samples take this path.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ _REFRESH_JOBS = load("statistics")["refresh_jobs"]
 
 WAITING_SAMPLES = 10_000
 WAITING_JOBS = 1000
-"""How many waiting samples, and jobs, one transaction takes: it stays short and small."""
+"""Waiting samples, and their jobs, in one transaction: so it stays short and small."""
 
 
 class PostgresSampleWriter:
@@ -45,7 +45,7 @@ class PostgresSampleWriter:
         self._session = Session(connections.connection, timings)
 
     def store(self, batch: WriteBatch) -> Stored:
-        """Write a batch in one transaction: each sample once, statistics from what is new."""
+        """Write a batch in one transaction. Each sample counts once in its job's statistics."""
         try:
             return self._write(batch)
         except UniqueViolation:
@@ -64,14 +64,15 @@ class PostgresSampleWriter:
             _count(connection, stored)
         return stored
 
-    def settle_waiting(self, *, give_up_before: datetime) -> Stored:
-        """Store samples whose job is known by now. Reject those that have waited since before.
+    def settle_waiting(self, *, reject_before: datetime) -> Stored:
+        """Store waiting samples whose job is known by now.
 
-        One transaction takes a bounded number: call it until it returns zeros only.
+        Reject the others that have waited since before ``reject_before``. One transaction handles a
+        bounded number of samples: call it until it returns zeros only.
         """
         with self._session.operation("samples_settle") as connection, connection.transaction():
             stored = _store_waiting(connection)
-            overdue = {"before": give_up_before, "limit": WAITING_SAMPLES}
+            overdue = {"before": reject_before, "limit": WAITING_SAMPLES}
             stored += Stored(rejected=_number(connection, _MERGE["reject_overdue"], overdue))
             _count(connection, stored)
         return stored
@@ -85,7 +86,7 @@ class PostgresSampleWriter:
 
 
 def add_one(connection: Connection, sample: Sample) -> bool:
-    """Store a single sample of a job that the caller has locked. Return False if it was stored."""
+    """Store one sample of a job that the caller has locked. Return False if it is a duplicate."""
     _create_staging(connection)
     stage(connection, [QueuedSample(**sample._asdict())])
     stored = _merge_staged(connection)
@@ -147,7 +148,7 @@ def _create_staging(connection: Connection) -> None:
 def _open_hours(connection: Connection, hours: Iterable[datetime]) -> None:
     """Note the hours for the roll-ups, and create the partitions that are missing.
 
-    Call it after ``lock_jobs``, as everywhere: creating a partition keeps others out as well.
+    Call it after ``lock_jobs``: creating a partition takes a lock too, the second in the order.
     """
     connection.execute(_WRITER["open_hours"], {"hours": list(hours)})
 

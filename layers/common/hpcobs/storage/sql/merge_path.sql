@@ -122,7 +122,7 @@ WITH overdue AS (
     RETURNING batch_id, position, node, job_id, payload
 ), rejected AS (
     INSERT INTO rejected_samples (batch_id, position, node, job_id, reason, payload)
-    SELECT batch_id, position, node, job_id, 'job_id: no such job was heard of',
+    SELECT batch_id, position, node, job_id, 'job_id: no such job was reported',
            -- The payload is a sample as a node sends it, so that it can be replayed.
            (jsonb_strip_nulls((payload -> 'sample') - ARRAY['batch_id', 'position', 'node'])
             || jsonb_build_object('gpus', ARRAY(

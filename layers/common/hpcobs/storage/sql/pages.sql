@@ -1,4 +1,5 @@
--- page: read a page of jobs newest first, and their total: by counters where they suffice, else counted to 10,001
+-- page: read a page of jobs newest first, and their total
+-- Counters give the total where they suffice. Otherwise the count stops at 10,001.
 -- NOT MATERIALIZED: the count and the page each read as little as they need, by an index.
 WITH matching AS NOT MATERIALIZED (
     SELECT jobs.*, jobs.start_time AS page_time, jobs.id AS page_id

@@ -49,10 +49,10 @@ INSERT INTO sample_queue_dead (id, body, sent_at, receive_count, reason)
 SELECT id, body, sent_at, receive_count, %(reason)s FROM gone
 
 -- redrive: put dead letters back on the queue, as if they had never been received
-WITH risen AS (
+WITH redriven AS (
     DELETE FROM sample_queue_dead RETURNING body, sent_at
 ), queued AS (
-    INSERT INTO sample_queue (body, sent_at) SELECT body, sent_at FROM risen RETURNING 1
+    INSERT INTO sample_queue (body, sent_at) SELECT body, sent_at FROM redriven RETURNING 1
 )
 SELECT count(*) FROM queued
 

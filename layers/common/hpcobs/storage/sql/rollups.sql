@@ -21,7 +21,7 @@ SELECT coalesce(bool_or(removed_job_id IS NULL), false),
        coalesce(array_agg(DISTINCT removed_job_id) FILTER (WHERE removed_job_id IS NOT NULL), '{}')
 FROM taken
 
--- forget: delete an hour's roll-ups of removed jobs
+-- delete_removed: delete an hour's roll-ups of removed jobs
 WITH metrics AS (
     DELETE FROM metric_rollups
     WHERE job_id = ANY (%(job_ids)s::text[])

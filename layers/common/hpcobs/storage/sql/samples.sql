@@ -14,7 +14,8 @@ WITH matching AS NOT MATERIALIZED (
 SELECT counted.total, page.* FROM counted LEFT JOIN page ON true
 ORDER BY page."timestamp", page.node
 
--- buckets: read a job's samples by interval: means over its nodes by weight, of memory the sum of their means; maxima likewise
+-- buckets: aggregate a job's samples by interval
+-- The rules are those of PostgresSamples: weighted means of CPU and GPU, and sums of memory.
 WITH sources AS MATERIALIZED (
     SELECT * FROM series_sources(
         'metric_samples', coalesce(%(start)s::timestamptz, '-infinity'),
@@ -106,7 +107,7 @@ WITH matching AS NOT MATERIALIZED (
 SELECT counted.total, page.* FROM counted LEFT JOIN page ON true
 ORDER BY page."timestamp", page.node, page.gpu_id
 
--- gpu_buckets: read the readings of each of a job's GPUs by interval: means and maxima
+-- gpu_buckets: aggregate the readings of each of a job's GPUs by interval, as means and maxima
 WITH sources AS MATERIALIZED (
     SELECT * FROM series_sources(
         'gpu_samples', coalesce(%(start)s::timestamptz, '-infinity'),

@@ -37,7 +37,7 @@ WHERE state = 'running'
   AND greatest(start_time, last_sample_at, scheduler_seen_at) < now() - %(stale_after)s
 
 -- gpus: read each GPU of each running job (of a shard) with its latest reading
--- A GPU that its node has not reported for ten minutes, while it reported the job, is gone.
+-- A GPU is left out if its node has reported the job, but not this GPU, for ten minutes.
 SELECT gpu.job_id, gpu.node, gpu.gpu_vendor, gpu.gpu_id,
        gpu.utilization_percent::text,
        (gpu.memory_used_mb * 1048576)::text,
