@@ -13,6 +13,7 @@ from hpcobs.storage.sample_writer.copy import GPU_TYPES, STAGED_TYPES, copy
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+    from datetime import datetime
 
     from hpcobs.domain.samples import QueuedSample
     from hpcobs.storage.connections import Connection
@@ -21,14 +22,23 @@ _MERGE = load("merge_path")
 _WRITER = load("sample_writer")
 
 
-def stage(connection: Connection, samples: Sequence[QueuedSample]) -> None:
-    """Empty the staging tables and put samples into them."""
+def stage(connection: Connection, samples: Sequence[QueuedSample]) -> int:
+    """Empty the staging tables and put samples into them.
+
+    Of several samples with one key the first is staged. Return the number of the others.
+    """
     # The append path of the same transaction may have left its sums and readings there.
     connection.execute(_WRITER["clear_staging"])
-    copy(connection, _MERGE["stage_samples"], STAGED_TYPES, (sample[:-1] for sample in samples))
-    gpus = [gpu for sample in samples for gpu in sample.gpus]
+    # Staged readings are found by their sample's key, so those of a repeated sample would count.
+    firsts: dict[tuple[str, datetime, str], QueuedSample] = {}
+    for sample in samples:
+        firsts.setdefault((sample.job_id, sample.timestamp, sample.node), sample)
+    staged = firsts.values()
+    copy(connection, _MERGE["stage_samples"], STAGED_TYPES, (sample[:-1] for sample in staged))
+    gpus = [gpu for sample in staged for gpu in sample.gpus]
     if gpus:
         copy(connection, _WRITER["stage_gpus"], GPU_TYPES, gpus)
+    return len(samples) - len(firsts)
 
 
 def merge(connection: Connection, job_ids: Collection[str]) -> tuple[Stored, set[str]]:

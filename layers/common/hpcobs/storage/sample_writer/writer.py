@@ -110,9 +110,9 @@ def _store(connection: Connection, samples: Sequence[QueuedSample], *, look_up: 
     if by_path.to_append:
         append(connection, by_path.to_append, jobs)
     if by_path.to_merge:
-        stage(connection, by_path.to_merge)
+        repeated = stage(connection, by_path.to_merge)
         merged, changed_by_merge = merge(connection, jobs)
-        stored += merged
+        stored += merged + Stored(duplicates=repeated)
         changed |= changed_by_merge
     connection.execute(_REFRESH_JOBS, {"ids": list(changed)})
     return stored
