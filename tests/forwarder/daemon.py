@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from tests.forwarder.fake_site import Site
 
 
+WAIT_SECONDS = 60.0
+"""Bound of waits. It only ends a test that fails, so that busy machines pass."""
+
+
 class Node:
     """A node with one job whose CPU time grows, its configuration, and its forwarder."""
 
@@ -28,6 +32,7 @@ class Node:
         self.token = root / "token"
         self.token.write_text("secret\n")
         self.config = root / "node.conf"
+        self._log = root / "forwarder.log"
         self.settings: dict[str, str] = {
             "HPCOBS_URL": site.url,
             "HPCOBS_NODE": "n1",
@@ -52,14 +57,15 @@ class Node:
         return [sys.executable, "-m", "hpcobs_forwarder", *arguments, *options]
 
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
-        self.process = subprocess.Popen(
-            self.command(*arguments),
-            env=environment(),
-            stderr=subprocess.PIPE,
-            text=True,
-            **options,
-        )
+        with self._log.open("a") as log:
+            self.process = subprocess.Popen(
+                self.command(*arguments), env=environment(), stderr=log, text=True, **options
+            )
         return self.process
+
+    def log(self) -> str:
+        """Return what all processes so far wrote to standard error."""
+        return self._log.read_text()
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -67,7 +73,7 @@ class Node:
             env=environment(),
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=WAIT_SECONDS,
             check=False,
         )
 
@@ -82,10 +88,11 @@ class Node:
         if self.process.poll() is None:
             self.process.terminate()
         try:
-            return self.process.communicate(timeout=10)[1]
+            self.process.wait(WAIT_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
+        return self.log()
 
 
 def environment() -> dict[str, str]:
@@ -93,7 +100,7 @@ def environment() -> dict[str, str]:
 
 
 def eventually(
-    condition: Callable[[], object], seconds: float = 15, *, every: float = 0.02
+    condition: Callable[[], object], seconds: float = WAIT_SECONDS, *, every: float = 0.02
 ) -> None:
     deadline = time.monotonic() + seconds
     while not condition():

@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     import ssl
 
 
+WAIT_SECONDS = 60.0
+"""Bound of waits for requests. It only ends a test that fails, so that busy machines pass."""
+
+HANG_SECONDS = 300.0
+"""Longer than any client's timeout, and than a test may take."""
+
+
 class Received(NamedTuple):
     path: str
     body: dict[str, Any]
@@ -64,7 +71,9 @@ class Site:
     def accepted(self, path: str = "/v1/samples") -> list[dict[str, Any]]:
         return [one.body for one in self.received if one.path == path and one.status < 300]
 
-    def wait_for(self, count: int, path: str = "/v1/samples", seconds: float = 15) -> None:
+    def wait_for(
+        self, count: int, path: str = "/v1/samples", seconds: float = WAIT_SECONDS
+    ) -> None:
         with self.came:
             assert self.came.wait_for(lambda: len(self.accepted(path)) >= count, seconds), (
                 f"{path} was accepted {len(self.accepted(path))} times, not {count}: "
@@ -110,7 +119,7 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
                 site.received.append(received)
                 site.came.notify_all()
             if reply.hang:
-                site.released.wait(30)
+                site.released.wait(HANG_SECONDS)
                 self.close_connection = True
                 return
             content = reply.body.encode()
