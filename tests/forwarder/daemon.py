@@ -5,22 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 from tests.forwarder.conftest import SOURCE
 from tests.forwarder.trees import V2Job, host
+from tests.waiting import WAIT_SECONDS
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Callable
     from pathlib import Path
 
     from tests.forwarder.fake_site import Site
-
-
-WAIT_SECONDS = 60.0
-"""Bound of waits. It only ends a test that fails, so that busy machines pass."""
 
 
 class Node:
@@ -97,12 +92,3 @@ class Node:
 
 def environment() -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "PYTHONPATH": str(SOURCE)}
-
-
-def eventually(
-    condition: Callable[[], object], seconds: float = WAIT_SECONDS, *, every: float = 0.02
-) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"the condition is still false after {seconds} s"
-        time.sleep(every)

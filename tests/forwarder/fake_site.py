@@ -8,12 +8,10 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tests.waiting import WAIT_SECONDS
+
 if TYPE_CHECKING:
     import ssl
-
-
-WAIT_SECONDS = 60.0
-"""Bound of waits for requests. It only ends a test that fails, so that busy machines pass."""
 
 HANG_SECONDS = 300.0
 """Longer than any client's timeout, and than a test may take."""
@@ -71,11 +69,9 @@ class Site:
     def accepted(self, path: str = "/v1/samples") -> list[dict[str, Any]]:
         return [one.body for one in self.received if one.path == path and one.status < 300]
 
-    def wait_for(
-        self, count: int, path: str = "/v1/samples", seconds: float = WAIT_SECONDS
-    ) -> None:
+    def wait_for(self, count: int, path: str = "/v1/samples") -> None:
         with self.came:
-            assert self.came.wait_for(lambda: len(self.accepted(path)) >= count, seconds), (
+            assert self.came.wait_for(lambda: len(self.accepted(path)) >= count, WAIT_SECONDS), (
                 f"{path} was accepted {len(self.accepted(path))} times, not {count}: "
                 f"{[(one.path, one.status) for one in self.received]}"
             )

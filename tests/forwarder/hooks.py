@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests.forwarder.daemon import WAIT_SECONDS, eventually
+from tests.waiting import WAIT_SECONDS, eventually
 
 FOLDER = Path(__file__).parents[2] / "forwarder" / "slurm"
 FILES = {

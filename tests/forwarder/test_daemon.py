@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hpcobs_forwarder.spool.batch import decode
-from tests.forwarder.daemon import Node, eventually
+from tests.forwarder.daemon import Node
 from tests.forwarder.fake_site import Reply, Site
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

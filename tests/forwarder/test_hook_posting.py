@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.forwarder.daemon import WAIT_SECONDS, eventually
 from tests.forwarder.fake_site import Reply, Site
 from tests.forwarder.hooks import FILES, FOLDER, SHELLS, Cluster, encoded, recorded
+from tests.waiting import WAIT_SECONDS, eventually
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hpcobs_forwarder.node.records import Records
-from tests.forwarder.daemon import eventually
 from tests.forwarder.hooks import FILES, RECORDED, SHELLS, Cluster, recorded
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -38,7 +38,7 @@ class Sending:
         self.writer = BatchWriter(spool, "n1", clock)
         self.sender = Sender(
             spool=spool,
-            client=HttpClient(site.url, timeout_seconds=1),
+            client=HttpClient(site.url, timeout_seconds=60),
             token=TokenFile(str(self.token)),
             state=RetryState(random.Random(1)),
             health=health,

@@ -35,7 +35,7 @@ class Slurmctld:
         }
 
     def client(self, token: SlurmToken, version: str | None = None) -> Slurmrestd:
-        client = HttpClient(self.site.url, timeout_seconds=2)
+        client = HttpClient(self.site.url, timeout_seconds=60)
         return Slurmrestd(client, token, user="slurm", version=version)
 
 
