@@ -8,24 +8,21 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hpcobs.domain import states
+from hpcobs.domain.lifecycle.job_from_event import Origin, from_scheduler
+from hpcobs.http.schemas import sync
+from hpcobs.scheduler import hostlists
+from hpcobs.scheduler.slurm import records
 from hpcobs_forwarder.controller.jobs import is_open, is_pending, job_of
 from hpcobs_forwarder.controller.nodes import node_of
 from hpcobs_forwarder.node import hostlist
 from tests.forwarder.properties import patient
 from tests.forwarder.slurm_json import boxed
-
-hostlists = pytest.importorskip("hpcobs.scheduler.hostlists")
-node_cpus = hostlists.node_cpus
-msgspec = pytest.importorskip("msgspec")
-records = pytest.importorskip("hpcobs.scheduler.slurm.records")
-states = pytest.importorskip("hpcobs.domain.states")
-sync = pytest.importorskip("hpcobs.http.schemas.sync")
-Origin = pytest.importorskip("hpcobs.domain.lifecycle.job_from_event").Origin
-from_scheduler = pytest.importorskip("hpcobs.domain.lifecycle.job_from_event").from_scheduler
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
 SLURM_STATES = sorted(states._FROM_SLURM)
@@ -63,7 +60,7 @@ def test_both_expand_node_lists_in_same_order(text: str) -> None:
 @patient
 def test_both_parse_cpus_per_node_alike(groups: list[tuple[int, int]]) -> None:
     text = ",".join(f"{cpus}(x{nodes})" if nodes > 1 else str(cpus) for cpus, nodes in groups)
-    assert hostlist.cpus_per_node(text) == list(node_cpus(text))
+    assert hostlist.cpus_per_node(text) == list(hostlists.node_cpus(text))
 
 
 COUNTS = st.sampled_from([0, 1, 7, 90, 2**32 - 2, 2**32 - 1, 2**64 - 2, 2**64 - 1])
