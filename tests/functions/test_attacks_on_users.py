@@ -11,9 +11,8 @@ from hpcobs.http.routes import ROUTES, Route
 from tests.functions.attacks import JOB, MARK, N1, SAMPLE, START, bearer, path_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tests.functions.gateway import Gateway
+    from tests.stores import Query
 
 SCOPED = [route for route in ROUTES if route.scope is not None]
 BODIES: dict[str, dict[str, Any]] = {
@@ -46,9 +45,7 @@ def test_foreign_job_looks_like_a_missing_one(two_users: Gateway, route: Route) 
     assert answer("77001")[0] == 404
 
 
-def test_foreign_job_stays_unchanged(
-    two_users: Gateway, rows: Callable[..., list[tuple[Any, ...]]]
-) -> None:
+def test_foreign_job_stays_unchanged(two_users: Gateway, query: Query) -> None:
     before = two_users.get("/v1/jobs/77001").json
     for route in OF_A_JOB:
         path = path_of(route, jobId="77001")
@@ -57,7 +54,7 @@ def test_foreign_job_stays_unchanged(
     for job in (before, after):
         del job["runtime_seconds"]
     assert after == before
-    assert rows("SELECT count(*) FROM job_audit_events WHERE job_id = '77001'") == [(1,)]
+    assert query("SELECT count(*) FROM job_audit_events WHERE job_id = '77001'") == [(1,)]
 
 
 QUERIES = (
