@@ -41,6 +41,7 @@ def test_full_sample_is_accepted_whole() -> None:
     assert not decoded.rejected
     assert decoded.entries[0].cpu_usage == 33.33
     assert decoded.entries[0].gpus[0].power_watts == 3.5
+    assert decoded.host is not None
     assert decoded.host.gpus == 4
 
 
@@ -54,10 +55,10 @@ def test_recorded_hook_calls_are_valid_events(tmp_path: Path) -> None:
         cluster.run(call["hook"], call["env"])
 
     for event in cluster.events():
-        finished = "final_state" in event
-        model = events.FinishedEvent if finished else events.StartedEvent
-        decoded = validation.validated(model, event).to_event()
-        assert decoded.nodes
+        model: type[events.StartedEvent | events.FinishedEvent] = (
+            events.FinishedEvent if "final_state" in event else events.StartedEvent
+        )
+        assert validation.validated(model, event).to_event().nodes
 
 
 def test_too_long_names_are_cut(tmp_path: Path) -> None:
@@ -82,6 +83,7 @@ def test_controller_state_sync_is_valid() -> None:
     }
 
     envelope = validation.validated(sync.StateSync, body)
+    assert envelope.jobs is not None
     for job in envelope.jobs:
         validation.validated(sync.SeenJob, job).to_event(
             observed_at=envelope.observed_at, cluster_name="lab"

@@ -186,7 +186,7 @@ def test_configuration_file_sets_spool_and_cluster(cluster: Cluster, tmp_path: P
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_event_time_is_the_clocks(cluster: Cluster, shell: str) -> None:
+def test_event_and_its_file_carry_hooks_time(cluster: Cluster, shell: str) -> None:
     before = time.time()
     cluster.run("Prolog", recorded("Prolog", "1"), shell)
 

@@ -82,7 +82,7 @@ BOXED = ("submit_time", "start_time", "end_time", "priority", "time_limit", "arr
 @st.composite
 def jobs(draw: st.DrawFn) -> dict[str, Any]:
     """Return a job as some version of slurmrestd writes it."""
-    raw = {
+    raw: dict[str, Any] = {
         "job_id": 4711, "user_name": "ada", "nodes": "n[1-2],m1", "restart_cnt": draw(COUNTS),
         "job_state": draw(st.sampled_from(SLURM_STATES)), "array_task_id": draw(COUNTS),
         "priority": draw(COUNTS), "time_limit": draw(COUNTS), "array_job_id": draw(COUNTS),
@@ -118,4 +118,5 @@ def test_both_parse_nodes_alike(gres: str, tres: str | None, flags: list[str]) -
     }  # fmt: skip
     posted = sync.SeenNode.model_validate(node_of(raw))
     (queried,) = records.parse_nodes([msgspec.Raw(msgspec.json.encode(raw))], "lab")
+    assert queried.observed_at is not None
     assert posted.to_report(observed_at=queried.observed_at, cluster_name="lab") == queried

@@ -113,7 +113,7 @@ def test_reused_id_hides_previous_owners_trail(site: Gateway) -> None:
 
 
 @pytest.mark.parametrize("ended", [False, True])
-def test_squatted_job_id_gives_no_access(site: Gateway, ended: bool) -> None:
+def test_preempted_job_id_gives_no_access(site: Gateway, ended: bool) -> None:
     site.post("/v1/jobs", {**JOB, "id": "500", "user": "bob", "nodes": ["n9"]}, authorization=BOB)
     if ended:
         site.send("PATCH", "/v1/jobs/500", json={"state": "failed"}, authorization=BOB)

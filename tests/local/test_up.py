@@ -189,7 +189,7 @@ def test_bad_setting_is_named_in_one_line(tmp_path: Path) -> None:
     assert refused.stderr.count("\n") == 1
 
 
-def test_unreachable_database_is_one_line(tmp_path: Path) -> None:
+def test_unreachable_database_stops_start_with_one_line(tmp_path: Path) -> None:
     url = "postgresql://nobody@127.0.0.1:1/none"
     refused = run_command("up", "--port=0", f"--database-url={url}", cwd=tmp_path)
     assert refused.returncode == 1

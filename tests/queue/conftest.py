@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 import pytest
 from moto import mock_aws
-from moto.sqs import models as moto_models
+from moto.core.utils import unix_time_millis
 from moto.sqs.responses import SQSResponse
 
 from hpcobs.ports.queue import Message, SampleQueue
@@ -65,8 +65,8 @@ def after_visibility(
 
     def receive() -> list[Message]:
         if isinstance(queue, SqsQueue):
-            now = moto_models.unix_time_millis() + (VISIBILITY_SECONDS + 1) * 1000
-            monkeypatch.setattr(moto_models, "unix_time_millis", lambda: now)
+            now = unix_time_millis() + (VISIBILITY_SECONDS + 1) * 1000
+            monkeypatch.setattr("moto.sqs.models.unix_time_millis", lambda: now)
         else:
             run: Query = request.getfixturevalue("query")
             elapsed = timedelta(seconds=VISIBILITY_SECONDS + 1)

@@ -14,7 +14,8 @@ from hpcobs.domain.queries import Position
 from hpcobs.storage.jobs import _page_parameters
 from hpcobs.storage.queries import FOLDER, load
 from tests.builders import T0, at
-from tests.storage.test_plans import FILL, FILTERS, Plan, plan
+from tests.plans import Plan, plan
+from tests.storage.test_plans import FILL, FILTERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
