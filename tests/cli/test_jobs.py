@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.certificates import server_context, vouching_for_itself
+from tests.certificates import self_signed, server_context
 from tests.forwarder.fake_site import Reply, Site
 from tests.local.services import COMMAND, run_command
 
@@ -251,9 +251,9 @@ def test_unreachable_service_prints_one_line(url: str, complaint: str, run: Run)
 @pytest.fixture
 def mutual_tls_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Site, Path]]:
     """Run a site that requires a client certificate, with a certificate that it accepts."""
-    certificate = vouching_for_itself(tmp_path / "site.pem")
+    certificate = self_signed(tmp_path / "site.pem")
     site = Site()
-    site.secure(server_context(certificate, asks_who_calls=True))
+    site.secure(server_context(certificate, require_client=True))
     site.usual = Reply(200, json.dumps({"jobs": [], "total": 0, "limit": 100, "offset": 0}))
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     yield site, certificate

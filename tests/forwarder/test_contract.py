@@ -88,5 +88,6 @@ def test_controller_state_sync_is_valid() -> None:
         validation.validated(sync.SeenJob, job).to_event(
             observed_at=envelope.observed_at, cluster_name="lab"
         )
+    assert envelope.nodes is not None
     for node in envelope.nodes:
         validation.validated(sync.SeenNode, node)

@@ -80,14 +80,14 @@ def test_rejected_event_stays_for_forwarder(cluster: Cluster, site: Site, status
 
 
 @needs_curl
-def test_client_certificate_is_sent(cluster: Cluster, wary: Site, authority: Path) -> None:
-    cluster.settings["HPCOBS_URL"] = wary.url
+def test_client_certificate_is_sent(cluster: Cluster, mutual_tls: Site, authority: Path) -> None:
+    cluster.settings["HPCOBS_URL"] = mutual_tls.url
     (cluster.root / "own.conf").write_text(
         f"HPCOBS_CA_FILE={authority}\nHPCOBS_CLIENT_CERT_FILE={authority}\n"
     )
     cluster.settings["HPCOBS_CONFIG"] = str(cluster.root / "own.conf")
     cluster.run("Prolog", recorded("Prolog", "1"))
-    wary.wait_for(1, "/v1/events/job-started")
+    mutual_tls.wait_for(1, "/v1/events/job-started")
 
 
 @needs_curl

@@ -124,17 +124,17 @@ def test_private_ca_is_accepted_if_configured(secure: Site, authority: Path) -> 
 
 
 def test_client_certificate_is_sent_if_required(
-    wary: Site, authority: Path, tmp_path: Path
+    mutual_tls: Site, authority: Path, tmp_path: Path
 ) -> None:
     file = str(authority)
-    assert posts(wary.url, ca_file=file, client_cert_file=file) == [202]
+    assert posts(mutual_tls.url, ca_file=file, client_cert_file=file) == [202]
 
     with pytest.raises(NoResponseError):
-        posts(wary.url, ca_file=file)
+        posts(mutual_tls.url, ca_file=file)
     with pytest.raises(
         NoResponseError, match=r"the client's certificate .*/none\.pem: .*No such file"
     ):
-        posts(wary.url, ca_file=file, client_cert_file=str(tmp_path / "none.pem"))
+        posts(mutual_tls.url, ca_file=file, client_cert_file=str(tmp_path / "none.pem"))
 
 
 def test_renewed_certificate_needs_no_restart(secure: Site, authority: Path) -> None:

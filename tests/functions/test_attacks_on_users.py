@@ -70,11 +70,11 @@ def test_no_response_mentions_a_foreign_job(two_users: Gateway, route: Route) ->
             answer = two_users.send(
                 "GET", path_of(route, jobId=job_id), query=query, authorization=BOB
             )
-            told = answer.body.decode()
-            assert MARK not in told, (route.key, query)
-            assert '"ada"' not in told, (route.key, query)
+            text = answer.body.decode()
+            assert MARK not in text, (route.key, query)
+            assert '"ada"' not in text, (route.key, query)
             if job_id == "1":
-                assert "77001" not in told, (route.key, query)
+                assert "77001" not in text, (route.key, query)
 
 
 def test_totals_and_cursors_count_own_jobs_only(two_users: Gateway) -> None:

@@ -243,7 +243,7 @@ def test_dropped_samples_are_read_from_roll_ups(
 def test_chart_of_rolled_hours_reads_no_samples(
     writer: PostgresSampleWriter, rollups: PostgresRollups, query: Query, database_url: str
 ) -> None:
-    """Reading the whole range at once may look cheaper to PostgreSQL than reading it by parts."""
+    # Reading the whole range at once may look cheaper to PostgreSQL than reading it by parts.
     writer.store(write_batch([sample(0, 10)]))
     query(
         "INSERT INTO metric_samples (job_id, timestamp, node, cpu_usage, memory_usage_mb)"

@@ -283,6 +283,6 @@ def test_every_statement_is_explained_or_exempt() -> None:
 
 
 def test_planner_assumes_ten_million_jobs(grown: psycopg.Connection) -> None:
-    """Otherwise the tests above would prove nothing, as when ANALYZE ran in between."""
+    # Otherwise the tests above would prove nothing, as when ANALYZE ran in between.
     top = plan(grown, b"SELECT * FROM jobs", {})
     assert top["Plan Rows"] == pytest.approx(1e7, rel=0.01)
