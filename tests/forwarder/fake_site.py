@@ -13,7 +13,7 @@ from tests.waiting import WAIT_SECONDS
 if TYPE_CHECKING:
     import ssl
 
-HANG_SECONDS = 300.0
+HANG_SECONDS = 600.0
 """Longer than any client's timeout, and than a test may take."""
 
 

@@ -54,7 +54,7 @@ def test_samples_reach_site_in_contract_format(node: Node, site: Site) -> None:
 
 
 def test_sigterm_stops_before_next_push_and_spools_everything(node: Node, site: Site) -> None:
-    node.configure(HPCOBS_PUSH_SECONDS="300")
+    node.configure(HPCOBS_PUSH_SECONDS="600")
     process = node.start()
     eventually(lambda: journal_samples(node) >= 2)
     node.signal(signal.SIGTERM)
@@ -68,7 +68,7 @@ def test_sigterm_stops_before_next_push_and_spools_everything(node: Node, site: 
 
 def test_sigterm_does_not_wait_for_hanging_site(node: Node, site: Site) -> None:
     site.usual = Reply(hang=True)
-    node.configure(HPCOBS_TIMEOUT_SECONDS="300")
+    node.configure(HPCOBS_TIMEOUT_SECONDS="600")
     process = node.start()
     eventually(lambda: site.received)
     node.signal(signal.SIGTERM)
@@ -96,7 +96,7 @@ def test_hanging_site_does_not_delay_passes(node: Node, site: Site) -> None:
 
 
 def test_sigkill_loses_no_spooled_sample(node: Node, site: Site) -> None:
-    node.configure(HPCOBS_PUSH_SECONDS="300")
+    node.configure(HPCOBS_PUSH_SECONDS="600")
     process = node.start()
     eventually(lambda: journal_samples(node) >= 5)
     node.signal(signal.SIGKILL)

@@ -13,7 +13,7 @@ from hpcobs_forwarder.node.gpus.time_limit import TimeLimited
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-HANG_SECONDS = 300.0
+HANG_SECONDS = 600.0
 """Longer than any limit, and than a test may take."""
 
 READING = GpuReading("0", "nvidia", frozenset({"0"}))

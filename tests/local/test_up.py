@@ -169,7 +169,8 @@ def test_bad_option_stops_start_with_one_line(
 )
 def test_bad_variable_stops_start_with_one_line(variable: str, tmp_path: Path) -> None:
     name, _, value = variable.partition("=")
-    refused = run_command("up", "--data-dir=data", cwd=tmp_path, environ={name: value})
+    environ = {"PORT": "0", name: value}
+    refused = run_command("up", "--data-dir=data", cwd=tmp_path, environ=environ)
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr.startswith(f"hpcobs: {name}: must be ")
     assert refused.stderr.count("\n") == 1

@@ -38,7 +38,7 @@ class SilentQueue:
         self.released = threading.Event()
 
     def depth(self) -> QueueDepth:
-        self.released.wait(300)
+        self.released.wait(600)
         raise UnavailableError("at last")
 
 
