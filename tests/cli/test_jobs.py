@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.certificates import server_context, vouching_for_itself
+from tests.certificates import self_signed, server_context
 from tests.forwarder.fake_site import Reply, Site
 from tests.local.services import COMMAND, run_command
 
@@ -170,7 +170,7 @@ def test_ascii_terminal_gets_question_marks(service: Service, tmp_path: Path) ->
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 @pytest.mark.parametrize("more", [(), ("--json",)])
-def test_full_disk_is_one_line(service: Service, more: tuple[str, ...]) -> None:
+def test_full_disk_prints_one_line(service: Service, more: tuple[str, ...]) -> None:
     command = [*COMMAND, "jobs", f"--data-dir={service.folder}", *more]
     with Path("/dev/full").open("w") as full:
         ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
@@ -197,7 +197,7 @@ def test_job_as_json_equals_api_response(local: Run, service: Service) -> None:
         (["jobs", "--token-file", "nowhere"], "cannot read nowhere: No such file"),
     ],
 )
-def test_failure_is_one_line(arguments: list[str], complaint: str, local: Run) -> None:
+def test_failure_prints_one_line(arguments: list[str], complaint: str, local: Run) -> None:
     result = local(*arguments)
     assert (result.status, result.output) == (1, "")
     assert result.errors.startswith("hpcobs: ")
@@ -241,7 +241,7 @@ def test_missing_service_message_suggests_up(run: Run) -> None:
         ("host", "not an http or https URL"),
     ],
 )
-def test_unreachable_service_is_one_line(url: str, complaint: str, run: Run) -> None:
+def test_unreachable_service_prints_one_line(url: str, complaint: str, run: Run) -> None:
     result = run("jobs", "--url", url)
     assert result.status == 1
     assert complaint in result.errors
@@ -251,9 +251,9 @@ def test_unreachable_service_is_one_line(url: str, complaint: str, run: Run) -> 
 @pytest.fixture
 def mutual_tls_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Site, Path]]:
     """Run a site that requires a client certificate, with a certificate that it accepts."""
-    certificate = vouching_for_itself(tmp_path / "site.pem")
+    certificate = self_signed(tmp_path / "site.pem")
     site = Site()
-    site.secure(server_context(certificate, asks_who_calls=True))
+    site.secure(server_context(certificate, require_client=True))
     site.usual = Reply(200, json.dumps({"jobs": [], "total": 0, "limit": 100, "offset": 0}))
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     yield site, certificate

@@ -37,14 +37,14 @@ def test_missing_database_names_variable(run: Run) -> None:
     assert "DATABASE_URL" in result.errors
 
 
-def test_unreachable_database_is_one_line(run: Run) -> None:
+def test_unreachable_database_prints_one_line(run: Run) -> None:
     result = run("migrate", "--database-url", "postgresql://nobody@127.0.0.1:1/none")
     assert result.status == 1
     assert result.errors.startswith("hpcobs: the database cannot be migrated: ")
     assert result.errors.count("\n") == 1
 
 
-def test_invalid_url_is_one_line(run: Run) -> None:
+def test_invalid_url_prints_one_line(run: Run) -> None:
     result = run("migrate", "--database-url", "nonsense")
     assert result.status == 1
     assert result.errors.count("\n") == 1

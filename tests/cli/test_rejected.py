@@ -61,7 +61,7 @@ def test_redrive_puts_dead_letters_on_queue(run: Run, rejected_url: str) -> None
     )
 
 
-def test_missing_database_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_database_prints_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "")
     result = run("rejected", "list")
     assert (result.status, result.errors.count("\n")) == (1, 1)

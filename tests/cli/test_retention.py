@@ -32,7 +32,7 @@ def test_dry_run_prints_same_as_run(
     ("environment", "complaint"),
     [({"DATABASE_URL": ""}, "DATABASE_URL"), ({"METRICS_RETENTION_DAYS": "0"}, "METRICS_RET")],
 )
-def test_bad_setting_is_one_line(
+def test_bad_setting_prints_one_line(
     run: Run,
     database_url: str,
     monkeypatch: pytest.MonkeyPatch,

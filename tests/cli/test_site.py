@@ -65,7 +65,7 @@ def test_quotes_and_control_characters_are_escaped(run: Run, tmp_path: Path) -> 
     assert load_site("lab", folder=tmp_path).cluster_name == 'a"b\\c[database]'
 
 
-def test_missing_site_is_one_line(run: Run, tmp_path: Path) -> None:
+def test_missing_site_prints_one_line(run: Run, tmp_path: Path) -> None:
     result = run("site", "check", "nowhere", f"--folder={tmp_path}")
     assert (result.status, result.errors.count("\n")) == (1, 1)
 

@@ -129,7 +129,7 @@ def test_tokens_of_nodes_are_private_files(run: Run, tmp_path: Path) -> None:
         assert (principal.subject, principal.node) == (f"node-{name}", name)
 
 
-def test_unwritable_directory_is_one_line(run: Run, tmp_path: Path) -> None:
+def test_unwritable_directory_prints_one_line(run: Run, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     result = run("token", "--scope", "admin", "--node", "n1", "--directory", f"{tmp_path}/file/d")
     assert (result.status, result.output) == (1, "")
@@ -197,7 +197,7 @@ def test_key_of_secrets_manager_signs(run: Run, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.usefixtures("aws")
-def test_secrets_manager_error_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secrets_manager_error_prints_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:none"
     monkeypatch.setenv("AUTH_SECRET_ARN", arn)
     result = run("token", "--scope", "admin")

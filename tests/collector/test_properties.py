@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 
 from hpcobs.domain.jobs import Resources
 from hpcobs.ports.clock import utc_now
-from tests.builders import AUDIT, finished, seen, started
+from tests.builders import AUDIT, finished, scheduler_job, started
 from tests.collector.batches import body
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(minute=minutes, restart=restarts, state=st.sampled_from(STATES))
     def correct(self, minute: int, restart: int, state: str) -> None:
-        reported = seen(
+        reported = scheduler_job(
             state,
             0,
             job_id=self.job,

@@ -24,6 +24,7 @@ from hpcobs.storage.timings import OperationTimings
 from hpcobs_local.postgres.server import EmbeddedPostgres
 from tests.collector.batches import many
 from tests.collector.conftest import RULES, Site
+from tests.waiting import WAIT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +61,7 @@ class Server:
         process = self.postgres._process
         assert process is not None
         process.send_signal(number)
-        process.wait(10)
+        process.wait(WAIT_SECONDS)
         assert self.postgres.start() == self.url
 
 

@@ -12,14 +12,12 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from hpcobs.http.routes import ROUTES
 from tests.local.services import Service
+from tests.waiting import WAIT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from selenium.webdriver.remote.webelement import WebElement
-
-PATIENCE_SECONDS = 60.0
-"""Bound of waits. It only ends a test that fails, so that busy machines pass."""
 
 DRIVER = shutil.which("chromedriver")
 QUIET = (
@@ -50,7 +48,7 @@ def page(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
     browser.get(f"{service.url}/v1/docs")
-    WebDriverWait(browser, PATIENCE_SECONDS).until(
+    WebDriverWait(browser, WAIT_SECONDS).until(
         lambda _: browser.find_elements(By.TAG_NAME, "details")
     )
     yield browser
@@ -80,7 +78,7 @@ def test_route_can_be_tried_with_token(page: webdriver.Chrome, service: Service)
     jobs.find_element(By.CSS_SELECTOR, 'input[aria-label="limit"]').send_keys("7")
     jobs.find_element(By.TAG_NAME, "button").click()
     output = jobs.find_element(By.TAG_NAME, "pre")
-    WebDriverWait(page, PATIENCE_SECONDS).until(lambda _: "X-Correlation-Id" in output.text)
+    WebDriverWait(page, WAIT_SECONDS).until(lambda _: "X-Correlation-Id" in output.text)
     assert output.text.startswith("GET /v1/jobs?limit=7\n200")
     assert '"limit": 7' in output.text
 

@@ -13,7 +13,7 @@ sys.path.insert(0, str(SOURCE))
 
 from hpcobs_forwarder.daemon.health import Health  # noqa: E402 - found by the path above
 from hpcobs_forwarder.spool.spool import Spool  # noqa: E402
-from tests.certificates import server_context, vouching_for_itself  # noqa: E402
+from tests.certificates import self_signed, server_context  # noqa: E402
 from tests.forwarder.clocks import FakeClock  # noqa: E402
 from tests.forwarder.fake_site import Site  # noqa: E402
 from tests.forwarder.fake_slurm import Controller  # noqa: E402
@@ -65,7 +65,7 @@ def site() -> Iterator[Site]:
 @pytest.fixture
 def authority(tmp_path: Path) -> Path:
     """Return a file with a self-signed certificate for 127.0.0.1 and its key."""
-    return vouching_for_itself(tmp_path / "site.pem")
+    return self_signed(tmp_path / "site.pem")
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def secure(site: Site, authority: Path) -> Site:
 
 
 @pytest.fixture
-def wary(site: Site, authority: Path) -> Site:
+def mutual_tls(site: Site, authority: Path) -> Site:
     """Return a site with TLS that requires client certificates."""
-    site.secure(server_context(authority, asks_who_calls=True))
+    site.secure(server_context(authority, require_client=True))
     return site

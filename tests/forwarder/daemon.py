@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 from tests.forwarder.conftest import SOURCE
 from tests.forwarder.trees import V2Job, host
+from tests.waiting import WAIT_SECONDS
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Callable
     from pathlib import Path
 
     from tests.forwarder.fake_site import Site
@@ -28,6 +27,7 @@ class Node:
         self.token = root / "token"
         self.token.write_text("secret\n")
         self.config = root / "node.conf"
+        self._log = root / "forwarder.log"
         self.settings: dict[str, str] = {
             "HPCOBS_URL": site.url,
             "HPCOBS_NODE": "n1",
@@ -52,14 +52,15 @@ class Node:
         return [sys.executable, "-m", "hpcobs_forwarder", *arguments, *options]
 
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
-        self.process = subprocess.Popen(
-            self.command(*arguments),
-            env=environment(),
-            stderr=subprocess.PIPE,
-            text=True,
-            **options,
-        )
+        with self._log.open("a") as log:
+            self.process = subprocess.Popen(
+                self.command(*arguments), env=environment(), stderr=log, text=True, **options
+            )
         return self.process
+
+    def log(self) -> str:
+        """Return what all processes so far wrote to standard error."""
+        return self._log.read_text()
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -67,7 +68,7 @@ class Node:
             env=environment(),
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=WAIT_SECONDS,
             check=False,
         )
 
@@ -82,20 +83,12 @@ class Node:
         if self.process.poll() is None:
             self.process.terminate()
         try:
-            return self.process.communicate(timeout=10)[1]
+            self.process.wait(WAIT_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
+        return self.log()
 
 
 def environment() -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "PYTHONPATH": str(SOURCE)}
-
-
-def eventually(
-    condition: Callable[[], object], seconds: float = 15, *, every: float = 0.02
-) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"the condition is still false after {seconds} s"
-        time.sleep(every)

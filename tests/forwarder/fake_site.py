@@ -8,8 +8,13 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tests.waiting import WAIT_SECONDS
+
 if TYPE_CHECKING:
     import ssl
+
+HANG_SECONDS = 600.0
+"""Longer than any client's timeout, and than a test may take."""
 
 
 class Received(NamedTuple):
@@ -64,9 +69,9 @@ class Site:
     def accepted(self, path: str = "/v1/samples") -> list[dict[str, Any]]:
         return [one.body for one in self.received if one.path == path and one.status < 300]
 
-    def wait_for(self, count: int, path: str = "/v1/samples", seconds: float = 15) -> None:
+    def wait_for(self, count: int, path: str = "/v1/samples") -> None:
         with self.came:
-            assert self.came.wait_for(lambda: len(self.accepted(path)) >= count, seconds), (
+            assert self.came.wait_for(lambda: len(self.accepted(path)) >= count, WAIT_SECONDS), (
                 f"{path} was accepted {len(self.accepted(path))} times, not {count}: "
                 f"{[(one.path, one.status) for one in self.received]}"
             )
@@ -110,7 +115,7 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
                 site.received.append(received)
                 site.came.notify_all()
             if reply.hang:
-                site.released.wait(30)
+                site.released.wait(HANG_SECONDS)
                 self.close_connection = True
                 return
             content = reply.body.encode()

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests.forwarder.daemon import eventually
+from tests.waiting import WAIT_SECONDS, eventually
 
 FOLDER = Path(__file__).parents[2] / "forwarder" / "slurm"
 FILES = {
@@ -62,7 +62,7 @@ class Cluster:
             env={**encoded(environment), **encoded(self.settings)},
             cwd=self.root,
             capture_output=True,
-            timeout=20,
+            timeout=WAIT_SECONDS,
             check=False,
             **options,
         )

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hpcobs_forwarder.node.cgroups.cgroup_v1 import CgroupV1
-from tests.forwarder.trees import MIB, V1Job, only_folder, process
+from tests.forwarder.trees import MIB, V1Job, only_folder, only_reading, process
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from hpcobs_forwarder.node.cgroups.layout import Reading
 
 
 def layout(root: Path, node: str = "n1") -> CgroupV1:
@@ -21,17 +19,12 @@ def layout(root: Path, node: str = "n1") -> CgroupV1:
     return found
 
 
-def read(root: Path) -> Reading:
-    reader = layout(root)
-    return reader.read(only_folder(reader))
-
-
 def test_job_files_are_read(tmp_path: Path) -> None:
     job = V1Job(tmp_path, "job_7")
     job.cpu(12.5)
     job.memory(used_mb=900, inactive_mb=300, peak_mb=1000)
 
-    reading = read(tmp_path)
+    reading = only_reading(layout(tmp_path))
 
     assert reading.cpu_seconds == 12.5
     assert reading.memory_bytes == 600 * MIB
@@ -44,7 +37,7 @@ def test_throttled_time_needs_cpu_and_cpuacct_together(tmp_path: Path) -> None:
     job = V1Job(tmp_path, "job_7")
     job.file("cpuacct", "cpu.stat", "nr_periods 9\nnr_throttled 1\nthrottled_time 1500000000\n")
 
-    assert read(tmp_path).throttled_seconds == 1.5
+    assert only_reading(layout(tmp_path)).throttled_seconds == 1.5
 
 
 def test_kills_of_steps_and_tasks_are_summed(tmp_path: Path) -> None:
@@ -53,7 +46,7 @@ def test_kills_of_steps_and_tasks_are_summed(tmp_path: Path) -> None:
     job.kills(2, "step_batch/task_0")
     job.kills(4, "step_extern")
 
-    assert read(tmp_path).oom_kills == 2
+    assert only_reading(layout(tmp_path)).oom_kills == 2
 
 
 def test_kills_by_job_limit_are_found_in_steps(tmp_path: Path) -> None:
@@ -62,13 +55,13 @@ def test_kills_by_job_limit_are_found_in_steps(tmp_path: Path) -> None:
     job.kills(1, "step_batch/task_0")
     job.kills(1, "step_extern")
 
-    assert read(tmp_path).oom_kills == 2
+    assert only_reading(layout(tmp_path)).oom_kills == 2
 
 
 def test_kernel_without_kill_counter_gives_none(tmp_path: Path) -> None:
     V1Job(tmp_path, "job_7").file("memory", "memory.oom_control", "oom_kill_disable 0\n")
 
-    assert read(tmp_path).oom_kills is None
+    assert only_reading(layout(tmp_path)).oom_kills is None
 
 
 def test_cpu_time_without_cpuacct_comes_from_processes(tmp_path: Path) -> None:
@@ -76,14 +69,14 @@ def test_cpu_time_without_cpuacct_comes_from_processes(tmp_path: Path) -> None:
     process(tmp_path, 11, ticks=(100, 50, 25, 25))
     process(tmp_path, 12, ticks=(300, 0, 0, 0))
 
-    assert read(tmp_path).cpu_seconds == 5
+    assert only_reading(layout(tmp_path)).cpu_seconds == 5
 
 
 def test_hidden_processes_are_an_error(tmp_path: Path) -> None:
     V1Job(tmp_path, "job_7", cpuacct=False).processes(11, 12)
 
     with pytest.raises(OSError, match="hidepid"):
-        read(tmp_path)
+        only_reading(layout(tmp_path))
 
 
 @pytest.mark.parametrize("top", ["slurm", "slurm_n1", "slurm_other"])

@@ -9,23 +9,16 @@ import pytest
 
 from hpcobs_forwarder.node.cgroups import files
 from hpcobs_forwarder.node.cgroups.cgroup_v2 import CgroupV2
-from tests.forwarder.trees import MIB, V2Job, only_folder
+from tests.forwarder.trees import MIB, V2Job, only_folder, only_reading
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from hpcobs_forwarder.node.cgroups.layout import Reading
 
 
 def layout(root: Path, node: str = "n1") -> CgroupV2:
     found = CgroupV2(str(root / "sys/fs/cgroup"), node)
     found.search()
     return found
-
-
-def read(root: Path) -> Reading:
-    reader = layout(root)
-    return reader.read(only_folder(reader))
 
 
 def test_job_files_are_read(tmp_path: Path) -> None:
@@ -36,7 +29,7 @@ def test_job_files_are_read(tmp_path: Path) -> None:
     job.file("memory.events", "low 0\nhigh 0\nmax 9\noom 3\noom_kill 2\noom_group_kill 1\n")
     job.file("io.stat", "8:0 rbytes=100 wbytes=7 rios=1 wios=1\n253:0 rbytes=11 wbytes=1 dios=0\n")
 
-    reading = read(tmp_path)
+    reading = only_reading(layout(tmp_path))
 
     assert reading.cpu_seconds == 12.5
     assert reading.throttled_seconds == 0.25
@@ -49,7 +42,7 @@ def test_job_files_are_read(tmp_path: Path) -> None:
 def test_files_missing_in_older_kernels_give_none(tmp_path: Path) -> None:
     V2Job(tmp_path, "job_7")
 
-    reading = read(tmp_path)
+    reading = only_reading(layout(tmp_path))
 
     assert reading.memory_peak_bytes is None
     assert reading.io_read_bytes is None
@@ -73,14 +66,14 @@ def test_job_without_memory_or_cpu_raises_oserror(tmp_path: Path, missing: str) 
     (job.path / missing).unlink()
 
     with pytest.raises(OSError, match=missing):
-        read(tmp_path)
+        only_reading(layout(tmp_path))
 
 
 def test_malformed_file_raises_valueerror(tmp_path: Path) -> None:
     V2Job(tmp_path, "job_7").file("memory.current", "much\n")
 
     with pytest.raises(ValueError, match="much"):
-        read(tmp_path)
+        only_reading(layout(tmp_path))
 
 
 @pytest.mark.parametrize(

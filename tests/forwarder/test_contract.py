@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
+from hpcobs.http import validation
+from hpcobs.http.schemas import events, sync
+from hpcobs.wire.batches import decode_batch
 from hpcobs_forwarder.controller import history
 from hpcobs_forwarder.controller.jobs import job_of
 from hpcobs_forwarder.controller.nodes import node_of
@@ -20,11 +21,6 @@ from tests.forwarder.test_gpu_mapping import gpu
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-decoding = pytest.importorskip("hpcobs.wire.batches")
-events = pytest.importorskip("hpcobs.http.schemas.events")
-sync = pytest.importorskip("hpcobs.http.schemas.sync")
-validation = pytest.importorskip("hpcobs.http.validation")
 
 
 def batch(samples: list[dict[str, Any]], host: dict[str, Any]) -> bytes:
@@ -40,16 +36,17 @@ def test_full_sample_is_accepted_whole() -> None:
     )
     host = {"cpus": 8, "memory_total_mb": 10, "memory_used_mb": 5, "cpu_load": 1.5, "gpus": 4}
 
-    decoded = decoding.decode_batch(batch([with_gpus(sample, [whole, gpu(1)])], host))
+    decoded = decode_batch(batch([with_gpus(sample, [whole, gpu(1)])], host))
 
     assert not decoded.rejected
     assert decoded.entries[0].cpu_usage == 33.33
     assert decoded.entries[0].gpus[0].power_watts == 3.5
+    assert decoded.host is not None
     assert decoded.host.gpus == 4
 
 
 def test_batch_without_samples_is_accepted() -> None:
-    assert decoding.decode_batch(batch([], {})).entries == []
+    assert decode_batch(batch([], {})).entries == []
 
 
 def test_recorded_hook_calls_are_valid_events(tmp_path: Path) -> None:
@@ -58,10 +55,10 @@ def test_recorded_hook_calls_are_valid_events(tmp_path: Path) -> None:
         cluster.run(call["hook"], call["env"])
 
     for event in cluster.events():
-        finished = "final_state" in event
-        model = events.FinishedEvent if finished else events.StartedEvent
-        decoded = validation.validated(model, event).to_event()
-        assert decoded.nodes
+        model: type[events.StartedEvent | events.FinishedEvent] = (
+            events.FinishedEvent if "final_state" in event else events.StartedEvent
+        )
+        assert validation.validated(model, event).to_event().nodes
 
 
 def test_too_long_names_are_cut(tmp_path: Path) -> None:
@@ -86,9 +83,11 @@ def test_controller_state_sync_is_valid() -> None:
     }
 
     envelope = validation.validated(sync.StateSync, body)
+    assert envelope.jobs is not None
     for job in envelope.jobs:
         validation.validated(sync.SeenJob, job).to_event(
             observed_at=envelope.observed_at, cluster_name="lab"
         )
+    assert envelope.nodes is not None
     for node in envelope.nodes:
         validation.validated(sync.SeenNode, node)

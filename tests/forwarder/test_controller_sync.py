@@ -119,7 +119,7 @@ def test_silent_slurmctld_ends_no_job(controller: Controller, health: Health) ->
     ("configured", "slurms", "expected"),
     [("lab", "other", "lab"), (None, "other", "other"), (None, None, "from slurm.conf")],
 )
-def test_cluster_name_is_the_hooks(
+def test_sync_and_hooks_send_same_cluster_name(
     controller: Controller, configured: str | None, slurms: str | None, expected: str
 ) -> None:
     controller.configured_cluster, controller.slurm.cluster_name = configured, slurms

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import signal
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from hpcobs_forwarder.spool.batch import decode
-from tests.forwarder.daemon import Node, eventually
+from tests.forwarder.daemon import Node
 from tests.forwarder.fake_site import Reply, Site
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+STOP_SECONDS = 30.0
+"""Bound of a stop. It is far below each wait that a stop must not sit out."""
 
 
 @pytest.fixture
@@ -49,15 +53,13 @@ def test_samples_reach_site_in_contract_format(node: Node, site: Site) -> None:
     assert timestamps(site) == sorted(set(timestamps(site)))
 
 
-def test_sigterm_stops_fast_and_spools_everything(node: Node, site: Site) -> None:
-    node.configure(HPCOBS_PUSH_SECONDS="60")
+def test_sigterm_stops_before_next_push_and_spools_everything(node: Node, site: Site) -> None:
+    node.configure(HPCOBS_PUSH_SECONDS="600")
     process = node.start()
     eventually(lambda: journal_samples(node) >= 2)
-    began = time.monotonic()
     node.signal(signal.SIGTERM)
 
-    assert process.wait(5) == 0
-    assert time.monotonic() - began < 2
+    assert process.wait(STOP_SECONDS) == 0
     remaining = list((node.spool / "samples").iterdir())
     arrived = sum(len(body["samples"]) for body in site.accepted())
     assert arrived + sum(int(file.name.split("-")[1]) for file in remaining) >= 2
@@ -66,25 +68,23 @@ def test_sigterm_stops_fast_and_spools_everything(node: Node, site: Site) -> Non
 
 def test_sigterm_does_not_wait_for_hanging_site(node: Node, site: Site) -> None:
     site.usual = Reply(hang=True)
+    node.configure(HPCOBS_TIMEOUT_SECONDS="600")
     process = node.start()
     eventually(lambda: site.received)
-    began = time.monotonic()
     node.signal(signal.SIGTERM)
 
-    assert process.wait(5) == 0
-    assert time.monotonic() - began < 2
+    assert process.wait(STOP_SECONDS) == 0
 
 
 def test_sigterm_does_not_wait_for_hanging_slurmrestd(node: Node, site: Site) -> None:
+    # The controller waits 60 s for a response of slurmrestd.
     site.by_path["/slurm/v0.0.40/jobs"] = Reply(hang=True)
     node.configure(SLURM_BASE_URL=site.url, SLURM_API_VERSION="v0.0.40")
     process = node.start("--role", "controller")
     eventually(lambda: site.received)
-    began = time.monotonic()
     node.signal(signal.SIGTERM)
 
-    assert process.wait(5) == 0
-    assert time.monotonic() - began < 2
+    assert process.wait(STOP_SECONDS) == 0
 
 
 def test_hanging_site_does_not_delay_passes(node: Node, site: Site) -> None:
@@ -96,11 +96,11 @@ def test_hanging_site_does_not_delay_passes(node: Node, site: Site) -> None:
 
 
 def test_sigkill_loses_no_spooled_sample(node: Node, site: Site) -> None:
-    node.configure(HPCOBS_PUSH_SECONDS="60")
+    node.configure(HPCOBS_PUSH_SECONDS="600")
     process = node.start()
     eventually(lambda: journal_samples(node) >= 5)
     node.signal(signal.SIGKILL)
-    process.communicate(timeout=5)
+    process.wait(STOP_SECONDS)
     spooled = journal_samples(node)
 
     node.configure(HPCOBS_PUSH_SECONDS="0.2")
@@ -149,13 +149,12 @@ def test_sighup_with_wrong_configuration_changes_nothing(
     site.wait_for(1)
     node.configure(**{setting: value})
     node.signal(signal.SIGHUP)
-    time.sleep(0.3)
+    eventually(lambda: f"the old configuration stays: {reason}" in node.log())
     accepted = len(site.accepted())
 
     site.wait_for(accepted + 2)
 
     assert process.poll() is None
-    assert f"the old configuration stays: {reason}" in node.stop()
 
 
 def test_replaced_token_needs_no_signal(node: Node, site: Site) -> None:

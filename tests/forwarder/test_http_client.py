@@ -15,6 +15,7 @@ import pytest
 
 from hpcobs_forwarder.sending.http_client import HttpClient, NoResponseError
 from tests.forwarder.fake_site import Reply, Site
+from tests.waiting import WAIT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def posts(url: str, times: int = 1, **options: Any) -> list[int]:
-    with closing(HttpClient(url, timeout_seconds=2, **options)) as client:
+    with closing(HttpClient(url, timeout_seconds=WAIT_SECONDS, **options)) as client:
         return [client.request("POST", "/v1/samples", b"{}", {}).status for _ in range(times)]
 
 
@@ -51,7 +52,7 @@ def test_url_may_have_path(site: Site) -> None:
 def test_retry_after_may_be_seconds_or_date(site: Site, header: str, seconds: float | None) -> None:
     site.planned = [Reply(503, headers=(("Retry-After", header),))]
 
-    with closing(HttpClient(site.url, timeout_seconds=2)) as client:
+    with closing(HttpClient(site.url, timeout_seconds=WAIT_SECONDS)) as client:
         answer = client.request("GET", "/", None, {})
 
     assert answer.retry_after == seconds
@@ -109,7 +110,7 @@ def test_plain_http_is_no_response_to_https(site: Site) -> None:
 
 
 def test_certificates_are_checked() -> None:
-    client = HttpClient("https://127.0.0.1", timeout_seconds=2)
+    client = HttpClient("https://127.0.0.1", timeout_seconds=WAIT_SECONDS)
 
     assert client._tls().verify_mode is ssl.CERT_REQUIRED
     assert client._tls().check_hostname
@@ -123,23 +124,23 @@ def test_private_ca_is_accepted_if_configured(secure: Site, authority: Path) -> 
 
 
 def test_client_certificate_is_sent_if_required(
-    wary: Site, authority: Path, tmp_path: Path
+    mutual_tls: Site, authority: Path, tmp_path: Path
 ) -> None:
     file = str(authority)
-    assert posts(wary.url, ca_file=file, client_cert_file=file) == [202]
+    assert posts(mutual_tls.url, ca_file=file, client_cert_file=file) == [202]
 
     with pytest.raises(NoResponseError):
-        posts(wary.url, ca_file=file)
+        posts(mutual_tls.url, ca_file=file)
     with pytest.raises(
         NoResponseError, match=r"the client's certificate .*/none\.pem: .*No such file"
     ):
-        posts(wary.url, ca_file=file, client_cert_file=str(tmp_path / "none.pem"))
+        posts(mutual_tls.url, ca_file=file, client_cert_file=str(tmp_path / "none.pem"))
 
 
 def test_renewed_certificate_needs_no_restart(secure: Site, authority: Path) -> None:
     renewed = authority.read_bytes()
     authority.write_bytes(b"")
-    client = HttpClient(secure.url, timeout_seconds=2, ca_file=str(authority))
+    client = HttpClient(secure.url, timeout_seconds=WAIT_SECONDS, ca_file=str(authority))
     with pytest.raises(NoResponseError, match=r"site\.pem"):
         client.request("GET", "/", None, {})
     authority.write_bytes(renewed)
@@ -194,7 +195,7 @@ def test_trickling_response_is_aborted(server: socket.socket, pieces: list[bytes
 def test_huge_response_is_cut(site: Site) -> None:
     site.planned = [Reply(202, "x" * 5_000_000)]
 
-    with closing(HttpClient(site.url, timeout_seconds=2)) as client:
+    with closing(HttpClient(site.url, timeout_seconds=WAIT_SECONDS)) as client:
         answers = [client.request("GET", "/", None, {}) for _ in range(2)]
 
     assert [len(answer.body) for answer in answers] == [1 << 20, len(Reply().body)]
@@ -216,7 +217,7 @@ def test_proxy_receives_user_and_password(site: Site) -> None:
 def test_redirection_is_returned_unfollowed(site: Site) -> None:
     site.planned = [Reply(301, headers=(("Location", "https://other.example.org/"),))]
 
-    with closing(HttpClient(site.url, timeout_seconds=2)) as client:
+    with closing(HttpClient(site.url, timeout_seconds=WAIT_SECONDS)) as client:
         answer = client.request("GET", "/", None, {})
 
     assert (answer.status, answer.location) == (301, "https://other.example.org/")

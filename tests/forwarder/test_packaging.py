@@ -16,6 +16,7 @@ import pytest
 
 from hpcobs_forwarder import __version__
 from hpcobs_forwarder.daemon.config import _SETTINGS, load
+from infra.build.bytecode import compiler
 from tests.forwarder.daemon import Node
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def test_source_is_python_3_9(file: Path) -> None:
 
 @pytest.mark.parametrize("version", ["3.9", "3.10", "3.11", "3.12", "3.13"])
 def test_zipapp_works_on_every_python(tmp_path: Path, site: Site, version: str) -> None:
-    python = pytest.importorskip("infra.build.bytecode").compiler(version)
+    python = compiler(version)
     if python is None:
         pytest.skip(f"no Python {version} here")
     app = build(tmp_path / "app.pyz")

@@ -83,11 +83,11 @@ TABLE = {
     ("status", "kind", "expected"),
     [(status, kind, row[n]) for status, row in TABLE.items() for n, kind in enumerate(KINDS)],
 )
-def test_status_and_kind_decide(status: int, kind: str, expected: str) -> None:
+def test_status_and_kind_determine_decision(status: int, kind: str, expected: str) -> None:
     assert label(attempt(kind, response(status), RetryState())) == expected
 
 
-def test_every_other_status_has_its_class_decision() -> None:
+def test_unlisted_status_is_decided_by_its_class() -> None:
     by_class = {1: RETRY_ALL, 2: SENT, 3: RETRY_DENIED, 4: QUARANTINE, 5: RETRY_ALL}
 
     for status in set(range(100, 600)) - set(TABLE):

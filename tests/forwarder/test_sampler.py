@@ -84,7 +84,7 @@ def test_long_running_job_is_not_averaged_from_start(
     assert sampler.take().samples == []
 
 
-def test_allocation_without_cpu_set_is_the_prologs(
+def test_prolog_record_gives_allocation_without_cpu_set(
     tmp_path: Path, sampler: Sampler, clock: FakeClock
 ) -> None:
     job = V2Job(tmp_path, "job_7")

@@ -19,6 +19,7 @@ from hpcobs_forwarder.sending.sender import Sender
 from hpcobs_forwarder.spool.entries import batch_name
 from hpcobs_forwarder.spool.journal import BatchWriter
 from tests.forwarder.fake_site import Reply, Site
+from tests.waiting import WAIT_SECONDS
 
 if TYPE_CHECKING:
     from hpcobs_forwarder.daemon.health import Health
@@ -31,14 +32,22 @@ STARTED, FINISHED = "/v1/events/job-started", "/v1/events/job-finished"
 class Sending:
     """A sender with its parts, and methods that fill its spool."""
 
-    def __init__(self, spool: Spool, site: Site, health: Health, clock: FakeClock) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        site: Site,
+        health: Health,
+        clock: FakeClock,
+        *,
+        timeout_seconds: float = WAIT_SECONDS,
+    ) -> None:
         self.spool, self.site, self.health, self.clock = spool, site, health, clock
         self.token = Path(spool.folder, "token")
         self.token.write_text("first\n")
         self.writer = BatchWriter(spool, "n1", clock)
         self.sender = Sender(
             spool=spool,
-            client=HttpClient(site.url, timeout_seconds=1),
+            client=HttpClient(site.url, timeout_seconds=timeout_seconds),
             token=TokenFile(str(self.token)),
             state=RetryState(random.Random(1)),
             health=health,
@@ -457,9 +466,12 @@ def test_host_without_samples_is_not_kept(sending: Sending) -> None:
     assert sending.queued() == 0
 
 
-def test_hanging_request_times_out(sending: Sending) -> None:
+def test_hanging_request_times_out(
+    spool: Spool, site: Site, health: Health, clock: FakeClock
+) -> None:
+    sending = Sending(spool, site, health, clock, timeout_seconds=0.5)
     sending.batch()
-    sending.site.planned = [Reply(hang=True)]
+    site.planned = [Reply(hang=True)]
 
     assert not sending.sender.drain()
 

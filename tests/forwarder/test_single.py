@@ -70,7 +70,7 @@ def test_controller_dry_run_prints_slurm_jobs(node: Node, site: Site) -> None:
 
 
 @pytest.mark.parametrize("option", ["--dry-run", "--once"])
-def test_failing_slurmrestd_is_one_line_and_failure(node: Node, site: Site, option: str) -> None:
+def test_failing_slurmrestd_prints_one_line_and_fails(node: Node, site: Site, option: str) -> None:
     site.by_path["/slurm/v0.0.38/jobs"] = Reply(500, "out of order")
     node.configure(SLURM_BASE_URL=site.url, SLURM_API_VERSION="v0.0.38")
 

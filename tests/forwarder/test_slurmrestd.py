@@ -15,6 +15,7 @@ from hpcobs_forwarder.controller.source import SourceError
 from hpcobs_forwarder.sending.http_client import HttpClient
 from tests.forwarder.fake_site import Reply, Site
 from tests.forwarder.slurm_json import JOBS_JSON, NODES_JSON
+from tests.waiting import WAIT_SECONDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
 class Slurmctld:
     """A slurmrestd with one API version and recorded responses."""
 
-    def __init__(self, site: Site, version: str) -> None:
+    def __init__(self, site: Site, version: str, timeout_seconds: float = WAIT_SECONDS) -> None:
         self.site = site
+        self.timeout_seconds = timeout_seconds
         site.usual = Reply(404, "{}")
         site.by_path = {
             f"/slurm/{version}/ping": Reply(200, '{"pings": []}'),
@@ -35,7 +37,7 @@ class Slurmctld:
         }
 
     def client(self, token: SlurmToken, version: str | None = None) -> Slurmrestd:
-        client = HttpClient(self.site.url, timeout_seconds=2)
+        client = HttpClient(self.site.url, timeout_seconds=self.timeout_seconds)
         return Slurmrestd(client, token, user="slurm", version=version)
 
 
@@ -79,12 +81,19 @@ def test_api_version_is_found_again_after_upgrade(site: Site, token: SlurmToken)
         Reply(200, "<html>"),
         Reply(200, "[]"),
         Reply(401, "Authentication failure"),
-        Reply(hang=True),
     ],
 )
 def test_response_without_jobs_is_an_error(site: Site, token: SlurmToken, reply: Reply) -> None:
     slurm = Slurmctld(site, "v0.0.38")
     site.by_path["/slurm/v0.0.38/jobs"] = reply
+
+    with pytest.raises(SourceError):
+        slurm.client(token, "v0.0.38").jobs()
+
+
+def test_hanging_slurmrestd_is_an_error(site: Site, token: SlurmToken) -> None:
+    slurm = Slurmctld(site, "v0.0.38", timeout_seconds=0.5)
+    site.by_path["/slurm/v0.0.38/jobs"] = Reply(hang=True)
 
     with pytest.raises(SourceError):
         slurm.client(token, "v0.0.38").jobs()

@@ -317,7 +317,7 @@ def test_root_does_not_touch_other_users_spool(tmp_path: Path, health: Health) -
     assert os.listdir(tmp_path) == []
 
 
-def test_spool_that_cannot_be_made_is_one_line(tmp_path: Path, health: Health) -> None:
+def test_uncreatable_spool_gives_one_line_error(tmp_path: Path, health: Health) -> None:
     (tmp_path / "file").touch()
 
     with pytest.raises(SpoolError, match="cannot be used"):

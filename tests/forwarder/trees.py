@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hpcobs_forwarder.node.cgroups.layout import JobFolder, Layout
+    from hpcobs_forwarder.node.cgroups.layout import JobFolder, Layout, Reading
 
 MIB = 1 << 20
 
@@ -142,3 +142,8 @@ def only_folder(layout: Layout) -> JobFolder:
     """Return the one job folder that ``layout`` finds."""
     (folder,) = layout.folders()
     return folder
+
+
+def only_reading(layout: Layout) -> Reading:
+    """Read the one job that ``layout`` finds."""
+    return layout.read(only_folder(layout))

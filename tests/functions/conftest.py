@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 
 from tests.functions.sites import site_on
+from tests.stores import query
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.functions.gateway import Gateway
+
+__all__ = ["query"]
 
 TABLES = (
     "jobs", "job_nodes", "job_audit_events", "nodes", "metric_samples", "gpu_samples",
@@ -32,18 +35,6 @@ def shared_site(module_database_url: str) -> Iterator[Gateway]:
     """Provide a site for one module, whose tests leave no rows."""
     with site_on(module_database_url) as gateway:
         yield gateway
-
-
-@pytest.fixture
-def rows(database_url: str) -> Callable[..., list[tuple[Any, ...]]]:
-    """Run a statement in the database directly, and return its rows."""
-
-    def run(statement: str, *parameters: object) -> list[tuple[Any, ...]]:
-        with psycopg.connect(database_url, autocommit=True) as connection:
-            cursor = connection.execute(statement.encode(), parameters or None)
-            return [] if cursor.description is None else cursor.fetchall()
-
-    return run
 
 
 @pytest.fixture

@@ -37,10 +37,10 @@ def test_forged_token_is_rejected_and_not_repeated(
     answer = shared_site.get("/v1/jobs", authorization=authorization)
     assert (answer.status, answer.error) == (401, "unauthorized")
     assert answer.headers["www-authenticate"] == 'Bearer realm="hpcobs"'
-    told = answer.body.decode()
-    assert len(told) < 200
-    assert not LEAKS.search(told)
-    written = told + "".join(capfd.readouterr())
+    text = answer.body.decode()
+    assert len(text) < 200
+    assert not LEAKS.search(text)
+    written = text + "".join(capfd.readouterr())
     assert SECRET not in written
     assert authorization.rpartition(" ")[2] not in written.split()
     assert not re.search(r"eyJ[\w-]{10}", written)

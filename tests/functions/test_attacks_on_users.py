@@ -11,9 +11,8 @@ from hpcobs.http.routes import ROUTES, Route
 from tests.functions.attacks import JOB, MARK, N1, SAMPLE, START, bearer, path_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tests.functions.gateway import Gateway
+    from tests.stores import Query
 
 SCOPED = [route for route in ROUTES if route.scope is not None]
 BODIES: dict[str, dict[str, Any]] = {
@@ -46,9 +45,7 @@ def test_foreign_job_looks_like_a_missing_one(two_users: Gateway, route: Route) 
     assert answer("77001")[0] == 404
 
 
-def test_foreign_job_stays_unchanged(
-    two_users: Gateway, rows: Callable[..., list[tuple[Any, ...]]]
-) -> None:
+def test_foreign_job_stays_unchanged(two_users: Gateway, query: Query) -> None:
     before = two_users.get("/v1/jobs/77001").json
     for route in OF_A_JOB:
         path = path_of(route, jobId="77001")
@@ -57,7 +54,7 @@ def test_foreign_job_stays_unchanged(
     for job in (before, after):
         del job["runtime_seconds"]
     assert after == before
-    assert rows("SELECT count(*) FROM job_audit_events WHERE job_id = '77001'") == [(1,)]
+    assert query("SELECT count(*) FROM job_audit_events WHERE job_id = '77001'") == [(1,)]
 
 
 QUERIES = (
@@ -73,11 +70,11 @@ def test_no_response_mentions_a_foreign_job(two_users: Gateway, route: Route) ->
             answer = two_users.send(
                 "GET", path_of(route, jobId=job_id), query=query, authorization=BOB
             )
-            told = answer.body.decode()
-            assert MARK not in told, (route.key, query)
-            assert '"ada"' not in told, (route.key, query)
+            text = answer.body.decode()
+            assert MARK not in text, (route.key, query)
+            assert '"ada"' not in text, (route.key, query)
             if job_id == "1":
-                assert "77001" not in told, (route.key, query)
+                assert "77001" not in text, (route.key, query)
 
 
 def test_totals_and_cursors_count_own_jobs_only(two_users: Gateway) -> None:
@@ -116,7 +113,7 @@ def test_reused_id_hides_previous_owners_trail(site: Gateway) -> None:
 
 
 @pytest.mark.parametrize("ended", [False, True])
-def test_squatted_job_id_gives_no_access(site: Gateway, ended: bool) -> None:
+def test_preempted_job_id_gives_no_access(site: Gateway, ended: bool) -> None:
     site.post("/v1/jobs", {**JOB, "id": "500", "user": "bob", "nodes": ["n9"]}, authorization=BOB)
     if ended:
         site.send("PATCH", "/v1/jobs/500", json={"state": "failed"}, authorization=BOB)

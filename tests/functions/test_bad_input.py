@@ -64,62 +64,62 @@ def send(site: Gateway, kind: str, **options: Any) -> Answer:
     return site.send(method, path, **options)
 
 
-def refusal(answer: Answer, status: int, error: str) -> str:
+def rejection_message(answer: Answer, status: int, error: str) -> str:
     assert (answer.status, answer.error) == (status, error), answer.body
     return str(answer.json["message"])
 
 
 @EVERY
 @pytest.mark.parametrize("body", ["", "{", "nope", "{} {}", '{"a": NaN}', '"\ud800"', "[" * 50_000])
-def test_broken_json(shared_site: Gateway, kind: str, body: str) -> None:
+def test_broken_json_is_rejected(shared_site: Gateway, kind: str, body: str) -> None:
     answer = send(shared_site, kind, body=body)
     if kind == "batch":  # read field by field: another fault may be found before this one
         assert answer.status == 400
         return
-    assert "JSON" in refusal(answer, 400, "invalid_request")
+    assert "JSON" in rejection_message(answer, 400, "invalid_request")
 
 
 @EVERY
 @pytest.mark.parametrize("body", ["[]", "5", "null", "true", '"text"', "[{}]"])
-def test_json_without_object(shared_site: Gateway, kind: str, body: str) -> None:
-    refusal(send(shared_site, kind, body=body), 400, "invalid_request")
+def test_json_without_object_is_rejected(shared_site: Gateway, kind: str, body: str) -> None:
+    rejection_message(send(shared_site, kind, body=body), 400, "invalid_request")
 
 
 @EVERY
-def test_bytes_without_encoding(shared_site: Gateway, kind: str) -> None:
-    refusal(send(shared_site, kind, body=b"\xff\xfe\x00"), 400, "invalid_request")
+def test_bytes_without_encoding_is_rejected(shared_site: Gateway, kind: str) -> None:
+    rejection_message(send(shared_site, kind, body=b"\xff\xfe\x00"), 400, "invalid_request")
 
 
 @EVERY
-def test_unknown_field(shared_site: Gateway, kind: str) -> None:
+def test_unknown_field_is_rejected(shared_site: Gateway, kind: str) -> None:
     body = {**GOOD[kind][2], "typo": 1}
-    assert "typo" in refusal(send(shared_site, kind, json=body), 400, "validation_error")
+    assert "typo" in rejection_message(send(shared_site, kind, json=body), 400, "validation_error")
 
 
 @EVERY
-def test_gzip_bomb(shared_site: Gateway, kind: str) -> None:
+def test_gzip_bomb_is_rejected(shared_site: Gateway, kind: str) -> None:
     bomb = gzip.compress(b'{"a": "' + bytes(100_000_000))
     answer = send(shared_site, kind, body=bomb, headers={"content-encoding": "gzip"})
-    refusal(answer, 413, "payload_too_large")
+    rejection_message(answer, 413, "payload_too_large")
 
 
 @EVERY
-def test_ten_megabytes(shared_site: Gateway, kind: str) -> None:
+def test_body_over_ten_megabytes_is_rejected(shared_site: Gateway, kind: str) -> None:
     body = json.dumps({"x" * 100 + str(number): number for number in range(84_000)})
     assert 9_500_000 < len(body) < 10 * 1024 * 1024
     assert send(shared_site, kind, body=body).status == 400
     answer = send(shared_site, kind, body=body + " " * 1_000_000)
-    refusal(answer, 413, "payload_too_large")
+    rejection_message(answer, 413, "payload_too_large")
 
 
 @EVERY
-def test_wrong_coding_or_content_type(shared_site: Gateway, kind: str) -> None:
+def test_wrong_coding_or_content_type_is_rejected(shared_site: Gateway, kind: str) -> None:
     answer = send(shared_site, kind, body=b"{}", headers={"content-encoding": "gzip"})
-    assert "gzip" in refusal(answer, 400, "invalid_request")
+    assert "gzip" in rejection_message(answer, 400, "invalid_request")
     answer = send(shared_site, kind, body=b"{}", headers={"content-encoding": "br"})
-    refusal(answer, 415, "unsupported_media_type")
+    rejection_message(answer, 415, "unsupported_media_type")
     answer = send(shared_site, kind, body="a=b", headers={"content-type": "text/plain"})
-    refusal(answer, 415, "unsupported_media_type")
+    rejection_message(answer, 415, "unsupported_media_type")
 
 
 FIELDS = [(kind, field) for kind, (_, _, body) in GOOD.items() for field in body]
@@ -129,7 +129,7 @@ LISTS = [(kind, field) for kind, field in FIELDS if isinstance(GOOD[kind][2][fie
 NUMBERS = [(kind, field) for kind, field in FIELDS if isinstance(GOOD[kind][2][field], int)]
 
 
-def refused_with(site: Gateway, kind: str, field: str, value: object) -> Answer:
+def assert_field_rejected(site: Gateway, kind: str, field: str, value: object) -> Answer:
     body = {**GOOD[kind][2], field: value}
     answer = send(site, kind, json=body)
     assert answer.status == 400, answer.body
@@ -139,24 +139,24 @@ def refused_with(site: Gateway, kind: str, field: str, value: object) -> Answer:
 
 
 @pytest.mark.parametrize(("kind", "field"), FIELDS)
-def test_value_of_wrong_type(shared_site: Gateway, kind: str, field: str) -> None:
+def test_value_of_wrong_type_is_rejected(shared_site: Gateway, kind: str, field: str) -> None:
     for value in ({"a": 1}, True):
-        refused_with(shared_site, kind, field, value)
+        assert_field_rejected(shared_site, kind, field, value)
 
 
 @pytest.mark.parametrize(("kind", "field"), TEXTS)
-def test_number_instead_of_text(shared_site: Gateway, kind: str, field: str) -> None:
-    refused_with(shared_site, kind, field, 5)
+def test_number_instead_of_text_is_rejected(shared_site: Gateway, kind: str, field: str) -> None:
+    assert_field_rejected(shared_site, kind, field, 5)
 
 
 @pytest.mark.parametrize(("kind", "field"), TEXTS)
-def test_nul_in_text(shared_site: Gateway, kind: str, field: str) -> None:
-    refused_with(shared_site, kind, field, "a\0b")
+def test_nul_in_text_is_rejected(shared_site: Gateway, kind: str, field: str) -> None:
+    assert_field_rejected(shared_site, kind, field, "a\0b")
 
 
 @pytest.mark.parametrize(("kind", "field"), TEXTS)
-def test_256_characters(shared_site: Gateway, kind: str, field: str) -> None:
-    refused_with(shared_site, kind, field, "x" * 256)
+def test_text_of_256_characters_is_rejected(shared_site: Gateway, kind: str, field: str) -> None:
+    assert_field_rejected(shared_site, kind, field, "x" * 256)
 
 
 @pytest.mark.parametrize(("kind", "field"), TIMES)
@@ -171,72 +171,76 @@ def test_256_characters(shared_site: Gateway, kind: str, field: str) -> None:
         "2026-11-02T08:00:00+05:60",
     ],
 )
-def test_time_without_zone_or_invalid(
+def test_time_without_zone_or_invalid_is_rejected(
     shared_site: Gateway, kind: str, field: str, value: str
 ) -> None:
-    refused_with(shared_site, kind, field, value)
+    assert_field_rejected(shared_site, kind, field, value)
 
 
 @pytest.mark.parametrize(("kind", "field"), LISTS)
-def test_number_instead_of_list(shared_site: Gateway, kind: str, field: str) -> None:
-    refused_with(shared_site, kind, field, 7)
+def test_number_instead_of_list_is_rejected(shared_site: Gateway, kind: str, field: str) -> None:
+    assert_field_rejected(shared_site, kind, field, 7)
 
 
 @pytest.mark.parametrize(("kind", "field"), NUMBERS)
 @pytest.mark.parametrize("value", [-1, -0.5, "5", 10**30])
-def test_number_out_of_bounds(shared_site: Gateway, kind: str, field: str, value: object) -> None:
-    refused_with(shared_site, kind, field, value)
+def test_number_out_of_bounds_is_rejected(
+    shared_site: Gateway, kind: str, field: str, value: object
+) -> None:
+    assert_field_rejected(shared_site, kind, field, value)
 
 
 @pytest.mark.parametrize(("kind", "field"), [pair for pair in NUMBERS if "mb" not in pair[1]])
-def test_200_percent(shared_site: Gateway, kind: str, field: str) -> None:
-    refused_with(shared_site, kind, field, 200)
+def test_200_percent_is_rejected(shared_site: Gateway, kind: str, field: str) -> None:
+    assert_field_rejected(shared_site, kind, field, 200)
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
 @pytest.mark.parametrize(("kind", "field"), NUMBERS)
-def test_numbers_outside_json(shared_site: Gateway, kind: str, field: str, number: str) -> None:
+def test_numbers_outside_json_are_rejected(
+    shared_site: Gateway, kind: str, field: str, number: str
+) -> None:
     body = json.dumps({**GOOD[kind][2], field: "HERE"}).replace('"HERE"', number)
     assert send(shared_site, kind, body=body).status == 400
 
 
 @pytest.mark.parametrize("node_list", ["n[1-999999999]", "n[1-2", "n1;n2", "@all", ["n1,n2"], [""]])
 @pytest.mark.parametrize(("kind", "field"), [("new job", "nodes"), ("start", "node_list")])
-def test_malformed_node_lists(
+def test_malformed_node_lists_are_rejected(
     shared_site: Gateway, kind: str, field: str, node_list: object
 ) -> None:
-    refused_with(shared_site, kind, field, node_list)
+    assert_field_rejected(shared_site, kind, field, node_list)
 
 
 @pytest.mark.parametrize("job_id", ["x" * 321, "1%00", "1'", "1%0A", "%F0%9F%92%A5", "..", "a%2Fb"])
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_malformed_ids_in_path(shared_site: Gateway, method: str, job_id: str) -> None:
-    refusal(shared_site.send(method, f"/v1/jobs/{job_id}"), 400, "validation_error")
+def test_malformed_ids_in_path_are_rejected(shared_site: Gateway, method: str, job_id: str) -> None:
+    rejection_message(shared_site.send(method, f"/v1/jobs/{job_id}"), 400, "validation_error")
 
 
 @pytest.mark.parametrize(
     "query",
     ["limit=0", "limit=x", "usr=a", "state=done", "user=%00", "cursor=x", "started_after=now"],
 )
-def test_malformed_queries(shared_site: Gateway, query: str) -> None:
-    refusal(shared_site.get("/v1/jobs", query=query), 400, "validation_error")
+def test_malformed_queries_are_rejected(shared_site: Gateway, query: str) -> None:
+    rejection_message(shared_site.get("/v1/jobs", query=query), 400, "validation_error")
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if route.scope], ids=lambda it: it.key)
-def test_unknown_query_parameter(shared_site: Gateway, route: Route) -> None:
+def test_unknown_query_parameter_is_rejected(shared_site: Gateway, route: Route) -> None:
     path = route.path.replace("{jobId}", "1")
     answer = shared_site.send(route.method, path, query="dry_run=true")
-    assert "dry_run" in refusal(answer, 400, "validation_error")
+    assert "dry_run" in rejection_message(answer, 400, "validation_error")
 
 
-def test_repeated_query_parameter(shared_site: Gateway) -> None:
-    refusal(shared_site.get("/v1/jobs", query="user=a&user=b"), 400, "invalid_request")
+def test_repeated_query_parameter_is_rejected(shared_site: Gateway) -> None:
+    rejection_message(shared_site.get("/v1/jobs", query="user=a&user=b"), 400, "invalid_request")
 
 
 @pytest.mark.parametrize("value", ["x" * 256, "a\0", "a\nb"])
-def test_unprintable_audit_header(shared_site: Gateway, value: str) -> None:
+def test_unprintable_audit_header_is_rejected(shared_site: Gateway, value: str) -> None:
     answer = shared_site.post("/v1/jobs", GOOD["new job"][2], headers={"x-changed-by": value})
-    refusal(answer, 400, "validation_error")
+    rejection_message(answer, 400, "validation_error")
 
 
 def test_bad_correlation_id_is_replaced(shared_site: Gateway) -> None:

@@ -7,9 +7,7 @@ turn, and does not track prepared statements.
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
-import time
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -18,6 +16,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tests.functions.attacks import END, JOB, N1, SAMPLE, START
 from tests.functions.sites import site_on
+from tests.ports import free_port
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from tests.functions.gateway import Gateway
 
 PROGRAM = shutil.which("pgbouncer", path="/usr/sbin:/usr/bin")
-START_SECONDS = 10.0
 CONFIGURATION = """
 [databases]
 {dbname} = host={host} port={port} user={user} password={password}
@@ -37,7 +36,7 @@ unix_socket_dir =
 auth_type = any
 pool_mode = transaction
 default_pool_size = 1
-query_wait_timeout = 5
+query_wait_timeout = 60
 """
 LEFT_BEHIND = """
 SELECT 'statement ' || name FROM pg_prepared_statements
@@ -57,7 +56,7 @@ def proxy_url(database_url: str, tmp_path: Path) -> Iterator[str]:
             name = connection.info.dbname
             connection.execute(f"ALTER DATABASE {name} SET {setting}".encode())
     where = conninfo_to_dict(database_url)
-    port = _free_port()
+    port = free_port()
     file = tmp_path / "pgbouncer.ini"
     file.write_text(CONFIGURATION.format(**where, listen_port=port))
     assert PROGRAM is not None
@@ -118,21 +117,13 @@ def test_functions_leave_nothing_in_shared_session(proxied: Gateway, proxy_url: 
             assert left == []
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
 def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while True:
+    def connected() -> bool:
         try:
             psycopg.connect(url).close()
         except psycopg.OperationalError:
             assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        else:
-            return
+            return False
+        return True
+
+    eventually(connected)

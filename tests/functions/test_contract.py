@@ -14,7 +14,7 @@ from hpcobs.http.routes import ROUTES
 from tests.functions.gateway import CONTRACT, Gateway
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from tests.stores import Query
 
 SCHEMAS = CONTRACT["components"]["schemas"]
 ANSWERED = {"200", "201", "202", "503"}
@@ -68,10 +68,10 @@ BATCH_ID = "6f1d9d8e-3c1a-4a3b-9c39-0f4d7f0a1b2c"
 
 
 @pytest.fixture
-def produced(site: Gateway, rows: Callable[..., list[tuple[Any, ...]]]) -> set[str]:
+def produced(site: Gateway, query: Query) -> set[str]:
     """Fill a site with every kind of data, and return its answers' ``Schema.property`` names."""
-    rows("SELECT ensure_day_partition('gpu_samples', '2026-11-02')")
-    rows(GPU)
+    query("SELECT ensure_day_partition('gpu_samples', '2026-11-02')")
+    query(GPU)
     found: set[str] = set()
 
     def ask(method: str, path: str, **options: Any) -> Any:
@@ -104,7 +104,7 @@ def produced(site: Gateway, rows: Callable[..., list[tuple[Any, ...]]]) -> set[s
     entry = {name: value for name, value in SAMPLE.items() if name != "node"}
     batch = {"node": "n1", "batch_id": BATCH_ID, "samples": [{"job_id": "1", **entry}, {}]}
     ask("POST", "/v1/samples", json=batch)
-    rows("DROP TABLE sample_queue")
+    query("DROP TABLE sample_queue")
     ask("GET", "/v1/health")
     return found
 

@@ -140,8 +140,8 @@ def test_job_is_stored_as_posted(shared_site: Gateway, body: dict[str, Any]) -> 
     for name, value in body.items():
         if name not in ("scheduler", "start_time") and value not in (None, []):
             assert found[name] == value
-    told = {**found, "runtime_seconds": 0}
-    assert told == {**created.json, "runtime_seconds": 0}
+    stored = {**found, "runtime_seconds": 0}
+    assert stored == {**created.json, "runtime_seconds": 0}
 
 
 @given(start=STARTS, end=ENDS, sample=SAMPLES)

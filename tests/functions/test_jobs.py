@@ -10,7 +10,7 @@ import pytest
 from tests.functions.gateway import Answer, Gateway, token
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from tests.stores import Query
 
 
 USER = f"Bearer {token('jobs:read jobs:write', user='ada')}"
@@ -292,9 +292,9 @@ def test_sample_out_of_window_is_rejected(site: Gateway, timestamp: str, reason:
     assert refused.json["message"] == f"timestamp: {reason}"
 
 
-def test_conflict_writes_nothing(site: Gateway, rows: Callable[..., list[tuple[Any, ...]]]) -> None:
+def test_conflict_writes_nothing(site: Gateway, query: Query) -> None:
     site.post("/v1/jobs", job())
-    assert rows("SELECT count(*) FROM jobs") == [(1,)]
-    assert rows("SELECT count(*) FROM job_audit_events") == [(1,)]
+    assert query("SELECT count(*) FROM jobs") == [(1,)]
+    assert query("SELECT count(*) FROM job_audit_events") == [(1,)]
     site.post("/v1/jobs", job())
-    assert rows("SELECT count(*) FROM job_audit_events") == [(1,)]
+    assert query("SELECT count(*) FROM job_audit_events") == [(1,)]

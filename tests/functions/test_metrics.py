@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
@@ -12,9 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families as prometheu
 from hpcobs import bootstrap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tests.functions.gateway import Gateway
+    from tests.stores import Query
 
 GZIP = {"accept-encoding": "gzip"}
 
@@ -82,8 +81,8 @@ def test_bad_scrape_parameter_is_named(running: Gateway, query: str, field: str)
     assert answer.json["details"]["errors"][0]["field"] == field
 
 
-def test_too_large_scrape_suggests_shards(site: Gateway, rows: Callable[..., Any]) -> None:
-    rows(LARGE)
+def test_too_large_scrape_suggests_shards(site: Gateway, query: Query) -> None:
+    query(LARGE)
     whole = site.get("/metrics", headers=GZIP)
     assert (whole.status, whole.error) == (400, "invalid_request")
     assert "shard=0/4" in whole.json["message"]

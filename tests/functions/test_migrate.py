@@ -38,7 +38,7 @@ def deployment(url: str) -> Deployment:
     administrator: dict[str, Any] = conninfo.conninfo_to_dict(url)
 
     def user() -> dict[str, Any]:
-        """Like an IAM token, a password that is good from now on."""
+        # Like an IAM token, the password is valid only from now on.
         password = sql.SQL("ALTER ROLE {} PASSWORD 'token'").format(sql.Identifier(USER))
         with psycopg.connect(url) as connection:
             connection.execute(password)

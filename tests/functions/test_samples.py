@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tests.functions.gateway import Gateway, token
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from tests.stores import Query
 
 BATCH_ID = "6f1d9d8e-3c1a-4a3b-9c39-0f4d7f0a1b2c"
 NODE = f"Bearer {token('samples:write', node='n1')}"
@@ -27,7 +27,7 @@ def batch(*samples: Any, node: str = "n1") -> dict[str, Any]:
     return {"node": node, "batch_id": BATCH_ID, "samples": list(samples)}
 
 
-def test_batch_is_queued(site: Gateway, rows: Callable[..., list[tuple[Any, ...]]]) -> None:
+def test_batch_is_queued(site: Gateway, query: Query) -> None:
     answer = site.post("/v1/samples", batch(entry()))
     assert answer.status == 202
     assert answer.json == {
@@ -36,7 +36,7 @@ def test_batch_is_queued(site: Gateway, rows: Callable[..., list[tuple[Any, ...]
         "accepted": 1,
         "rejected": [],
     }
-    assert rows("SELECT count(*) FROM sample_queue") == [(1,)]
+    assert query("SELECT count(*) FROM sample_queue") == [(1,)]
 
 
 def test_bad_sample_is_reported_alone(site: Gateway) -> None:

@@ -78,6 +78,15 @@ def services_used() -> set[str]:
     }
 
 
+def _attributes(tree: ast.AST, owner: str) -> set[str]:
+    """Return the attributes of the expression ``owner`` that ``tree`` uses."""
+    return {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == owner
+    }
+
+
 def _function_trees(function: str) -> Iterator[ast.Module]:
     for path in (FUNCTIONS / function).rglob("*.py"):
         yield ast.parse(path.read_text())
@@ -86,10 +95,7 @@ def _function_trees(function: str) -> Iterator[ast.Module]:
 def _factories(function: str) -> set[str]:
     """Return the factories that the function calls, and those that these call in turn."""
     pending = {
-        node.attr
-        for tree in _function_trees(function)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "bootstrap"
+        name for tree in _function_trees(function) for name in _attributes(tree, "bootstrap")
     }
     # It calls the factories in its arguments, which the function names beside it.
     pending.discard("before_snapshot")
@@ -118,21 +124,13 @@ def _called(factory: str) -> set[str]:
 
 def _settings_in(function: str) -> Iterator[str]:
     for tree in _function_trees(function):
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Attribute) and (
-                ast.unparse(node.value) == "bootstrap.settings()"
-            ):
-                yield node.attr
+        yield from _attributes(tree, "bootstrap.settings()")
 
 
 def _settings_read(factory: str) -> set[str]:
     """Return the settings that a factory reads, or modules to which it passes the settings."""
     tree = _bootstrap()[factory]
-    read = {
-        node.attr
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "settings()"
-    }
+    read = _attributes(tree, "settings()")
     imported = _imports(tree)
     for call in _calls(tree):
         if "settings()" in [ast.unparse(argument) for argument in call.args]:
@@ -143,11 +141,7 @@ def _settings_read(factory: str) -> set[str]:
 def _settings_in_module(module: str) -> set[str]:
     """Return the settings that a module reads, or modules to which it passes the settings."""
     tree = _module(module)
-    read = {
-        node.attr
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "settings"
-    }
+    read = _attributes(tree, "settings")
     imported = _imports(tree)
     for call in _calls(tree):
         name, _, function = ast.unparse(call.func).partition(".")
@@ -159,11 +153,7 @@ def _settings_in_module(module: str) -> set[str]:
 def _queue_methods(factory: str) -> set[str]:
     """Return the queue's methods that a factory's services call."""
     tree = _bootstrap()[factory]
-    methods = {
-        node.attr
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "queue()"
-    }
+    methods = _attributes(tree, "queue()")
     imported = _imports(tree)
     for call in _calls(tree):
         if "queue()" in [ast.unparse(argument) for argument in call.args]:

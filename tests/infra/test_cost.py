@@ -62,7 +62,7 @@ def test_higher_load_costs_more(change: dict[str, float], dearer: set[str]) -> N
     assert all(after[name] >= before[name] for name in before)
 
 
-def test_one_pass_a_minute_saves_wait() -> None:
+def test_one_pass_a_minute_costs_less() -> None:
     often, rarely = (
         monthly(Usage(load=Load(nodes=100), collect_seconds=seconds))["Lambda"]
         for seconds in (30, 60)

@@ -135,7 +135,7 @@ def test_stack_has_name_of_file(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_error_is_one_line_with_field(tmp_path: Path, text: str, line: str) -> None:
+def test_error_names_its_field_in_one_line(tmp_path: Path, text: str, line: str) -> None:
     with pytest.raises(SiteError) as caught:
         _load(tmp_path, text)
     assert str(caught.value) == line

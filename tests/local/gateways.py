@@ -11,6 +11,7 @@ import httpx
 
 from hpcobs_local.gateway.app import Gateway
 from hpcobs_local.gateway.server import Server, bound_socket
+from tests.waiting import WAIT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -68,7 +69,7 @@ def ask(
         headers = {} if authorization is None else {"authorization": authorization}
         async with (
             serving(functions, log) as url,
-            httpx.AsyncClient(base_url=url, headers=headers) as client,
+            httpx.AsyncClient(base_url=url, headers=headers, timeout=WAIT_SECONDS) as client,
         ):
             return await client.request(method, path, **request)
 

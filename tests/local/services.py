@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 
 from tests.local.processes import MARK, marked, wait_until_gone
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -69,7 +70,7 @@ class Service:
             if self.process.poll() is not None:
                 raise AssertionError(f"it ended: {self.output()}")
             if self._url_file.exists():
-                response = httpx.get(self.url + "/v1/health")
+                response = httpx.get(self.url + "/v1/health", timeout=START_SECONDS)
                 if response.status_code == httpx.codes.OK:
                     return
             time.sleep(0.02)
@@ -122,10 +123,7 @@ class Service:
 
     def wait_until(self, condition: Callable[[], bool], seconds: float = 90.0) -> None:
         """Wait until ``condition`` holds. Fail after ``seconds``."""
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, f"the condition never held: {self.output()}"
-            time.sleep(0.05)
+        eventually(condition, seconds, every=0.05, log=self.output)
 
     def stop(self, number: int = signal.SIGINT) -> None:
         """Signal the process group, as a terminal does, and wait until no process is left.

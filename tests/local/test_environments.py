@@ -23,17 +23,14 @@ from hpcobs_local.environment import (
 from hpcobs_local.functions import Function
 from hpcobs_local.logs import LogFile
 from tests.local.processes import alive
+from tests.waiting import WAIT_SECONDS, eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
 
-PATIENCE_SECONDS = 60.0
-"""Bound of waits. It only ends a test that fails, so that busy machines pass."""
-
-
-def function(handler: str, timeout_seconds: float = 20.0) -> Function:
+def function(handler: str, timeout_seconds: float = WAIT_SECONDS) -> Function:
     name = f"tests.local.handlers.{handler}"
     return Function(name="tried", handler=name, timeout_seconds=timeout_seconds)
 
@@ -91,7 +88,7 @@ def test_output_of_handler_goes_to_log(tmp_path: Path) -> None:
 
 
 async def logged(folder: Path, text: str) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + WAIT_SECONDS
     path = folder / "function.log"
     while not path.exists() or text not in path.read_text():
         assert time.monotonic() < deadline, f"not logged: {text}"
@@ -187,7 +184,4 @@ def test_environment_does_not_outlive_killed_service(tmp_path: Path) -> None:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
         parent.send_signal(signal.SIGKILL)
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while alive(pid) and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert not alive(pid)
+        eventually(lambda: not alive(pid))

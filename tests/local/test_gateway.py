@@ -19,9 +19,7 @@ from hpcobs_local.gateway.matching import RouteTable
 from hpcobs_local.gateway.requests import Request
 from hpcobs_local.runtime import BusyError
 from tests.local.gateways import Functions, ask, serving
-
-PATIENCE_SECONDS = 60.0
-"""Bound of waits. It only ends a test that fails, so that busy machines pass."""
+from tests.waiting import WAIT_SECONDS
 
 TOO_MUCH = 10 * 1024 * 1024 + 1
 
@@ -198,9 +196,9 @@ def test_slow_body_times_out_and_blocks_no_other(monkeypatch: pytest.MonkeyPatch
             reader, writer = await asyncio.open_connection(address.hostname, address.port)
             head = "POST /v1/samples HTTP/1.1\r\nHost: h\r\nAuthorization: t\r\n"
             writer.write(f"{head}Content-Length: 100\r\n\r\nx".encode())
-            async with httpx.AsyncClient(base_url=url) as client:
+            async with httpx.AsyncClient(base_url=url, timeout=WAIT_SECONDS) as client:
                 assert (await client.get("/v1/health")).status_code == 200
-            answer = await asyncio.wait_for(reader.read(), PATIENCE_SECONDS)
+            answer = await asyncio.wait_for(reader.read(), WAIT_SECONDS)
             assert b" 400 " in answer.partition(b"\r\n")[0]
             assert b"was not complete within" in answer
             writer.close()
@@ -225,7 +223,7 @@ def test_slow_head_closes_connection(begun: bytes, monkeypatch: pytest.MonkeyPat
                 await asyncio.sleep(0.02)
                 writer.write(b"x" if begun else b"")
             with suppress(ConnectionError):  # what is written to a closed connection resets it
-                assert await asyncio.wait_for(reader.read(), PATIENCE_SECONDS) == b""
+                assert await asyncio.wait_for(reader.read(), WAIT_SECONDS) == b""
             writer.close()
 
     asyncio.run(run())
@@ -237,7 +235,7 @@ def test_idle_connection_outlives_head_limit(monkeypatch: pytest.MonkeyPatch) ->
     async def run() -> None:
         async with (
             serving(Functions(), lambda _: None) as url,
-            httpx.AsyncClient(base_url=url) as client,
+            httpx.AsyncClient(base_url=url, timeout=WAIT_SECONDS) as client,
         ):
             assert (await client.get("/v1/health")).status_code == 200
             await asyncio.sleep(1.5)
@@ -262,7 +260,7 @@ def test_aborted_body_reaches_no_function() -> None:
             await writer.wait_closed()
             return await lines.get()
 
-    assert " gone " in asyncio.run(asyncio.wait_for(run(), PATIENCE_SECONDS))
+    assert " gone " in asyncio.run(asyncio.wait_for(run(), WAIT_SECONDS))
     assert functions.of("ingest") == []
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,17 +16,12 @@ from hpcobs_local.simulator.cluster.hardware import machines
 from hpcobs_local.simulator.cluster.mock_cluster import HookCall, MockCluster
 from hpcobs_local.simulator.cluster.readings import Meters, NodeReading
 from hpcobs_local.simulator.cluster.workloads import RECIPES
+from tests.builders import T0, at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hpcobs.ports.scheduler import JobSource
-
-T0 = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def at(seconds: float) -> datetime:
-    return T0 + timedelta(seconds=seconds)
 
 
 def cluster(**settings: Any) -> MockCluster:

@@ -43,7 +43,7 @@ def body(message: Message) -> bytes:
     return msgspec.json.encode(message.body)
 
 
-def test_all_messages_are_valid_by_contract() -> None:
+def test_all_messages_fit_contract() -> None:
     messages = posted(400)
     kinds = {message.path for message in messages}
     assert kinds == {"/v1/events/job-started", "/v1/events/job-finished", EVENTS, SAMPLES}

@@ -169,7 +169,8 @@ def test_bad_option_stops_start_with_one_line(
 )
 def test_bad_variable_stops_start_with_one_line(variable: str, tmp_path: Path) -> None:
     name, _, value = variable.partition("=")
-    refused = run_command("up", "--data-dir=data", cwd=tmp_path, environ={name: value})
+    environ = {"PORT": "0", name: value}
+    refused = run_command("up", "--data-dir=data", cwd=tmp_path, environ=environ)
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr.startswith(f"hpcobs: {name}: must be ")
     assert refused.stderr.count("\n") == 1
@@ -189,7 +190,7 @@ def test_bad_setting_is_named_in_one_line(tmp_path: Path) -> None:
     assert refused.stderr.count("\n") == 1
 
 
-def test_unreachable_database_is_one_line(tmp_path: Path) -> None:
+def test_unreachable_database_stops_start_with_one_line(tmp_path: Path) -> None:
     url = "postgresql://nobody@127.0.0.1:1/none"
     refused = run_command("up", "--port=0", f"--database-url={url}", cwd=tmp_path)
     assert refused.returncode == 1

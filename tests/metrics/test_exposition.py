@@ -190,7 +190,7 @@ def test_every_family_belongs_to_known_group() -> None:
 
 
 @given(st.tuples(*[st.text(min_size=1, max_size=200)] * 3))
-def test_any_name_survives_the_round_trip(labels: tuple[str, str, str]) -> None:
+def test_any_name_parses_to_itself(labels: tuple[str, str, str]) -> None:
     labels_sent = tuple(label.replace("\r", "") or "x" for label in labels)
     row = (*labels_sent, "1", "2", "3", "4")
     text = write(Snapshot(job_nodes=[row], groups=frozenset({"jobs"})), openmetrics=False)
@@ -199,7 +199,7 @@ def test_any_name_survives_the_round_trip(labels: tuple[str, str, str]) -> None:
     assert tuple(sample.labels.values()) == labels_sent
 
 
-def test_one_hostile_name_spoils_no_other() -> None:
+def test_hostile_name_affects_no_other_series() -> None:
     rows = [(str(number), 'a"b' if number == 1500 else "ada", "n1", "1") for number in range(3000)]
     padded = [(*row, None, None, None) for row in rows]
     text = write(Snapshot(job_nodes=iter(padded), groups=frozenset({"jobs"})), openmetrics=False)

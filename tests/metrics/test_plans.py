@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from hpcobs.storage.queries import load
-from tests.storage.test_plans import Plan, plan, steps
+from tests.plans import Plan, filled, plan, steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,8 +37,7 @@ PARAMETERS = {"stale_after": timedelta(minutes=30), "shard": 0, "shards": 1}
 
 @pytest.fixture(scope="module")
 def busy(module_database_url: str) -> Iterator[psycopg.Connection]:
-    with psycopg.connect(module_database_url, autocommit=True) as connection:
-        connection.execute(FILL.encode())
+    with filled(module_database_url, FILL) as connection:
         yield connection
 
 

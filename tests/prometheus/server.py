@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
+
+from tests.ports import free_port
+from tests.waiting import WAIT_SECONDS, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,9 +62,7 @@ class Prometheus:
 
     def __init__(self, folder: Path, *sites: Site, rule_files: Sequence[Path] = ()) -> None:
         self._folder = folder
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            self.address = f"127.0.0.1:{listener.getsockname()[1]}"
+        self.address = f"127.0.0.1:{free_port()}"
         config = {
             "global": {"evaluation_interval": "1s"},
             "rule_files": [str(file) for file in rule_files],
@@ -81,14 +80,14 @@ class Prometheus:
         ]
         self._log = (self._folder / "prometheus.log").open("wb")
         self._process = subprocess.Popen(command, stdout=self._log, stderr=self._log)
-        self._client = httpx.Client(base_url=f"http://{self.address}", timeout=10)
+        self._client = httpx.Client(base_url=f"http://{self.address}", timeout=WAIT_SECONDS)
         self.wait_until(self._ready, START_SECONDS)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._client.close()
         self._process.terminate()
-        self._process.wait(20)
+        self._process.wait(WAIT_SECONDS)
         self._log.close()
 
     def _ready(self) -> bool:
@@ -97,13 +96,12 @@ class Prometheus:
         except httpx.TransportError:
             return False
 
-    def wait_until(self, condition: Any, seconds: float = 20.0) -> None:
+    def wait_until(self, condition: Any, seconds: float = WAIT_SECONDS) -> None:
         """Wait until a condition is met. Fail after ``seconds``."""
-        deadline = time.monotonic() + seconds
-        while not condition():
-            log = (self._folder / "prometheus.log").read_text()[-2000:]
-            assert time.monotonic() < deadline, f"the condition was not met: {log}"
-            time.sleep(0.1)
+        eventually(condition, seconds, every=0.1, log=self._end_of_log)
+
+    def _end_of_log(self) -> str:
+        return (self._folder / "prometheus.log").read_text()[-2000:]
 
     def get(self, path: str, **parameters: str) -> Any:
         """Return the data of a response of Prometheus's API."""

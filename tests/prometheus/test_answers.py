@@ -31,7 +31,7 @@ def test_every_scrape_succeeds(prometheus: Prometheus) -> None:
     assert [(target["health"], target["lastError"]) for target in targets] == [("up", "")] * 4
 
 
-def test_state_counts_equal_the_apis(still: Service, prometheus: Prometheus) -> None:
+def test_state_counts_equal_those_of_api(still: Service, prometheus: Prometheus) -> None:
     found = prometheus.by("state", 'hpc_job_state_total{job="still"}')
     assert found == {state: service_total(still, state) for state in STATES}
     assert prometheus.value('hpc_job_total{job="still"}') == 5
@@ -52,7 +52,7 @@ def service_total(service: Service, state: str) -> int:
         ("allocated_memory_mb", "hpc_job_memory_limit_bytes{job='still'} / 1048576"),
     ],
 )
-def test_usage_of_running_jobs_equals_the_apis(
+def test_usage_of_running_jobs_equals_api(
     still: Service, prometheus: Prometheus, field: str, expression: str
 ) -> None:
     expected = {job["id"]: job[field] for job in jobs(still, state="running")}
@@ -60,7 +60,7 @@ def test_usage_of_running_jobs_equals_the_apis(
     assert prometheus.by("job_id", expression) == pytest.approx(expected)
 
 
-def test_runtime_of_job_equals_the_apis(still: Service, prometheus: Prometheus) -> None:
+def test_runtime_of_job_equals_api(still: Service, prometheus: Prometheus) -> None:
     found = prometheus.by("job_id", "max by (job_id) (hpc_job_runtime_seconds{job='still'})")
     expected = {job["id"]: job["runtime_seconds"] for job in jobs(still, state="running")}
     assert found == pytest.approx(expected, abs=10)
@@ -89,7 +89,7 @@ def test_node_series_equal_the_nodes_reports(prometheus: Prometheus) -> None:
     }
     assert prometheus.by("node", "hpc_node_job_count{job='still'}") == {"n1": 2, "n2": 1, NODE: 1}
     silent = prometheus.by("node", "time() - hpc_node_last_seen_timestamp_seconds{job='still'}")
-    assert all(0 <= seconds < 300 for seconds in silent.values())
+    assert all(0 <= seconds < 3600 for seconds in silent.values())
 
 
 def test_hostile_names_reach_prometheus_unchanged(still: Service, prometheus: Prometheus) -> None:

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from threading import Lock
 from typing import Any
 
 import boto3
 import pytest
 from moto import mock_aws
+from moto.core.utils import unix_time_millis
 from moto.sqs.responses import SQSResponse
 
-from hpcobs.ports.queue import SampleQueue
+from hpcobs.ports.queue import Message, SampleQueue
 from hpcobs.queue import sqs
 from hpcobs.queue.postgres import PostgresQueue
 from hpcobs.queue.sqs import SqsQueue
 from hpcobs.storage.connections import SingleConnection
-from tests.stores import connect, query
+from tests.stores import Query, connect, query
 
 __all__ = ["connect", "query"]
 
-VISIBILITY_SECONDS = 1
+VISIBILITY_SECONDS = 30
 REGION = "eu-central-1"
 
 
@@ -50,6 +52,28 @@ def sqs_urls(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
         attributes = largest | {"VisibilityTimeout": str(VISIBILITY_SECONDS)}
         live = client.create_queue(QueueName="samples", Attributes=attributes)["QueueUrl"]
         yield live, dead
+
+
+@pytest.fixture
+def after_visibility(
+    request: pytest.FixtureRequest, queue: SampleQueue, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], list[Message]]:
+    """Return a function that receives what is visible once the visibility time-out is over.
+
+    It moves the queue's clock, so that no test waits, and no busy machine exceeds the time-out.
+    """
+
+    def receive() -> list[Message]:
+        if isinstance(queue, SqsQueue):
+            now = unix_time_millis() + (VISIBILITY_SECONDS + 1) * 1000
+            monkeypatch.setattr("moto.sqs.models.unix_time_millis", lambda: now)
+        else:
+            run: Query = request.getfixturevalue("query")
+            elapsed = timedelta(seconds=VISIBILITY_SECONDS + 1)
+            run("UPDATE sample_queue SET visible_at = visible_at - %s", elapsed)
+        return list(queue.receive(limit=100))
+
+    return receive
 
 
 @pytest.fixture(params=["postgres", "sqs"])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hpcobs.ports.queue import Message, SampleQueue
-from tests.queue.conftest import VISIBILITY_SECONDS
+
+Receive = Callable[[], list[Message]]
 
 
 def bodies(messages: list[Message]) -> list[bytes]:
@@ -18,11 +20,6 @@ def bodies(messages: list[Message]) -> list[bytes]:
 
 def received(queue: SampleQueue, limit: int = 100) -> list[Message]:
     return list(queue.receive(limit=limit))
-
-
-def after_visibility(queue: SampleQueue) -> list[Message]:
-    time.sleep(VISIBILITY_SECONDS + 0.2)
-    return received(queue)
 
 
 def test_received_body_equals_sent_body(queue: SampleQueue) -> None:
@@ -43,28 +40,30 @@ def test_receive_respects_limit(queue: SampleQueue) -> None:
     assert set(first) | set(bodies(received(queue, limit=100))) == set(sent)
 
 
-def test_received_message_is_hidden_then_redelivered(queue: SampleQueue) -> None:
+def test_received_message_is_hidden_then_redelivered(
+    queue: SampleQueue, after_visibility: Receive
+) -> None:
     queue.send([b"one"])
     (first,) = received(queue)
     assert received(queue) == []
-    (again,) = after_visibility(queue)
+    (again,) = after_visibility()
     assert (again.body, again.id) == (b"one", first.id)
     assert (first.receive_count, again.receive_count) == (1, 2)
 
 
-def test_deleted_message_is_not_redelivered(queue: SampleQueue) -> None:
+def test_deleted_message_is_not_redelivered(queue: SampleQueue, after_visibility: Receive) -> None:
     queue.send([b"%d" % number for number in range(23)])
     messages = received(queue)
     assert len(messages) == 23
     queue.delete(messages)
-    assert after_visibility(queue) == []
+    assert after_visibility() == []
     assert queue.depth().visible == 0
 
 
-def test_extended_message_stays_hidden(queue: SampleQueue) -> None:
+def test_extended_message_stays_hidden(queue: SampleQueue, after_visibility: Receive) -> None:
     queue.send([b"one"])
     queue.extend(received(queue), seconds=60)
-    assert after_visibility(queue) == []
+    assert after_visibility() == []
 
 
 def test_returned_message_is_visible_at_once(queue: SampleQueue) -> None:
@@ -74,11 +73,11 @@ def test_returned_message_is_visible_at_once(queue: SampleQueue) -> None:
     assert again.receive_count == 2
 
 
-def test_buried_message_counts_as_dead(queue: SampleQueue) -> None:
+def test_buried_message_counts_as_dead(queue: SampleQueue, after_visibility: Receive) -> None:
     queue.send([b"poison", b"good"])
     poison = next(message for message in received(queue) if message.body == b"poison")
     queue.bury(poison, "unreadable: no gzip")
-    assert bodies(after_visibility(queue)) == [b"good"]
+    assert bodies(after_visibility()) == [b"good"]
     assert queue.depth().dead == 1
 
 

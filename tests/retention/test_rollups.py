@@ -20,8 +20,8 @@ from hpcobs.storage.sample_writer.writer import PostgresSampleWriter
 from hpcobs.storage.samples import _parameters
 from hpcobs.storage.timings import OperationTimings
 from tests.builders import AUDIT, T0, at, running_job
-from tests.forwarder.daemon import eventually
 from tests.retention.rolling import write_batch
+from tests.waiting import WAIT_SECONDS, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -220,7 +220,8 @@ def test_job_deleted_during_roll_up_leaves_nothing(
         eventually(lambda: query(waiting) == [(True,)])
         assert store.jobs.delete("1", AUDIT)
         blocking.rollback()
-    rolling.join(10)
+    rolling.join(WAIT_SECONDS)
+    assert not rolling.is_alive()
     assert query("SELECT count(*) FROM metric_rollups") == [(2,)]
     assert rollups.due(LATER) == [T0]
     assert rollups.roll(T0)
@@ -242,7 +243,7 @@ def test_dropped_samples_are_read_from_roll_ups(
 def test_chart_of_rolled_hours_reads_no_samples(
     writer: PostgresSampleWriter, rollups: PostgresRollups, query: Query, database_url: str
 ) -> None:
-    """Reading the whole range at once may look cheaper to PostgreSQL than reading it by parts."""
+    # Reading the whole range at once may look cheaper to PostgreSQL than reading it by parts.
     writer.store(write_batch([sample(0, 10)]))
     query(
         "INSERT INTO metric_samples (job_id, timestamp, node, cpu_usage, memory_usage_mb)"

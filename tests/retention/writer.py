@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from itertools import count
 from threading import Event, Thread
 from typing import Self
@@ -10,6 +9,7 @@ from typing import Self
 import psycopg
 
 from tests.builders import T0
+from tests.waiting import WAIT_SECONDS
 
 INSERT = (
     b'INSERT INTO metric_samples (job_id, "timestamp", node, cpu_usage, memory_usage_mb)'
@@ -22,7 +22,6 @@ class Writer:
 
     def __init__(self, url: str) -> None:
         self.written = 0
-        self.longest_seconds = 0.0
         self._url = url
         self._error: Exception | None = None
         self._started = Event()
@@ -31,12 +30,13 @@ class Writer:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._started.wait(10)
+        assert self._started.wait(WAIT_SECONDS)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join(10)
+        self._thread.join(WAIT_SECONDS)
+        assert not self._thread.is_alive()
         if self._error is not None:
             raise self._error
 
@@ -52,8 +52,6 @@ class Writer:
         self._started.set()
 
     def _write(self, connection: psycopg.Connection, job_id: str) -> None:
-        began = time.monotonic()
         connection.execute(INSERT, [job_id, T0])
-        self.longest_seconds = max(self.longest_seconds, time.monotonic() - began)
         self.written += 1
         self._started.set()

@@ -14,7 +14,7 @@ from hpcobs.domain.jobs import Precedence
 from hpcobs.domain.lifecycle.runs import exit_status
 from hpcobs.domain.states import JobState
 from hpcobs.service.job_events import JobEvents
-from tests.builders import AUDIT, ORIGIN, at, controller_finished, finished, seen, started
+from tests.builders import AUDIT, ORIGIN, at, controller_finished, finished, scheduler_job, started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +55,7 @@ class History:
     def messages(self) -> Iterator[Message]:
         """Yield all messages of this history, as Slurm's hooks and controller send them."""
         if self.views:
-            yield seen("PENDING", -30, nodes=(), submit_time=at(-40), restart_count=0)
+            yield scheduler_job("PENDING", -30, nodes=(), submit_time=at(-40), restart_count=0)
         for run, nodes in enumerate(self.runs):
             yield from self._starts(run, nodes)
             if self.views:
@@ -63,7 +63,7 @@ class History:
             yield from self._ends(run, nodes)
             if self.views and run < self.last:
                 waiting = {"nodes": (), "submit_time": at(-40), "restart_count": run + 1}
-                yield seen("PENDING", self.end(run) + 10, **waiting)
+                yield scheduler_job("PENDING", self.end(run) + 10, **waiting)
         if self.final_view:
             yield self._final_view()
 
@@ -88,7 +88,7 @@ class History:
 
     def _view(self, state: str, run: int, observed: float, **fields: object) -> Message:
         given = {"nodes": self.runs[run], "start_time": at(self.start(run)), "restart_count": run}
-        return seen(state, observed, submit_time=at(-40), **given, **fields)
+        return scheduler_job(state, observed, submit_time=at(-40), **given, **fields)
 
     def _final_view(self) -> Message:
         state = "CANCELLED" if self.cancelled else "FAILED" if self.exit_code else "COMPLETED"

@@ -13,7 +13,7 @@ from hpcobs.domain.lifecycle.runs import exit_status
 from hpcobs.domain.nodes import NodeReport
 from hpcobs.domain.states import JobState
 from hpcobs.service.job_events import JobEvents
-from tests.builders import AUDIT, ORIGIN, at, finished, seen, started
+from tests.builders import AUDIT, ORIGIN, at, finished, scheduler_job, started
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,7 @@ def send(events: JobEvents, message: Message) -> str:
 
 def test_unchanged_view_writes_no_audit_row(events: JobEvents, store: PostgresStore) -> None:
     for observed in (0, 600):
-        events.sync([seen("RUNNING", observed, start_time=at(0))], [], AUDIT)
+        events.sync([scheduler_job("RUNNING", observed, start_time=at(0))], [], AUDIT)
     assert the_job(store).scheduler_seen_at == at(600)
     assert trail(store) == ["upsert"]
 
@@ -129,9 +129,11 @@ def test_simultaneous_prologs_create_one_job(
 def test_sync_creates_and_corrects_job_by_job(events: JobEvents, store: PostgresStore) -> None:
     send(events, started())
     send(events, finished())
-    cancelled = seen("CANCELLED", 70, start_time=at(0), end_time=at(60), exit_code=0, signal=15)
-    other = seen("RUNNING", 70, job_id="2", start_time=at(5))
-    invalid = seen("RUNNING", 70, job_id="3", name="a\0b")
+    cancelled = scheduler_job(
+        "CANCELLED", 70, start_time=at(0), end_time=at(60), exit_code=0, signal=15
+    )
+    other = scheduler_job("RUNNING", 70, job_id="2", start_time=at(5))
+    invalid = scheduler_job("RUNNING", 70, job_id="3", name="a\0b")
     node = NodeReport(node="n1", state="idle", cpus=4)
     results = events.sync([cancelled, invalid, other], [node], AUDIT)
     assert [(r.job_id, r.status) for r in results] == [

@@ -13,7 +13,7 @@ from hpcobs.domain.nodes import NodeReport
 from hpcobs.service import scheduler_sync
 from hpcobs.service.job_events import JobEvents
 from hpcobs.service.scheduler_sync import SchedulerSync
-from tests.builders import ORIGIN, at, seen
+from tests.builders import ORIGIN, at, scheduler_job
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,10 +51,12 @@ def run_pass(syncing: SchedulerSync, seconds: float = 60.0) -> int:
 
 
 def test_jobs_and_nodes_follow_the_controller(store: PostgresStore, query: Query) -> None:
-    controller = Controller(seen("RUNNING", 10), seen("PENDING", 10, job_id="2", nodes=()))
+    controller = Controller(
+        scheduler_job("RUNNING", 10), scheduler_job("PENDING", 10, job_id="2", nodes=())
+    )
     syncing = SchedulerSync(controller, JobEvents(store, ORIGIN), scheduler="slurm")
     assert run_pass(syncing) == 2
-    controller.jobs[0] = seen("CANCELLED", 20, exit_code=0, signal=15)
+    controller.jobs[0] = scheduler_job("CANCELLED", 20, exit_code=0, signal=15)
 
     assert run_pass(syncing) == 1
 
@@ -67,39 +69,46 @@ def test_jobs_and_nodes_follow_the_controller(store: PostgresStore, query: Query
 
 def test_unchanged_jobs_are_not_resent(store: PostgresStore) -> None:
     controller = Controller(
-        seen("PENDING", 10, nodes=(), priority=1), seen("RUNNING", 10, job_id="2")
+        scheduler_job("PENDING", 10, nodes=(), priority=1), scheduler_job("RUNNING", 10, job_id="2")
     )
     syncing = SchedulerSync(controller, JobEvents(store, ORIGIN), scheduler="slurm")
     run_pass(syncing)
     controller.jobs = [replace(job, priority=9) for job in controller.jobs[:1]] + [
-        seen("RUNNING", 40, job_id="2")
+        scheduler_job("RUNNING", 40, job_id="2")
     ]
 
     assert run_pass(syncing) == 0
 
 
 def test_running_job_is_resent_every_ten_minutes(store: PostgresStore, query: Query) -> None:
-    controller = Controller(seen("RUNNING", 10), seen("PENDING", 10, job_id="2", nodes=()))
+    controller = Controller(
+        scheduler_job("RUNNING", 10), scheduler_job("PENDING", 10, job_id="2", nodes=())
+    )
     syncing = SchedulerSync(controller, JobEvents(store, ORIGIN), scheduler="slurm")
     run_pass(syncing)
-    controller.jobs = [seen("RUNNING", 610), seen("PENDING", 610, job_id="2", nodes=())]
+    controller.jobs = [
+        scheduler_job("RUNNING", 610),
+        scheduler_job("PENDING", 610, job_id="2", nodes=()),
+    ]
 
     assert run_pass(syncing) == 1
     assert query("SELECT scheduler_seen_at FROM jobs WHERE id = '1'") == [(at(610),)]
 
 
 def test_failed_job_is_sent_again(store: PostgresStore) -> None:
-    controller = Controller(seen("RUNNING", 10, user="a\0b"), seen("RUNNING", 10, job_id="2"))
+    controller = Controller(
+        scheduler_job("RUNNING", 10, user="a\0b"), scheduler_job("RUNNING", 10, job_id="2")
+    )
     syncing = SchedulerSync(controller, JobEvents(store, ORIGIN), scheduler="slurm")
     run_pass(syncing)
-    controller.jobs[0] = seen("RUNNING", 10)
+    controller.jobs[0] = scheduler_job("RUNNING", 10)
 
     assert run_pass(syncing) == 1
     assert run_pass(syncing) == 0
 
 
 def test_silent_controller_ends_no_job(store: PostgresStore, query: Query) -> None:
-    controller = Controller(seen("RUNNING", 10))
+    controller = Controller(scheduler_job("RUNNING", 10))
     syncing = SchedulerSync(controller, JobEvents(store, ORIGIN), scheduler="slurm")
     run_pass(syncing)
     controller.down = True
@@ -112,7 +121,9 @@ def test_remaining_jobs_are_left_for_next_pass(
     store: PostgresStore, query: Query, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scheduler_sync, "JOBS_PER_CHECK", 2)
-    controller = Controller(*(seen("RUNNING", 10, job_id=str(number)) for number in range(1, 6)))
+    controller = Controller(
+        *(scheduler_job("RUNNING", 10, job_id=str(number)) for number in range(1, 6))
+    )
     syncing = SchedulerSync(controller, JobEvents(store, ORIGIN), scheduler="slurm")
     left = iter([60.0, 5.0])
 

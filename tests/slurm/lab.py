@@ -13,8 +13,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from tests.forwarder.daemon import eventually
 from tests.local.processes import alive
+from tests.ports import free_ports
+from tests.waiting import WAIT_SECONDS, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +25,7 @@ USERS = ("slurm", "www-data", "nobody")
 JWT_PLUGIN = "/usr/lib/*/slurm-wlm/auth_jwt.so"
 NODES = ("n1", "n2")
 CLUSTER = "lab"
-STOP_SECONDS = 10.0
+STOP_SECONDS = 30.0
 CREDENTIAL_SECONDS = 5
 """The least time that a requeued job waits. Slurm's default is 120."""
 
@@ -41,16 +42,7 @@ def missing() -> str | None:
     return None
 
 
-def free_ports(count: int) -> list[int]:
-    """Return ports that are not in use."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
-
-
-def until(what: Callable[[], object], seconds: float = 30.0) -> None:
+def until(what: Callable[[], object], seconds: float = WAIT_SECONDS) -> None:
     """Wait until a condition is met. Check it a few times a second."""
     eventually(what, seconds, every=0.2)
 
@@ -270,7 +262,7 @@ class Slurm:
         """Return Slurm's state of a job, or an empty text if slurmctld no longer has it."""
         return self.job(job_id).get("JobState", "")
 
-    def wait_for(self, job_id: str, *states: str, seconds: float = 60.0) -> None:
+    def wait_for(self, job_id: str, *states: str, seconds: float = WAIT_SECONDS) -> None:
         """Wait until the job is in one of ``states``."""
         until(lambda: self.state(job_id) in states, seconds)
 

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 from tests.e2e.site import token_of
 from tests.forwarder.trees import V2Job, host
 from tests.local.services import Service
-from tests.slurm.lab import CLUSTER, NODES, Slurm, free_ports, until
+from tests.ports import free_port
+from tests.slurm.lab import CLUSTER, NODES, Slurm, until
+from tests.waiting import WAIT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -170,13 +172,13 @@ class Site:
         """End a forwarder with SIGTERM, as a service manager does."""
         process = self.forwarders.pop(name)
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(WAIT_SECONDS) == 0
 
     def stop_all(self) -> None:
         """End all forwarders, whatever state they are in."""
         for process in self.forwarders.values():
             process.kill()
-            process.wait(10)
+            process.wait(WAIT_SECONDS)
         self.forwarders.clear()
 
     def doctor(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -186,7 +188,7 @@ class Site:
             env=self.environ(),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=WAIT_SECONDS,
             check=False,
             cwd="/",
         )
@@ -202,7 +204,7 @@ class Site:
         """Return the job's state in hpcobs."""
         return self.job(job_id).get("state")
 
-    def wait_for(self, job_id: str, state: str, seconds: float = 60.0) -> dict[str, Any]:
+    def wait_for(self, job_id: str, state: str, seconds: float = WAIT_SECONDS) -> dict[str, Any]:
         """Wait until hpcobs has the job in ``state``. Return the job."""
         until(lambda: self.state(job_id) == state, seconds)
         return self.job(job_id)
@@ -225,7 +227,7 @@ class Site:
 @contextmanager
 def installed(folder: Path, *, forgets_after_seconds: int = 60) -> Iterator[Site]:
     """Start Slurm, service, hooks and nodes' forwarders, without the controller role."""
-    (port,) = free_ports(1)
+    port = free_port()
     service = Service(folder, "--no-simulate", "--port", str(port), environ=ENVIRON)
     slurm = Slurm(forgets_after_seconds=forgets_after_seconds)
     site = Site(slurm, service, url=f"http://127.0.0.1:{port}")

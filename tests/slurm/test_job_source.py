@@ -50,7 +50,7 @@ def source(slurm: Slurm) -> SlurmJobSource:
     return SlurmJobSource(SlurmrestdClient(slurm.rest_url, token=slurm.token()))
 
 
-def test_listed_jobs_equal_scontrols(
+def test_listed_jobs_equal_those_of_scontrol(
     slurm: Slurm, ids: dict[str, str], source: SlurmJobSource
 ) -> None:
     listed = {job.job_id: job for job in source.list_jobs()}

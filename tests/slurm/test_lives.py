@@ -138,7 +138,7 @@ def test_controller_reports_names_and_arrays(
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_final_jobs_equal_slurms(
+def test_final_jobs_equal_those_of_slurm(
     name: str, site: Site, ids: dict[str, str], final_jobs: dict[str, dict[str, Any]]
 ) -> None:
     case, job = CASES[name], final_jobs[name]

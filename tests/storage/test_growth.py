@@ -14,7 +14,8 @@ from hpcobs.domain.queries import Position
 from hpcobs.storage.jobs import _page_parameters
 from hpcobs.storage.queries import FOLDER, load
 from tests.builders import T0, at
-from tests.storage.test_plans import FILL, FILTERS, Plan, plan
+from tests.plans import Plan, plan
+from tests.storage.test_plans import FILL, FILTERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -282,6 +283,6 @@ def test_every_statement_is_explained_or_exempt() -> None:
 
 
 def test_planner_assumes_ten_million_jobs(grown: psycopg.Connection) -> None:
-    """Otherwise the tests above would prove nothing, as when ANALYZE ran in between."""
+    # Otherwise the tests above would prove nothing, as when ANALYZE ran in between.
     top = plan(grown, b"SELECT * FROM jobs", {})
     assert top["Plan Rows"] == pytest.approx(1e7, rel=0.01)

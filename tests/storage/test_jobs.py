@@ -24,6 +24,7 @@ from hpcobs.domain.jobs import (
 from hpcobs.domain.queries import JobFilter
 from hpcobs.domain.states import JobState
 from tests.builders import AUDIT, at, running_job
+from tests.waiting import WAIT_SECONDS
 
 if TYPE_CHECKING:
     from hpcobs.storage.store import PostgresStore
@@ -215,7 +216,7 @@ def test_second_writer_waits_for_locked_job(store: PostgresStore, database_url: 
 
     holder = threading.Thread(target=hold)
     holder.start()
-    released.wait(5)
+    assert released.wait(WAIT_SECONDS)
     with store.transaction() as work:
         work.jobs.lock("1")
         order.append("second writer has it")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
@@ -12,6 +12,7 @@ from hpcobs.domain.states import JobState
 from hpcobs.storage.jobs import _page_parameters
 from hpcobs.storage.queries import load
 from tests.builders import at
+from tests.plans import Plan, filled, plan, steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,24 +33,8 @@ ANALYZE job_nodes;
 
 @pytest.fixture(scope="module")
 def full(module_database_url: str) -> Iterator[psycopg.Connection]:
-    with psycopg.connect(module_database_url, autocommit=True) as connection:
-        connection.execute(FILL.encode())
+    with filled(module_database_url, FILL) as connection:
         yield connection
-
-
-Plan = dict[str, Any]
-
-
-def plan(connection: psycopg.Connection, query: bytes, parameters: dict[str, object]) -> Plan:
-    explained = connection.execute(b"EXPLAIN (FORMAT JSON) " + query, parameters, prepare=False)
-    (row,) = explained.fetchall()
-    return row[0][0]["Plan"]  # type: ignore[no-any-return]
-
-
-def steps(node: Plan) -> list[str]:
-    """Return the steps of a plan from the top, such as ``Seq Scan jobs``."""
-    this = f"{node['Node Type']} {node.get('Relation Name', '')}".strip()
-    return [this, *(step for child in node.get("Plans", ()) for step in steps(child))]
 
 
 def joined(top: Plan) -> list[Plan]:

@@ -198,7 +198,7 @@ def test_one_of_several_audiences_suffices(provider: Provider) -> None:
     assert believed(site(provider), signed(RSA, aud=["account", AUDIENCE])).user == "ada"
 
 
-def test_foreign_key_signs_nothing(provider: Provider) -> None:
+def test_token_signed_by_foreign_key_is_rejected(provider: Provider) -> None:
     known = site(provider)
     assert refusal(known, signed(rsa_key("evil"))) == "the token is not valid"
     evil = rsa_key("evil")
@@ -318,7 +318,7 @@ def test_redirect_is_not_followed(provider: Provider) -> None:
 
 def test_slow_provider_times_out(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(oidc, "READ_SECONDS", 0.1)
-    provider.delay_seconds = 0.4
+    provider.delay_seconds = 60
     with pytest.raises(UnavailableError):
         oidc.KeySet(provider.url)()
 

@@ -74,7 +74,7 @@ def test_missing_secret_is_unavailable() -> None:
 
 
 @pytest.mark.usefixtures("aws")
-def test_short_key_signs_nothing() -> None:
+def test_short_key_is_rejected() -> None:
     with pytest.raises(UnavailableError, match="32"):
         SecretsManager(stored("short"))()
     assert SecretsManager(stored_again("short", KEY))() == (KEY,)
@@ -108,7 +108,7 @@ def test_unknown_kid_reads_the_source_early() -> None:
     assert ring.candidates(key_id(NEXT)) == (NEXT,)
 
 
-def test_invented_kids_read_once_a_minute() -> None:
+def test_unknown_kids_read_source_once_a_minute() -> None:
     source: Source[Keys] = Source((KEY,))
     ring = ring_of(source, Time())
     for number in range(1000):

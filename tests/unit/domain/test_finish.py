@@ -4,32 +4,22 @@ import pytest
 
 from hpcobs.domain.audit import ChangeType
 from hpcobs.domain.errors import InvalidStateError, JobNotFoundError
-from hpcobs.domain.events import RunEnd
-from hpcobs.domain.jobs import Job, Precedence
+from hpcobs.domain.jobs import Precedence
 from hpcobs.domain.lifecycle.finish import finish
-from hpcobs.domain.lifecycle.job_from_event import from_finish, from_start
-from hpcobs.domain.lifecycle.outcome import Outcome, Status
+from hpcobs.domain.lifecycle.job_from_event import from_finish
+from hpcobs.domain.lifecycle.outcome import Status
 from hpcobs.domain.lifecycle.runs import exit_status
-from hpcobs.domain.lifecycle.start import start
 from hpcobs.domain.states import JobState
 from tests.builders import (
     ORIGIN,
     at,
     controller_finished,
     finished,
+    incoming_job,
+    node_end,
     running_job,
-    started,
-    view,
+    start_of,
 )
-
-
-def start_of(job: Job, seconds: float, **fields: object) -> Outcome:
-    return start(job, from_start(started(seconds, **fields), ORIGIN))
-
-
-def node_end(node: str, seconds: float) -> RunEnd:
-    ended_at, state = at(seconds), JobState.COMPLETED
-    return RunEnd(node=node, ended_at=ended_at, state=state, by=Precedence.NODE_EPILOG)
 
 
 def test_finish_sets_exit_code_and_signal() -> None:
@@ -100,7 +90,7 @@ def test_controller_ends_all_nodes_at_once() -> None:
 
 
 def test_end_brings_nodes_of_waiting_job() -> None:
-    pending = view("PENDING", -10, nodes=(), submit_time=at(-60))
+    pending = incoming_job("PENDING", -10, nodes=(), submit_time=at(-60))
     first = finish(pending, finished(60, node="n1", nodes=("n1", "n2")))
     assert first.job.state is JobState.PENDING
     event = finished(61, exit_code=5, node="n2", nodes=("n1", "n2"))
@@ -125,6 +115,6 @@ def test_finish_of_unknown_job_needs_user_and_nodes() -> None:
 
 
 def test_start_of_unseen_run_is_estimated() -> None:
-    pending = view("PENDING", -10, nodes=("n1",), submit_time=at(-60))
+    pending = incoming_job("PENDING", -10, nodes=("n1",), submit_time=at(-60))
     after = finish(pending, finished(60)).job
     assert (after.start_time, after.start_estimated) == (at(60), True)

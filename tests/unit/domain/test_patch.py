@@ -4,26 +4,18 @@ import pytest
 
 from hpcobs.domain.audit import ChangeType
 from hpcobs.domain.errors import JobTerminalError
-from hpcobs.domain.jobs import Job
 from hpcobs.domain.lifecycle.finish import finish
-from hpcobs.domain.lifecycle.job_from_event import from_start
-from hpcobs.domain.lifecycle.outcome import Outcome, Status
+from hpcobs.domain.lifecycle.outcome import Status
 from hpcobs.domain.lifecycle.patch import patch_state
-from hpcobs.domain.lifecycle.start import start
 from hpcobs.domain.states import JobState
 from tests.builders import (
-    ORIGIN,
     at,
     controller_finished,
     finished,
+    incoming_job,
     running_job,
-    started,
-    view,
+    start_of,
 )
-
-
-def start_of(job: Job, seconds: float, **fields: object) -> Outcome:
-    return start(job, from_start(started(seconds, **fields), ORIGIN))
 
 
 def test_ended_job_cannot_be_patched() -> None:
@@ -42,9 +34,9 @@ def test_controller_corrects_end_set_by_patch() -> None:
 
 
 def test_start_corrects_patch_to_running() -> None:
-    pending = view("PENDING", -10, nodes=("n1",), submit_time=at(-60))
+    pending = incoming_job("PENDING", -10, nodes=("n1",), submit_time=at(-60))
     running = patch_state(pending, state=JobState.RUNNING, now=at(20))
     assert (running.start_time, running.start_estimated) == (at(20), True)
-    suspended = view("SUSPENDED", 50, start_time=at(0), submit_time=at(-60))
+    suspended = incoming_job("SUSPENDED", 50, start_time=at(0), submit_time=at(-60))
     assert patch_state(suspended, state=JobState.RUNNING, now=at(70)).start_time == at(0)
     assert start_of(running, 15).job.start_time == at(15)

@@ -2,31 +2,20 @@
 
 from dataclasses import replace
 
-from hpcobs.domain.events import RunEnd
-from hpcobs.domain.jobs import Job, Precedence, Resources, Usage
+from hpcobs.domain.jobs import Resources, Usage
 from hpcobs.domain.lifecycle.finish import finish
-from hpcobs.domain.lifecycle.job_from_event import from_start
-from hpcobs.domain.lifecycle.outcome import Outcome, Status
+from hpcobs.domain.lifecycle.outcome import Status
 from hpcobs.domain.lifecycle.runs import exit_status
 from hpcobs.domain.lifecycle.start import start
 from hpcobs.domain.states import JobState
 from tests.builders import (
-    ORIGIN,
     at,
     finished,
+    incoming_job,
+    node_end,
     running_job,
-    started,
-    view,
+    start_of,
 )
-
-
-def start_of(job: Job, seconds: float, **fields: object) -> Outcome:
-    return start(job, from_start(started(seconds, **fields), ORIGIN))
-
-
-def node_end(node: str, seconds: float) -> RunEnd:
-    ended_at, state = at(seconds), JobState.COMPLETED
-    return RunEnd(node=node, ended_at=ended_at, state=state, by=Precedence.NODE_EPILOG)
 
 
 def test_requeue_reopens_job_with_new_statistics() -> None:
@@ -81,7 +70,7 @@ def test_second_run_ends_with_both_nodes() -> None:
 
 
 def test_end_of_waiting_requeued_job_is_kept() -> None:
-    waiting = view("PENDING", 65, nodes=(), submit_time=at(-60), restart_count=1)
+    waiting = incoming_job("PENDING", 65, nodes=(), submit_time=at(-60), restart_count=1)
     event = finished(240, restart_count=1, nodes=("n2",), node="n2")
     kept = finish(waiting, event)
     assert (kept.status, kept.change) == (Status.SKIPPED, None)
@@ -104,6 +93,6 @@ def test_new_run_replaces_names_and_placement() -> None:
 
 def test_statistics_of_unknown_second_run_start_there() -> None:
     assert running_job(180, restart_count=1).statistics_since == at(180)
-    incoming = view("RUNNING", 200, start_time=at(180), restart_count=1)
+    incoming = incoming_job("RUNNING", 200, start_time=at(180), restart_count=1)
     assert incoming.statistics_since == at(180)
     assert running_job().statistics_since is None

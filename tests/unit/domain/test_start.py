@@ -6,22 +6,16 @@ import pytest
 
 from hpcobs.domain.jobs import Job, Resources
 from hpcobs.domain.lifecycle.finish import finish
-from hpcobs.domain.lifecycle.job_from_event import from_start
-from hpcobs.domain.lifecycle.outcome import Outcome, Status
+from hpcobs.domain.lifecycle.outcome import Status
 from hpcobs.domain.lifecycle.start import start
 from hpcobs.domain.states import JobState
 from tests.builders import (
-    ORIGIN,
     at,
     finished,
+    incoming_job,
     running_job,
-    started,
-    view,
+    start_of,
 )
-
-
-def start_of(job: Job, seconds: float, **fields: object) -> Outcome:
-    return start(job, from_start(started(seconds, **fields), ORIGIN))
 
 
 def test_start_creates_running_job() -> None:
@@ -55,7 +49,7 @@ def test_earliest_start_wins_in_any_order() -> None:
 
 
 def test_start_makes_pending_job_run() -> None:
-    pending = view("PENDING", -10, nodes=(), submit_time=at(-60))
+    pending = incoming_job("PENDING", -10, nodes=(), submit_time=at(-60))
     after = start_of(pending, 0).job
     assert (after.state, after.start_time, after.nodes) == (JobState.RUNNING, at(0), ("n1",))
     assert after.scheduler is not None
@@ -63,7 +57,7 @@ def test_start_makes_pending_job_run() -> None:
 
 
 def test_repeated_start_does_not_restart_suspended_job() -> None:
-    suspended = view("SUSPENDED", 50, start_time=at(0), submit_time=at(-60))
+    suspended = incoming_job("SUSPENDED", 50, start_time=at(0), submit_time=at(-60))
     assert start_of(suspended, 1).status is Status.SKIPPED
     after = finish(suspended, finished(60)).job
     assert (after.state, after.start_time) == (JobState.COMPLETED, at(0))

@@ -10,12 +10,14 @@ from hpcobs.domain.lifecycle.runs import exit_status
 from hpcobs.domain.lifecycle.start import start
 from hpcobs.domain.lifecycle.sync import sync
 from hpcobs.domain.states import JobState
-from tests.builders import at, finished, running_job, view
+from tests.builders import at, finished, incoming_job, running_job
 
 
 def test_cancelled_job_is_corrected_from_completed() -> None:
     ended = finish(running_job(), finished(60)).job
-    shown = view("CANCELLED by 1000", 65, start_time=at(0), end_time=at(59), exit_code=0, signal=15)
+    shown = incoming_job(
+        "CANCELLED by 1000", 65, start_time=at(0), end_time=at(59), exit_code=0, signal=15
+    )
     after = sync(ended, shown)
     assert after.change is ChangeType.CORRECTION
     assert exit_status(after.job) == (JobState.CANCELLED, 0, 15)
@@ -25,59 +27,65 @@ def test_cancelled_job_is_corrected_from_completed() -> None:
 
 
 def test_repeated_view_is_skipped() -> None:
-    running = view("RUNNING", 10, start_time=at(0))
-    assert sync(running, view("RUNNING", 40, start_time=at(0))).status is Status.SKIPPED
-    ended = view("FAILED", 70, start_time=at(0), end_time=at(60), exit_code=1)
-    again = view("FAILED", 100, start_time=at(0), end_time=at(60), exit_code=1)
+    running = incoming_job("RUNNING", 10, start_time=at(0))
+    assert sync(running, incoming_job("RUNNING", 40, start_time=at(0))).status is Status.SKIPPED
+    ended = incoming_job("FAILED", 70, start_time=at(0), end_time=at(60), exit_code=1)
+    again = incoming_job("FAILED", 100, start_time=at(0), end_time=at(60), exit_code=1)
     assert sync(ended, again).status is Status.SKIPPED
 
 
 def test_unchanged_view_stores_its_time_periodically() -> None:
-    job = view("RUNNING", 60, start_time=at(0))
-    soon = sync(job, view("RUNNING", 60 + 299, start_time=at(0)))
-    later = sync(job, view("RUNNING", 60 + 300, start_time=at(0)))
+    job = incoming_job("RUNNING", 60, start_time=at(0))
+    soon = sync(job, incoming_job("RUNNING", 60 + 299, start_time=at(0)))
+    later = sync(job, incoming_job("RUNNING", 60 + 300, start_time=at(0)))
     assert (soon.job, soon.change) == (job, None)
     assert (later.job.scheduler_seen_at, later.change) == (at(360), None)
 
 
 def test_controllers_end_is_final() -> None:
-    ended = view("TIMEOUT", 70, start_time=at(0), end_time=at(60), exit_code=0, signal=15)
+    ended = incoming_job("TIMEOUT", 70, start_time=at(0), end_time=at(60), exit_code=0, signal=15)
     assert finish(ended, finished(60)).status is Status.SKIPPED
-    assert sync(ended, view("RUNNING", 80, start_time=at(0))).status is Status.SKIPPED
+    assert sync(ended, incoming_job("RUNNING", 80, start_time=at(0))).status is Status.SKIPPED
 
 
 def test_later_view_revises_controllers_end() -> None:
-    too_soon = view("CANCELLED", 70, start_time=at(0), end_time=at(60), exit_code=0, signal=0)
-    incoming = view("CANCELLED", 71, start_time=at(0), end_time=at(60), exit_code=9, signal=0)
+    too_soon = incoming_job(
+        "CANCELLED", 70, start_time=at(0), end_time=at(60), exit_code=0, signal=0
+    )
+    incoming = incoming_job(
+        "CANCELLED", 71, start_time=at(0), end_time=at(60), exit_code=9, signal=0
+    )
     after = sync(too_soon, incoming)
     assert after.change is ChangeType.CORRECTION
     assert exit_status(after.job) == (JobState.CANCELLED, 9, 0)
     assert sync(after.job, too_soon).status is Status.SKIPPED
-    silent = view("CANCELLED", 99, start_time=at(0), end_time=at(60))
+    silent = incoming_job("CANCELLED", 99, start_time=at(0), end_time=at(60))
     assert sync(after.job, silent).status is Status.SKIPPED
 
 
 def test_completing_view_does_not_reopen_job() -> None:
     ended = finish(running_job(), finished(60)).job
-    assert sync(ended, view("COMPLETING", 61, start_time=at(0))).status is Status.SKIPPED
+    assert sync(ended, incoming_job("COMPLETING", 61, start_time=at(0))).status is Status.SKIPPED
 
 
 def test_view_before_start_is_skipped() -> None:
     job = running_job(0)
-    assert sync(job, view("PENDING", -1, submit_time=at(-60))).status is Status.SKIPPED
+    assert sync(job, incoming_job("PENDING", -1, submit_time=at(-60))).status is Status.SKIPPED
 
 
 def test_latest_view_wins_in_any_order() -> None:
-    suspended = sync(running_job(), view("SUSPENDED", 50, start_time=at(0))).job
+    suspended = sync(running_job(), incoming_job("SUSPENDED", 50, start_time=at(0))).job
     assert suspended.state is JobState.PENDING
-    assert sync(suspended, view("RUNNING", 40, start_time=at(0))).status is Status.SKIPPED
-    assert sync(suspended, view("RUNNING", 60, start_time=at(0))).job.state is JobState.RUNNING
+    assert sync(suspended, incoming_job("RUNNING", 40, start_time=at(0))).status is Status.SKIPPED
+    assert (
+        sync(suspended, incoming_job("RUNNING", 60, start_time=at(0))).job.state is JobState.RUNNING
+    )
 
 
 def test_view_keeps_facts_from_nodes() -> None:
     job = running_job(resources=Resources(cgroup_path="/job_1", allocated_gpus=1))
     job = replace(job, usage=Usage(sample_count=3, cpu_usage=50.0))
-    incoming = view(
+    incoming = incoming_job(
         "RUNNING",
         30,
         start_time=at(-1),
@@ -96,7 +104,9 @@ def test_view_keeps_facts_from_nodes() -> None:
 
 def test_requeued_job_waits_then_runs_again() -> None:
     ended = finish(running_job(), finished(60, restart_count=1)).job
-    waiting = sync(ended, view("PENDING", 65, nodes=(), submit_time=at(-60), restart_count=1))
+    waiting = sync(
+        ended, incoming_job("PENDING", 65, nodes=(), submit_time=at(-60), restart_count=1)
+    )
     assert (waiting.job.state, waiting.recompute) == (JobState.PENDING, True)
     assert waiting.job.end_time is None
     late = finish(waiting.job, finished(64, restart_count=1))
@@ -106,7 +116,7 @@ def test_requeued_job_waits_then_runs_again() -> None:
 
 
 def test_view_adds_a_missed_run() -> None:
-    incoming = view("COMPLETED", 400, start_time=at(200), end_time=at(300), restart_count=1)
+    incoming = incoming_job("COMPLETED", 400, start_time=at(200), end_time=at(300), restart_count=1)
     after = sync(running_job(), incoming).job
     assert (after.state, after.start_time, after.end_time) == (
         JobState.COMPLETED,
@@ -118,14 +128,16 @@ def test_view_adds_a_missed_run() -> None:
 
 def test_view_without_restarts_is_of_current_run() -> None:
     second_run = start(running_job(), running_job(100, restart_count=1)).job
-    incoming = view("COMPLETED", 400, start_time=at(100), end_time=at(300))
+    incoming = incoming_job("COMPLETED", 400, start_time=at(100), end_time=at(300))
     after = sync(second_run, incoming, restart_known=False).job
     assert (after.state, after.restart_count) == (JobState.COMPLETED, 1)
 
 
 def test_cancelled_pending_job_never_ran() -> None:
-    pending = view("PENDING", 10, nodes=(), submit_time=at(0))
-    shown = view("CANCELLED", 40, nodes=(), submit_time=at(0), start_time=at(30), end_time=at(30))
+    pending = incoming_job("PENDING", 10, nodes=(), submit_time=at(0))
+    shown = incoming_job(
+        "CANCELLED", 40, nodes=(), submit_time=at(0), start_time=at(30), end_time=at(30)
+    )
     after = sync(pending, shown).job
     assert (after.state, after.nodes, after.runtime_seconds(at(99))) == (
         JobState.CANCELLED,
@@ -138,7 +150,7 @@ def test_view_of_new_run_applies_kept_end() -> None:
     ended = finish(running_job(), finished(60, restart_count=1)).job
     kept = finish(ended, finished(240, exit_code=3, restart_count=1)).unmatched
     assert kept is not None
-    incoming = view("RUNNING", 200, start_time=at(180), restart_count=1)
+    incoming = incoming_job("RUNNING", 200, start_time=at(180), restart_count=1)
     after = sync(ended, incoming, [kept]).job
     assert exit_status(after) == (JobState.FAILED, 3, 0)
     assert (after.start_time, after.end_time) == (at(180), at(240))
@@ -146,6 +158,6 @@ def test_view_of_new_run_applies_kept_end() -> None:
 
 def test_view_replaces_claim_of_other_user() -> None:
     claim = replace(running_job(-10, user="eve", restart_count=9), start_estimated=True)
-    after = sync(claim, view("RUNNING", 30, start_time=at(0), restart_count=0)).job
+    after = sync(claim, incoming_job("RUNNING", 30, start_time=at(0), restart_count=0)).job
     assert (after.user, after.restart_count) == ("ada", 0)
     assert after.statistics_since == at(0)

@@ -283,7 +283,7 @@ def test_unbound_token_may_send_any_event() -> None:
     request_of(None).check_controller()
 
 
-def test_node_sources_are_the_nodes_own_hooks() -> None:
+def test_node_may_send_only_hooks_sources() -> None:
     assert NODE_SOURCES == (StartSource.PROLOG, FinishSource.EPILOG)
 
 
