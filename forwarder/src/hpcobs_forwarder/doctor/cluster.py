@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from hpcobs_forwarder.clock import SystemClock, rfc3339
-from hpcobs_forwarder.cluster import name_in_slurm_conf
 from hpcobs_forwarder.compose import site_client
 from hpcobs_forwarder.controller.compose import slurm_source
 from hpcobs_forwarder.controller.source import SourceError
@@ -15,6 +14,7 @@ from hpcobs_forwarder.doctor.finding import Finding, failure, ok, warning
 from hpcobs_forwarder.doctor.site import token_command
 from hpcobs_forwarder.node.records import Records
 from hpcobs_forwarder.sending.http_client import NoResponseError, Response, TokenError, TokenFile
+from hpcobs_forwarder.slurm_conf import cluster_name_in_slurm_conf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +44,7 @@ def examine(config: Config) -> Iterator[Finding]:
 
 
 def _name(config: Config) -> str | None:
-    return config.cluster_name or _slurms_name(config) or name_in_slurm_conf(config.root)
+    return config.cluster_name or _slurms_name(config) or cluster_name_in_slurm_conf(config.root)
 
 
 def _slurms_name(config: Config) -> str | None:
