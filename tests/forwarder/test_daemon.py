@@ -155,7 +155,7 @@ def test_sighup_with_wrong_configuration_changes_nothing(
     site.wait_for(accepted + 2)
 
     assert process.poll() is None
-    assert f"the old configuration stays: {reason}" in node.stop()
+    assert f"the old configuration stays in use: {reason}" in node.stop()
 
 
 def test_replaced_token_needs_no_signal(node: Node, site: Site) -> None:

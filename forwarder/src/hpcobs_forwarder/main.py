@@ -111,7 +111,7 @@ def _serve(options: argparse.Namespace, config: Config) -> int:
             if before is None:
                 raise
             # Each configuration opens its own spool. After a reload the new folder may be wrong.
-            _log.error("the old configuration stays: %s", error)
+            _log.error("the old configuration stays in use: %s", error)
             config, before = before, None
             continue
         if signals.reload:
@@ -126,7 +126,7 @@ def _reloaded(options: argparse.Namespace, config: Config) -> Config:
     try:
         config = _config(options)
     except ConfigError as error:
-        _log.error("the old configuration stays: %s", error)
+        _log.error("the old configuration stays in use: %s", error)
     else:
         _log.info("the configuration was reloaded")
     return config

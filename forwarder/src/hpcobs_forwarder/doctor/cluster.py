@@ -37,10 +37,10 @@ def examine(config: Config) -> Iterator[Finding]:
     if not config.url:
         return  # a finding of `site` already
     try:
-        answer = _finish_no_job(config, name)
+        response = _finish_no_job(config, name)
     except (TokenError, NoResponseError, OSError):
         return  # a finding of `site` already
-    yield from _compared(config, answer, name)
+    yield from _compared(config, response, name)
 
 
 def _name(config: Config) -> str | None:
@@ -82,12 +82,12 @@ def _finish_no_job(config: Config, name: str | None) -> Response:
         site.close()
 
 
-def _compared(config: Config, answer: Response, name: str | None) -> Iterator[Finding]:
-    job_id = _job_id(answer.body)
-    if answer.status in {401, 403}:
-        text = answer.body[:200].decode("utf-8", errors="replace")
+def _compared(config: Config, response: Response, name: str | None) -> Iterator[Finding]:
+    job_id = _job_id(response.body)
+    if response.status in {401, 403}:
+        text = response.body[:200].decode("utf-8", errors="replace")
         yield failure(
-            f"the site rejects the token in {config.token_file}: {answer.status} {text}",
+            f"the site rejects the token in {config.token_file}: {response.status} {text}",
             f"make a new token: {token_command(config)}",
         )
     elif job_id == _NO_JOB:
