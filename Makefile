@@ -31,7 +31,7 @@ check: .venv/dev ## check lint, format, spelling, types and import rules
 	@.venv/bin/lint-imports --no-logo
 
 format: .venv/dev ## fix lint and format where a program can
-	@.venv/bin/ruff check --fix --quiet .
+	@.venv/bin/ruff check --fix-only --quiet .
 	@.venv/bin/ruff format .
 
 bench: .venv/dev ## run the benchmarks, or some of them (ARGS="events scrape")

@@ -1,8 +1,8 @@
 # Shared by the four hooks. A hook writes one event beside its place in the spool. In the background the
 # event is renamed into place and posted. If the post fails, the forwarder finds the event in the spool
 # and sends it later.
-# On a busy node each program that a hook waits for costs a turn of the scheduler. There are two: `date`
-# (not needed where sh is bash 5) and `setsid`.
+# A hook waits for as few programs as it can, because each of them waits for a CPU on a busy node. There
+# are two: `date` (not needed where sh is bash 5) and `setsid`.
 # POSIX sh. Slurm gives a hook only SLURM_* and no PATH. Slurm commands are forbidden in hooks: they can
 # dead-lock the controller.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 DECISIONS = ROOT / "docs" / "adr"
-DEPENDENCIES = DECISIONS / "0018-what-is-taken-in.md"
+DEPENDENCIES = DECISIONS / "0018-libraries-of-the-functions.md"
 
 
 def test_decisions_are_listed_by_title() -> None:

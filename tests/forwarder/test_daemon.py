@@ -149,7 +149,7 @@ def test_sighup_with_wrong_configuration_changes_nothing(
     site.wait_for(1)
     node.configure(**{setting: value})
     node.signal(signal.SIGHUP)
-    eventually(lambda: f"the old configuration stays: {reason}" in node.log())
+    eventually(lambda: f"the old configuration stays in use: {reason}" in node.log())
     accepted = len(site.accepted())
 
     site.wait_for(accepted + 2)

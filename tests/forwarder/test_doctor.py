@@ -83,7 +83,7 @@ def test_healthy_node_has_nothing_to_fix(
 
     output = capsys.readouterr().out
     assert "fix:" not in output
-    assert output.endswith("all is well\n")
+    assert output.endswith("0 failures, 0 warnings\n")
     assert "cgroup_v2: job_7 has used 12.0 CPU seconds" in output
     assert "slurmstepd.scope" in output
 

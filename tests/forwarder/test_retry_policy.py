@@ -101,7 +101,7 @@ def test_success_of_another_server_is_retried(body: bytes) -> None:
 
     assert label(decision) == RETRY_DENIED
     assert isinstance(decision, Retry)
-    assert "is HPCOBS_URL right?" in decision.reason
+    assert "check HPCOBS_URL" in decision.reason
 
 
 def test_sent_carries_report() -> None:
@@ -115,7 +115,7 @@ def test_sent_carries_report() -> None:
 def test_quarantine_carries_status_and_reason() -> None:
     decision = attempt("started", response(400, b'{"error":\n"bad"}'), RetryState())
 
-    expected = '/v1/events/job-started answered 400: {"error": "bad"}'
+    expected = '/v1/events/job-started responded 400: {"error": "bad"}'
     assert decision == Quarantine("400", expected)
 
 
@@ -150,7 +150,7 @@ def test_redirection_names_its_target() -> None:
     decision = attempt("batch", moved, RetryState())
 
     assert isinstance(decision, Retry)
-    assert "answered 301 (moved to https://other.example.org/)" in decision.reason
+    assert "responded 301 (moved to https://other.example.org/)" in decision.reason
 
 
 def test_forbidden_entry_waits_ten_minutes() -> None:

@@ -271,6 +271,19 @@ def test_batch_waits_while_token_is_missing(sending: Sending) -> None:
     assert sending.sender.drain()
 
 
+def test_batch_waits_while_token_has_control_character(
+    sending: Sending, caplog: pytest.LogCaptureFixture
+) -> None:
+    sending.token.write_bytes(b"fir\x00st\n")
+    sending.batch()
+    assert not sending.sender.drain()
+    assert sending.site.received == []
+    assert f"the token in {sending.token} contains a control character" in caplog.text
+    sending.token.write_text("new\n")
+
+    assert sending.sender.drain()
+
+
 def test_rejected_samples_are_counted_and_logged(
     sending: Sending, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -371,7 +384,7 @@ def test_success_of_another_server_does_not_count(
 
     assert not sending.sender.drain()
     assert sending.queued() == 1
-    assert "is HPCOBS_URL right?" in caplog.text
+    assert "check HPCOBS_URL" in caplog.text
 
     assert sending.later()
     assert sending.health.value("samples_sent_total") == 2
@@ -383,7 +396,7 @@ def test_redirection_target_is_logged(sending: Sending, caplog: pytest.LogCaptur
 
     assert not sending.sender.drain()
 
-    assert "answered 301 (moved to https://other.example.org/)" in caplog.text
+    assert "responded 301 (moved to https://other.example.org/)" in caplog.text
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '"text"', "\0\0\0", "[" * 100_000])

@@ -77,7 +77,7 @@ def test_failing_slurmrestd_prints_one_line_and_fails(node: Node, site: Site, op
     ended = node.run("--role", "controller", option)
 
     assert ended.returncode == 1
-    assert "slurmrestd responded 500" in ended.stderr
+    assert "slurmrestd: response 500 without JSON" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 

@@ -43,19 +43,8 @@ taken = st.tuples(
 )
 Taken = tuple[int, str, float, int, float | None]
 
-
-def without_later_readings(batch: list[Taken]) -> list[Taken]:
-    """Remove the GPU usage of samples that repeat one without it in the same batch."""
-    # No node sends such a batch. Whether the reading is stored depends on the writer's path.
-    firsts: dict[tuple[int, str], Taken] = {}
-    return [
-        one if firsts.setdefault(one[:2], one)[4] is not None else (*one[:4], None) for one in batch
-    ]
-
-
 # Each step stores samples and then rolls up the hours before one of them, or none.
-batches = st.lists(taken, max_size=12).map(without_later_readings)
-steps = st.lists(st.tuples(batches, st.integers(0, 4)), max_size=5)
+steps = st.lists(st.tuples(st.lists(taken, max_size=12), st.integers(0, 4)), max_size=5)
 bounds = st.none() | offsets | st.integers(0, SPAN // 300).map(lambda number: number * 300)
 resolutions = st.sampled_from([300, 600, 900, 1800, 3600, 7200, 60, 420])
 

@@ -7,7 +7,6 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from hpcobs_forwarder.clock import Clock, SystemClock
-from hpcobs_forwarder.cluster import name_in_slurm_conf
 from hpcobs_forwarder.daemon.config import NODE
 from hpcobs_forwarder.daemon.health import Health
 from hpcobs_forwarder.daemon.loop import Forwarder, SenderThread
@@ -19,6 +18,7 @@ from hpcobs_forwarder.node.sampler import NodeWork, Sampler, Sources
 from hpcobs_forwarder.sending.http_client import HttpClient, TokenFile
 from hpcobs_forwarder.sending.retry_policy import RetryState
 from hpcobs_forwarder.sending.sender import Sender
+from hpcobs_forwarder.slurm_conf import cluster_name_in_slurm_conf
 from hpcobs_forwarder.spool.janitor import Limits, SpoolJanitor
 from hpcobs_forwarder.spool.journal import BatchWriter
 from hpcobs_forwarder.spool.spool import Spool
@@ -95,7 +95,7 @@ class Parts:
             BatchWriter(self.spool, self.config.node, self.clock),
             records=node_sources.records,
             cluster_name=self.config.cluster_name,
-            fallback_cluster_name=name_in_slurm_conf(self.config.root),
+            fallback_cluster_name=cluster_name_in_slurm_conf(self.config.root),
             push_seconds=self.config.push_seconds,
             clock=self.clock,
         )

@@ -56,13 +56,19 @@ def _parser() -> argparse.ArgumentParser:
         help="run: the daemon; doctor: show what works, what is missing and how to fix it; "
         "jobs: show what each job on this node uses now",
     )
-    add("--role", choices=ROLES, default=os.environ.get("HPCOBS_ROLE") or NODE)
+    add(
+        "--role",
+        choices=ROLES,
+        default=os.environ.get("HPCOBS_ROLE") or NODE,
+        help="node: sample the jobs on this node (the default); "
+        "controller: report slurmctld's jobs and nodes",
+    )
     add("--config", metavar="FILE", help="default: /etc/hpcobs/ROLE.conf")
     add("--once", action="store_true", help="make one pass, send all queued entries, and exit")
     add("--dry-run", action="store_true", help="print one batch without sending it, and exit")
     add("--sysfs-root", metavar="DIR", help="read DIR/sys and DIR/proc, for tests")
-    add("--verbose", action="store_true")
-    add("--version", action="version", version=__version__)
+    add("--verbose", action="store_true", help="log debug messages too")
+    add("--version", action="version", version=__version__, help="print the version and exit")
     return parser
 
 
@@ -111,7 +117,7 @@ def _serve(options: argparse.Namespace, config: Config) -> int:
             if before is None:
                 raise
             # Each configuration opens its own spool. After a reload the new folder may be wrong.
-            _log.error("the old configuration stays: %s", error)
+            _log.error("the old configuration stays in use: %s", error)
             config, before = before, None
             continue
         if signals.reload:
@@ -126,7 +132,7 @@ def _reloaded(options: argparse.Namespace, config: Config) -> Config:
     try:
         config = _config(options)
     except ConfigError as error:
-        _log.error("the old configuration stays: %s", error)
+        _log.error("the old configuration stays in use: %s", error)
     else:
         _log.info("the configuration was reloaded")
     return config

@@ -1,4 +1,4 @@
-"""Read slurm.conf, for its hooks and the cluster's name."""
+"""Read slurm.conf: the hooks that it names, and the cluster's name."""
 
 from __future__ import annotations
 
@@ -39,6 +39,15 @@ def read_slurm_conf(root: str) -> SlurmConf | None:
         except OSError:
             continue
     return None
+
+
+def cluster_name_in_slurm_conf(root: str) -> str | None:
+    """Return ``ClusterName`` in lower case, as Slurm does, or None without one."""
+    # The last choice. Hooks, samples and the controller role must send the same name. Each prefers
+    # HPCOBS_CLUSTER_NAME, then the name that Slurm passes to it, which Slurm reads from this file.
+    conf = read_slurm_conf(root)
+    name = conf.first("ClusterName") if conf else None
+    return name.lower() if name else None
 
 
 def _parsed(path: str, lines: list[str]) -> SlurmConf:

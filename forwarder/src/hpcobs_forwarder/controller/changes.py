@@ -11,7 +11,7 @@ _ALL_NODES_EVERY = 10
 _JOBS_EVERY = 20
 """Passes after which an unchanged running job is sent again. Without it the job becomes stale."""
 
-Thing = dict[str, Any]
+JobOrNode = dict[str, Any]
 
 
 class Changes:
@@ -30,24 +30,24 @@ class Changes:
         """Start a pass. If ``resend`` is true, resend unchanged jobs and nodes periodically."""
         self._resend = resend
 
-    def jobs(self, jobs: list[Thing]) -> list[Thing]:
+    def jobs(self, jobs: list[JobOrNode]) -> list[JobOrNode]:
         """Return the jobs that changed, and the running ones that are due to be resent."""
         return [job for job in jobs if self._sent_in(job)[1] == self._passes]
 
-    def nodes(self, nodes: list[Thing]) -> list[Thing]:
+    def nodes(self, nodes: list[JobOrNode]) -> list[JobOrNode]:
         """Return the nodes that changed, or all of them if they are due to be resent."""
         if not self._nodes or (self._resend and self._passes % _ALL_NODES_EVERY == 0):
             return nodes
         return [node for node in nodes if self._nodes.get(node["node"]) != fingerprint(node)]
 
-    def mark_sent(self, jobs: list[Thing], nodes: list[Thing]) -> None:
-        """Complete the pass: what changed among ``jobs`` and ``nodes`` is in the spool."""
+    def mark_sent(self, jobs: list[JobOrNode], nodes: list[JobOrNode]) -> None:
+        """Complete the pass: the changes among ``jobs`` and ``nodes`` are in the spool."""
         # A new dict, so that jobs that slurmctld forgot are forgotten here too.
         self._jobs = {job["job_id"]: self._sent_in(job) for job in jobs}
         self._nodes.update((node["node"], fingerprint(node)) for node in nodes)
         self._passes += 1
 
-    def _sent_in(self, job: Thing) -> tuple[int, int]:
+    def _sent_in(self, job: JobOrNode) -> tuple[int, int]:
         """Return the job's fingerprint, and the pass it was sent in, or the present one if due."""
         now = fingerprint(job)
         before, sent = self._jobs.get(job["job_id"], (None, self._passes))
@@ -55,11 +55,11 @@ class Changes:
         return now, self._passes if now != before or (due and self._resend) else sent
 
 
-def fingerprint(thing: Thing) -> int:
+def fingerprint(one: JobOrNode) -> int:
     """Return a number that changes with the relevant fields of a job or node."""
     # A node's load differs in each pass, and a pending job's priority grows with its age. Either
     # would send the whole cluster every time.
     left_out = {"cpu_load"}
-    if is_pending(thing["state"]):
+    if is_pending(one["state"]):
         left_out.add("priority")
-    return hash(tuple(sorted((key, str(thing[key])) for key in thing.keys() - left_out)))
+    return hash(tuple(sorted((key, str(one[key])) for key in one.keys() - left_out)))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from hpcobs_forwarder.cluster import name_in_slurm_conf
 from hpcobs_forwarder.controller.backfill import Backfill
 from hpcobs_forwarder.controller.commands import Commands, Sacct, run
 from hpcobs_forwarder.controller.slurm_token import SlurmToken
 from hpcobs_forwarder.controller.slurmrestd import Slurmrestd
 from hpcobs_forwarder.controller.sync import ControllerWork
 from hpcobs_forwarder.sending.http_client import HttpClient
+from hpcobs_forwarder.slurm_conf import cluster_name_in_slurm_conf
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +56,7 @@ def controller_work(
         Backfill(Sacct(), f"{spool.folder}/synchronised.json"),
         spool=spool,
         cluster_name=config.cluster_name,
-        fallback_cluster_name=name_in_slurm_conf(config.root),
+        fallback_cluster_name=cluster_name_in_slurm_conf(config.root),
         health=health,
         clock=clock,
         interruptible=interruptible,

@@ -51,20 +51,18 @@ class Slurmrestd:
                 self._version = self._newest()
             return self._listed(self._version, what)
         except NoResponseError as error:
-            raise SourceError(f"slurmrestd: {error}") from error
+            raise SourceError(f"no response: {error}") from error
         finally:
             self._client.close()
 
     def _listed(self, version: str, what: str) -> list[dict[str, Any]]:
-        answer = self._get(f"/slurm/{version}/{what}")
-        if answer.status == _NOT_FOUND:
+        response = self._get(f"/slurm/{version}/{what}")
+        if response.status == _NOT_FOUND:
             self._version = self._fixed  # Slurm was upgraded: find the version again next time
         try:
-            return listed(json.loads(answer.body), what)
+            return listed(json.loads(response.body), what)
         except ValueError as error:
-            raise SourceError(
-                f"slurmrestd responded {answer.status} without JSON: {error}"
-            ) from error
+            raise SourceError(f"response {response.status} without JSON: {error}") from error
         except SourceError:
             # A token that slurmctld rejects gives a 500 like any other error, so any error may mean
             # that the token is stale.
@@ -76,15 +74,15 @@ class Slurmrestd:
             # Anything but 404 means that the version exists: a rejected token gives a 500 here.
             if self._get(f"/slurm/v0.0.{number}/ping").status != _NOT_FOUND:
                 return f"v0.0.{number}"
-        raise SourceError(f"slurmrestd offers no API from v0.0.{OLDEST} to v0.0.{NEWEST}")
+        raise SourceError(f"no API version from v0.0.{OLDEST} to v0.0.{NEWEST} is offered")
 
     def _get(self, path: str) -> Response:
         token = self._token.get()
         headers = {"X-SLURM-USER-NAME": self._user}
         if token is not None:
             headers["X-SLURM-USER-TOKEN"] = token
-        answer = self._client.request("GET", path, None, headers)
-        if answer.status == _UNAUTHORISED:
+        response = self._client.request("GET", path, None, headers)
+        if response.status == _UNAUTHORISED:
             self._token.renew()
-            raise SourceError("slurmrestd rejects the token: check the SLURM_AUTH_* settings")
-        return answer
+            raise SourceError("the token was rejected: check the SLURM_AUTH_* settings")
+        return response

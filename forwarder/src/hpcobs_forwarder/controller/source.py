@@ -14,7 +14,10 @@ _EMPTY_RESULT = 9003
 
 
 class SourceError(Exception):
-    """Slurm did not respond, or its response cannot be parsed."""
+    """Slurm did not respond, or its response cannot be parsed.
+
+    The text of slurmrestd's errors does not name it, since callers add the source's name.
+    """
 
 
 class NoHistoryError(SourceError):

@@ -68,7 +68,7 @@ class ControllerWork:
         self.sync()
 
     def sync(self) -> bool:
-        """Spool what changed. Return False if Slurm does not respond: no job ends by that."""
+        """Spool what changed. Return False if Slurm does not respond. That ends no job."""
         observed = self._clock.wall()
         try:
             with self._interruptible():
@@ -160,9 +160,9 @@ class ControllerWork:
         self._health.add("reader_errors_total", label=reader)
         if reader not in self._logged:
             self._logged.add(reader)
+            # A command's error names the command already: "sacct failed: …".
+            text = str(error) if str(error).startswith(reader) else f"{reader}: {error}"
             _log.warning(
-                "%s: %s (further failures are only counted in "
-                "hpcobs_forwarder_reader_errors_total)",
-                reader,
-                error,
+                "%s (further failures are only counted in hpcobs_forwarder_reader_errors_total)",
+                text,
             )

@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from hpcobs_forwarder.clock import SystemClock, rfc3339
-from hpcobs_forwarder.cluster import name_in_slurm_conf
 from hpcobs_forwarder.compose import site_client
 from hpcobs_forwarder.controller.compose import slurm_source
 from hpcobs_forwarder.controller.source import SourceError
@@ -15,6 +14,7 @@ from hpcobs_forwarder.doctor.finding import Finding, failure, ok, warning
 from hpcobs_forwarder.doctor.site import token_command
 from hpcobs_forwarder.node.records import Records
 from hpcobs_forwarder.sending.http_client import NoResponseError, Response, TokenError, TokenFile
+from hpcobs_forwarder.slurm_conf import cluster_name_in_slurm_conf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,14 +37,14 @@ def examine(config: Config) -> Iterator[Finding]:
     if not config.url:
         return  # a finding of `site` already
     try:
-        answer = _finish_no_job(config, name)
+        response = _finish_no_job(config, name)
     except (TokenError, NoResponseError, OSError):
         return  # a finding of `site` already
-    yield from _compared(config, answer, name)
+    yield from _compared(config, response, name)
 
 
 def _name(config: Config) -> str | None:
-    return config.cluster_name or _slurms_name(config) or name_in_slurm_conf(config.root)
+    return config.cluster_name or _slurms_name(config) or cluster_name_in_slurm_conf(config.root)
 
 
 def _slurms_name(config: Config) -> str | None:
@@ -82,12 +82,12 @@ def _finish_no_job(config: Config, name: str | None) -> Response:
         site.close()
 
 
-def _compared(config: Config, answer: Response, name: str | None) -> Iterator[Finding]:
-    job_id = _job_id(answer.body)
-    if answer.status in {401, 403}:
-        text = answer.body[:200].decode("utf-8", errors="replace")
+def _compared(config: Config, response: Response, name: str | None) -> Iterator[Finding]:
+    job_id = _job_id(response.body)
+    if response.status in {401, 403}:
+        text = response.body[:200].decode("utf-8", errors="replace")
         yield failure(
-            f"the site rejects the token in {config.token_file}: {answer.status} {text}",
+            f"the site rejects the token in {config.token_file}: {response.status} {text}",
             f"make a new token: {token_command(config)}",
         )
     elif job_id == _NO_JOB:

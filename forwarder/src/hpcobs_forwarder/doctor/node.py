@@ -109,7 +109,7 @@ def _recorded(folders: Sequence[JobFolder], records: Records) -> Iterator[Findin
 def _gpus(config: Config, root: str) -> Iterator[Finding]:
     readers = list(Gpus(config.gpus, root))
     if not readers:
-        yield ok(f"no GPUs: this node has no device files of any (HPCOBS_GPUS={config.gpus})")
+        yield ok(f"no GPUs: this node has no device files of GPUs (HPCOBS_GPUS={config.gpus})")
     for reader in readers:
         yield _gpu(reader)
 

@@ -25,8 +25,7 @@ def report(config: Config) -> int:
         sys.stdout.write(_lines(finding))
         sys.stdout.flush()  # the next check may wait for a timeout
     failures, warnings = levels.count(FAILURE), levels.count(WARNING)
-    some = failures or warnings
-    sys.stdout.write(f"{failures} failures, {warnings} warnings\n" if some else "all is well\n")
+    sys.stdout.write(f"{failures} failures, {warnings} warnings\n")
     return 1 if failures else 0
 
 

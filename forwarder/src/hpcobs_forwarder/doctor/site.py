@@ -108,7 +108,7 @@ def _claims(config: Config, claims: dict[str, Any]) -> Iterator[Finding]:
 def _reach(config: Config) -> Iterator[Finding]:
     site = site_client(config)
     try:
-        answer = site.request("GET", "/v1/health", None, {})
+        response = site.request("GET", "/v1/health", None, {})
     except (NoResponseError, OSError) as error:
         yield failure(
             f"{config.url} cannot be reached: {error}",
@@ -117,22 +117,22 @@ def _reach(config: Config) -> Iterator[Finding]:
         return
     finally:
         site.close()
-    yield _health(config, answer)
-    yield from _skew(answer)
+    yield _health(config, response)
+    yield from _skew(response)
 
 
-def _health(config: Config, answer: Response) -> Finding:
-    text = answer.body[:200].decode("utf-8", errors="replace")
-    found = f"{config.url}/v1/health responds {answer.status}: {text}"
+def _health(config: Config, response: Response) -> Finding:
+    text = response.body[:200].decode("utf-8", errors="replace")
+    found = f"{config.url}/v1/health responds {response.status}: {text}"
     # 503 is a site that works but has no database now: the connection is what counts here.
-    if answer.status in {200, 503} and b'"status"' in answer.body:
+    if response.status in {200, 503} and b'"status"' in response.body:
         return ok(found)
     return failure(found, "set HPCOBS_URL to the address of an hpcobs site")
 
 
-def _skew(answer: Response) -> Iterator[Finding]:
+def _skew(response: Response) -> Iterator[Finding]:
     try:
-        theirs = parsedate_to_datetime(answer.date or "").timestamp()
+        theirs = parsedate_to_datetime(response.date or "").timestamp()
     except (TypeError, ValueError):
         return
     skew = time.time() - theirs

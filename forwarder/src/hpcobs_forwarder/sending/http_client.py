@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _REQUEST_TIMEOUTS = 6.0
 """Limit for a whole request, as a multiple of the limit for each wait: a server that sends a byte
-now and then must not keep the sender busy for hours."""
+from time to time must not keep the sender busy for hours."""
 
 
 class NoResponseError(Exception):
@@ -166,7 +166,7 @@ class HttpClient:
 
 @contextmanager
 def _deadline(connection: http.client.HTTPConnection, seconds: float) -> Iterator[None]:
-    """Shut the connection down after that time, even if data still arrives. Raise TimeoutError."""
+    """Shut the connection down after ``seconds``, even if data arrives. Raise TimeoutError."""
     expired = threading.Event()
 
     def end() -> None:
@@ -184,7 +184,7 @@ def _deadline(connection: http.client.HTTPConnection, seconds: float) -> Iterato
     finally:
         timer.cancel()
     if expired.is_set():  # http.client accepts headers that break off as a whole response
-        raise TimeoutError(f"no whole answer within {seconds:g} s")
+        raise TimeoutError(f"no complete response within {seconds:g} s")
 
 
 def _proxy_authorization(proxy: SplitResult) -> dict[str, str]:
@@ -224,7 +224,7 @@ class TokenFile:
             return False
 
     def get(self) -> str:
-        """Return the token. Raise TokenError if the file is unreadable or empty."""
+        """Return the token. Raise TokenError if the file is unreadable, empty or damaged."""
         try:
             stamp = self._stamp()
             if stamp != self._read_stamp:
@@ -234,7 +234,10 @@ class TokenFile:
         except (OSError, UnicodeDecodeError) as error:
             raise TokenError(f"the token cannot be read: {error}") from error
         if not self._token:
-            raise TokenError(f"{self._path} holds no token")
+            raise TokenError(f"{self._path} contains no token")
+        if not self._token.isprintable():
+            # Depending on Python, http.client sends it, or raises ValueError and so ends the drain.
+            raise TokenError(f"the token in {self._path} contains a control character")
         return self._token
 
     def _stamp(self) -> tuple[int, int, int]:

@@ -173,7 +173,7 @@ class _Attempt(NamedTuple):
         """The response as one line for log and quarantine."""
         response = self.response
         moved = f" (moved to {response.location})" if response.location else ""
-        return f"{self.request.path} answered {response.status}{moved}: {response.excerpt()}"
+        return f"{self.request.path} responded {response.status}{moved}: {response.excerpt()}"
 
 
 def decide(entry: Entry, request: Request, outcome: Outcome, state: RetryState) -> Decision:
@@ -200,7 +200,7 @@ def _accept(attempt: _Attempt) -> Decision:
     report = attempt.response.json_object()
     if report.keys().isdisjoint({"status", "results"}):
         # A captive portal or a wrong server accepts everything with 200. Its data would be lost.
-        reason = f"{attempt.reason} (no answer of hpcobs: is HPCOBS_URL right?)"
+        reason = f"{attempt.reason} (not a response of hpcobs: check HPCOBS_URL)"
         retry_after = attempt.response.retry_after
         return _hold_all(attempt.state, reason, retry_after=retry_after, denied=True)
     return Sent(report)

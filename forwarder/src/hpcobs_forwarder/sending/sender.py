@@ -63,7 +63,7 @@ class Sender:
         return self._state.remaining(self._clock.uptime())
 
     def drain(self) -> bool:
-        """Send the queued entries, events first. Return False if the site is to be tried again."""
+        """Send the queued entries, events first. Return False if the site failed."""
         if self.pause() > 0:
             return False
         try:
@@ -76,7 +76,7 @@ class Sender:
         return sent
 
     def _due(self) -> list[Entry]:
-        """Return the entries that may be sent now: no pause, and not in the hands of a hook."""
+        """Return the entries that may be sent now: not paused, and not being posted by a hook."""
         # Events first: at the site, samples wait until the event of their job has arrived.
         waiting = [*self._spool.waiting_events(), *self._spool.waiting_batches()]
         self._state.keep(entry.key for entry in waiting)

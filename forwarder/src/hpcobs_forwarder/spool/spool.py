@@ -67,7 +67,9 @@ class Spool:
             return
         owner = os.stat(self.folder).st_uid
         if owner != os.geteuid():
-            raise SpoolError(f"{self.folder} is of user {_name_of(owner)}: run this as that user")
+            raise SpoolError(
+                f"{self.folder} belongs to user {_name_of(owner)}: run this as that user"
+            )
 
     def close(self) -> None:
         """Release the folder."""
@@ -154,7 +156,7 @@ class Spool:
         self._health.add("quarantined_total", label=label)
 
     def dropped(self, entry: Entry, reason: str) -> None:
-        """Count and log an entry that is lost for ever."""
+        """Count and log an entry that is lost."""
         _log.error("%s is dropped (%s): %d samples lost", entry.name, reason, entry.samples)
         if entry.kind == EVENT:
             self._health.add("events_dropped_total", label=reason)

@@ -148,18 +148,18 @@ def _oom_kills(memory: str) -> int | None:
     kills = files.value(files.read(f"{memory}/memory.oom_control"), b"oom_kill")
     if kills is None:
         return None
-    # A job at its own limit has kills in steps that never met theirs, so that all steps are read.
-    limit_met = files.read_int(f"{memory}/memory.failcnt") > 0
+    # The job's own limit also kills in steps that did not reach theirs. Then all steps are read.
+    limit_reached = files.read_int(f"{memory}/memory.failcnt") > 0
     for name in files.names(memory):
         if name.startswith("step_"):
-            kills += _kills_in_step(f"{memory}/{name}", limit_met=limit_met)
+            kills += _kills_in_step(f"{memory}/{name}", limit_reached=limit_reached)
     return kills
 
 
-def _kills_in_step(step: str, *, limit_met: bool) -> int:
+def _kills_in_step(step: str, *, limit_reached: bool) -> int:
     try:
-        if not limit_met and not files.read_int(f"{step}/memory.failcnt"):
-            return 0  # no limit was met, so nothing was killed: saves a read per task
+        if not limit_reached and not files.read_int(f"{step}/memory.failcnt"):
+            return 0  # no limit was reached, so nothing was killed: saves a read per task
         folders = [step, *(f"{step}/{task}" for task in files.names(step) if task[:5] == "task_")]
         controls = [files.read(f"{folder}/memory.oom_control") for folder in folders]
     except OSError:

@@ -87,7 +87,7 @@ class NvidiaGpus:
         if mode is None or mode[0] != nvml.NVML_DEVICE_MIG_ENABLE:
             yield self._whole(handle, index)
             return
-        # The count is of slots. An empty one answers NVML_ERROR_NOT_FOUND.
+        # The count is of slots. An empty one returns NVML_ERROR_NOT_FOUND.
         for slot in range(self._call(nvml.nvmlDeviceGetMaxMigDeviceCount, handle) or 0):
             device = self._call(nvml.nvmlDeviceGetMigDeviceHandleByIndex, handle, slot)
             if device is not None:
