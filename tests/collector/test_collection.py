@@ -101,6 +101,26 @@ def test_repeated_sample_in_write_batch_counts_once(site: Site, chance: random.R
     assert site.counter("collector_duplicates") == 10
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_repeated_sample_adds_no_readings(site: Site, *, known: bool) -> None:
+    now = utc_now()
+    bare = {"job_id": "1", "cpu_usage": 1, "memory_usage_mb": 1}
+    if known:
+        site.start_jobs("1")
+        site.post(body("n1", [bare | {"timestamp": now.isoformat()}]))
+        site.collect()
+    late = bare | {"timestamp": (now - timedelta(minutes=1)).isoformat()}
+    site.post(
+        body("n1", [late]), body("n1", [late | {"gpus": [{"gpu_id": "0", "gpu_vendor": "amd"}]}])
+    )
+    site.collect()
+    if not known:
+        site.start_jobs("1")
+        site.collect()
+    assert site.query("SELECT count(*) FROM gpu_samples") == [(0,)]
+    assert site.counter("collector_duplicates") == 1
+
+
 def test_outdated_last_sample_time_loses_no_sample(site: Site, chance: random.Random) -> None:
     site.start_jobs("1")
     now = utc_now()
