@@ -54,6 +54,9 @@ def main(handler_name: str, descriptor: int) -> None:
     """Run requests until the other end of the channel closes."""
     logging.basicConfig(stream=sys.stderr, format=LOG_FORMAT, level=logging.INFO)
     channel = socket.socket(fileno=descriptor).makefile("rwb")
+    # A thread reads the channel, so that its end is seen while the handler is imported and runs.
+    requests: SimpleQueue[Any] = SimpleQueue()
+    Thread(target=_receive, args=(channel, requests), daemon=True).start()
     try:
         handler = _load(handler_name)
     except Exception as error:  # noqa: BLE001 - the edge of an import that may fail in any way
@@ -61,9 +64,6 @@ def main(handler_name: str, descriptor: int) -> None:
         _send(channel, {"init_error": f"{type(error).__name__}: {error}"})
         sys.exit(1)
     _send(channel, {"ready": True})
-    # A thread reads the channel, so that its end is seen while the handler runs.
-    requests: SimpleQueue[Any] = SimpleQueue()
-    Thread(target=_receive, args=(channel, requests), daemon=True).start()
     while True:
         _send(channel, _run(handler, requests.get()))
 
@@ -74,7 +74,7 @@ def _load(name: str) -> Handler:
 
 
 def _receive(channel: BufferedRWPair, requests: SimpleQueue[Any]) -> None:
-    """Put requests on the queue. Exit when the channel ends, even during an invocation."""
+    """Put requests on the queue. Exit when the channel ends, even during import or invocation."""
     try:
         while True:
             requests.put(framing.read(channel))

@@ -58,6 +58,11 @@ def test_site_without_networks_accepts_any_address(shared_site: Gateway) -> None
     assert shared_site.get("/v1/docs").status == 200
 
 
+@pytest.mark.parametrize("named", ["", " ", ",", " , "])
+def test_separators_alone_name_no_network(named: str) -> None:
+    assert networks(read_settings({"ALLOWED_NETWORKS": named})) is None
+
+
 @pytest.mark.parametrize(
     ("named", "address"),
     [

@@ -184,4 +184,43 @@ def test_environment_does_not_outlive_killed_service(tmp_path: Path) -> None:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
         parent.send_signal(signal.SIGKILL)
+        assert_ends(pid)
+
+
+STARTING_PARENT = """
+import asyncio, os, sys
+from pathlib import Path
+from hpcobs_local.environment import Environment
+from hpcobs_local.functions import Function
+from hpcobs_local.logs import LogFile
+
+function = Function(name="tried", handler="hanging.handler")
+asyncio.run(Environment.start(function, os.environ, LogFile(Path(sys.argv[1]))))
+"""
+HANGING_MODULE = """
+import os, pathlib, time
+part = pathlib.Path(__file__).with_name("part")
+part.write_text(str(os.getpid()))
+part.rename(part.with_name("pid"))
+time.sleep(3600)
+"""
+
+
+def test_importing_environment_does_not_outlive_service(tmp_path: Path) -> None:
+    (tmp_path / "hanging.py").write_text(HANGING_MODULE)
+    pid_file = tmp_path / "pid"
+    paths = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
+    command = [sys.executable, "-c", STARTING_PARENT, str(tmp_path / "log")]
+    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": paths}) as parent:
+        eventually(pid_file.exists)
+        parent.send_signal(signal.SIGKILL)
+        assert_ends(int(pid_file.read_text()))
+
+
+def assert_ends(pid: int) -> None:
+    """Wait until the process is gone. Kill it and fail if it stays."""
+    try:
         eventually(lambda: not alive(pid))
+    except AssertionError:
+        os.kill(pid, signal.SIGKILL)
+        raise

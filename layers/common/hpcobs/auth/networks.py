@@ -32,15 +32,15 @@ class Networks:
 
 
 def networks(settings: Settings) -> Networks | None:
-    """Return the networks of ALLOWED_NETWORKS, or None if it is not set: all addresses may call.
+    """Return the networks of ALLOWED_NETWORKS, or None if it names none: all addresses may call.
 
     Raise SettingsError if an entry is no network.
     """
-    if not settings.allowed_networks:
+    named = settings.allowed_networks.replace(",", " ").split()
+    if not named:
         return None
     from ipaddress import ip_network  # most sites name no networks
 
-    named = settings.allowed_networks.replace(",", " ").split()
     try:
         return Networks(tuple(map(ip_network, named)))
     except ValueError as error:
