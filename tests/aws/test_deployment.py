@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from tests.aws.deployed import Deployed
 
-pytestmark = pytest.mark.timeout(300)
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 STARTED, ENDED = NOW - timedelta(minutes=5), NOW + timedelta(seconds=1)

@@ -78,7 +78,6 @@ class Workload:
             Retention(expiry, rollups, limits).run(lambda: 60.0)
 
 
-@pytest.mark.timeout(120)
 def test_parallel_writers_cause_no_deadlock(site: Site, store: PostgresStore) -> None:
     workload = Workload(site, store)
     with ThreadPoolExecutor(6) as pool:

@@ -109,7 +109,6 @@ class Life(RuleBasedStateMachine):
             assert found == pytest.approx(recomputed(self.site, self.job))
 
 
-@pytest.mark.timeout(120)
 def test_statistics_match_stored_samples_in_any_order(site: Site) -> None:
     few = settings(
         max_examples=50,

@@ -73,7 +73,6 @@ def server(tmp_path: Path) -> Iterator[Server]:
     made.stop()
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("how", [FAST_STOP, CRASH])
 def test_database_restart_neither_loses_nor_repeats_samples(server: Server, how: int) -> None:
     site = Site(server.connect, server.query)

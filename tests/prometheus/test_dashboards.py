@@ -53,7 +53,6 @@ def job_with_gpus(prometheus: Prometheus) -> str:
     return found[0][0]["job_id"] if found else ""
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize("panel", PANELS.values(), ids=PANELS)
 def test_every_panel_has_data(prometheus: Prometheus, panel: Panel) -> None:
     prometheus.wait_until(lambda: job_with_gpus(prometheus), SECONDS)

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.timeout(240)
 
 TRAP = "trap 'exit 9' TERM; sleep 300 & >ready; wait"
 ODD_NAME = 'a "b" \\ ü'
