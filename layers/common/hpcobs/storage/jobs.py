@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from psycopg.errors import DeadlockDetected
 from psycopg.rows import dict_row
 
 from hpcobs.domain.audit import ChangeType
@@ -21,11 +23,14 @@ if TYPE_CHECKING:
     from hpcobs.domain.audit import AuditInfo
     from hpcobs.domain.events import RunEnd
     from hpcobs.domain.jobs import Job, Usage
+    from hpcobs.storage.connections import Connection
     from hpcobs.storage.session import Session
 
 _JOBS = load("jobs")
 _PAGES = load("pages")
 _STATISTICS = load("statistics")
+
+DEADLOCK_RETRIES = 3
 
 
 def _audit_parameters(audit: AuditInfo, change: ChangeType) -> dict[str, str]:
@@ -107,12 +112,13 @@ class PostgresJobs:
     def delete(self, job_id: str, audit: AuditInfo, *, user: str | None = None) -> bool:
         """Remove the job and its samples. Return False if ``user`` has no such job."""
         parameters = {"id": job_id, "user": user} | _audit_parameters(audit, ChangeType.DELETE)
-        with self._session.operation("job_delete") as connection, connection.transaction():
-            # Locked by a separate statement: the next one sees what a collector has committed
-            # while this one waited.
-            connection.execute(_JOBS["lock"], {"id": job_id})
-            row = connection.execute(_JOBS["delete"], parameters).fetchone()
-        return row is not None and row[0] == 1
+        with self._session.operation("job_delete") as connection:
+            # A roll-up of the hour locks the same roll-ups in another order. Either may be the
+            # victim of the deadlock, and the other one then ends soon.
+            for _ in range(DEADLOCK_RETRIES):
+                with suppress(DeadlockDetected):
+                    return _delete(connection, parameters)
+            return _delete(connection, parameters)
 
     def page(
         self, query: JobFilter, *, limit: int, offset: int = 0, after: Position | None = None
@@ -202,3 +208,12 @@ def _page(rows: Sequence[Mapping[str, Any]], limit: int) -> JobPage:
         total=rows[0]["total"],
         next_position=Position(last["page_time"], last["page_id"]) if more else None,
     )
+
+
+def _delete(connection: Connection, parameters: Mapping[str, Any]) -> bool:
+    with connection.transaction():
+        # Locked by a separate statement: the next one sees what a collector has committed
+        # while this one waited.
+        connection.execute(_JOBS["lock"], parameters)
+        row = connection.execute(_JOBS["delete"], parameters).fetchone()
+    return row is not None and row[0] == 1
