@@ -177,6 +177,8 @@ def test_controllers_view_keeps_every_field() -> None:
         node_list="n[1-2]",
         start_time="2026-11-02T08:00:00Z",
         end_time="2026-11-02T09:00:00Z",
+        suspended_seconds=60,
+        suspended_since="2026-11-02T08:30:00Z",
         name="heat",
         restart_count=1,
         **of_scheduler,

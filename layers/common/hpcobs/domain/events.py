@@ -79,7 +79,11 @@ class JobFinished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchedulerJob:
-    """A job as the controller showed it at ``observed_at``: the source of highest precedence."""
+    """A job as the controller showed it at ``observed_at``: the source of highest precedence.
+
+    ``suspended_seconds`` is the time of all suspensions that have ended. ``suspended_since`` is
+    the beginning of the current suspension, or None.
+    """
 
     job_id: str
     user: str
@@ -90,6 +94,8 @@ class SchedulerJob:
     submit_time: datetime | None = None
     start_time: datetime | None = None
     end_time: datetime | None = None
+    suspended_seconds: float = 0.0
+    suspended_since: datetime | None = None
     name: str | None = None
     partition: str | None = None
     account: str | None = None

@@ -108,6 +108,8 @@ class SeenJob(SchedulerFields, ResourceFields, NameFields):
     node_list: NodeListOrEmpty | None = None
     start_time: Time | None = None
     end_time: Time | None = None
+    suspended_seconds: Quantity | None = None
+    suspended_since: Time | None = None
 
     def to_event(self, *, observed_at: datetime, cluster_name: str | None) -> SchedulerJob:
         """Return the job for the domain. Raise InvalidStateError if its state is unknown."""
