@@ -38,14 +38,14 @@ MAX_BODY_BYTES = 10 * 1024 * 1024
 
 MAX_CORRELATION_ID = 128
 MAX_HEADER_TEXT = 255
-MAX_PATH_JOB_ID = 320
-"""A job id of 255 characters behind a cluster's name and a dot."""
+MAX_PATH_JOB_ID = 340
+"""A job id of 255 characters behind a cluster's name and a dot, and the time of a submission."""
 
 # As texts: the enums would bring the domain's events into functions that have no events.
 NODE_SOURCES = ("prolog", "epilog")
 """The hooks that run on the nodes. The others run on the controller."""
 
-_JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+\[\]-]*", re.ASCII)
+_JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+\[\]-]*(@\d{8}T\d{6}Z)?", re.ASCII)
 _GZIP_WBITS = 31
 _GZIP = ("gzip", "x-gzip")
 

@@ -1,0 +1,77 @@
+"""A source of higher precedence contradicts the stored run: what it reports replaces the run.
+
+A client can guess an id, and a node can report any job, restart count or start. Such a claim must
+not keep the true messages of the job out. So a restart count, a start time and a node list count
+only against sources of the same or a lower precedence (docs/adr/0006).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from hpcobs.domain.audit import ChangeType
+from hpcobs.domain.jobs import Precedence
+from hpcobs.domain.lifecycle.outcome import Discard, Outcome, Status
+from hpcobs.domain.lifecycle.runs import apply_unmatched_ends
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from hpcobs.domain.events import RunEnd
+    from hpcobs.domain.jobs import Job
+
+CLOCK_SKEW = timedelta(seconds=60)
+"""The largest difference of two hosts' clocks that is not taken for an order of events."""
+
+
+def contradicts(job: Job, incoming: Job, *, at: datetime) -> bool:
+    """Return whether ``incoming``, which its source saw at ``at``, shows the stored run as wrong.
+
+    Only a source of higher precedence can. A client's claim is replaced by any report of the
+    cluster.
+    """
+    if incoming.run_by <= job.run_by:
+        return False
+    if job.run_by is Precedence.CLAIM or incoming.user != job.user:
+        return True
+    # A message from before the stored start may be a late one of an earlier run.
+    return incoming.restart_count < job.restart_count and at >= job.start_time - CLOCK_SKEW
+
+
+def take_over(job: Job, incoming: Job, unmatched: Sequence[RunEnd]) -> Outcome:
+    """Replace the stored run, and remove the samples that cannot be of the incoming one."""
+    after = replace(incoming, stored_as=job.stored_as, statistics_since=incoming.start_time)
+    # Without `job`: its end came under the claim.
+    after, node_ends = apply_unmatched_ends(after, after, unmatched)
+    return Outcome(
+        after,
+        Status.UPDATED,
+        "a report of the cluster replaces a wrong claim",
+        ChangeType.CORRECTION,
+        recompute=True,
+        begins=True,
+        discard=_discard(job, incoming),
+        node_ends=node_ends,
+        reopened=True,
+    )
+
+
+def _discard(job: Job, incoming: Job) -> Discard:
+    if job.run_by is Precedence.CLAIM:
+        return Discard()
+    # Nodes may send only their own samples, so those of the true nodes are of the true job.
+    earlier_run = job.user == incoming.user and incoming.restart_count > 0
+    before = None if earlier_run else incoming.start_time - CLOCK_SKEW
+    return Discard(kept_nodes=incoming.nodes, before=before)
+
+
+def discard_foreign_nodes(job: Job, incoming: Job) -> Discard | None:
+    """Return the samples of nodes that only a weaker source counted to the run, or None."""
+    if incoming.run_by <= job.run_by or not incoming.nodes:
+        return None
+    if set(job.nodes) <= set(incoming.nodes):
+        return None
+    return Discard(kept_nodes=incoming.nodes, since=job.statistics_since)
