@@ -82,6 +82,10 @@ PARAMETERS: dict[str, object] = {
     "ids": MANY,
     "job_ids": ["17", "18"],
     "job": '{"id": "17"}',
+    "to": "17@20261102T080000Z",
+    "since": T0,
+    "until": at(3600),
+    "kept_nodes": ["n1"],
     "start": at(0),
     "end": at(3600),
     "hour": T0,
@@ -149,6 +153,7 @@ OF_HOSTS = {"seen_at": [T0]}
 # Statements that are planned for each call, by its values: they are never prepared.
 BY_VALUES = [
     *(("samples", name) for name in ("series", "buckets", "gpu_series", "gpu_buckets")),
+    *(("discarding", name) for name in ("discard", "move")),
     *(("rollups", name) for name in ("delete_removed", "roll_metrics", "roll_gpus")),
     ("queue", "bury_worn_out"),
 ]
@@ -157,9 +162,12 @@ ONCE_FOR_ALL = [
     *(("jobs", name) for name in ("create", "get", "lock", "save", "reset_nodes", "record_seen")),
     *(("jobs", name) for name in ("delete", "node_ends", "record_node_end")),
     *(("jobs", name) for name in ("unmatched_ends", "keep_unmatched", "place_usage")),
+    *(("jobs", name) for name in ("lock_submissions", "lock_key", "clear_node_ends")),
+    *(("jobs", name) for name in ("unmatched_starts", "hold_start", "release_starts")),
     ("audit", "of_job"),
     ("nodes", "report"),
     *(("sample_writer", name) for name in ("lock_jobs", "stage_known_jobs", "add_sums")),
+    ("sample_writer", "submissions"),
     *(("sample_writer", name) for name in ("update_latest_gpus", "update_hosts", "reject")),
     ("append_path", "latest"),
     *(("merge_path", name) for name in ("keep_waiting", "merge", "merge_gpus")),
@@ -185,7 +193,7 @@ OF_NO_TABLE = {
         *("count", "fold", "set_gauges"),
     },
     "append_path": {"append_samples", "append_gpus", "stage_sums"},
-    "merge_path": {"stage_samples", "staged", "changed_jobs"},
+    "merge_path": {"stage_samples", "staged", "changed_jobs", "key_waiting", "key_waiting_gpus"},
     "scrape": {"begin", "counters", "gauges", "operations"},
     "rollups": {"begin", "ensure_months"},
     "retention": {

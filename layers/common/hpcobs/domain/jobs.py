@@ -121,14 +121,13 @@ class Job:
     """One job, which is one submission. ``nodes`` is empty only while the job is pending.
 
     ``id`` is the id that people use. ``stored_as`` is the key of the stored job where it is another
-    (None: the same), and ``submission_at`` is when it was submitted, if Slurm has used the id again.
-    ``restart_count`` counts Slurm's
-    requeues. ``run_by`` is the source of the current run: of its restart count, start and nodes.
-    ``statistics_since`` is where the run's statistics begin (None: with the first sample).
-    ``start_estimated`` means that no start has been received yet. ``ended_by`` is the source of the
-    end. ``scheduler_seen_at`` is the time of the controller's last view. ``suspended_seconds`` is
-    the time of the run's suspensions that have ended, ``suspended_since`` the start of the current
-    one.
+    (None: the same), and ``submission_at`` its submission, if Slurm has used the id again.
+    ``restart_count`` counts Slurm's requeues. ``run_by`` is the source of the current run: of its
+    restart count, start and nodes. ``statistics_since`` is where the run's statistics begin (None:
+    with the first sample). ``start_estimated`` means that no start has been received yet.
+    ``ended_by`` is the source of the end. ``scheduler_seen_at`` is the time of the controller's
+    last view. ``suspended_seconds`` is the time of the run's suspensions that have ended,
+    ``suspended_since`` the start of the current one.
     """
 
     id: str

@@ -38,8 +38,8 @@ MAX_BODY_BYTES = 10 * 1024 * 1024
 
 MAX_CORRELATION_ID = 128
 MAX_HEADER_TEXT = 255
-MAX_PATH_JOB_ID = 340
-"""A job id of 255 characters behind a cluster's name and a dot, and the time of a submission."""
+MAX_PATH_JOB_ID = 320
+"""A job id of 255 characters behind a cluster's name and a dot. A submission's time may follow."""
 
 # As texts: the enums would bring the domain's events into functions that have no events.
 NODE_SOURCES = ("prolog", "epilog")
@@ -66,7 +66,8 @@ class Request:
         """The path's job id. Raise InvalidInputError if it cannot be one."""
         # The gateway unescapes a path once or not at all, depending on the character.
         job_id = unquote(self.path_parameters["jobId"])
-        if len(job_id) > MAX_PATH_JOB_ID or not _JOB_ID.fullmatch(job_id):
+        plain, _, _ = job_id.partition("@")
+        if len(plain) > MAX_PATH_JOB_ID or not _JOB_ID.fullmatch(job_id):
             raise InvalidInputError("jobId", "is not a job's id")
         return job_id
 

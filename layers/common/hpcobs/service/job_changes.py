@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from hpcobs.domain.audit import ChangeType
 from hpcobs.domain.lifecycle.outcome import Outcome, Status
 from hpcobs.domain.lifecycle.replay import replay
+from hpcobs.domain.lifecycle.runs import stored_end
 from hpcobs.domain.lifecycle.submissions import (
     Relation,
     find,
@@ -80,6 +81,8 @@ def _save(
         work.jobs.keep_unmatched(job.key, outcome.unmatched)
     if outcome.held is not None:
         work.jobs.hold_start(job.key, outcome.held, message.held_of)
+    if outcome.displaced is not None:
+        _keep_run(message, outcome.displaced, work)
     if outcome.reopened:
         work.jobs.clear_node_ends(job.key)
     if outcome.discard is not None:
@@ -92,6 +95,15 @@ def _save(
     for end in outcome.node_ends:
         work.jobs.record_node_end(job.key, end)
     return outcome
+
+
+def _keep_run(message: Message, job: Job, work: UnitOfWork) -> None:
+    """Keep a run that is replaced, and may be true, as messages that await its confirmation."""
+    work.jobs.hold_start(job.key, job, message.held_of or ",".join(job.nodes[:1]))
+    ends = [*work.jobs.node_ends(job.key), stored_end(job)]
+    for end in ends:
+        if end is not None:
+            work.jobs.keep_unmatched(job.key, end)
 
 
 def _add_later(

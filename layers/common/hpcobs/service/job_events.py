@@ -150,7 +150,8 @@ class JobEvents:
             if outcome is None:
                 return None
             work.commit()
-            return EventResult(outcome.job.id, outcome.status, outcome.message)
+            # The caller's id, which finds the result: an earlier submission has another one.
+            return EventResult(message.job_id, outcome.status, outcome.message)
 
 
 def _deleted(job_id: str) -> EventResult:

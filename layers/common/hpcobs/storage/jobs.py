@@ -107,6 +107,7 @@ class PostgresJobs:
             "id": job.key,
             "kept_nodes": list(wrong.kept_nodes),
             "since": wrong.since,
+            "until": wrong.until,
             "before": wrong.before,
         }
         with self._session.operation("samples_discard") as connection:

@@ -39,7 +39,14 @@ _PLAIN = (
     "start_estimated",
     "suspended_seconds",
 )
-_TIMES = ("start_time", "end_time", "statistics_since", "scheduler_seen_at", "suspended_since", "submission_at")
+_TIMES = (
+    "start_time",
+    "end_time",
+    "statistics_since",
+    "scheduler_seen_at",
+    "suspended_since",
+    "submission_at",
+)
 
 
 def to_parameters(job: Job) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def finish(job: Job, event: JobFinished, node_ends: Sequence[RunEnd] = ()) -> Ou
         node=event.node if event.source is FinishSource.EPILOG else None,
     )
     if _is_of_earlier_run(job, event):
-        # The restart count may be a claim. Then the end is needed once a stronger source replaces it.
+        # The restart count may be a claim. The end is needed once a stronger source replaces it.
         claimed = job.run_by < Precedence.CONTROLLER_SYNC
         kept = end if claimed else None
         return Outcome(job, Status.SKIPPED, "end of an earlier run", unmatched=kept)

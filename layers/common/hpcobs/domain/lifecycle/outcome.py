@@ -26,18 +26,19 @@ class Status(StrEnum):
 class Discard:
     """The samples of a job to remove, because they came under a claim that proved wrong.
 
-    Those since ``since`` (None: of all times) that are not from ``kept_nodes`` go, and all from
-    before ``before``.
+    Those from ``since`` to before ``until`` (None: of all times) that are not from ``kept_nodes``
+    go, and all from before ``before``.
     """
 
     kept_nodes: tuple[str, ...] = ()
     since: datetime | None = None
+    until: datetime | None = None
     before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A decision: save ``job`` if ``change`` is set, and store ``node_ends``, ``unmatched``, ``held``.
+    """A decision: save ``job`` if ``change`` is set, and store the ends and the start it names.
 
     Without a change, only ``job.scheduler_seen_at`` may differ from the stored job.
     ``recompute`` means that the run's statistics are rebuilt from the stored samples, after those
@@ -45,7 +46,7 @@ class Outcome:
     may be waiting. ``node_ends`` are nodes of the current run that have ended,
     ``reopened`` means that those stored before were no ends. ``unmatched`` is an end that may
     belong to a run whose start has not been received yet. ``held`` is a start that a source of
-    higher precedence has to confirm.
+    higher precedence has to confirm. ``displaced`` is the stored job with a run that is one.
     """
 
     job: Job
@@ -60,3 +61,4 @@ class Outcome:
     reopened: bool = False
     unmatched: RunEnd | None = None
     held: Job | None = None
+    displaced: Job | None = None

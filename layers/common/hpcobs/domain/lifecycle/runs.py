@@ -66,7 +66,7 @@ def apply_unmatched_ends(
     ends = [end for end in unmatched if end.ended_at >= begun.start_time]
     node_ends = tuple(end for end in ends if end.node in begun.nodes)
     job_ends = [end for end in ends if end.node is None]
-    known = _stored_end(before)
+    known = stored_end(before)
     if not ends and known is not None and known.ended_at > begun.start_time:
         # Its source does not report restart counts, so it was stored as the earlier run's end.
         job_ends = [known]
@@ -77,7 +77,8 @@ def apply_unmatched_ends(
     return begun, node_ends
 
 
-def _stored_end(job: Job) -> RunEnd | None:
+def stored_end(job: Job) -> RunEnd | None:
+    """Return the end of the job as a whole, or None if it has not ended."""
     if job.end_time is None or job.ended_by is None:
         return None
     state, exit_code, signal = exit_status(job)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hpcobs.domain.audit import ChangeType
+from hpcobs.domain.jobs import Precedence
 from hpcobs.domain.lifecycle.outcome import Outcome, Status
 from hpcobs.domain.lifecycle.runs import (
     apply_unmatched_ends,
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from hpcobs.domain.jobs import Job
 
 
+EARLIER_RUN = "start of an earlier run"
+
+
 def start(
     job: Job,
     incoming: Job,
@@ -38,24 +42,29 @@ def start(
     """
     # Claims come first. A client may guess an id and claim it with a huge restart count, and then
     # every true start would look like one of an earlier run.
-    if contradicts(job, incoming, at=incoming.start_time):
-        return take_over(job, incoming, unmatched)
-    if incoming.user != job.user:
-        return hold(job, incoming, f"job {job.id} is another user's")
+    if contradicts(job, incoming):
+        return take_over(job, incoming, unmatched, seen_at=incoming.start_time)
+    if incoming.restart_count < job.restart_count and job.run_by is Precedence.CONTROLLER_SYNC:
+        return Outcome(job, Status.SKIPPED, EARLIER_RUN)
+    if reason := _reason_to_hold(job, incoming):
+        return Outcome(job, Status.SKIPPED, reason, held=incoming)
     if incoming.restart_count > job.restart_count and _is_later(job, incoming):
-        if incoming.run_by < job.run_by:
-            return hold(job, incoming, "the controller has not reported this run yet")
         return _start_next_run(job, incoming, unmatched)
-    if incoming.restart_count < job.restart_count:
-        return hold(job, incoming, "start of an earlier run")
     if _is_foreign(job, incoming, sender):
         return Outcome(job, Status.SKIPPED, f"node {sender} is not one of the job's nodes")
     return _start_same_run(job, incoming, unmatched)
 
 
-def hold(job: Job, incoming: Job, message: str) -> Outcome:
-    """Skip a start, but keep it until a source of higher precedence shows whether it is true."""
-    return Outcome(job, Status.SKIPPED, message, held=incoming)
+def _reason_to_hold(job: Job, incoming: Job) -> str | None:
+    """Return why a start has to wait until a source of higher precedence confirms it, or None."""
+    if incoming.user != job.user:
+        return f"job {job.id} is another user's"
+    if incoming.restart_count < job.restart_count:
+        return EARLIER_RUN
+    is_next = incoming.restart_count > job.restart_count and _is_later(job, incoming)
+    if is_next and incoming.run_by < job.run_by:
+        return "the controller has not reported this run yet"
+    return None
 
 
 def _is_foreign(job: Job, incoming: Job, sender: str | None) -> bool:

@@ -188,7 +188,9 @@ def supersede(job: Job, submissions: Sequence[Job], *, plain_id: str, by: dateti
     # CLAIM: any source that still reports the true end corrects this one.
     end = RunEnd(ended_at=min(latest, by), state=JobState.FAILED, by=Precedence.CLAIM)
     ended = end_run(renamed, end)
-    return replace(ended, scheduler=ended.scheduler and replace(ended.scheduler, state_reason=REUSED))
+    return replace(
+        ended, scheduler=ended.scheduler and replace(ended.scheduler, state_reason=REUSED)
+    )
 
 
 def free_id(plain_id: str, moment: datetime, taken: set[str]) -> str:

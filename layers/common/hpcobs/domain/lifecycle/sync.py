@@ -42,8 +42,9 @@ def sync(
     if not restart_known:
         view = replace(view, restart_count=job.restart_count)
     # Before the restart counts are compared: a client may have claimed any count.
-    if contradicts(job, view, at=view.scheduler_seen_at or view.start_time):
-        return take_over(job, view, unmatched)
+    if contradicts(job, view):
+        seen_at = view.scheduler_seen_at or view.start_time
+        return take_over(job, view, unmatched, seen_at=seen_at)
     if view.restart_count < job.restart_count:
         return Outcome(job, Status.SKIPPED, "view of an earlier run")
     if view.restart_count > job.restart_count:

@@ -27,8 +27,8 @@ CLOCK_SKEW = timedelta(seconds=60)
 """The largest difference of two hosts' clocks that is not taken for an order of events."""
 
 
-def contradicts(job: Job, incoming: Job, *, at: datetime) -> bool:
-    """Return whether ``incoming``, which its source saw at ``at``, shows the stored run as wrong.
+def contradicts(job: Job, incoming: Job) -> bool:
+    """Return whether ``incoming`` shows that the stored run is wrong, or of a later time.
 
     Only a source of higher precedence can. A client's claim is replaced by any report of the
     cluster.
@@ -37,15 +37,31 @@ def contradicts(job: Job, incoming: Job, *, at: datetime) -> bool:
         return False
     if job.run_by is Precedence.CLAIM or incoming.user != job.user:
         return True
-    # A message from before the stored start may be a late one of an earlier run.
-    return incoming.restart_count < job.restart_count and at >= job.start_time - CLOCK_SKEW
+    return incoming.restart_count < job.restart_count
 
 
-def take_over(job: Job, incoming: Job, unmatched: Sequence[RunEnd]) -> Outcome:
-    """Replace the stored run, and remove the samples that cannot be of the incoming one."""
-    after = replace(incoming, stored_as=job.stored_as, statistics_since=incoming.start_time)
+def take_over(
+    job: Job, incoming: Job, unmatched: Sequence[RunEnd], *, seen_at: datetime
+) -> Outcome:
+    """Replace the stored run, and remove the samples that cannot be of the incoming one.
+
+    ``seen_at`` is when the source saw what it reports. If that was before the stored start, the
+    stored run may be a true one which follows: its messages are kept until its source is confirmed.
+    """
+    after = replace(
+        incoming,
+        id=job.id,
+        stored_as=job.stored_as,
+        submission_at=job.submission_at,
+        statistics_since=incoming.start_time,
+    )
     # Without `job`: its end came under the claim.
     after, node_ends = apply_unmatched_ends(after, after, unmatched)
+    may_follow = (
+        job.run_by is not Precedence.CLAIM
+        and job.user == incoming.user
+        and seen_at < job.start_time - CLOCK_SKEW
+    )
     return Outcome(
         after,
         Status.UPDATED,
@@ -53,19 +69,20 @@ def take_over(job: Job, incoming: Job, unmatched: Sequence[RunEnd]) -> Outcome:
         ChangeType.CORRECTION,
         recompute=True,
         begins=True,
-        discard=_discard(job, incoming),
+        discard=_discard(job, incoming, until=job.start_time if may_follow else None),
         node_ends=node_ends,
         reopened=True,
+        displaced=job if may_follow else None,
     )
 
 
-def _discard(job: Job, incoming: Job) -> Discard:
+def _discard(job: Job, incoming: Job, *, until: datetime | None) -> Discard:
     if job.run_by is Precedence.CLAIM:
         return Discard()
     # Nodes may send only their own samples, so those of the true nodes are of the true job.
     earlier_run = job.user == incoming.user and incoming.restart_count > 0
     before = None if earlier_run else incoming.start_time - CLOCK_SKEW
-    return Discard(kept_nodes=incoming.nodes, before=before)
+    return Discard(kept_nodes=incoming.nodes, until=until, before=before)
 
 
 def discard_foreign_nodes(job: Job, incoming: Job) -> Discard | None:

@@ -3,19 +3,25 @@
 WITH wrong AS (
     DELETE FROM metric_samples
     WHERE job_id = %(id)s
-      AND (("timestamp" >= coalesce(%(since)s::timestamptz, '-infinity') AND node <> ALL (%(kept_nodes)s::text[]))
+      AND ((node <> ALL (%(kept_nodes)s::text[])
+            AND "timestamp" >= coalesce(%(since)s::timestamptz, '-infinity')
+            AND "timestamp" < coalesce(%(until)s::timestamptz, 'infinity'))
            OR "timestamp" < %(before)s::timestamptz)
     RETURNING "timestamp"
 ), wrong_gpus AS (
     DELETE FROM gpu_samples
     WHERE job_id = %(id)s
-      AND (("timestamp" >= coalesce(%(since)s::timestamptz, '-infinity') AND node <> ALL (%(kept_nodes)s::text[]))
+      AND ((node <> ALL (%(kept_nodes)s::text[])
+            AND "timestamp" >= coalesce(%(since)s::timestamptz, '-infinity')
+            AND "timestamp" < coalesce(%(until)s::timestamptz, 'infinity'))
            OR "timestamp" < %(before)s::timestamptz)
     RETURNING "timestamp"
 ), latest AS (
     DELETE FROM job_gpus
     WHERE job_id = %(id)s
-      AND (node <> ALL (%(kept_nodes)s::text[]) OR sampled_at < %(before)s::timestamptz)
+      AND ((node <> ALL (%(kept_nodes)s::text[])
+            AND sampled_at < coalesce(%(until)s::timestamptz, 'infinity'))
+           OR sampled_at < %(before)s::timestamptz)
 ), hours AS (
     SELECT DISTINCT date_bin('1 hour', "timestamp", 'epoch') AS hour
     FROM (SELECT * FROM wrong UNION ALL SELECT * FROM wrong_gpus) AS gone

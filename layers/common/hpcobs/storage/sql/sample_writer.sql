@@ -47,14 +47,23 @@ CREATE TEMPORARY TABLE IF NOT EXISTS staged_sums (
 ) ON COMMIT DELETE ROWS;
 CREATE TEMPORARY TABLE IF NOT EXISTS staged_jobs (
     id     text COLLATE "C" PRIMARY KEY,
-    since  timestamptz NOT NULL
+    since  timestamptz NOT NULL,
+    until  timestamptz NOT NULL
 ) ON COMMIT DELETE ROWS
 
 -- clear_staging: empty the staging tables within a transaction that stages more than once
 TRUNCATE staged_samples, staged_gpus, staged_sums, staged_jobs
 
+-- submissions: read the submissions of those ids that Slurm has used again, the latest first
+-- A partial index, which has entries of such jobs only, answers this.
+SELECT split_part(public_id, '@', 1), id, submission_at, end_time
+FROM jobs
+WHERE public_id IS NOT NULL AND split_part(public_id, '@', 1) = ANY (%(ids)s::text[])
+ORDER BY submission_at DESC
+
 -- lock_jobs: lock jobs in the order of their ids, and read when they started and where their statistics begin
-SELECT id, start_time, statistics_since
+-- No sample comes later than ten minutes after the end of its job: it is of a later submission of the id.
+SELECT id, start_time, statistics_since, end_time + interval '10 minutes', public_id IS NOT NULL
 FROM jobs
 WHERE id = ANY (%(ids)s::text[])
 -- Every writer locks jobs in this order, so that two collectors never wait for each other in a circle.
@@ -76,8 +85,10 @@ FROM days, unnest(ARRAY['metric_samples', 'gpu_samples']) AS parent
 ORDER BY parent, day
 
 -- stage_known_jobs: stage which of some jobs exist, for the statements that follow
-INSERT INTO staged_jobs (id, since)
-SELECT id, coalesce(statistics_since, '-infinity') FROM jobs WHERE id = ANY (%(ids)s::text[])
+INSERT INTO staged_jobs (id, since, until)
+SELECT id, coalesce(statistics_since, '-infinity'),
+       coalesce(end_time + interval '10 minutes', 'infinity')
+FROM jobs WHERE id = ANY (%(ids)s::text[])
 
 -- stage_gpus: stage GPU readings
 COPY staged_gpus FROM STDIN (FORMAT binary)

@@ -4,7 +4,7 @@ SET LOCAL lock_timeout = '1500ms';
 SET LOCAL jit = off
 
 -- job_nodes: read each running job (of a shard) on each node where it has not ended, with its latest sample
-SELECT jobs.id, jobs.user_name, placed.node,
+SELECT coalesce(jobs.public_id, jobs.id), jobs.user_name, placed.node,
        greatest(date_part('epoch', now() - jobs.start_time), 0)::text,
        placed.cpu_usage::text,
        (placed.memory_usage_mb * 1048576)::text,
@@ -20,7 +20,7 @@ WHERE jobs.state = 'running'
 ORDER BY jobs.id, placed.node
 
 -- jobs: read each running job (of a shard)
-SELECT id, user_name, coalesce(account, ''), coalesce(partition, ''), coalesce(cluster_name, ''),
+SELECT coalesce(public_id, id), user_name, coalesce(account, ''), coalesce(partition, ''), coalesce(cluster_name, ''),
        coalesce(name, ''),
        '1',
        (allocated_memory_mb * 1048576)::text,
@@ -38,7 +38,7 @@ WHERE state = 'running'
 
 -- gpus: read each GPU of each running job (of a shard) with its latest reading
 -- A GPU is left out if its node has reported the job, but not this GPU, for ten minutes.
-SELECT gpu.job_id, gpu.node, gpu.gpu_vendor, gpu.gpu_id,
+SELECT coalesce(jobs.public_id, jobs.id), gpu.node, gpu.gpu_vendor, gpu.gpu_id,
        gpu.utilization_percent::text,
        (gpu.memory_used_mb * 1048576)::text,
        gpu.power_watts::text,
