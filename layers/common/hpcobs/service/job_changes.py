@@ -38,8 +38,8 @@ class Message:
 
     ``relate`` compares it with a stored submission, ``decide`` applies it to one. ``incoming`` is
     the job as the message describes it, if it describes one. ``held_of`` is the node that sent a
-    start. ``whole`` means that the message describes a job completely, so that an earlier
-    submission that is not stored is created.
+    start. ``whole`` means that the message is a view, which describes a job completely: an earlier
+    submission that is not stored is created from it.
     """
 
     job_id: str
@@ -66,7 +66,7 @@ def apply(message: Message, work: UnitOfWork, audit: AuditInfo) -> Outcome | Non
         return _add_later(message, incoming, submissions, work, audit)
     if incoming is not None and relation is Relation.EARLIER and message.whole:
         return _add_earlier(message, incoming, submissions, work, audit)
-    if incoming is not None and relation is Relation.UNSURE:
+    if incoming is not None and relation is Relation.UNSURE and not message.whole:
         work.jobs.hold_start(latest.key, incoming, message.held_of)
     return Outcome(latest, Status.SKIPPED, "message of another submission of this job id")
 

@@ -92,8 +92,12 @@ def of_view(job: Job, view: Job, *, restart_known: bool) -> Relation:
     if submitted > stored:
         requeued = _is_requeued(job, view, submitted, restart_known=restart_known)
         return Relation.SAME if requeued else Relation.LATER
-    earlier_run = restart_known and view.restart_count < job.restart_count
-    return Relation.SAME if earlier_run and view.user == job.user else Relation.EARLIER
+    if view.user != job.user or job.restart_count == 0:
+        return Relation.EARLIER
+    # An earlier run of the same submission: a history lists each with its own submit time.
+    if not restart_known:
+        return Relation.UNSURE
+    return Relation.SAME if view.restart_count < job.restart_count else Relation.EARLIER
 
 
 def _of_view_without_submit_time(job: Job, view: Job) -> Relation:
@@ -131,8 +135,9 @@ def _is_requeued(job: Job, view: Job, submitted: datetime, *, restart_known: boo
         return False
     if restart_known and view.restart_count > job.restart_count:
         return True
-    # The stored run was reported without the submit time of its requeue.
-    is_open = not job.state.is_terminal
+    # The stored run was reported without the submit time of its requeue. An end that only hooks
+    # reported may be that of the run before.
+    is_open = not job.state.is_terminal or job.ended_by is not Precedence.CONTROLLER_SYNC
     return is_open and (not restart_known or view.restart_count == job.restart_count > 0)
 
 
@@ -177,7 +182,8 @@ def supersede(job: Job, submissions: Sequence[Job], *, plain_id: str, by: dateti
 
     ``submissions`` are all of this id. ``by`` is when the next one was submitted.
     """
-    moment = submitted_at(job)
+    # A submission is earlier than the next one, also where only its start is known, and is later.
+    moment = min(submitted_at(job), by - timedelta(seconds=1))
     taken = {known.id for known in submissions}
     renamed = replace(
         job, id=free_id(plain_id, moment, taken), stored_as=job.key, submission_at=moment

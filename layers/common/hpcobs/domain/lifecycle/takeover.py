@@ -15,6 +15,7 @@ from hpcobs.domain.audit import ChangeType
 from hpcobs.domain.jobs import Precedence
 from hpcobs.domain.lifecycle.outcome import Discard, Outcome, Status
 from hpcobs.domain.lifecycle.runs import apply_unmatched_ends
+from hpcobs.domain.states import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,8 +56,10 @@ def take_over(
         submission_at=job.submission_at,
         statistics_since=incoming.start_time,
     )
-    # Without `job`: its end came under the claim.
-    after, node_ends = apply_unmatched_ends(after, after, unmatched)
+    node_ends: tuple[RunEnd, ...] = ()
+    if after.state is JobState.RUNNING:
+        # Without `job`: its end came under the claim.
+        after, node_ends = apply_unmatched_ends(after, after, unmatched)
     may_follow = (
         job.run_by is not Precedence.CLAIM
         and job.user == incoming.user
