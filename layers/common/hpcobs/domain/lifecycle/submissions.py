@@ -92,6 +92,10 @@ def of_view(job: Job, view: Job, *, restart_known: bool) -> Relation:
     if submitted > stored:
         requeued = _is_requeued(job, view, submitted, restart_known=restart_known)
         return Relation.SAME if requeued else Relation.LATER
+    return _of_earlier_submit_time(job, view, restart_known=restart_known)
+
+
+def _of_earlier_submit_time(job: Job, view: Job, *, restart_known: bool) -> Relation:
     if view.user != job.user or job.restart_count == 0:
         return Relation.EARLIER
     # An earlier run of the same submission: a history lists each with its own submit time.
@@ -173,7 +177,7 @@ def of_finish(job: Job, event: JobFinished) -> Relation:
 
 def _is_before(job: Job, moment: datetime) -> bool:
     """Return whether a moment lies before the job was submitted, if that time is known."""
-    submitted = job.scheduler.submit_time if job.scheduler else None
+    submitted = job.submission_at or (job.scheduler.submit_time if job.scheduler else None)
     return submitted is not None and moment < submitted - CLOCK_SKEW
 
 

@@ -41,8 +41,10 @@ def sync(
     """
     if not restart_known:
         view = replace(view, restart_count=job.restart_count)
-    # Before the restart counts are compared: a client may have claimed any count.
-    if contradicts(job, view):
+    # Before the restart counts are compared: a client may have claimed any count. But an older view
+    # than the last one may be a late one of an earlier run.
+    is_late = view.restart_count < job.restart_count and not _is_newest(job, view)
+    if contradicts(job, view) and not is_late:
         seen_at = view.scheduler_seen_at or view.start_time
         return take_over(job, view, unmatched, seen_at=seen_at)
     if view.restart_count < job.restart_count:
@@ -107,6 +109,11 @@ def _changed(
     )
 
 
+def _is_newest(job: Job, view: Job) -> bool:
+    stored, seen = job.scheduler_seen_at, view.scheduler_seen_at
+    return stored is None or seen is None or seen > stored
+
+
 def _is_outdated(job: Job, view: Job) -> bool:
     """Return whether the view is older than the stored job. Views may arrive out of order.
 
@@ -144,15 +151,31 @@ def _reopen(job: Job, view: Job) -> Outcome:
 
     A hook's end may be one of an earlier run, and a lost job's end is only presumed.
     """
-    ended = Outcome(job, Status.SKIPPED, f"job has already ended ({job.state})")
     seen, end = view.scheduler_seen_at, job.end_time
     if job.ended_by is Precedence.CONTROLLER_SYNC or seen is None or end is None or seen <= end:
-        return ended
+        return _confirm_run(job, view)
     # A job is completing while its epilogs run: its end is true then.
     if view.scheduler is not None and is_completing(view.scheduler.raw_state):
-        return ended
+        return _confirm_run(job, view)
     after = _apply_view(job, view)
     return _changed(job, after, "job has not ended", ChangeType.CORRECTION, reopened=True)
+
+
+def _confirm_run(job: Job, view: Job) -> Outcome:
+    """Store that the controller saw the run of a job which has ended since."""
+    message = f"job has already ended ({job.state})"
+    if view.waits or job.run_by is Precedence.CONTROLLER_SYNC:
+        return Outcome(job, Status.SKIPPED, message)
+    seen = _apply_view(job, view)
+    after = replace(
+        seen,
+        state=job.state,
+        end_time=job.end_time,
+        ended_by=job.ended_by,
+        suspended_since=None,
+        scheduler=fill_missing_scheduler(job.scheduler, without_exit_status(seen.scheduler)),
+    )
+    return _changed(job, after, "run confirmed")
 
 
 def _is_revised(job: Job, after: Job) -> bool:

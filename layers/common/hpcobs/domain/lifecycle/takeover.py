@@ -14,7 +14,11 @@ from typing import TYPE_CHECKING
 from hpcobs.domain.audit import ChangeType
 from hpcobs.domain.jobs import Precedence
 from hpcobs.domain.lifecycle.outcome import Discard, Outcome, Status
-from hpcobs.domain.lifecycle.runs import apply_unmatched_ends
+from hpcobs.domain.lifecycle.runs import (
+    apply_unmatched_ends,
+    fill_missing_scheduler,
+    without_exit_status,
+)
 from hpcobs.domain.states import JobState
 
 if TYPE_CHECKING:
@@ -50,7 +54,7 @@ def take_over(
     stored run may be a true one which follows: its messages are kept until its source is confirmed.
     """
     after = replace(
-        incoming,
+        _with_names(job, incoming),
         id=job.id,
         stored_as=job.stored_as,
         submission_at=job.submission_at,
@@ -76,6 +80,20 @@ def take_over(
         node_ends=node_ends,
         reopened=True,
         displaced=job if may_follow else None,
+    )
+
+
+def _with_names(job: Job, incoming: Job) -> Job:
+    """Return the incoming job with the names that all runs of a submission share."""
+    if job.run_by is Precedence.CLAIM or job.user != incoming.user:
+        return incoming
+    scheduler = without_exit_status(job.scheduler)
+    return replace(
+        incoming,
+        name=incoming.name or job.name,
+        array_job_id=incoming.array_job_id or job.array_job_id,
+        array_task_id=incoming.array_task_id or job.array_task_id,
+        scheduler=fill_missing_scheduler(incoming.scheduler, scheduler),
     )
 
 
