@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ from hpcobs.service.jobs import Jobs
 from tests.builders import AUDIT, ORIGIN, at, finished, scheduler_job, started
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hpcobs.domain.events import SchedulerJob
     from hpcobs.domain.jobs import Job
     from hpcobs.storage.store import PostgresStore
@@ -179,3 +182,30 @@ def test_deleted_submissions_leave_id_usable(events: JobEvents, jobs: Jobs) -> N
         jobs.get("1")
     assert sync(events, view("COMPLETED", 20 * DAYS)) == ["created"]
     assert jobs.get("1").state is JobState.COMPLETED
+
+
+def test_deleted_latest_submission_leaves_earlier_id(events: JobEvents, jobs: Jobs) -> None:
+    sync(events, view("COMPLETED", 0), view("COMPLETED", 10 * DAYS))
+    jobs.delete("1", AUDIT)
+    assert sync(events, view("RUNNING", 20 * DAYS)) == ["created"]
+    assert jobs.get("1").start_time == at(20 * DAYS)
+    assert jobs.get(FIRST).start_time == at(0)
+
+
+def test_simultaneous_views_add_one_submission(
+    events: JobEvents, store: PostgresStore, make_store: Callable[[], PostgresStore]
+) -> None:
+    sync(events, view("COMPLETED", 0))
+    results: list[str] = []
+
+    def send() -> None:
+        sender = JobEvents(make_store(), ORIGIN, lambda: at(30 * DAYS))
+        results.extend(sync(sender, view("RUNNING", 20 * DAYS, user="eve")))
+
+    threads = [threading.Thread(target=send) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(results) == ["created", *["skipped"] * 7]
+    assert listed(store) == ["1", FIRST]

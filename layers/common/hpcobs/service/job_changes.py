@@ -115,8 +115,11 @@ def _add_later(
 ) -> Outcome:
     """Store a submission that is later than all others: it gets the plain id."""
     latest, moment = submissions[0], submitted_at(incoming)
-    earlier = supersede(latest, submissions, plain_id=message.job_id, by=moment)
-    work.jobs.save(earlier, ChangeType.UPDATE, audit)
+    earlier = latest
+    # Where the latest submission was deleted, the one before has its own id already.
+    if latest.id == message.job_id:
+        earlier = supersede(latest, submissions, plain_id=message.job_id, by=moment)
+        work.jobs.save(earlier, ChangeType.UPDATE, audit)
     key = free_id(message.job_id, moment, {known.key for known in submissions})
     added = replace(incoming, stored_as=key, submission_at=moment)
     work.jobs.create(added, audit)

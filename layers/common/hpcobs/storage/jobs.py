@@ -73,6 +73,14 @@ class PostgresJobs:
 
     def lock_submissions(self, job_id: str) -> Sequence[Job]:
         """Lock all submissions of an id until the transaction ends. Return them, latest first."""
+        submissions = self._lock_submissions(job_id)
+        if submissions and submissions[0].id != job_id:
+            # While this waited for a lock, a later submission was stored, which a statement that
+            # began before does not see. Or the latest one was deleted: then this reads the same.
+            return self._lock_submissions(job_id)
+        return submissions
+
+    def _lock_submissions(self, job_id: str) -> Sequence[Job]:
         with (
             self._session.operation("job_lock") as connection,
             connection.cursor(row_factory=dict_row) as cursor,
