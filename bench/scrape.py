@@ -76,7 +76,7 @@ def run(all_finished: Sequence[int] = FINISHED) -> None:
 
 
 def _measure(url: str, connection: psycopg.Connection[Any], finished: int) -> None:
-    source = PostgresScrape(single_connection(url), OperationTimings())
+    source = PostgresScrape(single_connection(url), OperationTimings(), home_cluster="lab")
     scrape = partial(_scrape, source)
     fetch = partial(_fetch, connection)
     registry = _registry(*fetch())
@@ -149,7 +149,7 @@ def _memory(url: str) -> float:
 
 
 def _growth(url: str) -> float:
-    source = PostgresScrape(single_connection(url), OperationTimings())
+    source = PostgresScrape(single_connection(url), OperationTimings(), home_cluster="lab")
     # A small scrape first: imports and the connection are not the growth that is measured.
     with source.snapshot(frozenset({"service"})) as snapshot:
         write(snapshot, openmetrics=False)

@@ -355,7 +355,7 @@ def test_small_messages_carry_large_batch(site: Site, chance: random.Random) -> 
     site.start_jobs("1")
     now = utc_now()
     samples = [sample("1", now - timedelta(seconds=n), chance) for n in range(500)]
-    Ingestion(SmallQueue()).accept(  # type: ignore[arg-type]
+    Ingestion(SmallQueue(), home_cluster="lab").accept(  # type: ignore[arg-type]
         site.sent.batch("n1", samples), principal_node="n1"
     )
     assert site.collect().messages > 5
