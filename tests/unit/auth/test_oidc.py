@@ -108,9 +108,8 @@ def test_group_grants_scopes_for_whole_site(provider: Provider) -> None:
 
 
 def test_cluster_of_providers_token_limits_it(provider: Provider) -> None:
-    named = {"user": "ada", "cluster": "b"}
-    assert believed(site(provider), signed(RSA, **named)).cluster == "b"
-    assert "claim cluster" in refusal(site(provider), signed(RSA, **{**named, "cluster": ["b"]}))
+    assert believed(site(provider), signed(RSA, cluster="b")).cluster == "b"
+    assert "claim cluster" in refusal(site(provider), signed(RSA, cluster=["b"]))
 
 
 @pytest.mark.parametrize("groups", [None, [], ["users"], "users", [7, None, {"hpc-admins": 1}], 5])
