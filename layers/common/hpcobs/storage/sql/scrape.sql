@@ -62,7 +62,8 @@ ORDER BY jobs.id, gpu.node, gpu.gpu_id
 
 -- nodes: read each node (of a shard) with its jobs' usage and its own report
 WITH placed AS MATERIALIZED (
-    SELECT coalesce(jobs.cluster_name, %(home)s) AS cluster, placed.*
+    SELECT coalesce(jobs.cluster_name, %(home)s) AS cluster, placed.node, placed.job_id,
+           placed.cpu_usage, placed.memory_usage_mb, placed.gpu_usage, placed.last_sample_at
     FROM jobs
     CROSS JOIN LATERAL (
         SELECT * FROM job_nodes WHERE job_id = jobs.id AND ended_at IS NULL ORDER BY node
@@ -70,8 +71,8 @@ WITH placed AS MATERIALIZED (
     WHERE jobs.state = 'running'
 ), devices AS (
     -- Each GPU once, however many jobs share it, with its latest reading. A job whose GPUs were not
-    -- read one by one counts as one GPU.
-    SELECT DISTINCT ON (cluster, node, device, without_device)
+    -- read one by one counts as one GPU. The cluster is compared last, because most are equal.
+    SELECT DISTINCT ON (node, device, without_device, cluster)
            cluster, node, coalesce(utilization_percent, gpu_usage) AS gpu_usage
     FROM placed
     LEFT JOIN LATERAL (
@@ -86,7 +87,7 @@ WITH placed AS MATERIALIZED (
         SELECT CASE WHEN device IS NULL THEN placed.job_id END AS without_device
     ) AS whole
     WHERE gpu_usage IS NOT NULL
-    ORDER BY cluster, node, device, without_device, sampled_at DESC
+    ORDER BY node, device, without_device, cluster, sampled_at DESC
 ), busy AS (
     SELECT cluster, node, avg(gpu_usage) AS gpu_usage FROM devices GROUP BY cluster, node
 ), used AS (
