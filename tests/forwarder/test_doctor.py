@@ -207,6 +207,18 @@ def test_foreign_cluster_is_reported(tmp_path: Path, config: Config, site: Site)
     assert "CLUSTER_NAME=lab" in finding.fix
 
 
+def test_token_of_other_cluster_is_reported(tmp_path: Path, config: Config, site: Site) -> None:
+    V2Job(tmp_path, "job_7")
+    record(tmp_path / "spool/jobs", "7")
+    message = "this token may only speak for cluster frost, and the request speaks for lab"
+    site.by_path[FINISHED] = Reply(403, json.dumps({"error": "forbidden", "message": message}))
+
+    (finding,) = problems(config)
+
+    assert message in finding.text
+    assert finding.fix.endswith("--node n1 --cluster lab")
+
+
 def test_cluster_without_name_is_reported(tmp_path: Path, config: Config, site: Site) -> None:
     V2Job(tmp_path, "job_7")
     record(tmp_path / "spool/jobs", "7")
