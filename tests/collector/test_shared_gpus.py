@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hpcobs.domain.queries import SeriesQuery
+from hpcobs.domain.samples import hour_of
 from hpcobs.ports.clock import utc_now
 from hpcobs.storage.rollups import PostgresRollups
 from hpcobs.storage.timings import OperationTimings
@@ -22,14 +23,15 @@ if TYPE_CHECKING:
     from tests.collector.conftest import Site
 
 MARKS = [True, False, None]
+HOUR = hour_of(utc_now()) - timedelta(hours=4)
 
 
 def reading(minutes: int, **gpu: Any) -> dict[str, Any]:
-    """Make a sample with one GPU, taken before now."""
+    """Make a sample with one GPU, taken in a minute of an hour that is over."""
     known = {name: value for name, value in gpu.items() if value is not None}
     return {
         "job_id": "1",
-        "timestamp": (utc_now() - timedelta(minutes=minutes)).isoformat(),
+        "timestamp": (HOUR + timedelta(minutes=minutes)).isoformat(),
         "cpu_usage": 1,
         "memory_usage_mb": 1,
         "gpus": [{"gpu_id": "0", "gpu_vendor": "nvidia", "utilization_percent": 5, **known}],
@@ -64,11 +66,11 @@ def test_bucket_is_marked_like_its_readings(
 ) -> None:
     site.start_jobs("1")
     # The second is late: it is merged, the first is appended.
-    for minutes, shared in ((239, first), (240, second)):
+    for minutes, shared in ((2, first), (1, second)):
         site.post(body("n1", [reading(minutes, shared=shared)]))
         site.collect()
     read = [mark for mark in (first, second) if mark is not None]
-    bucket = SeriesQuery(resolution_seconds=86_400 * 7)
+    bucket = SeriesQuery(resolution_seconds=3600)
     expected = any(read) if read else None
 
     def marks() -> set[bool | None]:
@@ -76,10 +78,18 @@ def test_bucket_is_marked_like_its_readings(
 
     assert marks() == {expected}
     rollups = PostgresRollups(connect(), OperationTimings())
-    for hour in rollups.due(utc_now()):
-        assert rollups.roll(hour)
+    assert rollups.due(utc_now()) == [HOUR]
+    rollups.roll(HOUR)
+    marked = marks()
+    site.query("UPDATE gpu_samples SET shared = NULL")
+    assert marks() == marked == {expected}
+    site.post(body("n1", [reading(0, shared=True)]))
+    site.collect()
+    assert marks() == {True}
+    rollups.due(utc_now())
+    rollups.roll(HOUR)
     site.query("DELETE FROM gpu_samples")
-    assert marks() == {expected}
+    assert marks() == {True}
 
 
 @pytest.mark.parametrize("shared", ["true", 1, "shared"])
@@ -93,7 +103,7 @@ def test_mark_of_other_type_rejects_sample(site: Site, shared: object) -> None:
 
 def test_later_reading_updates_mark(site: Site) -> None:
     site.start_jobs("1")
-    for minutes, shared in ((3, True), (2, False), (1, True)):
+    for minutes, shared in enumerate((True, False, True)):
         site.post(body("n1", [reading(minutes, shared=shared)]))
         site.collect()
         assert site.query("SELECT shared FROM job_gpus") == [(shared,)]
