@@ -185,6 +185,15 @@ def test_missing_spool_and_quarantined_files_are_reported(tmp_path: Path, config
     assert "does not exist" in problems(missing)[-1].text
 
 
+def test_token_of_other_cluster_is_reported(config: Config, site: Site) -> None:
+    message = "this token may only speak for cluster frost, and the request speaks for lab"
+    site.by_path[FINISHED] = Reply(403, json.dumps({"error": "forbidden", "message": message}))
+
+    (finding,) = [one for one in problems(config) if message in one.text]
+
+    assert finding.fix.endswith("--node n1 --cluster lab")
+
+
 def test_unreadable_gpus_are_reported(config: Config) -> None:
     finding = problems(config._replace(gpus="nvidia"))[-1]
 

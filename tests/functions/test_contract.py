@@ -62,7 +62,7 @@ SAMPLE: dict[str, Any] = {
 }
 GPU = (
     "INSERT INTO gpu_samples VALUES"
-    " ('1', '2026-11-02T08:00:00Z', 'n1', '0', 'nvidia', 10, 20, 40, 250, 60)"
+    " ('1', '2026-11-02T08:00:00Z', 'n1', '0', 'nvidia', 10, 20, 40, 250, 60, true)"
 )
 BATCH_ID = "6f1d9d8e-3c1a-4a3b-9c39-0f4d7f0a1b2c"
 

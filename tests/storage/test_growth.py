@@ -27,7 +27,7 @@ SELECT job_id, node, '0', 'nvidia', start_time FROM job_nodes;
 INSERT INTO job_audit_events (job_id, change_type, changed_at, changed_by, source, correlation_id,
                               job_snapshot)
 SELECT id, 'update', start_time, 'x', 'x', 'x', '{}' FROM jobs ORDER BY start_time;
-INSERT INTO nodes (name) SELECT 'n' || n FROM generate_series(0, 5000) AS n;
+INSERT INTO nodes (cluster_name, name) SELECT 'lab', 'n' || n FROM generate_series(0, 5000) AS n;
 SELECT ensure_day_partition(parent, '2026-11-02'::date + n)
 FROM unnest(ARRAY['metric_samples', 'gpu_samples']) AS parent, generate_series(0, 29) AS n;
 SELECT ensure_month_partition(parent, '2026-11-02'::date + 29 * n)
@@ -110,6 +110,7 @@ PARAMETERS: dict[str, object] = {
     "stale_after": timedelta(minutes=30),
     "shard": 0,
     "shards": 1,
+    "home": "lab",
     "by": 1,
     "cpu_usage": 50,
     "memory_usage_mb": None,
@@ -122,7 +123,7 @@ PARAMETERS: dict[str, object] = {
     "duplicates": 0.0,
     "rejected": 0.0,
     "names": ["n1"],
-    "clusters": [None],
+    "clusters": ["lab"],
     "states": ["IDLE"],
     "cpus": [1],
     "gpus": [None],

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, unquote
 from isal import igzip_lib, isal_zlib
 
 from hpcobs.domain.audit import AuditInfo
+from hpcobs.domain.clusters import check_cluster
 from hpcobs.domain.errors import ForbiddenError, InvalidInputError
 from hpcobs.http.errors import (
     InvalidRequestError,
@@ -24,7 +25,7 @@ from hpcobs.http.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from hpcobs.auth.principal import Principal
     from hpcobs.domain.events import JobFinished, JobStarted
@@ -82,8 +83,23 @@ class Request:
             correlation_id=self.correlation_id,
         )
 
-    def check_sender(self, event: JobStarted | JobFinished) -> None:
-        """Raise ForbiddenError if a node's token sends another node's or the controller's event."""
+    def check_cluster(
+        self, named: str | None, job_ids: Iterable[str], *, home_cluster: str
+    ) -> None:
+        """Raise ForbiddenError if a token of one cluster speaks for another.
+
+        ``named`` is the cluster in the body. None stands for ``home_cluster``.
+        """
+        bound = self.principal.bound_cluster(home_cluster)
+        check_cluster(bound, named, job_ids, home_cluster=home_cluster)
+
+    def check_sender(self, event: JobStarted | JobFinished, *, home_cluster: str) -> None:
+        """Raise ForbiddenError if a token sends an event that is not its own.
+
+        A node's token sends no event of another node or of the controller. A cluster's token sends
+        none of another cluster.
+        """
+        self.check_cluster(event.cluster_name, [event.job_id], home_cluster=home_cluster)
         node = self.principal.node
         if node is None:
             return

@@ -112,4 +112,7 @@ class NodeRepository(Protocol):
     """The cluster's nodes."""
 
     def report(self, reports: Sequence[NodeReport]) -> None:
-        """Store the controller's view of nodes, unless a newer view is stored."""
+        """Store the controller's view of nodes, unless a newer view is stored.
+
+        Each report names its cluster, because two clusters may have a node of the same name.
+        """

@@ -108,7 +108,10 @@ class JobEvents:
     ) -> list[EventResult]:
         """Store the controller's view of jobs and nodes. An invalid job affects no other."""
         if nodes:
-            self._store.nodes.report(nodes)
+            home = self._origin.home_cluster
+            self._store.nodes.report(
+                [replace(node, cluster_name=node.cluster_name or home) for node in nodes]
+            )
         return [self._sync_job(job, audit) for job in jobs]
 
     def _sync_job(self, event: SchedulerJob, audit: AuditInfo) -> EventResult:

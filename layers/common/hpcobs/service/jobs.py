@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpcobs.domain.audit import ChangeType
 from hpcobs.domain.errors import (
+    ForbiddenError,
     InvalidInputError,
     JobNotFoundError,
     JobTerminalError,
@@ -56,6 +57,7 @@ class Jobs:
 
     ``viewer`` is the one user whose jobs the caller may see. For such a caller the jobs of other
     users do not exist (JobNotFoundError), so that a response does not reveal their ids.
+    ``speaker`` is the one cluster whose jobs the caller may change (ForbiddenError for others).
     ``stale_after`` is the time without a report after which a running job is stale.
     """
 
@@ -97,11 +99,18 @@ class Jobs:
         return self._store.jobs.page(query, limit=limit, offset=offset, after=after)
 
     def patch(
-        self, job_id: str, patch: JobPatch, audit: AuditInfo, *, viewer: str | None = None
+        self,
+        job_id: str,
+        patch: JobPatch,
+        audit: AuditInfo,
+        *,
+        viewer: str | None = None,
+        speaker: str | None = None,
     ) -> Job:
         """Change state or usage. Raise JobTerminalError if the job has ended."""
         with self._store.transaction() as work:
             job = _lock_visible(work, job_id, viewer)
+            _require_cluster(job, speaker)
             after = patch_state(job, state=patch.state, now=self.now())
             after = replace(after, usage=replace(after.usage, **patch.usage))
             if after != job:
@@ -111,13 +120,24 @@ class Jobs:
             work.commit()
             return after
 
-    def delete(self, job_id: str, audit: AuditInfo, *, viewer: str | None = None) -> None:
+    def delete(
+        self,
+        job_id: str,
+        audit: AuditInfo,
+        *,
+        viewer: str | None = None,
+        speaker: str | None = None,
+    ) -> None:
         """Delete the job and its samples. Its audit trail stays."""
         job = _get_visible(self._store, job_id, viewer)
+        # A job's cluster never changes, so this look before the deletion is enough.
+        _require_cluster(job, speaker)
         if not self._store.jobs.delete(job.key, audit, user=viewer):
             raise JobNotFoundError(job_id)
 
-    def add_sample(self, sample: Sample, *, viewer: str | None = None) -> bool:
+    def add_sample(
+        self, sample: Sample, *, viewer: str | None = None, speaker: str | None = None
+    ) -> bool:
         """Store one sample, on the job's first node if it names none. Return False for a duplicate.
 
         Raise JobTerminalError if it was taken after the job's end, InvalidInputError if it is too
@@ -129,6 +149,7 @@ class Jobs:
         with self._store.transaction() as work:
             # The lock keeps the end of the job from changing between this check and the insert.
             job = _lock_visible(work, sample.job_id, viewer)
+            _require_cluster(job, speaker)
             if job.end_time is not None and sample.timestamp > job.end_time:
                 raise JobTerminalError(job.id, job.state)
             node = sample.node or (job.nodes[0] if job.nodes else "")
@@ -185,3 +206,10 @@ def _require_visible(job: Job | None, job_id: str, viewer: str | None) -> Job:
     if job is None or viewer not in (None, job.user):
         raise JobNotFoundError(job_id)
     return job
+
+
+def _require_cluster(job: Job, speaker: str | None) -> None:
+    if speaker not in (None, job.cluster_name):
+        raise ForbiddenError(
+            f"this token may only speak for cluster {speaker}, and job {job.id} is of another"
+        )

@@ -15,4 +15,4 @@ cpu_seconds_total, cpu_throttled_seconds_total, io_read_bytes_total, io_write_by
 
 -- gpu_samples: list the columns of a GPU's reading, in the order of the fields of GpuSample
 job_id, "timestamp", node, gpu_id, gpu_vendor, utilization_percent, memory_used_mb,
-memory_total_mb, power_watts, temperature_celsius
+memory_total_mb, power_watts, temperature_celsius, shared
