@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hpcobs_forwarder.controller.commands import run
+from hpcobs_forwarder.controller.process import run
 from hpcobs_forwarder.controller.slurm_token import SlurmToken
 from hpcobs_forwarder.controller.slurmrestd import Slurmrestd
 from hpcobs_forwarder.controller.source import SourceError
