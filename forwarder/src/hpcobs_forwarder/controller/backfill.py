@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from hpcobs_forwarder.controller.look_back import LookBack
 from hpcobs_forwarder.controller.source import NoHistoryError, SourceError
 from hpcobs_forwarder.controller.state_file import State, load, save
-from hpcobs_forwarder.controller.states import is_open
-from hpcobs_forwarder.controller.submissions import is_same_job, key_of, last_run_of
+from hpcobs_forwarder.controller.states import is_open, may_go_on
+from hpcobs_forwarder.controller.submissions import key_of, last_run_of
 from hpcobs_forwarder.controller.tracking import Tracking
 
 if TYPE_CHECKING:
@@ -52,30 +52,42 @@ class Backfill:
         ``failure`` is the error if the database could not be queried, or None.
         """
         tracking = self._state.tracking.after(look, now)
-        ends, read_until = self._look_back.read(self._state.read_until, now)
+        ends, read = self._look_back.read(self._state.read_until, now)
         self.failure = self._look_back.failure
-        records: dict[str, list[Job]] = {}
-        for job in ends:
-            records.setdefault(job["job_id"], []).append(job)
-        if tracking.missing and self.failure is None and self._look_back.has_history:
-            self._query_missing(tracking, records)
+        ends = [job for job in ends if not self._look_back.is_reported(job)]
+        records = self._records(tracking, ends, look)
+        # After a failure, the ends are to be found again.
+        read_until = read if self.failure is self._look_back.failure else self._state.read_until
         self._set_passes_until_lost()
         missing, found = self._judged(tracking, records, look)
         self._next = State(Tracking(tracking.open, missing), read_until)
         known = {key_of(job) for job in found}
-        found += [job for job in ends if key_of(job) not in known and self._is_news(job, look)]
+        found += [
+            job for job in ends if key_of(job) not in known and self._is_news(job, look, records)
+        ]
         self._ends = [*found, *(job for job in look.jobs if not is_open(job["state"]))]
         return found
 
-    def _query_missing(self, tracking: Tracking, records: dict[str, list[Job]]) -> None:
-        ids = sorted({key[0] for key, job in tracking.missing.items() if job.is_due})
+    def _records(self, tracking: Tracking, ends: list[Job], look: Look) -> dict[str, list[Job]]:
+        """Return the database's records by id: the ``ends``, and all records where these lack."""
+        records: dict[str, list[Job]] = {}
+        for job in ends:
+            records.setdefault(job["job_id"], []).append(job)
+        ids = {key[0] for key, job in tracking.missing.items() if job.is_due}
+        ids |= {job["job_id"] for job in ends if not self._is_certain(job, look)}
+        if not ids or self.failure is not None or not self._look_back.has_history:
+            return records
         try:
-            # These replace what the last ends showed: they include open and earlier runs.
-            records.update((job_id, []) for job_id in ids)
-            for job in self._history.jobs(ids) if ids else ():
-                records.setdefault(job["job_id"], []).append(job)
+            # These include open and earlier runs.
+            jobs = self._history.jobs(sorted(ids))
         except SourceError as error:
             self.failure = error
+            return {}
+        records.update((job_id, []) for job_id in ids)
+        for job in jobs:
+            if job["job_id"] in ids:
+                records[job["job_id"]].append(job)
+        return records
 
     def _set_passes_until_lost(self) -> None:
         if isinstance(self.failure, NoHistoryError) or not self._look_back.has_history:
@@ -103,13 +115,28 @@ class Backfill:
                 found.append(_with_restarts(last, key, job))
         return missing, found
 
-    def _is_news(self, job: Job, look: Look) -> bool:
-        """Return whether the end is neither reported nor of a job that slurmctld shows."""
-        job_id, submit_time = key_of(job)
-        if job_id in look.unread_ids or self._look_back.is_reported(job):
-            return False
-        shown = look.by_id.get(job_id)
-        return shown is None or not is_same_job(submit_time, job.get("restart_count"), shown)
+    def _is_certain(self, end: Job, look: Look) -> bool:
+        """Return whether the last ends and what slurmctld shows suffice to judge this end."""
+        shown = look.by_id.get(end["job_id"])
+        if shown is not None:
+            return key_of(shown) == key_of(end)
+        # A later run is shown, or is among the last ends.
+        is_all_known = look.is_complete and self._look_back.is_caught_up
+        return end["job_id"] not in look.unread_ids and (
+            is_all_known or not may_go_on(end["state"])
+        )
+
+    def _is_news(self, end: Job, look: Look, records: dict[str, list[Job]]) -> bool:
+        """Return whether this end is a job's last, and slurmctld does not show that job."""
+        shown = look.by_id.get(end["job_id"])
+        if self._is_certain(end, look):
+            return shown is None
+        # Either there is a later run of the job, or Slurm uses the id again.
+        runs = records.get(end["job_id"], [])
+        if shown is not None and key_of(shown) not in map(key_of, runs):
+            return False  # the database does not have the later one yet
+        last = last_run_of(key_of(end), runs)
+        return last is not None and key_of(last) == key_of(end)
 
     def lost(self) -> dict[Key, Tracked]:
         """Return the jobs that have been missing for too long. Their end is unknown."""

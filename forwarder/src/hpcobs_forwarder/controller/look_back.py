@@ -49,6 +49,7 @@ class LookBack:
         self._reported: dict[Key, float] = {}
         self.failure: SourceError | None = None
         self.has_history = True
+        self.is_caught_up = False
 
     def read(self, read_until: float | None, now: float) -> tuple[list[dict[str, Any]], float]:
         """Return the jobs that ended since ``read_until``, and the time up to which it was read.
@@ -56,6 +57,7 @@ class LookBack:
         ``failure`` is the error that stopped the reading, or None.
         """
         self.failure = None
+        self.is_caught_up = False
         start = self._start(read_until, now)
         done = now - _FIRST_SECONDS if read_until is None else min(read_until, now)
         if not self._is_due(done, now):
@@ -93,7 +95,8 @@ class LookBack:
     def _succeeded(self, done: float, now: float) -> None:
         self.has_history = True
         self._last = now
-        if done >= now and (
+        self.is_caught_up = done >= now
+        if self.is_caught_up and (
             self._last_long is None or not 0 <= now - self._last_long < _LONG_EVERY_SECONDS
         ):
             self._last_long = now

@@ -12,7 +12,7 @@ from hpcobs_forwarder.controller.commands import query
 from hpcobs_forwarder.controller.process import run
 from hpcobs_forwarder.controller.records import Faults, parsed
 from hpcobs_forwarder.controller.source import NoHistoryError, NothingFoundError, SourceError
-from hpcobs_forwarder.controller.states import ENDED
+from hpcobs_forwarder.controller.states import ENDED, GOES_ON
 from hpcobs_forwarder.controller.values import number
 
 if TYPE_CHECKING:
@@ -39,13 +39,16 @@ class Sacct:
         self._run = run
 
     def ended(self, since: float, until: float) -> list[dict[str, Any]]:
-        """Return the jobs that ended between two times, in epoch seconds. Raise SourceError."""
+        """Return the jobs that ended between two times, in epoch seconds. Raise SourceError.
+
+        The runs that ended by a requeue are among them.
+        """
         # With --state, sacct selects by the time of the end. Without, it leaves out the jobs that
         # were never eligible to start, such as held jobs that were cancelled.
         return self._read(
             [
                 "--allusers",
-                f"--state={','.join(ENDED)}",
+                f"--state={','.join((*ENDED, *GOES_ON))}",
                 f"--starttime={_utc(since)}",
                 f"--endtime={_utc(math.ceil(until))}",
             ]
