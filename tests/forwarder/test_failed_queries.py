@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hpcobs_forwarder.controller.commands import Commands
-from hpcobs_forwarder.controller.process import run
+from hpcobs_forwarder.controller.process import run, run_in_utc
 from hpcobs_forwarder.controller.sacct import Sacct
 from hpcobs_forwarder.controller.source import NoHistoryError, SourceError
 from tests.forwarder.fake_slurm import Controller, job
@@ -172,5 +172,5 @@ def test_command_is_limited(command: str, limits: dict[str, Any], reason: str) -
         run(["sh", "-c", command], **limits)
 
 
-def test_commands_run_in_utc() -> None:
-    assert run(["date", "+%Z"]).strip() == b"UTC"
+def test_sacct_runs_in_utc() -> None:
+    assert run_in_utc(["date", "+%Z"]).strip() == b"UTC"
