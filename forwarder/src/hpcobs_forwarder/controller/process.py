@@ -32,17 +32,7 @@ def run(
     environment: dict[str, str] | None = None,
 ) -> bytes:
     """Return what the command prints. Raise SourceError if it fails or exceeds a limit."""
-    try:
-        process = subprocess.Popen(  # noqa: S603 - Slurm's commands by name, without a shell
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, **(environment or {})},
-            start_new_session=True,
-        )
-    except (OSError, ValueError) as error:
-        raise SourceError(f"{command[0]}: {error}") from error
+    process = _start(command, environment or {})
     expired = threading.Event()
     timer = threading.Timer(time_limit, _expire, (process, expired))
     timer.daemon = True
@@ -61,6 +51,20 @@ def run(
     if status:
         raise SourceError(f"{command[0]} failed: {_one_line(errors) or f'exit status {status}'}")
     return output
+
+
+def _start(command: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(  # noqa: S603 - Slurm's commands by name, without a shell
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **environment},
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{command[0]}: {error}") from error
 
 
 def _read(process: subprocess.Popen[bytes], max_bytes: int) -> tuple[bytes, bytes]:
