@@ -132,6 +132,19 @@ def test_reported_ends_are_true_and_complete(intervals: list[Interval]) -> None:
         site.spool.close()
 
 
+@patient
+@given(st.lists(INTERVALS, max_size=12))
+def test_no_open_job_ends_without_accounting(intervals: list[Interval]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        site = Site(folder)
+        site.cluster.has_accounting = False
+        site.look()
+        for interval in intervals:
+            live(site, interval)
+        recover(site)
+        site.spool.close()
+
+
 def live(site: Site, interval: Interval) -> None:
     for name, *arguments in interval.changes:
         change: Callable[..., None] = getattr(site.cluster, name)

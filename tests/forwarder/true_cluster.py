@@ -48,6 +48,7 @@ class TrueCluster:
         self.runs: list[Run] = []
         self.controller_failure: str | None = None
         self.sacct_failure: str | None = None
+        self.has_accounting = True
         self.random = random.Random(0)
         self._serials = 0
 
@@ -143,6 +144,8 @@ class TrueCluster:
         }
 
     def _sacct(self, command: list[str]) -> bytes:
+        if not self.has_accounting:
+            raise SourceError("sacct failed: Slurm accounting storage is disabled")
         if self.sacct_failure == "text" and "--json" not in command:
             raise SourceError("sacct failed: Connection refused")
         options = dict(word.partition("=")[::2] for word in command)
