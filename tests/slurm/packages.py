@@ -17,8 +17,8 @@ SLURM = (
     *("slurmctld", "slurmd", "slurm-client", "slurmrestd", "slurm-wlm-jwt-plugin", "munge"),
     *("slurmdbd", "slurm-wlm-mysql-plugin", "mariadb-server-core"),
 )
-# What jobs, hooks and the forwarder use.
-SYSTEM = ("base-files", "bash", "coreutils", "dash", "grep", "hostname", "sed", "curl", "python3")
+# What jobs, hooks and the forwarder use: Debian's essential packages, a Python and curl.
+SYSTEM = ("?essential", "curl", "python3")
 UNPACK_SECONDS = 250
 LIST_PACKAGES = 'ls "$1/var/cache/apt/archives" >"$1/packages"'
 """Writes the packages with their versions into the file ``packages`` of the folder."""
