@@ -52,6 +52,8 @@ class Accounting:
         data = self._folder / "mariadb"
         data.mkdir()
         shutil.chown(data, "slurm")
+        # Else slurmdbd creates it and connects again, which fails with the libmariadb of Debian 13.
+        (data / "init.sql").write_text("CREATE DATABASE slurm;\n")
         # Without grant tables it needs no set-up. Only this host reaches it.
         self._database = self._programs.start(
             self._folder / "log/mariadb.log",
@@ -59,6 +61,7 @@ class Accounting:
             "--no-defaults",
             "--skip-grant-tables",
             f"--datadir={data}",
+            f"--init-file={data}/init.sql",
             f"--socket={data}/socket",
             f"--pid-file={data}/pid",
             "--bind-address=127.0.0.1",

@@ -17,9 +17,16 @@ from tests.slurm.releases import Release, installation
 from tests.slurm.settings import CGROUP_CONF, CLUSTER, GRES_CONF, NODES, controller, slurm_conf
 from tests.waiting import WAIT_SECONDS
 
-__all__ = ["CLUSTER", "NODES", "Slurm", "until"]
+__all__ = ["CLUSTER", "NODES", "Slurm", "seconds_of", "until"]
 
 FOLDERS = ("etc", "hooks", "munge", "run", "log", "spool", "ctld", "spool/ctld", "jobs")
+
+
+def seconds_of(text: str) -> int:
+    """Return the seconds of Slurm's ``[D-]HH:MM:SS``."""
+    days, _, clock = text.rpartition("-")
+    hours, minutes, seconds = (int(part) for part in clock.split(":"))
+    return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
 class Slurm:

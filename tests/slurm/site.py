@@ -208,18 +208,25 @@ class Site:
 
 
 @contextmanager
-def installed(folder: Path, release: Release, **options: Any) -> Iterator[Site]:
+def installed(
+    folder: Path,
+    release: Release,
+    *,
+    forgets_after_seconds: int = 300,
+    accounting: bool = False,
+    **settings: object,
+) -> Iterator[Site]:
     """Start Slurm, service, hooks and nodes' forwarders, without the controller role.
 
-    The options are Slurm's.
+    ``settings`` are further ones of slurm.conf.
     """
     port = free_port()
     service = Service(folder, "--no-simulate", "--port", str(port), environ=ENVIRON)
-    slurm = Slurm(release, **{"forgets_after_seconds": 60, **options})
+    slurm = Slurm(release, forgets_after_seconds=forgets_after_seconds, accounting=accounting)
     site = Site(slurm, service, url=f"http://127.0.0.1:{port}")
     try:
         with service:
-            slurm.configure(site.install())
+            slurm.configure(site.install(), **settings)
             site.configure()
             slurm.start()
             site.start_node_forwarders()
