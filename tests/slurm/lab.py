@@ -73,10 +73,13 @@ class Slurm:
         ours = controller(self.folder, self._controller_port)
         if self._accounting:
             ours |= self._accounting.settings()
-        ours |= {"MinJobAge": self._forgets_after_seconds, **settings, **hooks}
-        self.conf.write_text(slurm_conf(ours, self._node_ports))
+        self._settings = {**ours, "MinJobAge": self._forgets_after_seconds, **settings, **hooks}
+        self._write()
         (self.folder / "etc/gres.conf").write_text(GRES_CONF)
         (self.folder / "etc/cgroup.conf").write_text(CGROUP_CONF[self.release.version])
+
+    def _write(self) -> None:
+        self.conf.write_text(slurm_conf(self._settings, self._node_ports))
 
     def start(self) -> Self:
         """Start all daemons and wait until both nodes are idle."""
@@ -136,9 +139,33 @@ class Slurm:
         shutil.rmtree(self.folder)
 
     def lose_all_jobs(self) -> None:
-        """Restart the controller without its stored jobs. Its job ids start again."""
+        """Restart the controller without its stored jobs. New jobs get new ids."""
         self.stop_controller()
         self.start_controller("-c")
+
+    def lose_all_state(self) -> None:
+        """Restart the controller with an empty StateSaveLocation. Its job ids begin again."""
+        self.stop_controller()
+        state = self.folder / "spool/ctld"
+        shutil.rmtree(state)
+        state.mkdir()
+        shutil.chown(state, "slurm")
+        self.start_controller()
+        until(lambda: self.idle_nodes() == len(NODES))
+
+    def reconfigure(self, **settings: object) -> None:
+        """Run ``scontrol reconfigure`` with further settings of slurm.conf."""
+        self._settings |= settings
+        self._write()
+        self.control("reconfigure")
+
+    def restart_controller(self, **settings: object) -> None:
+        """Restart the controller with further settings of slurm.conf."""
+        self.stop_controller()
+        self._settings |= settings
+        self._write()
+        self.start_controller()
+        until(lambda: self.idle_nodes() == len(NODES))
 
     def _end_jobs(self) -> None:
         # Jobs would outlive slurmd.

@@ -114,13 +114,15 @@ class Site:
             self._configure(f"node-{node}", node, HPCOBS_NODE=node, HPCOBS_HOOK_POST=post)
         self.configure_controller()
 
-    def configure_controller(self, *, by_commands: bool = False) -> None:
+    def configure_controller(self, *, by_commands: bool = False, **settings: str) -> None:
         """Configure the controller role, to read slurmctld by slurmrestd or by commands."""
         rest = {
             "SLURM_BASE_URL": self.slurm.rest_url,
             "SLURM_AUTH_TOKEN_COMMAND": "/usr/bin/scontrol token lifespan=60",
         }
-        self._configure("controller", None, owner="slurm", **({} if by_commands else rest))
+        self._configure(
+            "controller", None, owner="slurm", **({} if by_commands else rest), **settings
+        )
 
     def _configure(
         self, name: str, node: str | None, *, owner: str = "root", **settings: str
