@@ -43,7 +43,6 @@ class Backfill:
         self._state = load(path)
         self._next = self._state
         self._ends: list[Job] = []
-        self._passes_until_lost = _PASSES_WHEN_UNKNOWN
         self.failure: SourceError | None = None
 
     def ended(self, look: Look, now: float) -> list[Job]:
@@ -58,7 +57,6 @@ class Backfill:
         records = self._records(tracking, ends, look)
         # After a failure, the ends are to be found again.
         read_until = read if self.failure is self._look_back.failure else self._state.read_until
-        self._set_passes_until_lost()
         missing, found = self._judged(tracking, records, look)
         self._next = State(Tracking(tracking.open, missing), read_until)
         known = {key_of(job) for job in found}
@@ -89,14 +87,6 @@ class Backfill:
                 records[job["job_id"]].append(job)
         return records
 
-    def _set_passes_until_lost(self) -> None:
-        if isinstance(self.failure, NoHistoryError) or not self._look_back.has_history:
-            self._passes_until_lost = _PASSES_WITHOUT_HISTORY
-        elif self.failure is not None:
-            self._passes_until_lost = _PASSES_WHILE_SILENT
-        else:
-            self._passes_until_lost = _PASSES_WHEN_UNKNOWN
-
     def _judged(
         self, tracking: Tracking, records: dict[str, list[Job]], look: Look
     ) -> tuple[dict[Key, Tracked], list[Job]]:
@@ -106,14 +96,21 @@ class Backfill:
         for key, job in tracking.missing.items():
             last = last_run_of(key, records.get(key[0], []))
             if last is None:
-                # A job that was not queried is as missing as before.
-                counts = look.is_complete and (job.is_due or self.failure is not None)
-                missing[key] = job._replace(passes=job.passes + counts)
+                missing[key] = self._still_missing(job) if look.is_complete else job
             elif is_open(last["state"]):
-                missing[key] = job._replace(passes=0)
+                missing[key] = job._replace(passes=0, silent=0)
             else:
                 found.append(_with_restarts(last, key, job))
         return missing, found
+
+    def _still_missing(self, job: Tracked) -> Tracked:
+        if self._is_silent():
+            return job._replace(silent=job.silent + 1)
+        # A job that was not queried is as missing as before.
+        return job._replace(passes=job.passes + job.is_due, silent=0)
+
+    def _is_silent(self) -> bool:
+        return self.failure is not None and not isinstance(self.failure, NoHistoryError)
 
     def _is_certain(self, end: Job, look: Look) -> bool:
         """Return whether the last ends and what slurmctld shows suffice to judge this end."""
@@ -140,10 +137,11 @@ class Backfill:
 
     def lost(self) -> dict[Key, Tracked]:
         """Return the jobs that have been missing for too long. Their end is unknown."""
+        most = _PASSES_WHEN_UNKNOWN if self._look_back.has_history else _PASSES_WITHOUT_HISTORY
         return {
             key: job
             for key, job in self._next.tracking.missing.items()
-            if job.passes >= self._passes_until_lost
+            if job.silent >= _PASSES_WHILE_SILENT or (job.passes >= most and not job.silent)
         }
 
     def finish_pass(self, now: float) -> None:
