@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hpcobs_forwarder.clock import SystemClock
-from hpcobs_forwarder.controller.commands import Sacct
 from hpcobs_forwarder.controller.compose import slurm_source
+from hpcobs_forwarder.controller.sacct import Sacct
 from hpcobs_forwarder.controller.source import SourceError
 from hpcobs_forwarder.doctor.finding import Finding, failure, ok, warning
 
@@ -33,7 +33,7 @@ def examine(config: Config) -> Iterator[Finding]:
             f"slurmctld, queried by {source.name}, has {len(jobs)} jobs and {len(nodes)} nodes"
         )
     try:
-        ended = Sacct().since(clock.wall() - 3600, clock.wall())
+        ended = Sacct().ended(clock.wall() - 3600, clock.wall())
     except SourceError as error:
         yield warning(
             f"the accounting database cannot be queried: {error}",
