@@ -54,7 +54,7 @@ def secret_file(config: Config, path: str, what: str) -> Iterator[Finding]:
             f"chown {service.user} {path}; chmod 600 {path}",
         )
     if mode & 0o007:
-        yield failure(f"{what} {path} has mode {mode:o}: all users can read or change it", fix)
+        yield failure(f"{what} {path} has mode {mode:o}: all users can read it", fix)
     elif mode & 0o070 and (status.st_gid not in service.groups or mode & 0o020):
         yield failure(
             f"{what} {path} has mode {mode:o}: group {_group_name(status.st_gid)} can use it", fix
