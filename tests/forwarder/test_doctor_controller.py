@@ -6,6 +6,7 @@ import os
 import re
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,8 @@ NO_HISTORY = "the accounting database cannot be queried"
 
 def others(config: Config) -> list[tuple[str, str, str]]:
     """Return the findings beside that of the missing accounting database."""
-    return [tuple(one) for one in problems(config) if NO_HISTORY not in one.text]
+    found = [one for one in problems(config) if NO_HISTORY not in one.text]
+    return [(one.level, one.text, one.fix) for one in found]
 
 
 def test_controller_without_accounting_has_one_warning(controller: Config) -> None:
@@ -127,7 +129,7 @@ def test_unknown_start_of_slurmctld_is_no_finding(controller: Config, answer: st
     assert others(controller) == []
 
 
-def slurmrestd(config: Config, **settings: str) -> Config:
+def slurmrestd(config: Config, **settings: Any) -> Config:
     return config._replace(slurmrestd_url="http://127.0.0.1:9", **settings)
 
 
@@ -147,7 +149,7 @@ def of_token(config: Config) -> list[tuple[str, str, str]]:
     ],
 )
 def test_token_for_slurmrestd_is_checked(
-    controller: Config, tmp_path: Path, claims: dict[str, object] | None, text: str | None
+    controller: Config, tmp_path: Path, claims: dict[str, Any] | None, text: str | None
 ) -> None:
     file = tmp_path / "slurm.jwt"
     file.write_text("opaque" if claims is None else token(**claims))

@@ -53,7 +53,8 @@ def found_for(
     text = re.sub(rf"(?m)^{setting}=.*\n", "", SLURM_CONF)
     lines = [line.format(hooks=Path(config.root, "hooks"), ours=HOOKS) for line in lines]
     slurm_file(config, text + "".join(f"{setting}={line}\n" for line in lines))
-    return [tuple(one) for one in problems(config) if setting in one.text + one.fix]
+    found = [one for one in problems(config) if setting in one.text + one.fix]
+    return [(one.level, one.text, one.fix) for one in found]
 
 
 @pytest.mark.parametrize("setting", SETTINGS)

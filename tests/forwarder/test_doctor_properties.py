@@ -174,12 +174,12 @@ def test_file_of_wrong_kind_is_reported(with_gpus: Config, name: str, kind: str,
     path = Path(slurm_file(with_gpus, "", name))
     if kind != "empty":
         path.unlink()
-    {
-        "folder": path.mkdir,
-        "fifo": lambda: os.mkfifo(path),
-        "loop": lambda: path.symlink_to(path),
-        "device": lambda: path.symlink_to("/dev/zero"),
-    }.get(kind, lambda: None)()
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "fifo":
+        os.mkfifo(path)
+    elif kind in {"loop", "device"}:
+        path.symlink_to(path if kind == "loop" else "/dev/zero")
 
     levels = {finding.level for finding in findings(with_gpus._replace(role=role))}
 
