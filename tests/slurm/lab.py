@@ -231,16 +231,6 @@ class Slurm:
         """Run ``scancel``."""
         self._run("scancel", job_id)
 
-    def cancel_all(self) -> None:
-        """Cancel the jobs of all users, whether or not slurmctld is running."""
-        subprocess.run(
-            ["scancel", "--state=running", "--user=root"],
-            env=self.environ,
-            capture_output=True,
-            timeout=30,
-            check=False,
-        )
-
     def control(self, *words: str) -> str:
         """Run ``scontrol`` and return its output."""
         return self._run("scontrol", *words)
