@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.slurm.releases import Release
 
 TRAP = "trap 'exit 9' TERM; sleep 300 & >ready; wait"
 ODD_NAME = 'a "b" \\ ü'
@@ -57,9 +58,9 @@ CORRECTED = ("cancelled", "trapped")
 
 
 @pytest.fixture(scope="module")
-def site(folder: Path) -> Iterator[Site]:
+def site(folder: Path, release: Release) -> Iterator[Site]:
     """Start Slurm with hpcobs, without the controller role."""
-    with installed(folder) as site:
+    with installed(folder, release) as site:
         yield site
 
 

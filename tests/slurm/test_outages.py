@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.slurm.releases import Release
 
 FORGETS_AFTER_SECONDS = 3
 ENDS = {
@@ -24,9 +25,9 @@ ENDS = {
 
 
 @pytest.fixture(scope="module")
-def site(folder: Path) -> Iterator[Site]:
+def site(folder: Path, release: Release) -> Iterator[Site]:
     """Start a site whose slurmctld soon forgets jobs and is read by Slurm's commands."""
-    with installed(folder, forgets_after_seconds=FORGETS_AFTER_SECONDS) as site:
+    with installed(folder, release, forgets_after_seconds=FORGETS_AFTER_SECONDS) as site:
         site.configure_controller(by_commands=True)
         site.start_controller()
         yield site
