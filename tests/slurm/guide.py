@@ -54,23 +54,26 @@ def blocks(page: str) -> Iterator[Block]:
 
 
 class Shell:
-    """Runs one command at a time. Variables, umask and folder stay from one to the next."""
+    """Runs one command at a time. Variables, umask and folder stay from one to the next.
+
+    ``prefix`` is the beginning of a command line that leads to another root folder.
+    """
 
     def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
-        """Start in ``folder``."""
+        """Start in ``folder``. ``environ`` is as it is here for each command."""
         self._state = folder / ".state"
         self._state.write_text(f"cd {folder}\n")
         self._environ = dict(environ)
 
-    def run(self, command: str) -> Result:
-        """Run a command with bash. Return what it printed, with its errors."""
+    def run(self, command: str, *prefix: str, path: str) -> Result:
+        """Run a command with bash and this PATH. Return what it printed, with its errors."""
         script = (
-            f". {self._state}\nset -a\n{command}\nstatus=$?\n"
+            f". {self._state}\nset -a\nPATH={path}\n{command}\nstatus=$?\n"
             f'{{ export -p; umask -p; echo "cd $PWD"; }} >{self._state}.new\n'
             f"mv {self._state}.new {self._state}\nexit $status\n"
         )
         done = subprocess.run(
-            ["bash", "-c", script],
+            [*prefix, "bash", "-c", script],
             env=self._environ,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

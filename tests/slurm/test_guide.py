@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import sys
+import shutil
 import sysconfig
 from collections import deque
 from pathlib import Path
@@ -15,6 +15,7 @@ import pytest
 from tests.local.services import Service
 from tests.slurm.guide import PAGE, Block, Result, Shell, blocks
 from tests.slurm.lab import CLUSTER, Slurm, until
+from tests.slurm.releases import HOST, Release
 from tests.slurm.systemctl import Units
 
 if TYPE_CHECKING:
@@ -70,10 +71,26 @@ class Host:
         for name in ("slurm", "src", "systemd", "build_zipapp.py", "pyproject.toml"):
             self._copy(FORWARDER / name)
         (self._work / ".hpcobs").symlink_to(self._service.folder)
-        _script(self.top / "bin/systemctl", f'{sys.executable} {_SYSTEMCTL} {self.top} "$@"')
-        _script(self.top / "bin/hpcobs", f'{sysconfig.get_path("scripts")}/hpcobs "$@"')
-        path = f"{self.top}/usr/bin:{self.top}/bin:{os.environ['PATH']}"
-        self.shell = Shell(self._work, {**self.slurm.environ, "PATH": path, "HOME": str(self.top)})
+        shutil.copy(Path(__file__).with_name("systemctl.py"), self.top / "bin")
+        self._script("systemctl", f'python3 {self.top}/bin/systemctl.py {self.top} "$@"')
+        if self.slurm.programs.installation.root != HOST:
+            # An unpacked release has no PAM, which runuser asks.
+            self._script("runuser", 'setpriv --reuid="$2" --regid="$2" --clear-groups "${@:4}"')
+        self._shell = Shell(self._work, {**self.slurm.programs.environ, "HOME": str(self.top)})
+
+    def shell(self, command: str) -> Result:
+        """Run a command beside Slurm, or beside the service if it is one of the service."""
+        if re.search(r"(^|\()hpcobs ", command):
+            scripts = sysconfig.get_path("scripts")
+            return self._shell.run(command, path=f"{scripts}:{os.environ['PATH']}")
+        prefix = self.slurm.programs.installation.command(user="root")
+        path = f"{self.top}/usr/bin:{self.top}/bin:{self.slurm.programs.environ['PATH']}"
+        return self._shell.run(command, *prefix, path=path)
+
+    def _script(self, name: str, command: str) -> None:
+        path = self.top / "bin" / name
+        path.write_text(f"#!/bin/bash\nexec {command}\n")
+        path.chmod(0o755)
 
     def _copy(self, source: Path) -> None:
         """Copy a part of the repository, with this test's folders in it."""
@@ -111,10 +128,10 @@ class Host:
         # A reader waits some seconds and looks again.
         attempts = 60 if command.startswith(("hpcobs job", "hpcobs-forwarder doctor")) else 1
         for _ in range(attempts):
-            result = self.shell.run(self.here(command))
+            result = self.shell(self.here(command))
             if result.status == 0 and wanted.search(result.output):
                 break
-            self.shell.run("sleep 2")
+            self.shell("sleep 2")
         self.results.append(result._replace(command=command))
         assert result.status == 0, f"{result}\n{self.slurm.logs()}"
         assert wanted.search(result.output), f"{result}\n{self.slurm.logs()}"
@@ -124,19 +141,11 @@ class Host:
         return [result.output for result in self.results if result.command == command]
 
 
-_SYSTEMCTL = Path(__file__).with_name("systemctl.py")
-
-
-def _script(path: Path, text: str) -> None:
-    path.write_text(f"#!/bin/sh\nexec {text}\n")
-    path.chmod(0o755)
-
-
 @pytest.fixture(scope="module")
-def host(folder: Path) -> Iterator[Host]:
+def host(folder: Path, release: Release) -> Iterator[Host]:
     """Follow the guide to its end."""
     service = Service(folder, "--no-simulate", environ={"CLUSTER_NAME": CLUSTER})
-    slurm = Slurm()
+    slurm = Slurm(release)
     host = Host(slurm, service)
     try:
         with service:
@@ -150,9 +159,10 @@ def host(folder: Path) -> Iterator[Host]:
                     host.follow(block)
             yield host
     finally:
+        # In case a command has failed. The guide ends both.
         for unit in ("hpcobs-forwarder", "hpcobs-forwarder-controller"):
             Units(slurm.folder).call("disable", unit)
-        slurm.cancel_all()
+        slurm.programs.attempt("scancel", "--user=root")
         slurm.stop()
 
 
@@ -190,7 +200,7 @@ def test_doctors_find_no_failure_after_guide(host: Host) -> None:
 
 
 def test_tokens_are_never_readable_for_others(host: Host) -> None:
-    assert host.shell.run("umask").output.strip() == "0022"
+    assert host.shell("umask").output.strip() == "0022"
     node = host.output("hpcobs-forwarder doctor")[0]
     assert f"the token file {host.top}/etc/hpcobs/node.token has mode 600" in node
 
