@@ -39,6 +39,7 @@ class _Hook(NamedTuple):
         return f"{self.setting}={FOLDER}/{self.file}"
 
 
+_REFUSED = "It runs no such hook, and does not start from 23.11 on"
 _RECONFIGURE = "run scontrol reconfigure"
 _RESTART = "restart slurmctld (scontrol reconfigure does not start its hooks before 23.11)"
 _HOOKS = {
@@ -123,14 +124,13 @@ def _problem(hook: _Hook, value: str, files: list[str], user: str | None) -> Fin
         )
     if not hook.patterns and not files and glob.has_magic(value):
         return failure(
-            f"{hook.setting}={value} in slurm.conf is a pattern: slurmctld refuses it, and runs "
-            "no such hook",
+            f"{hook.setting}={value} in slurm.conf is a pattern: slurmctld refuses it. {_REFUSED}",
             f"write {hook.line}, then {hook.then}",
         )
     if not files:
-        effect = "jobs fail on this host" if hook.patterns else "slurmctld runs no such hook"
+        effect = "Jobs fail on this host" if hook.patterns else _REFUSED
         return failure(
-            f"{hook.setting}={value} in slurm.conf: there is no such file, so {effect}",
+            f"{hook.setting}={value} in slurm.conf: there is no such file. {effect}",
             f"install the file, or write {hook.line}, then {hook.then}",
         )
     closed = [file for file in files if not os.path.isfile(file) or not may_run(file, user)]

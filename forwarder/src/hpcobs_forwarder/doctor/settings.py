@@ -17,7 +17,7 @@ _COPIES = ("/run/slurm/conf/", "/conf-cache/")
 """Folders of the copies that a configless slurmd gets from slurmctld."""
 
 _RESTART = "restart slurmctld and every slurmd"
-_RESTART_EMPTY = f"when no job is running, {_RESTART}"
+_RESTART_EMPTY = f"{_RESTART} when no job is running"
 
 
 class _Demand(NamedTuple):
