@@ -22,9 +22,7 @@ from tests.forwarder.doctors import (
 __all__ = ["config", "controller", "node"]
 
 SETTINGS = ("Prolog", "Epilog", "PrologSlurmctld", "EpilogSlurmctld")
-FILES = dict(
-    zip(SETTINGS, ("prolog", "epilog", "prolog_slurmctld", "epilog_slurmctld"), strict=True)
-)
+FILES = dict(zip(SETTINGS, ("prolog", "epilog", "prolog_slurmctld", "epilog_slurmctld")))
 
 
 @pytest.fixture(autouse=True)

@@ -12,15 +12,18 @@ from hpcobs_forwarder.daemon.config import Config
 from hpcobs_forwarder.doctor.report import report
 from tests.forwarder.doctors import (
     CGROUP_CONF,
+    HOOKS,
     SLURM_CONF,
     config,
     controller,
+    gpus,
     levels,
     node,
     problems,
     slurm_file,
 )
 from tests.forwarder.trees import record
+from tests.slurm.guide import PAGE, blocks
 
 __all__ = ["config", "controller", "node"]
 
@@ -107,7 +110,7 @@ def test_settings_of_cgroup_conf_are_checked(
     found = problems(node)
 
     assert len(found) == len(missing)
-    for finding, name in zip(found, missing, strict=True):
+    for finding, name in zip(found, missing):
         assert finding.fix.startswith(f"write {name}=yes in {path}, so that ")
 
 
@@ -195,6 +198,22 @@ def test_strange_characters_can_be_printed(
         assert report(node) == 0
 
     assert "TaskPlugin=t?sk" in (tmp_path / "out").read_text()
+
+
+def test_settings_of_guide_satisfy_doctor(node: Config) -> None:
+    folder = Path(node.root, "etc/slurm")
+    for block in blocks(PAGE.read_text()):
+        if block.file.startswith("/etc/slurm/"):
+            with (folder / f"guide-{Path(block.file).name}").open("a") as file:
+                file.write(block.text.replace("/usr/libexec/hpcobs", str(HOOKS)))
+    for file in folder.glob("guide-*"):
+        file.rename(folder / file.name.removeprefix("guide-"))
+    gpus(node, "nvidia0", "nvidia1")
+    ours = ("gpu", "Slurm", "slurm", "cgroup", "gres")
+
+    found = [one for one in problems(node) if "GPUs cannot be read" not in one.text]
+
+    assert [one for one in found if any(word in one.text + one.fix for word in ours)] == []
 
 
 def test_good_settings_are_listed_as_ok(node: Config) -> None:
