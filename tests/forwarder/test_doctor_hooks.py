@@ -31,7 +31,9 @@ def folder(tmp_path: Path) -> Path:
     made = tmp_path / "hooks"
     made.mkdir()
     for name, mode, text in (
-        ("calls", 0o755, "/usr/libexec/hpcobs/prolog"),
+        ("calls", 0o755, f"H=/usr/libexec/hpcobs\n$H/{'; $H/'.join(FILES.values())}"),
+        ("comment", 0o755, f"# /usr/libexec/hpcobs/{' '.join(FILES.values())}"),
+        ("wrong", 0o755, "/usr/libexec/hpcobs/post"),
         ("foreign", 0o755, "true"),
         ("closed", 0o644, "hpcobs"),
     ):
@@ -64,6 +66,8 @@ def found_for(
         (['"{hooks}/calls"'], None, ""),
         ([], "warn", "sets no SETTING, so hpcobs gets no events from it"),
         (["{hooks}/foreign"], "warn", "is no hook of hpcobs"),
+        (["{hooks}/comment"], "warn", "is no hook of hpcobs"),
+        (["{hooks}/wrong"], "warn", "is no hook of hpcobs"),
         (["{ours}/post"], "warn", "is no hook of hpcobs"),
         (["{hooks}/away"], "FAIL", "there is no such file"),
         (["{hooks}/closed"], "FAIL", "closed is not executable by root"),

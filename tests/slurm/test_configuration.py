@@ -48,7 +48,7 @@ SHOWN = {
 }
 HOOK = """\
 #!/bin/sh
-# hpcobs
+: hpcobs prolog_slurmctld epilog_slurmctld
 echo $SLURM_SCRIPT_CONTEXT >>{calls}
 """
 

@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 _FILES = (
     "etc/slurm/slurm.conf",
     "etc/slurm-llnl/slurm.conf",
+    "opt/slurm/etc/slurm.conf",
+    "usr/local/etc/slurm.conf",
     "run/slurm/conf/slurm.conf",
     "var/spool/slurmd/conf-cache/slurm.conf",
+    "var/lib/slurm/slurmd/conf-cache/slurm.conf",
 )
-"""The packages' places, and where a configless slurmd keeps its copy (slurm.conf(5))."""
+"""Where packages and builds from source have it, and where a configless slurmd keeps its copy."""
 
 # Slurm's own expression for a setting (keyvalue_pattern in parse_config.c).
 _SETTING = re.compile(

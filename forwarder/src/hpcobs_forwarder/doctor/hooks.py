@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from hpcobs_forwarder.daemon.config import CONTROLLER, NODE
@@ -105,7 +106,8 @@ def _lines(conf: SlurmConf, hook: _Hook, lines: list[str], user: str | None) -> 
     if not ours:
         yield warning(
             f"{hook.setting}={', '.join(lines)} in slurm.conf is no hook of hpcobs, and names none",
-            f"call {FOLDER}/{hook.file} from it, or write {hook.line}, then {hook.then}",
+            f"call {FOLDER}/{hook.file} from it, or write {hook.line}, then {hook.then}; ignore "
+            "this if it calls ours in another way",
         )
 
 
@@ -144,12 +146,15 @@ def _problem(hook: _Hook, value: str, files: list[str], user: str | None) -> Fin
 
 
 def _is_ours(path: str, name: str) -> bool:
-    """Return whether a file is our hook ``name``, or a script that names hpcobs."""
+    """Return whether a file is our hook ``name``, or a script that calls it."""
     real = os.path.realpath(path)
     if os.path.exists(os.path.join(os.path.dirname(real), "hook.sh")):
         return os.path.basename(real) == name
     try:
         with open(real, "rb") as script:
-            return b"hpcobs" in script.read(_LONGEST_SCRIPT).lower()
+            lines = script.read(_LONGEST_SCRIPT).splitlines()
     except OSError:
         return False
+    code = b"\n".join(line for line in lines if not line.lstrip().startswith(b"#"))
+    # The folder may be in a variable, so the two need not be beside each other.
+    return b"hpcobs" in code.lower() and re.search(rb"\b%b\b" % name.encode(), code) is not None
