@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -43,7 +42,6 @@ _MAX_BYTES = 64 << 20
 """More than any real file. Reading stops there, since a path may lead to anything."""
 
 
-@dataclass
 class SlurmConf:
     """The file at ``path``: each setting's values, in order, by its name in lower case.
 
@@ -51,11 +49,14 @@ class SlurmConf:
     ``includes`` names the files that were read in addition, ``unread`` those that could not be.
     """
 
-    path: str
-    settings: dict[str, list[str]] = field(default_factory=dict)
-    lines: list[dict[str, str]] = field(default_factory=list)
-    includes: list[str] = field(default_factory=list)
-    unread: list[str] = field(default_factory=list)
+    # No dataclass: its module would cost the daemon a megabyte.
+    def __init__(self, path: str) -> None:
+        """Read nothing yet."""
+        self.path = path
+        self.settings: dict[str, list[str]] = {}
+        self.lines: list[dict[str, str]] = []
+        self.includes: list[str] = []
+        self.unread: list[str] = []
 
     def all(self, name: str) -> list[str]:
         """Return all values of the setting that are not empty, in their order."""
@@ -71,7 +72,7 @@ class SlurmConf:
         return [line for line in self.lines if next(iter(line)) == name.lower()]
 
 
-def places(root: str) -> list[str]:
+def slurm_conf_paths(root: str) -> list[str]:
     """Return the paths at which slurm.conf is looked for, in their order."""
     usual = [f"{root.rstrip('/')}/{file}" for file in _FILES]
     return [*filter(None, [os.environ.get("SLURM_CONF")]), *usual]
@@ -79,7 +80,7 @@ def places(root: str) -> list[str]:
 
 def read_slurm_conf(root: str) -> SlurmConf | None:
     """Read the file in ``$SLURM_CONF``, else the first usual one. Return None without any."""
-    return next(filter(None, map(read_conf, places(root))), None)
+    return next(filter(None, map(read_conf, slurm_conf_paths(root))), None)
 
 
 def read_conf(path: str) -> SlurmConf | None:

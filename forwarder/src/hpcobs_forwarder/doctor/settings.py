@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from hpcobs_forwarder.doctor.finding import Finding, ok, warning
-from hpcobs_forwarder.slurm_conf import places, read_slurm_conf
+from hpcobs_forwarder.slurm_conf import read_slurm_conf, slurm_conf_paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,8 +63,9 @@ def examine(config: Config) -> Iterator[Finding]:
     """Check slurm.conf itself, then its settings for cgroups."""
     conf = read_slurm_conf(config.root)
     if conf is None:
+        paths = ", ".join(slurm_conf_paths(config.root))
         yield warning(
-            f"slurm.conf cannot be read: it is in none of {', '.join(places(config.root))}",
+            f"slurm.conf cannot be read: it is in none of {paths}",
             "set SLURM_CONF to its path, then run the doctor again: its settings are unchecked",
         )
         return
