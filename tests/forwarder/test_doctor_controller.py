@@ -141,7 +141,8 @@ def of_token(config: Config) -> list[tuple[str, str, str]]:
     ("claims", "text"),
     [
         ({"sun": "slurm"}, None),
-        ({"sun": "root"}, "of user root, SLURM_AUTH_USER is slurm"),
+        ({"sun": "root"}, None),
+        ({"sun": "ada"}, "of user ada, SLURM_AUTH_USER is slurm"),
         ({"sun": "slurm", "lifetime_seconds": -1}, "has expired"),
         ({"sun": "slurm", "lifetime_seconds": 100}, "expires in"),
         ({"sun": 1, "exp": "never"}, None),

@@ -72,11 +72,12 @@ def _claims(config: Config, claims: dict[str, Any] | None) -> Iterator[Finding]:
         yield failure("the token for slurmrestd is no JWT", _command(config))
         return
     user = claims.get("sun")  # Slurm's claim for the user (https://slurm.schedmd.com/jwt.html)
-    if isinstance(user, str) and user != config.slurm_user:
+    if isinstance(user, str) and user not in _accepted_users(config):
         yield failure(
             f"the token for slurmrestd is of user {user}, SLURM_AUTH_USER is {config.slurm_user}",
             f"set SLURM_AUTH_USER={user}, or {_command(config)}",
         )
+        return
     expires = claims.get("exp")
     remaining = expires - time.time() if isinstance(expires, (int, float)) else float("inf")
     if remaining <= 0:
@@ -88,6 +89,12 @@ def _claims(config: Config, claims: dict[str, Any] | None) -> Iterator[Finding]:
         )
     else:
         yield ok(f"the token for slurmrestd is of user {user or config.slurm_user}")
+
+
+def _accepted_users(config: Config) -> set[str]:
+    """Return the users whose tokens work: root's and SlurmUser's are valid for every user."""
+    conf = read_slurm_conf(config.root)
+    return {config.slurm_user, "root", (conf.last("SlurmUser") if conf else None) or "root"}
 
 
 def _command(config: Config) -> str:
