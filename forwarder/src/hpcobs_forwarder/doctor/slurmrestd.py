@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpcobs_forwarder.claims import claims_of
 from hpcobs_forwarder.clock import SystemClock
-from hpcobs_forwarder.controller.commands import run
+from hpcobs_forwarder.controller.process import run
 from hpcobs_forwarder.controller.slurm_token import SlurmToken
 from hpcobs_forwarder.controller.source import SourceError
 from hpcobs_forwarder.doctor.finding import Finding, failure, ok, warning

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Tuple
 
-from hpcobs_forwarder.controller.commands import run
+from hpcobs_forwarder.controller.process import run
 from hpcobs_forwarder.controller.source import SourceError
 
 _NUMBERS = re.compile(r"\b(\d{1,4})\.(\d{1,4})\b")
