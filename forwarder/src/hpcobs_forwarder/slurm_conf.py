@@ -31,14 +31,19 @@ class SlurmConf(NamedTuple):
 
 def read_slurm_conf(root: str) -> SlurmConf | None:
     """Read the file in ``$SLURM_CONF``, else the first usual one. Return None without any."""
-    places = [f"{root.rstrip('/')}/{file}" for file in _FILES]
-    for path in filter(None, [os.environ.get("SLURM_CONF"), *places]):
+    for path in slurm_conf_paths(root):
         try:
             with open(path, encoding="utf-8", errors="replace") as lines:
                 return _parsed(path, lines.read().splitlines())
         except OSError:
             continue
     return None
+
+
+def slurm_conf_paths(root: str) -> list[str]:
+    """Return where slurm.conf may be: ``$SLURM_CONF`` if it is set, then the usual places."""
+    places = [f"{root.rstrip('/')}/{file}" for file in _FILES]
+    return list(filter(None, [os.environ.get("SLURM_CONF"), *places]))
 
 
 def cluster_name_in_slurm_conf(root: str) -> str | None:
