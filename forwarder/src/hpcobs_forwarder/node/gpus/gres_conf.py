@@ -59,7 +59,8 @@ def configured_order(text: str, node: str) -> GpuOrder:
     devices = [device for fields in gpus for device in _configured(fields)]
     if not devices:
         raise GresError(f"it names no GPU of {node}")
-    if len(set().union(*devices)) < sum(map(len, devices)):
+    # MIG devices share the file of their GPU.
+    if len(set(devices)) < len(devices):
         raise GresError("it names a device file twice")
     return GpuOrder(tuple(devices))
 

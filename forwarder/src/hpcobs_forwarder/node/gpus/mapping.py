@@ -109,7 +109,7 @@ def _named(
     found: list[GpuReading] = []
     rest: list[Claim] = []
     unknown: list[str] = []
-    for claim in dict.fromkeys(claims):
+    for claim in claims:
         if claim.uuid is None and claim.minor is None:
             rest.append(claim)
             continue
