@@ -161,7 +161,7 @@ def test_bad_value_costs_only_itself(field: str, value: Any, blank: str) -> None
 
     bad, good = gpus.read()
 
-    kept = {blank: None}
+    kept: dict[str, Any] = {blank: None}
     assert bad == good._replace(gpu_id="0", position=0, minor=bad.minor, files=bad.files, **kept)
     assert len(gpus.unread) == 1
 
@@ -201,9 +201,9 @@ def test_render_devices_are_found_by_pci_address(tmp_path: Path) -> None:
 
     first, split, last = AmdGpus(lambda: module, str(tmp_path)).read()
 
-    assert (first.minor, first.files) == (129, {"/dev/dri/renderD129", "/dev/dri/card2"})
-    assert split.minor is None
-    assert (last.minor, last.files) == (128, {"/dev/dri/renderD128"})
+    assert (first.minor, split.minor, last.minor) == (129, None, 128)
+    assert first.files == {"/dev/dri/renderD129", "/dev/dri/card2"}
+    assert last.files == {"/dev/dri/renderD128"}
     assert "GPU-ff" in last.names
 
 

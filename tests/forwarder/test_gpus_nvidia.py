@@ -107,7 +107,9 @@ def test_all_fields_of_gpu_are_read() -> None:
     (gpu,) = reader(FakeNvml(WHOLE)).read()
 
     assert (gpu.gpu_id, gpu.gpu_vendor, gpu.minor) == ("3", "nvidia", 3)
-    assert (gpu.position, gpu.names, gpu.files) == (0, {"GPU-1111"}, {"/dev/nvidia3"})
+    assert gpu.position == 0
+    assert gpu.names == {"GPU-1111"}
+    assert gpu.files == {"/dev/nvidia3"}
     assert (gpu.utilization_percent, gpu.power_watts, gpu.temperature_celsius) == (87, 312.5, 61)
     assert (gpu.memory_used_mb, gpu.memory_total_mb) == (5 << 10, 80 << 10)
     assert gpu.processes == (4242,)
@@ -183,7 +185,7 @@ def test_bad_value_costs_only_itself(field: str, value: Any) -> None:
 
     bad, good = gpus.read()
 
-    blank = {NUMBERS[field]: None}
+    blank: dict[str, Any] = {NUMBERS[field]: None}
     if isinstance(value, NvmlError) and field == "memory":
         blank["memory_total_mb"] = None
     assert bad == good._replace(gpu_id="3", minor=3, position=0, files=bad.files, **blank)

@@ -124,9 +124,9 @@ def _is_to_retry(known: SlurmOrder) -> bool:
 
 
 def _slurmd(conf: str) -> str | None:
-    # Sites that build Slurm have sbin beside etc.
-    beside = f"{os.path.dirname(os.path.dirname(conf))}/sbin" if conf else ""
-    return shutil.which("slurmd", path=f"{os.environ.get('PATH', '')}:{_SEARCHED}:{beside}")
+    # A site that builds Slurm itself has sbin beside etc.
+    beside = f"{os.path.dirname(os.path.dirname(conf))}/sbin:" if conf else ""
+    return shutil.which("slurmd", path=f"{beside}{os.environ.get('PATH', '')}:{_SEARCHED}")
 
 
 def _run(command: str, conf: str | None, node: str) -> str:
