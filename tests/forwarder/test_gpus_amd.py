@@ -143,6 +143,15 @@ def test_process_list_of_any_version_is_read(processes: Any, found: tuple[int, .
     assert (gpu.utilization_percent, gpu.memory_used_mb) == (42, 1024)
 
 
+def test_process_under_every_gpu_is_no_evidence() -> None:
+    first, second = reader(
+        {**GOOD, "gpu_process_list": [{"pid": 7}, {"pid": 8}]},
+        {**GOOD, "gpu_process_list": [{"pid": 7}]},
+    ).read()
+
+    assert (first.processes, second.processes) == ((8,), ())
+
+
 @pytest.mark.parametrize(
     ("field", "value", "blank"),
     [

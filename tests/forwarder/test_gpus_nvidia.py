@@ -204,6 +204,20 @@ def test_failing_detail_leaves_all_values(field: str) -> None:
     assert len(gpus.unread) == 1
 
 
+def test_failing_number_keeps_gpus_apart() -> None:
+    gpus = reader(FakeNvml({**WHOLE, "minor": NvmlError(999)}, {**WHOLE, "minor": 0}))
+
+    assert [gpu.gpu_id for gpu in gpus.read()] == ["GPU-1111", "0"]
+
+
+def test_gpu_with_unknown_mig_mode_has_uuid_only() -> None:
+    (gpu,) = reader(FakeNvml({**WHOLE, "mig_mode": NvmlError(999)})).read()
+
+    assert gpu.names == {"GPU-1111"}
+    assert gpu.minor is gpu.position is None
+    assert not gpu.files | set(gpu.processes)
+
+
 def test_unreported_value_is_no_error() -> None:
     gpus = reader(FakeNvml({**WHOLE, "memory": SimpleNamespace(used=(1 << 64) - 1, total=1 << 30)}))
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # implemented, no such symbol, no permission, not found, no data. None: an older amdsmi has no code.
 _NOT_HERE = frozenset({None, 2, 3, 5, 10, 31, 40})
 
+_SEVERAL = 2
+
 
 class AmdGpus:
     """The node's AMD GPUs. amdsmi is initialised at the first reading, and after a failure."""
@@ -58,7 +60,7 @@ class AmdGpus:
         readings = [reading for reading in read if reading is not None]
         if self.is_partial and not readings:
             raise self._broken(self.unread[0])
-        return readings
+        return _without_widespread(readings)
 
     def _broken(self, why: object) -> GpuError:
         self._library.forget()
@@ -158,6 +160,20 @@ class AmdGpus:
             if not isinstance(error, known) or getattr(error, "err_code", None) not in _NOT_HERE:
                 values.drop(name, error)
             return None
+
+
+def _without_widespread(readings: list[GpuReading]) -> list[GpuReading]:
+    """Remove the processes that all GPUs list.
+
+    Many versions of amdsmi list a process under every GPU, whichever it uses.
+    """
+    if len(readings) < _SEVERAL:
+        return readings
+    everywhere = set.intersection(*(set(reading.processes) for reading in readings))
+    return [
+        one._replace(processes=tuple(pid for pid in one.processes if pid not in everywhere))
+        for one in readings
+    ]
 
 
 def _watts(power: dict[str, Any], values: Values) -> float | None:

@@ -93,9 +93,12 @@ class NvidiaGpus:
     def _device(self, handle: Any, index: int, values: Values) -> Iterator[GpuReading]:
         minor = self._call(values, "nvmlDeviceGetMinorNumber", handle)
         # With MIG on, jobs get MIG devices and never the whole GPU.
+        failures = len(values.dropped)
         mode = self._call(values, "nvmlDeviceGetMigMode", handle)
+        is_certain = len(values.dropped) == failures
         if mode is None or mode[0] != self._nvml.NVML_DEVICE_MIG_ENABLE:
-            yield self._whole(handle, index, minor, values)
+            reading = self._whole(handle, index, minor, values)
+            yield reading if is_certain else _by_uuid_only(reading)
             return
         gpu_uuid = self._uuid(handle, values)
         # The count is of slots. An empty one returns NVML_ERROR_NOT_FOUND.
@@ -107,14 +110,17 @@ class NvidiaGpus:
 
     def _whole(self, handle: Any, index: int, minor: int | None, values: Values) -> GpuReading:
         # NVML's index follows the PCI bus. It can differ from the number in /dev/nvidia<minor>.
+        failed = bool(values.dropped)
         number = index if minor is None else minor
         uuid = self._uuid(handle, values)
+        # Where the number could not be read, the index may be the number of another GPU.
+        gpu_id = uuid if uuid and minor is None and failed else str(number)
         rates = self._call(values, "nvmlDeviceGetUtilizationRates", handle)
         milliwatts = self._call(values, "nvmlDeviceGetPowerUsage", handle)
         sensor = getattr(self._nvml, "NVML_TEMPERATURE_GPU", 0)
         celsius = self._call(values, "nvmlDeviceGetTemperature", handle, sensor)
         watts = values.within("power_watts", 1000 * MOST_WATTS, milliwatts)
-        return self._memory_and_processes(handle, str(number), values)._replace(
+        return self._memory_and_processes(handle, gpu_id, values)._replace(
             names=frozenset({uuid} if uuid else ()),
             position=index,
             minor=minor,
@@ -181,3 +187,11 @@ class NvidiaGpus:
             if code not in _NOT_HERE:
                 values.drop(name, error)
             return None
+
+
+def _by_uuid_only(reading: GpuReading) -> GpuReading:
+    """Return a reading that only Slurm's UUID of the whole GPU can match.
+
+    The GPU may be in MIG mode. Then its device file and its processes are those of several jobs.
+    """
+    return reading._replace(minor=None, position=None, files=frozenset(), processes=())

@@ -47,8 +47,8 @@ class _Known(NamedTuple):
 class SlurmGpus:
     """Slurm's own list of the node's GPUs, read when a job's GPUs are known by index only.
 
-    ``slurmd -G`` prints what slurmd has made of gres.conf, slurm.conf and the hardware. It runs
-    once, because the list stays the same until slurmd starts again. Without it, gres.conf is read.
+    ``slurmd -G`` prints what slurmd makes of gres.conf, slurm.conf and the hardware. It runs once,
+    and again when one of the files has changed. Without it, gres.conf is read.
     """
 
     def __init__(self, root: str, command: str | None = None) -> None:
@@ -75,26 +75,24 @@ class SlurmGpus:
 
     def _read(self, conf: str, node: str) -> SlurmOrder:
         command = _slurmd(conf) if self._command is None else self._command
-        failure = "slurmd was not found"
-        if command:
-            try:
-                order = listed_order(self._listed(command, conf, node))
-            except (GpuError, GresError) as error:
-                failure = f"{command} -G: {error}"
-            else:
-                if order is not None:
-                    return SlurmOrder(order, f"{command} -G")
-                failure = f"{command} -G lists no GPU"
-        return self._configured(conf, node, failure)
+        if not command:
+            return self._configured(conf, node, "slurmd was not found", is_found=bool(conf))
+        try:
+            order = listed_order(self._listed(command, conf, node))
+        except (GpuError, GresError, ValueError) as error:
+            return self._configured(conf, node, f"{command} -G: {error}", is_found=bool(conf))
+        if order is not None:
+            return SlurmOrder(order, f"{command} -G")
+        return self._configured(conf, node, f"{command} -G lists no GPU", is_found=True)
 
     def _listed(self, command: str, conf: str, node: str) -> str:
         confs = filter(os.path.isfile, self._slurm_confs(conf))
         return self._limit.call(lambda: _run(command, next(confs, None), node))
 
-    def _configured(self, conf: str, node: str, failure: str) -> SlurmOrder:
+    def _configured(self, conf: str, node: str, failure: str, *, is_found: bool) -> SlurmOrder:
         path = next(filter(os.path.isfile, self._gres_confs(conf)), None)
         if path is None:
-            return SlurmOrder(None, f"{failure}, and there is no gres.conf", is_found=bool(conf))
+            return SlurmOrder(None, f"{failure}, and there is no gres.conf", is_found=is_found)
         try:
             with open(path, encoding="utf-8", errors="replace") as file:
                 return SlurmOrder(configured_order(file.read(), node), path)
@@ -102,14 +100,8 @@ class SlurmGpus:
             return SlurmOrder(None, f"{failure}, and {path} does not help: {error}")
 
     def _stamp(self, conf: str) -> object:
-        """Return what changes when gres.conf does."""
-        for path in self._gres_confs(conf):
-            try:
-                status = os.stat(path)
-            except OSError:
-                continue
-            return path, status.st_mtime_ns, status.st_ino
-        return None
+        """Return what changes when slurm.conf or gres.conf does."""
+        return [_stamp_of(path) for path in (*self._slurm_confs(conf), *self._gres_confs(conf))]
 
     def _gres_confs(self, conf: str) -> list[str]:
         """Return where gres.conf may be: always beside slurm.conf."""
@@ -117,6 +109,14 @@ class SlurmGpus:
 
     def _slurm_confs(self, conf: str) -> list[str]:
         return [f"{self._root}{conf}"] if conf else slurm_conf_paths(self._root)
+
+
+def _stamp_of(path: str) -> object:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino
 
 
 def _is_to_retry(known: SlurmOrder) -> bool:
