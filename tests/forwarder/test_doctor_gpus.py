@@ -118,7 +118,7 @@ def test_uuids_need_no_order(tmp_path: Path, reader: FakeReader) -> None:
     assert problems(tmp_path) == []
 
 
-def test_gpu_of_job_that_is_not_found_is_reported(tmp_path: Path, reader: FakeReader) -> None:
+def test_missing_gpu_of_job_is_reported(tmp_path: Path, reader: FakeReader) -> None:
     V2Job(tmp_path, "job_7")
     record(tmp_path / "spool/jobs", "7", gpus="0,1", visible_gpus="GPU-2222-aaaa,GPU-none")
     reader.readings = tuple(gpu(number, utilization=1) for number in range(4))

@@ -106,7 +106,7 @@ def test_index_in_doubt_is_no_reading(tmp_path: Path) -> None:
     assert "AutoDetect=nvml" in output
 
 
-def test_gres_conf_that_leaves_out_a_gpu_shifts_indexes(tmp_path: Path) -> None:
+def test_gpu_left_out_of_gres_conf_shifts_indexes(tmp_path: Path) -> None:
     write(tmp_path / "etc/slurm/gres.conf", "Name=gpu File=/dev/nvidia[1-3]\n")
     node = GpuNode(tmp_path, IN_ORDER, SLURM_JOB_GPUS="0", CUDA_VISIBLE_DEVICES="0")
 

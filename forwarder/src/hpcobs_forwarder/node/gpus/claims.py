@@ -1,4 +1,4 @@
-"""What Slurm says about a job's GPUs on this node, from the record of its Prolog.
+"""The GPUs that Slurm gave to a job on this node, from the record of its Prolog.
 
 Slurm gives a Prolog two lists of the same devices in the same order. SLURM_JOB_GPUS has indexes.
 CUDA_VISIBLE_DEVICES, ROCR_VISIBLE_DEVICES and their like have a UUID for each MIG device, from

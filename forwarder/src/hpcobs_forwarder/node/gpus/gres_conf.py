@@ -16,7 +16,7 @@ _TWO_BRACKETS = re.compile(r"\][^,\s]*\[")
 
 
 class GresError(Exception):
-    """The file does not show the order of the GPUs. The text says why."""
+    """The file does not show the order of the GPUs. The text is the reason."""
 
 
 class GpuOrder(NamedTuple):

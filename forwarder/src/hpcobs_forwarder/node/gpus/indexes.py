@@ -49,7 +49,7 @@ def _at(places: Sequence[GpuReading | None], index: int) -> GpuReading | None:
 
 
 def _places(node: NodeGpus, known: SlurmOrder) -> Sequence[GpuReading | None]:
-    """Return the GPUs in Slurm's order, None for one that cannot be told. Empty if unknown."""
+    """Return the GPUs in Slurm's order, None for one that is not certain. Empty if unknown."""
     order = known.order
     if order is None:
         # Only where nothing of Slurm's configuration can be seen. A gres.conf that was found and

@@ -35,7 +35,7 @@ class GpuReading(NamedTuple):
 
     @property
     def key(self) -> tuple[str, str]:
-        """Return what tells the GPU from all others of the node."""
+        """Return the identity of the GPU on this node."""
         return self.gpu_vendor, self.gpu_id
 
     @property

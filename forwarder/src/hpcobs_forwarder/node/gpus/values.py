@@ -16,6 +16,8 @@ MOST_CELSIUS = 150.0
 MOST_MEMORY_MB = 1 << 24
 """16 TiB, in MiB."""
 
+_LONGEST_SHOWN = 60
+
 _NUMBER = re.compile(r"([-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s*([^\d\s]*)")
 
 # Texts for "this GPU does not report it". They are no errors.
@@ -46,7 +48,7 @@ class Values:
         found = number(value, unit)
         # NaN and infinity fail the comparison too.
         if found is None or not 0 <= found <= most:
-            self.drop(field, f"{value!r} is not between 0 and {most:g}")
+            self.drop(field, f"{_shown(value)} is not between 0 and {most:g}")
             return None
         return found
 
@@ -58,7 +60,7 @@ class Values:
         all_mb = self.within("memory_total_mb", most, total, unit)
         used_mb = self.within("memory_used_mb", most, used, unit)
         if all_mb is not None and used_mb is not None and used_mb > all_mb:
-            self.drop("memory_used_mb", f"{used!r} is more than the total of {total!r}")
+            self.drop("memory_used_mb", f"{_shown(used)} is more than {_shown(total)}")
             used_mb = None
         return (
             None if used_mb is None else int(used_mb / per_mb),
@@ -70,6 +72,8 @@ def is_blank(value: object) -> bool:
     """Return whether the value means "not reported"."""
     if value is None:
         return True
+    if isinstance(value, dict) and "value" in value:
+        return is_blank(value["value"])
     if isinstance(value, str):
         return value.strip().lower() in _BLANK
     return isinstance(value, int) and value in _ALL_BITS
@@ -86,7 +90,17 @@ def number(value: object, unit: str = "") -> float | None:
         if match is None or match[2].lower().lstrip("°") not in {"", *_spellings(unit)}:
             return None
         return float(match[1])
-    return float(value) if isinstance(value, (int, float)) else None
+    try:
+        return float(value) if isinstance(value, (int, float)) else None
+    except OverflowError:
+        return None
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(value)[:_LONGEST_SHOWN]
+    except ValueError:  # Python writes no integer of more than 4,300 digits
+        return "a number"
 
 
 def _spellings(unit: str) -> tuple[str, ...]:
