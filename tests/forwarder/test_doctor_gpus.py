@@ -127,3 +127,16 @@ def test_missing_gpu_of_job_is_reported(tmp_path: Path, reader: FakeReader) -> N
 
     assert finding.level == "FAIL"
     assert finding.text.startswith("job_7: GPUs found: 2; not found: Slurm's GPU GPU-none")
+
+
+def test_gpu_job_without_device_files_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "Gpus", lambda *_, **__: [])
+    V2Job(tmp_path, "job_7")
+    assert problems(tmp_path) == []
+    record(tmp_path / "spool/jobs", "7", gpus="0")
+
+    (finding,) = problems(tmp_path)
+
+    assert "the device files of the GPUs are not on this node" in finding.text

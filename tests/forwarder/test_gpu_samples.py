@@ -99,6 +99,19 @@ def test_gpu_that_is_not_found_is_counted(tmp_path: Path, health: Health, clock:
     assert health.value("reader_errors_total", "gpu_of_job") == 2  # one in each pass
 
 
+def test_gpu_job_is_counted_if_library_lists_none(
+    tmp_path: Path, health: Health, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    V2Job(tmp_path, "job_7")
+    record(tmp_path / "jobs", "7", gpus="0,1")
+    reader = FakeReader()
+    monkeypatch.setattr(reader, "read", list)
+
+    sampler(tmp_path, reader, health, clock).take()
+
+    assert health.value("reader_errors_total", "gpu_of_job") == 2
+
+
 def rocm_smi(root: Path) -> RocmSmi:
     command = root / "rocm-smi"
     command.write_text('#!/bin/sh\necho \'{"card0": {"GPU use (%)": "80"}}\'\n')

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from hpcobs_forwarder.node.records import Records
 
 _KNOWN_BY_UUID = (
-    "use Slurm 25.11 or newer with AutoDetect=nvml in gres.conf, so that the Prolog gets UUIDs; or "
     "see that `slurmd -G` works as root on this node, and install it as /usr/sbin/slurmd; or name "
-    "each GPU by File= in a gres.conf beside slurm.conf, without AutoDetect and with one Type"
+    "each GPU by File= in a gres.conf beside slurm.conf, without AutoDetect and with one Type; or, "
+    "for NVIDIA, use Slurm 25.11 with AutoDetect=nvml in gres.conf, which gives the Prolog UUIDs"
 )
 
 
@@ -33,18 +33,32 @@ def examine(config: Config, layouts: Sequence[Layout], records: Records) -> Iter
     """Check the libraries, Slurm's order of the GPUs, and the GPUs of the running jobs."""
     root = config.root.rstrip("/")
     readers = list(Gpus(config.gpus, root, every_pass=True))
+    jobs = _tracked(layouts, records)
     if not readers:
-        yield ok(f"no GPUs: this node has no device files of GPUs (HPCOBS_GPUS={config.gpus})")
+        yield _without_readers(config.gpus, jobs)
     readings: list[GpuReading] = []
     for reader in readers:
         found, finding = _read(reader)
         readings += found
         yield finding
-    if not readings:
-        return
+    if readings:
+        node = NodeGpus(readings, any(reader.is_partial for reader in readers))
+        yield from _assigned(node, jobs, records, root)
+
+
+def _without_readers(wanted: str, jobs: Sequence[TrackedJob]) -> Finding:
+    if wanted != "none" and any(claims_of(job.record) for job in jobs):
+        return failure(
+            "Slurm gives GPUs to jobs, but the device files of the GPUs are not on this node",
+            "load the driver of NVIDIA or AMD, or set HPCOBS_GPUS=none for GPUs of another vendor",
+        )
+    return ok(f"no GPUs: this node has no device files of GPUs (HPCOBS_GPUS={wanted})")
+
+
+def _assigned(
+    node: NodeGpus, jobs: Sequence[TrackedJob], records: Records, root: str
+) -> Iterator[Finding]:
     slurm = SlurmGpus(root)
-    node = NodeGpus(readings, any(reader.is_partial for reader in readers))
-    jobs = _tracked(layouts, records)
     claims = [claim for job in jobs for claim in claims_of(job.record)]
     if not claims or any(claim.uuid is None for claim in claims):
         # Where Slurm gives UUIDs, its order does not matter.

@@ -41,9 +41,10 @@ class GpuAssignment:
     def read(self) -> NodeGpus:
         """Read all GPUs. A library that fails costs its own GPUs."""
         readings: list[GpuReading] = []
-        is_partial = False
+        is_partial = is_read = False
         waiting, self._waiting = self._waiting, {}
         for reader in self._readers:
+            is_read = True
             try:
                 found = reader.read()
             except GpuError as error:
@@ -58,7 +59,7 @@ class GpuAssignment:
             self._waiting[reader.name] = found
             is_partial = is_partial or reader.is_partial
             readings += found
-        return NodeGpus(readings, is_partial)
+        return NodeGpus(readings, is_partial, is_read and not is_partial)
 
     def forget(self) -> None:
         """Forget the readings, because samples have them now, or they are old.
@@ -72,7 +73,7 @@ class GpuAssignment:
         self, node: NodeGpus, jobs: Sequence[TrackedJob]
     ) -> dict[TrackedJob, list[GpuReading]]:
         """Return the GPUs of each job. Those that several jobs have are marked as shared."""
-        if not node.readings:
+        if not (node.readings or node.is_complete):
             return {}
         used = used_by_processes(node.readings, f"{self._root}/proc")
         assigned: dict[TrackedJob, list[GpuReading]] = {}

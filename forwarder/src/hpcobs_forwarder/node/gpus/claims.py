@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from hpcobs_forwarder.node.gpus.drm import FIRST_RENDER_MINOR
+
 if TYPE_CHECKING:
     from hpcobs_forwarder.node.records import JobRecord
 
@@ -52,8 +54,11 @@ def _paired(index: str, visible: str) -> Claim:
     known = _by_uuid(visible) or _by_uuid(index)
     if known is not None:
         return known
-    # Slurm writes the same index twice. Another number was set by somebody else.
-    return _by_index(index) if index == visible else Claim(index)
+    claim = _by_index(index)
+    # Slurm writes the same index twice. Another number was set by somebody else. It does not matter
+    # for the number of a render device, which cannot be an index.
+    is_certain = index == visible or (claim.slurm_index or 0) >= FIRST_RENDER_MINOR
+    return claim if is_certain else Claim(index)
 
 
 def _by_uuid(text: str) -> Claim | None:

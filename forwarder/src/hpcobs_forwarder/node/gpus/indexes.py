@@ -30,18 +30,18 @@ def by_index(
     indexes = [claim.slurm_index for claim in claims if claim.slurm_index is not None]
     if not indexes:
         return [], "Slurm's variables contradict each other"
-    if not node.is_partial and sorted(indexes) == list(range(len(node.readings))):
-        return list(node.readings), ""  # all GPUs of the node, in whatever order
     known = slurm.of_record(record)
+    is_listed = known.order is not None and not known.order.is_detected
+    if not is_listed and not node.is_partial and sorted(indexes) == list(range(len(node.readings))):
+        return list(node.readings), ""  # all GPUs of the node, in whatever order
     places = _places(node, known)
-    found: list[GpuReading] = []
-    for index in indexes:
-        reading = _at(places, index) or _by_render_minor(node.readings, index)
-        if reading is not None:
-            found.append(reading)
-    if known.order is None or known.order.is_detected:
-        return found, f"the order of Slurm's GPUs is not certain ({known.source})"
-    return found, f"{known.source} has no such GPU, or it cannot be read"
+    found = [_at(places, index) or _by_render_minor(node.readings, index) for index in indexes]
+    reason = (
+        f"{known.source} has no such GPU, or it cannot be read"
+        if is_listed
+        else f"the order of Slurm's GPUs is not certain ({known.source})"
+    )
+    return [reading for reading in found if reading is not None], reason
 
 
 def _at(places: Sequence[GpuReading | None], index: int) -> GpuReading | None:

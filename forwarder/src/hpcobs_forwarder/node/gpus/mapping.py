@@ -31,10 +31,15 @@ _SHORTEST_PREFIX = 8
 
 
 class NodeGpus(NamedTuple):
-    """The node's GPUs in one pass. ``is_partial`` is true if some of them could not be read."""
+    """The node's GPUs in one pass.
+
+    ``is_partial`` is true if some of them could not be read. ``is_complete`` is true if the
+    libraries list no other GPU. Both are false where there is no library to read.
+    """
 
     readings: Sequence[GpuReading] = ()
     is_partial: bool = False
+    is_complete: bool = False
 
 
 class Allocation(NamedTuple):

@@ -108,7 +108,8 @@ class SlurmGpus:
         return [f"{os.path.dirname(path)}/gres.conf" for path in self._slurm_confs(conf)]
 
     def _slurm_confs(self, conf: str) -> list[str]:
-        return [f"{self._root}{conf}"] if conf else slurm_conf_paths(self._root)
+        # Slurm's folder may be the same inside and outside of a container with another root.
+        return [f"{self._root}{conf}", conf] if conf else slurm_conf_paths(self._root)
 
 
 def _stamp_of(path: str) -> object:
