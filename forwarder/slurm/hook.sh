@@ -98,8 +98,13 @@ read_clock() { # sets `timestamp` (RFC 3339, UTC) and `milliseconds` since the e
 
 cpus_per_node() { # adds Slurm's list of CPUs per node, at any length
     [ -n "$cpus" ] || return 0
-    json_quote "$SLURM_JOB_CPUS_PER_NODE"
-    body=$body,\"cpus_per_node\":$quoted
+    long_text cpus_per_node "$SLURM_JOB_CPUS_PER_NODE"
+}
+
+long_text() { # long_text NAME VALUE: adds a string of any length, unless it is empty
+    [ -n "$2" ] || return 0
+    json_quote "$2"
+    body=$body,\"$1\":$quoted
 }
 
 text() { # text NAME VALUE: adds a string of at most 255 bytes, unless it is empty or `(null)`
@@ -137,9 +142,13 @@ count_cpus() { # sets `cpus` to the sum of Slurm's `4(x2),2`, or to nothing
     [ "$cpus" != 0 ] || cpus=
 }
 
-list_gpus() { # adds the job's GPUs on this node: MIG devices by name, other GPUs by Slurm's index
+list_gpus() { # adds the job's GPUs on this node: by UUID where Slurm gives one, else by its index
+    # All variables that Slurm sets name the same devices. The first has UUIDs of MIG devices, and from
+    # Slurm 25.11 on of all GPUs. Slurm 20.11 sets no SLURM_JOB_GPUS.
+    visible=${CUDA_VISIBLE_DEVICES:-${ROCR_VISIBLE_DEVICES:-$GPU_DEVICE_ORDINAL}}
     devices=$SLURM_JOB_GPUS
-    case $CUDA_VISIBLE_DEVICES in MIG-*) devices=$CUDA_VISIBLE_DEVICES ;; esac
+    case $visible in *GPU-* | *MIG-*) devices=$visible ;; esac
+    [ -n "$devices" ] || case $visible in *[!0-9,]*) ;; *) devices=$visible ;; esac
     [ -n "$SLURMD_NODENAME" ] && [ -n "$devices" ] || return 0
     gpus=0 names=
     old_ifs=$IFS IFS=,
@@ -182,8 +191,11 @@ write_record() { # records the job's CPUs, GPUs and start for the forwarder: no 
     text cluster_name "${HPCOBS_CLUSTER_NAME:-$SLURM_CLUSTER_NAME}"
     text node "$SLURMD_NODENAME"
     nodes
-    text cpus_per_node "$SLURM_JOB_CPUS_PER_NODE"
-    text gpus "$devices"
+    long_text cpus_per_node "$SLURM_JOB_CPUS_PER_NODE"
+    # A list that is cut would end in a name that looks like an abbreviated UUID.
+    long_text gpus "$SLURM_JOB_GPUS"
+    long_text visible_gpus "$visible"
+    text slurm_conf "$SLURM_CONF"
     text uptime_seconds "$uptime"
     text boot_id "$boot_id"
     record=$spool/jobs/$SLURM_JOB_ID.json

@@ -1,4 +1,4 @@
-"""Mapping GPUs to jobs, and the GPUs in samples."""
+"""Mapping GPUs to jobs: which source decides."""
 
 from __future__ import annotations
 
@@ -7,29 +7,54 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hpcobs_forwarder.node.cgroups.discovery import Discovery
-from hpcobs_forwarder.node.gpus.detection import Gpus
-from hpcobs_forwarder.node.gpus.mapping import gpus_of_job, used_by_processes
-from hpcobs_forwarder.node.gpus.readings import GpuError, GpuReading
-from hpcobs_forwarder.node.records import JobRecord, Records
-from hpcobs_forwarder.node.sampler import Sampler, Sources
+from hpcobs_forwarder.node.gpus.mapping import (
+    Allocation,
+    NodeGpus,
+    gpus_of_job,
+    used_by_processes,
+)
+from hpcobs_forwarder.node.gpus.readings import GpuReading
+from hpcobs_forwarder.node.gpus.slurm_order import SlurmGpus
+from hpcobs_forwarder.node.records import JobRecord
 from hpcobs_forwarder.node.tracking import TrackedJob
-from tests.forwarder.trees import V1Job, V2Job, host, process, record, write
+from tests.forwarder.trees import V1Job, V2Job, process, write
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from hpcobs_forwarder.daemon.health import Health
-    from tests.forwarder.clocks import FakeClock
 
 
 def gpu(number: int, *processes: int, utilization: float | None = None) -> GpuReading:
     return GpuReading(
         gpu_id=str(number),
         gpu_vendor="nvidia",
-        names=frozenset({str(number), f"GPU-{number}"}),
+        names=frozenset({f"GPU-{number}{number}{number}{number}-aaaa"}),
         minor=number,
+        position=number,
+        files=frozenset({f"/dev/nvidia{number}"}),
         utilization_percent=utilization,
         processes=processes,
+    )
+
+
+def render(minor: int, position: int) -> GpuReading:
+    return GpuReading(
+        gpu_id=str(position),
+        gpu_vendor="amd",
+        names=frozenset({f"GPU-ffff{position}"}),
+        minor=minor,
+        position=position,
+        files=frozenset({f"/dev/dri/renderD{minor}"}),
+    )
+
+
+def mig(name: str, minor: int, *caps: int) -> GpuReading:
+    return GpuReading(
+        gpu_id=name,
+        gpu_vendor="nvidia",
+        names=frozenset({name}),
+        minor=minor,
+        files=frozenset(f"/dev/nvidia-caps/nvidia-cap{cap}" for cap in caps),
+        is_mig=True,
     )
 
 
@@ -40,28 +65,100 @@ def tracked(root: Path, prolog_record: JobRecord | None = None) -> TrackedJob:
     return job
 
 
-def ids(gpus: list[GpuReading]) -> list[str]:
-    return [one.gpu_id for one in gpus]
+def found(
+    root: Path,
+    record: JobRecord | None,
+    gpus: list[GpuReading],
+    *,
+    used: tuple[str, ...] = (),
+    is_partial: bool = False,
+) -> Allocation:
+    """Return the GPUs of the one job below ``root``, whose processes use the GPUs ``used``."""
+    users = {"job_7": {("nvidia", number) for number in used}}
+    slurm = SlurmGpus(str(root), command="")
+    return gpus_of_job(NodeGpus(gpus, is_partial), tracked(root, record), users, slurm)
 
 
-GPUS = [gpu(0, 100), gpu(1, 101), gpu(2)]
+def ids(allocation: Allocation) -> list[str]:
+    return [one.gpu_id for one in allocation.gpus]
 
 
-def test_prolog_record_decides_first(tmp_path: Path) -> None:
+def gres(root: Path, text: str) -> None:
+    write(root / "etc/slurm/gres.conf", text)
+
+
+GPUS = [gpu(0, 100), gpu(1, 101), gpu(2), gpu(3)]
+MIXED_ORDER = [gpu(2)._replace(position=0), gpu(0)._replace(position=1), gpu(1), gpu(3)]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["GPU-2222-aaaa", "gpu-2222-AAAA", "GPU-2222"],
+)
+def test_uuid_decides_first(tmp_path: Path, name: str) -> None:
+    V1Job(tmp_path, "job_7").file("devices", "devices.list", "c 195:1 rwm\n")
+    record = JobRecord("7", gpus=("0",), visible_gpus=(name,))
+
+    assert ids(found(tmp_path, record, GPUS, used=("3",))) == ["2"]
+
+
+@pytest.mark.parametrize("name", ["GPU-9999-aaaa", "GPU-2", "MIG-2222-aaaa"])
+def test_unknown_uuid_gives_no_gpu(tmp_path: Path, name: str) -> None:
     V2Job(tmp_path, "job_7")
+    record = JobRecord("7", gpus=("0",), visible_gpus=(name,))
 
-    by_number = tracked(tmp_path, JobRecord("7", gpus=("1", "2")))
-    by_uuid = tracked(tmp_path, JobRecord("7", gpus=("GPU-0",)))
+    allocation = found(tmp_path, record, GPUS, used=("3",))
 
-    used = {"job_7": {"0"}}
-    assert ids(gpus_of_job(GPUS, by_number, used)) == ["1", "2"]
-    assert ids(gpus_of_job(GPUS, by_uuid, used)) == ["0"]
+    assert allocation.gpus == []
+    assert len(allocation.unknown) == 1
 
 
-def test_device_cgroup_decides_without_record(tmp_path: Path) -> None:
+def test_ambiguous_prefix_gives_no_gpu(tmp_path: Path) -> None:
+    V2Job(tmp_path, "job_7")
+    twins = [gpu(0)._replace(names=frozenset({"GPU-1111-b"})), gpu(1)]
+    record = JobRecord("7", gpus=("0",), visible_gpus=("GPU-1111",))
+
+    assert found(tmp_path, record, twins).gpus == []
+    assert found(tmp_path, record, [gpu(1)], is_partial=True).gpus == []
+
+
+def test_mig_and_whole_gpus_are_mixed(tmp_path: Path) -> None:
+    V2Job(tmp_path, "job_7")
+    gpus = [mig("MIG-aaaa", 0, 21, 22), mig("MIG-bbbb", 0, 30, 31), gpu(1), gpu(2)]
+    gres(
+        tmp_path,
+        "Name=gpu File=/dev/nvidia[1-2]\n"
+        "Name=gpu MultipleFiles=/dev/nvidia0,/dev/nvidia-caps/nvidia-cap[21-22]\n"
+        "Name=gpu MultipleFiles=/dev/nvidia0,/dev/nvidia-caps/nvidia-cap[30-31]\n",
+    )
+    by_both = JobRecord("7", gpus=("0", "3"), visible_gpus=("0", "MIG-bbbb"))
+    by_index = JobRecord("7", gpus=("1", "2"), visible_gpus=("1", "2"))
+
+    assert ids(found(tmp_path, by_both, gpus)) == ["MIG-bbbb", "1"]
+    assert ids(found(tmp_path, by_index, gpus)) == ["2", "MIG-aaaa"]
+
+
+def test_device_cgroup_decides_before_processes(tmp_path: Path) -> None:
     V1Job(tmp_path, "job_7").file("devices", "devices.list", "c 195:1 rwm\nc 195:255 rwm\n")
 
-    assert ids(gpus_of_job(GPUS, tracked(tmp_path), {"job_7": {"0"}})) == ["1"]
+    assert ids(found(tmp_path, None, GPUS, used=("0",))) == ["1"]
+    assert ids(found(tmp_path, JobRecord("7", gpus=("0",)), GPUS, used=("0",))) == ["1"]
+
+
+def test_device_cgroup_leaves_mig_to_processes(tmp_path: Path) -> None:
+    V1Job(tmp_path, "job_7").file("devices", "devices.list", "c 195:0 rwm\nc 195:1 rwm\n")
+    gpus = [mig("MIG-a", 0), mig("MIG-b", 0), mig("MIG-c", 3), gpu(1), gpu(2)]
+    record = JobRecord("7", gpus=("0", "4"))
+
+    used = ("MIG-b", "MIG-c")
+    assert ids(found(tmp_path, record, gpus, used=used)) == ["1", "MIG-b"]
+
+
+def test_open_device_cgroup_is_no_evidence(tmp_path: Path) -> None:
+    rules = "".join(f"c 195:{minor} rwm\n" for minor in range(4))
+    V1Job(tmp_path, "job_7").file("devices", "devices.list", rules)
+
+    assert ids(found(tmp_path, JobRecord("7", gpus=("2",)), GPUS)) == ["2"]
 
 
 @pytest.mark.parametrize("kind", [V1Job, V2Job])
@@ -69,9 +166,21 @@ def test_processes_decide_without_record_and_device_cgroup(
     tmp_path: Path, kind: type[V1Job | V2Job]
 ) -> None:
     kind(tmp_path, "job_7")
-    job = tracked(tmp_path, JobRecord("7"))
 
-    assert ids(gpus_of_job(GPUS, job, {"job_7": {"0", "2"}})) == ["0", "2"]
+    assert ids(found(tmp_path, JobRecord("7"), GPUS, used=("0", "2"))) == ["0", "2"]
+
+
+def test_processes_decide_before_indexes(tmp_path: Path) -> None:
+    V2Job(tmp_path, "job_7")
+    record = JobRecord("7", gpus=("0", "1"))
+
+    both = found(tmp_path, record, GPUS, used=("2", "3"))
+    one = found(tmp_path, record, GPUS, used=("3",))
+    more = found(tmp_path, record, GPUS, used=("0", "2", "3"))
+
+    assert (ids(both), both.unknown) == (["2", "3"], [])
+    assert (ids(one), len(one.unknown)) == (["3"], 1)
+    assert ids(more) == ["0", "1"]
 
 
 def test_process_belongs_to_its_cgroups_job(tmp_path: Path) -> None:
@@ -80,114 +189,6 @@ def test_process_belongs_to_its_cgroups_job(tmp_path: Path) -> None:
     process(tmp_path, 101, ticks=(0, 0, 0, 0), cgroup="/user.slice")
     write(tmp_path / "proc/102/cgroup", "9:memory:/slurm/uid_1/job_8\n2:cpu:/\n")
 
-    used = used_by_processes([*GPUS, gpu(3, 102), gpu(4, 999)], str(tmp_path / "proc"))
+    used = used_by_processes([*GPUS, gpu(4, 102), gpu(5, 999)], str(tmp_path / "proc"))
 
-    assert used == {"job_7": {"0"}, "job_8": {"3"}}
-
-
-class FakeReader:
-    name = "fake"
-
-    def __init__(self, *readings: GpuReading) -> None:
-        self.readings = readings
-        self.reads = 0
-        self.unread: list[str] = []
-
-    def read(self) -> list[GpuReading]:
-        self.reads += 1
-        if not self.readings:
-            raise GpuError("no driver")
-        return list(self.readings)
-
-    def missing(self) -> str | None:
-        return None
-
-
-def sampler(root: Path, reader: FakeReader, health: Health, clock: FakeClock) -> Sampler:
-    host(root)
-    sources = Sources(str(root), Discovery(str(root), "n1"), Records(str(root / "jobs")), (reader,))
-    return Sampler(sources, interval_seconds=10, health=health, clock=clock)
-
-
-def test_sample_carries_gpus_and_their_mean(
-    tmp_path: Path, health: Health, clock: FakeClock
-) -> None:
-    V2Job(tmp_path, "job_7")
-    record(tmp_path / "jobs", "7", gpus="0,1,2")
-    gpus = FakeReader(gpu(0, utilization=50), gpu(1, utilization=100), gpu(2), gpu(3))
-    node = sampler(tmp_path, gpus, health, clock)
-    node.take()
-    clock.advance(10)
-
-    taken = node.take()
-
-    assert taken.samples[0]["gpu_usage"] == 75
-    assert taken.samples[0]["gpus"] == [
-        {"gpu_id": "0", "gpu_vendor": "nvidia", "utilization_percent": 50},
-        {"gpu_id": "1", "gpu_vendor": "nvidia", "utilization_percent": 100},
-        {"gpu_id": "2", "gpu_vendor": "nvidia"},
-    ]
-    assert taken.host["gpus"] == 4
-
-
-def test_failing_gpu_library_leaves_cpu_and_memory(
-    tmp_path: Path, health: Health, clock: FakeClock
-) -> None:
-    V2Job(tmp_path, "job_7")
-    node = sampler(tmp_path, FakeReader(), health, clock)
-    node.take()
-    clock.advance(10)
-
-    (sample,) = node.take().samples
-
-    assert "gpus" not in sample
-    assert "gpu_usage" not in sample
-    assert health.value("reader_errors_total", "fake") == 2
-
-
-def test_unread_gpu_is_counted(tmp_path: Path, health: Health, clock: FakeClock) -> None:
-    gpus = FakeReader(gpu(0))
-    gpus.unread = ["GPU 1: lost"]
-
-    sampler(tmp_path, gpus, health, clock).take()
-
-    assert health.value("reader_errors_total", "fake") == 1
-
-
-def test_idle_node_reads_gpus_once(tmp_path: Path, health: Health, clock: FakeClock) -> None:
-    gpus = FakeReader(gpu(0))
-    node = sampler(tmp_path, gpus, health, clock)
-
-    for _ in range(3):
-        node.take()
-
-    assert gpus.reads == 1
-
-
-@pytest.mark.parametrize(
-    ("wanted", "device", "found"),
-    [
-        ("auto", "nvidiactl", ["nvidia"]),
-        ("auto", "kfd", ["amd"]),
-        ("auto", "null", []),
-        ("none", "nvidiactl", []),
-        ("nvidia", "null", ["nvidia"]),
-    ],
-)
-def test_vendors_are_found_by_device_files(
-    tmp_path: Path, wanted: str, device: str, found: list[str]
-) -> None:
-    write(tmp_path / "dev" / device, "")
-
-    assert [reader.name for reader in Gpus(wanted, str(tmp_path))] == found
-
-
-def test_driver_loaded_later_is_noticed(tmp_path: Path) -> None:
-    gpus = Gpus("auto", str(tmp_path))
-    assert list(gpus) == []
-    write(tmp_path / "dev/nvidiactl", "")
-
-    (first,) = gpus
-    (second,) = gpus
-
-    assert first is second
+    assert used == {"job_7": {("nvidia", "0")}, "job_8": {("nvidia", "4")}}

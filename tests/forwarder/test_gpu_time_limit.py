@@ -24,6 +24,7 @@ class Driver:
 
     name = "fake"
     unread = ("GPU 1: lost",)
+    is_partial = True
 
     def __init__(self) -> None:
         self.released = threading.Event()
@@ -55,7 +56,7 @@ def test_result_within_limit_is_returned(driver: Driver) -> None:
 
     assert gpus.read() == [READING]
     assert gpus.missing() is None
-    assert (gpus.name, gpus.unread) == ("fake", ("GPU 1: lost",))
+    assert (gpus.name, gpus.unread, gpus.is_partial) == ("fake", ("GPU 1: lost",), True)
 
 
 def test_hanging_driver_is_called_once_until_it_returns(driver: Driver) -> None:

@@ -9,8 +9,10 @@ import pytest
 
 from hpcobs_forwarder.node.gpus.nvidia import NvidiaGpus
 from hpcobs_forwarder.node.gpus.readings import GpuError
+from tests.forwarder.trees import write
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import ModuleType
 
 
@@ -74,8 +76,13 @@ class FakeNvml:
             "nvmlDeviceGetPowerUsage": "milliwatts",
             "nvmlDeviceGetMemoryInfo": "memory",
             "nvmlDeviceGetComputeRunningProcesses": "processes",
+            "nvmlDeviceGetMPSComputeRunningProcesses": "clients",
+            "nvmlDeviceGetGpuInstanceId": "instance",
+            "nvmlDeviceGetComputeInstanceId": "compute",
             "nvmlDeviceGetUUID": "uuid",
         }
+        if name not in fields:
+            raise AttributeError(name)
         return lambda device: self._field(device, fields[name])
 
 
@@ -100,7 +107,9 @@ def test_all_fields_of_gpu_are_read() -> None:
     (gpu,) = reader(FakeNvml(WHOLE)).read()
 
     assert (gpu.gpu_id, gpu.gpu_vendor, gpu.minor) == ("3", "nvidia", 3)
-    assert gpu.names == {"3", "GPU-1111"}
+    assert gpu.position == 0
+    assert gpu.names == {"GPU-1111"}
+    assert gpu.files == {"/dev/nvidia3"}
     assert (gpu.utilization_percent, gpu.power_watts, gpu.temperature_celsius) == (87, 312.5, 61)
     assert (gpu.memory_used_mb, gpu.memory_total_mb) == (5 << 10, 80 << 10)
     assert gpu.processes == (4242,)
@@ -128,7 +137,8 @@ def test_mig_devices_have_no_power_and_utilisation() -> None:
 
 
 def test_failed_driver_is_initialised_again() -> None:
-    nvml = FakeNvml({**WHOLE, "rates": NvmlError(FakeNvml.NVML_ERROR_UNKNOWN)})
+    unknown = NvmlError(FakeNvml.NVML_ERROR_UNKNOWN)
+    nvml = FakeNvml(dict.fromkeys(WHOLE, unknown))
     gpus = reader(nvml)
     with pytest.raises(GpuError, match="999"):
         gpus.read()
@@ -144,6 +154,97 @@ def test_lost_gpu_affects_no_other_gpu() -> None:
 
     assert [gpu.gpu_id for gpu in gpus.read()] == ["3", "5"]
     assert gpus.unread == ["GPU 1: error 15"]
+    assert gpus.is_partial
+
+
+NUMBERS = {
+    "rates": "utilization_percent",
+    "milliwatts": "power_watts",
+    "celsius": "temperature_celsius",
+    "memory": "memory_used_mb",
+}
+WRONG: list[tuple[str, Any]] = [
+    *((field, NvmlError(999)) for field in NUMBERS),
+    *((field, NvmlError(20)) for field in NUMBERS),
+    ("rates", SimpleNamespace(gpu=686_103)),
+    ("rates", SimpleNamespace(gpu=101)),
+    ("rates", SimpleNamespace(gpu=-1)),
+    ("rates", SimpleNamespace(gpu=float("nan"))),
+    ("milliwatts", 4_294_967_295_000),
+    ("milliwatts", -5),
+    ("celsius", 511),
+    ("celsius", -40),
+    ("memory", SimpleNamespace(used=81 << 30, total=80 << 30)),
+    ("memory", SimpleNamespace(used=-1, total=80 << 30)),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), WRONG)
+def test_bad_value_costs_only_itself(field: str, value: Any) -> None:
+    gpus = reader(FakeNvml({**WHOLE, field: value}, {**WHOLE, "minor": 5}))
+
+    bad, good = gpus.read()
+
+    blank: dict[str, Any] = {NUMBERS[field]: None}
+    if isinstance(value, NvmlError) and field == "memory":
+        blank["memory_total_mb"] = None
+    assert bad == good._replace(gpu_id="3", minor=3, position=0, files=bad.files, **blank)
+    assert len(gpus.unread) == 1
+    assert "GPU 0" in gpus.unread[0]
+    assert not gpus.is_partial
+
+
+@pytest.mark.parametrize("field", ["uuid", "minor", "mig_mode", "processes", "clients"])
+def test_failing_detail_leaves_all_values(field: str) -> None:
+    gpus = reader(FakeNvml({**WHOLE, field: NvmlError(999)}))
+
+    (gpu,) = gpus.read()
+
+    assert (gpu.utilization_percent, gpu.power_watts, gpu.memory_used_mb) == (87, 312.5, 5 << 10)
+    assert len(gpus.unread) == 1
+
+
+def test_failing_number_keeps_gpus_apart() -> None:
+    gpus = reader(FakeNvml({**WHOLE, "minor": NvmlError(999)}, {**WHOLE, "minor": 0}))
+
+    assert [gpu.gpu_id for gpu in gpus.read()] == ["GPU-1111", "0"]
+
+
+def test_gpu_with_unknown_mig_mode_has_uuid_only() -> None:
+    (gpu,) = reader(FakeNvml({**WHOLE, "mig_mode": NvmlError(999)})).read()
+
+    assert gpu.names == {"GPU-1111"}
+    assert gpu.minor is gpu.position is None
+    assert not gpu.files | set(gpu.processes)
+
+
+def test_unreported_value_is_no_error() -> None:
+    gpus = reader(FakeNvml({**WHOLE, "memory": SimpleNamespace(used=(1 << 64) - 1, total=1 << 30)}))
+
+    assert gpus.read()[0].memory_used_mb is None
+    assert gpus.unread == []
+
+
+def test_mps_clients_count_as_processes() -> None:
+    (gpu,) = reader(FakeNvml({**WHOLE, "clients": [SimpleNamespace(pid=7)]})).read()
+
+    assert gpu.processes == (7, 4242)
+
+
+def test_mig_device_has_its_capability_files(tmp_path: Path) -> None:
+    write(
+        tmp_path / "proc/driver/nvidia-caps/mig-minors",
+        "config 1\nmonitor 2\ngpu3/gi7/access 57\ngpu3/gi7/ci0/access 58\n",
+    )
+    slices = [{"uuid": "MIG-a", "instance": 7, "compute": 0}, {"uuid": "MIG-b", "instance": 8}]
+    module: Any = FakeNvml({**WHOLE, "mig_mode": (1, 1), "mig": slices})
+
+    known, unknown = NvidiaGpus(lambda: module, str(tmp_path)).read()
+
+    caps = "/dev/nvidia-caps/nvidia-cap"
+    assert known.files == {f"{caps}57", f"{caps}58"}
+    assert known.names == {"MIG-a", "MIG-GPU-1111/7/0"}
+    assert (known.minor, known.is_mig, unknown.files) == (3, True, frozenset())
 
 
 def test_missing_library_names_package_to_install() -> None:

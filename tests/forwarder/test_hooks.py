@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hpcobs_forwarder.node.records import Records
+from hpcobs_forwarder.node.records import Records, read_record
 from tests.forwarder.hooks import FILES, RECORDED, SHELLS, Cluster, recorded
 from tests.waiting import eventually
 
@@ -82,6 +82,48 @@ def test_gpus_are_named_by_slurms_index(cluster: Cluster) -> None:
     event = cluster.event()
 
     assert (event["gpu_allocation"], event["gpu_devices"]) == (2, ["0", "1"])
+
+
+@pytest.mark.parametrize(
+    ("variables", "devices", "gpus", "visible"),
+    [
+        ({"CUDA_VISIBLE_DEVICES": "GPU-a,0"}, ["GPU-a", "0"], ("0", "1"), ("GPU-a", "0")),
+        ({"CUDA_VISIBLE_DEVICES": "MIG-a,1"}, ["MIG-a", "1"], ("0", "1"), ("MIG-a", "1")),
+        ({"CUDA_VISIBLE_DEVICES": ""}, ["0", "1"], ("0", "1"), ("0", "1")),
+        ({"SLURM_JOB_GPUS": ""}, ["0", "1"], (), ("0", "1")),
+        ({"SLURM_JOB_GPUS": "", "CUDA_VISIBLE_DEVICES": "NoDevFiles"}, None, (), ("NoDevFiles",)),
+    ],
+)  # fmt: skip
+def test_record_keeps_both_lists_of_gpus(
+    cluster: Cluster,
+    variables: dict[str, str],
+    devices: list[str] | None,
+    gpus: tuple[str, ...],
+    visible: tuple[str, ...],
+) -> None:
+    conf = {"SLURM_CONF": "/srv/slurm/etc/slurm.conf"}
+    cluster.run("Prolog", {**recorded("Prolog", "19"), **conf, **variables})
+
+    assert cluster.event().get("gpu_devices") == devices
+    record = read_record(str(cluster.spool / "jobs/19.json"))
+    assert record is not None
+    assert (record.gpus, record.visible_gpus) == (gpus, visible)
+    assert record.slurm_conf == "/srv/slurm/etc/slurm.conf"
+
+
+def test_long_lists_in_record_are_not_cut(cluster: Cluster) -> None:
+    uuids = ",".join(f"GPU-{number:08}-0000-0000-0000-000000000000" for number in range(16))
+    per_node = ",".join(str(1 + number % 2) for number in range(400))
+    long = {"CUDA_VISIBLE_DEVICES": uuids, "SLURM_JOB_CPUS_PER_NODE": per_node}
+    nodes = {"SLURM_NODELIST": "n[1-400]", "SLURMD_NODENAME": "n400"}
+    cluster.run("Prolog", {**recorded("Prolog", "19"), **long, **nodes})
+    cluster.settle()
+
+    record = read_record(str(cluster.spool / "jobs/19.json"))
+
+    assert record is not None
+    assert record.visible_gpus == tuple(uuids.split(","))
+    assert record.cpus == 2
 
 
 def test_mig_devices_keep_their_names(cluster: Cluster) -> None:

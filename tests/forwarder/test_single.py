@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from hpcobs_forwarder.daemon.config import Config, load
+from hpcobs_forwarder.single import dry_run, show_jobs
 from tests.forwarder.daemon import Node
 from tests.forwarder.fake_site import Reply, Site
-from tests.forwarder.trees import MIB
+from tests.forwarder.trees import MIB, record
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -106,3 +110,27 @@ def test_jobs_shows_values_of_the_kernel(node: Node) -> None:
     shown = dict(zip(heading.split(), row.split()))
     assert shown["JOB"] == "7"
     assert (shown["MEM_MB"], shown["ANON_MB"], shown["LIMIT_MB"]) == ("100", "60", "512")
+
+
+@pytest.mark.parametrize("command", [dry_run, show_jobs])
+@pytest.mark.parametrize("is_young", [False, True])
+def test_commands_show_gpus_of_rocm_smi(
+    node: Node,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: Callable[[Config], int],
+    *,
+    is_young: bool,
+) -> None:
+    tool = node.root / "rocm-smi"
+    tool.write_text('#!/bin/sh\necho \'{"card0": {"GPU use (%)": "80"}}\'\n')
+    tool.chmod(0o755)
+    monkeypatch.setattr("hpcobs_forwarder.node.gpus.rocm_smi._COMMANDS", (str(tool),))
+    # A young job has a sample in the first of the two passes, which is not shown.
+    began = time.clock_gettime(time.CLOCK_BOOTTIME) if is_young else 0
+    record(node.spool / "jobs", "7", gpus="0", uptime_seconds=str(began))
+    node.configure(HPCOBS_GPUS="amd", HPCOBS_INTERVAL_SECONDS="10")
+
+    command(load("node", str(node.config), {})._replace(root=str(node.root)))
+
+    assert "80.0" in capsys.readouterr().out

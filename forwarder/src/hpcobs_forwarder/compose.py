@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from hpcobs_forwarder.daemon.signals import Signals
 
 
-def sources(config: Config) -> Sources:
-    """Return the sources of the node's readings."""
+def sources(config: Config, *, every_pass: bool = False) -> Sources:
+    """Return the sources of the node's readings. ``every_pass`` reads slow ones in each pass."""
     root = config.root.rstrip("/")
     return Sources(
         root=root,
         discovery=Discovery(root, config.node),
         records=Records(f"{config.spool_dir}/jobs"),
-        gpus=Gpus(config.gpus, root),
+        gpus=Gpus(config.gpus, root, every_pass=every_pass),
     )
 
 
@@ -81,9 +81,9 @@ class Parts:
             stopping=self.stopping,
         )
 
-    def node_work(self) -> NodeWork:
-        """Return the work of the node role."""
-        node_sources = sources(self.config)
+    def node_work(self, *, every_pass: bool = False) -> NodeWork:
+        """Return the work of the node role. ``every_pass`` reads slow sources in each pass."""
+        node_sources = sources(self.config, every_pass=every_pass)
         sampler = Sampler(
             node_sources,
             interval_seconds=self.config.interval_seconds,

@@ -86,7 +86,7 @@ def _print(body: object) -> int:
 
 
 def _taken(parts: Parts) -> tuple[Pass, str | None]:
-    work = parts.node_work()
+    work = parts.node_work(every_pass=True)
     work.sampler.take()
     time.sleep(_BETWEEN_PASSES_SECONDS)
     return work.sampler.take(), work.cluster_name()
@@ -95,7 +95,12 @@ def _taken(parts: Parts) -> tuple[Pass, str | None]:
 def show_jobs(config: Config) -> int:
     """Print a line for each job: the values that are sent, and more values of the kernel."""
     parts = Parts(config)
-    sampler = Sampler(sources(config), interval_seconds=1.0, health=parts.health, clock=parts.clock)
+    sampler = Sampler(
+        sources(config, every_pass=True),
+        interval_seconds=1.0,
+        health=parts.health,
+        clock=parts.clock,
+    )
     sampler.take()
     time.sleep(_BETWEEN_PASSES_SECONDS)
     samples = {sample["job_id"]: sample for sample in sampler.take().samples}

@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from hpcobs_forwarder.doctor import node_name
+from hpcobs_forwarder.doctor import gpus, node_name
 from hpcobs_forwarder.doctor.finding import Finding, failure, ok, warning
 from hpcobs_forwarder.node.cgroups.discovery import layouts_in
 from hpcobs_forwarder.node.cgroups.files import job_id_in
-from hpcobs_forwarder.node.gpus.detection import Gpus
-from hpcobs_forwarder.node.gpus.readings import GpuError
 from hpcobs_forwarder.node.host import read_host
 from hpcobs_forwarder.node.records import Records
 
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
 
     from hpcobs_forwarder.daemon.config import Config
     from hpcobs_forwarder.node.cgroups.layout import JobFolder, Layout
-    from hpcobs_forwarder.node.gpus.readings import GpuReader
 
 _ACCOUNTING = (
     "set in slurm.conf ProctrackType=proctrack/cgroup, TaskPlugin=task/cgroup,… and "
@@ -45,7 +42,7 @@ def examine(config: Config) -> Iterator[Finding]:
         )
     for layout in used:
         yield from _layout(layout, records, config.node)
-    yield from _gpus(config, root)
+    yield from gpus.examine(config, used, records)
 
 
 def _host(root: str) -> Finding:
@@ -103,28 +100,3 @@ def _recorded(folders: Sequence[JobFolder], records: Records) -> Iterator[Findin
         "set Prolog=/usr/libexec/hpcobs/prolog in slurm.conf; "
         "ignore this for jobs that started before the hook was installed",
     )
-
-
-def _gpus(config: Config, root: str) -> Iterator[Finding]:
-    readers = list(Gpus(config.gpus, root))
-    if not readers:
-        yield ok(f"no GPUs: this node has no device files of GPUs (HPCOBS_GPUS={config.gpus})")
-    for reader in readers:
-        yield _gpu(reader)
-
-
-def _gpu(reader: GpuReader) -> Finding:
-    missing = reader.missing()
-    if missing is not None:
-        return failure(f"{reader.name} GPUs cannot be read", missing)
-    try:
-        readings = reader.read()
-    except GpuError as error:
-        return failure(f"{reader.name} GPUs cannot be read", str(error))
-    names = ", ".join(reading.gpu_id for reading in readings)
-    if reader.unread:
-        return warning(
-            f"{reader.name} GPUs: {names or 'none'}; not read: {', '.join(reader.unread)}",
-            "check the GPU with nvidia-smi or rocm-smi; drain the node if the GPU has failed",
-        )
-    return ok(f"{reader.name} GPUs: {names or 'none'}")

@@ -21,7 +21,11 @@ _TICK_NANOSECONDS = 1_000_000_000
 
 
 class JobRecord(NamedTuple):
-    """One job at its Prolog. ``began_at`` is in seconds since boot, as ``Clock.uptime``."""
+    """One job at its Prolog. ``began_at`` is in seconds since boot, as ``Clock.uptime``.
+
+    ``gpus`` has Slurm's indexes, and ``visible_gpus`` the same GPUs as in CUDA_VISIBLE_DEVICES.
+    ``slurm_conf`` is the path of slurmd's configuration.
+    """
 
     job_id: str
     sluid: str | None = None
@@ -29,8 +33,10 @@ class JobRecord(NamedTuple):
     node: str | None = None
     cpus: int | None = None
     gpus: tuple[str, ...] = ()
+    visible_gpus: tuple[str, ...] = ()
     began_at: float | None = None
     boot_id: str | None = None
+    slurm_conf: str | None = None
 
 
 class Records:
@@ -114,7 +120,6 @@ def read_record(path: str) -> JobRecord | None:
 
 def _record(fields: dict[str, Any]) -> JobRecord:
     node = fields.get("node")
-    gpus = fields.get("gpus")
     began_at = fields.get("uptime_seconds")  # /proc/uptime when the Prolog ran
     return JobRecord(
         job_id=fields["job_id"],
@@ -122,7 +127,13 @@ def _record(fields: dict[str, Any]) -> JobRecord:
         cluster_name=fields.get("cluster_name"),
         node=node,
         cpus=cpus_on_node(fields.get("cpus_per_node", ""), fields.get("node_list", ""), node or ""),
-        gpus=tuple(gpus.split(",")) if gpus else (),
+        gpus=_names(fields.get("gpus")),
+        visible_gpus=_names(fields.get("visible_gpus")),
         began_at=float(began_at) if began_at else None,
         boot_id=fields.get("boot_id"),
+        slurm_conf=fields.get("slurm_conf"),
     )
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    return tuple(filter(None, map(str.strip, text.split(",")))) if text else ()

@@ -7,8 +7,8 @@ import random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hpcobs_forwarder.clock import rfc3339
-from hpcobs_forwarder.node.gpus.mapping import gpus_of_job, used_by_processes
-from hpcobs_forwarder.node.gpus.readings import GpuError
+from hpcobs_forwarder.node.gpus.assignment import GpuAssignment
+from hpcobs_forwarder.node.gpus.mapping import NodeGpus
 from hpcobs_forwarder.node.host import read_cpus, read_host
 from hpcobs_forwarder.node.samples import sample_of, with_gpus
 from hpcobs_forwarder.node.tracking import Count, TrackedJob
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hpcobs_forwarder.clock import Clock
     from hpcobs_forwarder.daemon.health import Health
     from hpcobs_forwarder.node.cgroups.discovery import Discovery
-    from hpcobs_forwarder.node.gpus.readings import GpuReader, GpuReading
+    from hpcobs_forwarder.node.gpus.readings import GpuReader
     from hpcobs_forwarder.node.records import Records
     from hpcobs_forwarder.spool.journal import BatchWriter
 
@@ -58,6 +58,7 @@ class Sampler:
         self._health = health
         self._clock = clock
         self._jobs: dict[tuple[str, int], TrackedJob] = {}
+        self._gpus = GpuAssignment(sources.gpus, sources.root, self._failed)
         self._gpu_count: int | None = None
         self._logged: set[str] = set()
 
@@ -88,15 +89,16 @@ class Sampler:
                 jobs[key] = job
         self._jobs = jobs
 
-    def _samples(self, timestamp: str, gpus: list[GpuReading]) -> list[dict[str, Any]]:
-        users = used_by_processes(gpus, f"{self._sources.root}/proc") if gpus else {}
+    def _samples(self, timestamp: str, node_gpus: NodeGpus) -> list[dict[str, Any]]:
+        gpus = self._gpus.assign(node_gpus, list(self._jobs.values()))
         host_cpus = self._host_cpus()
         samples: list[dict[str, Any]] = []
         for job in self._jobs.values():
             sample = self._sample(job, timestamp, host_cpus)
-            if sample is None:
-                continue
-            samples.append(with_gpus(sample, gpus_of_job(gpus, job, users)) if gpus else sample)
+            if sample is not None:
+                samples.append(with_gpus(sample, gpus.get(job, ())))
+        if samples:
+            self._gpus.forget()
         return samples
 
     def _sample(self, job: TrackedJob, timestamp: str, host_cpus: int) -> dict[str, Any] | None:
@@ -116,23 +118,16 @@ class Sampler:
         reading = reading._replace(oom_kills=job.oom_kills(reading.oom_kills))
         return sample_of(job.job_id, timestamp, percent, reading)
 
-    def _read_gpus(self) -> list[GpuReading]:
+    def _read_gpus(self) -> NodeGpus:
         """Read all GPUs. While no job runs, read them once to count them, then not at all."""
         # A reading can wake an idle GPU from its low-power state.
         if not self._jobs and self._gpu_count is not None:
-            return []
-        readings: list[GpuReading] = []
-        for reader in self._sources.gpus:
-            try:
-                readings += reader.read()
-            except GpuError as error:
-                self._failed(reader.name, error)
-                continue
-            for failure in reader.unread:
-                self._failed(reader.name, GpuError(failure))
+            self._gpus.forget()
+            return NodeGpus()
+        gpus = self._gpus.read()
         # The most so far: rocm-smi reads nothing in most passes, and a lost GPU may come back.
-        self._gpu_count = max(self._gpu_count or 0, len(readings))
-        return readings
+        self._gpu_count = max(self._gpu_count or 0, len(gpus.readings))
+        return gpus
 
     def _host_cpus(self) -> int:
         try:

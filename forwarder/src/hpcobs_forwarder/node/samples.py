@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _GPU_FIELDS = (
     "gpu_id",
     "gpu_vendor",
+    "shared",
     "utilization_percent",
     "memory_used_mb",
     "memory_total_mb",
@@ -46,7 +47,11 @@ def sample_of(job_id: str, timestamp: str, cpu_percent: float, reading: Reading)
 
 
 def with_gpus(sample: dict[str, Any], gpus: Sequence[GpuReading]) -> dict[str, Any]:
-    """Add the job's GPUs to its sample. ``gpu_usage`` is the mean over GPUs that report one."""
+    """Add the job's GPUs to its sample. ``gpu_usage`` is the mean over GPUs that report one.
+
+    The reading of a shared GPU is that of all jobs on it, so ``gpu_usage`` is too. No driver
+    divides it by jobs. ``shared`` marks such a GPU.
+    """
     if not gpus:
         return sample
     # A MIG device reports no utilisation: NVML has it for the whole GPU only.

@@ -7,15 +7,28 @@ the whole GPU. They are left out, because each MIG device on the GPU would repea
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
+from hpcobs_forwarder.node.gpus.library import Library
+from hpcobs_forwarder.node.gpus.mig import MigMinors, alias
 from hpcobs_forwarder.node.gpus.readings import GpuError, GpuReading
+from hpcobs_forwarder.node.gpus.values import MOST_CELSIUS, MOST_PERCENT, MOST_WATTS, Values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import ModuleType
 
-T = TypeVar("T")
+# NVML's error numbers (nvml.h). These mean "not on this GPU" or "not with this driver": invalid
+# argument, not supported, no permission, not found, function not found.
+_NOT_HERE = frozenset({2, 3, 4, 6, 13})
+_GPU_IS_LOST = 15
+
+# With MPS the clients are in a list of their own. A GPU can also be used for graphics alone.
+_PROCESS_LISTS = (
+    "nvmlDeviceGetComputeRunningProcesses",
+    "nvmlDeviceGetGraphicsRunningProcesses",
+    "nvmlDeviceGetMPSComputeRunningProcesses",
+)
 
 
 class NvidiaGpus:
@@ -23,124 +36,162 @@ class NvidiaGpus:
 
     name = "nvidia"
 
-    def __init__(self, library: Callable[[], ModuleType] | None = None) -> None:
-        """Use ``library`` to import the ``pynvml`` module."""
-        self._library = library or (lambda: importlib.import_module("pynvml"))
+    def __init__(self, library: Callable[[], ModuleType] | None = None, root: str = "") -> None:
+        """Use ``library`` to import the ``pynvml`` module. ``root`` holds /proc."""
+        self._library = Library(
+            library or (lambda: importlib.import_module("pynvml")),
+            initialise="nvmlInit",
+            package="install nvidia-ml-py",
+            driver="NVML does not start: is the NVIDIA driver loaded?",
+        )
+        self._mig_minors = MigMinors(root)
         self._nvml: Any = None
         self.unread: list[str] = []
+        self.is_partial = False
 
     def missing(self) -> str | None:
         """Return what NVML lacks and how to fix it, or None if it works."""
-        try:
-            self._open()
-        except GpuError as error:
-            return str(error)
-        return None
+        return self._library.missing()
 
     def read(self) -> list[GpuReading]:
         """Read the GPUs and MIG devices. Raise GpuError if NVML fails as a whole.
 
-        A GPU that fell off the bus is listed in ``unread``. The others are still read.
+        A GPU that fell off the bus is listed in ``unread``, and so is each value that NVML cannot
+        report. All others are still read.
         """
-        nvml = self._open()
-        self.unread = []
+        self._nvml = self._library.open()
+        self.unread, self.is_partial = [], False
         readings: list[GpuReading] = []
         try:
-            for index in range(nvml.nvmlDeviceGetCount()):
+            for index in range(self._nvml.nvmlDeviceGetCount()):
                 readings += self._readings(index)
-        except nvml.NVMLError as error:
+        except self._nvml.NVMLError as error:
             raise self._broken(error) from error
-        if self.unread and not readings:
+        if self.is_partial and not readings:
             raise self._broken(self.unread[0])
         return readings
 
     def _broken(self, why: object) -> GpuError:
-        self._nvml = None  # initialise again next time: the driver may have been updated
+        self._library.forget()
         return GpuError(f"NVML: {why}")
 
     def _readings(self, index: int) -> list[GpuReading]:
-        nvml = self._nvml
+        values = Values(f"GPU {index}")
         try:
-            return list(self._device(nvml.nvmlDeviceGetHandleByIndex(index), index))
-        except nvml.NVMLError as error:
+            handle = self._nvml.nvmlDeviceGetHandleByIndex(index)
+            readings = list(self._device(handle, index, values))
+        except Exception as error:  # noqa: BLE001 - one GPU must not cost the others
             self.unread.append(f"GPU {index}: {error}")
+            self.is_partial = True
             return []
+        self.unread += values.dropped
+        if values.dropped and all(reading.is_blank for reading in readings):
+            self.is_partial = True  # nothing works: as good as lost
+            return []
+        return readings
 
-    def _open(self) -> Any:
-        if self._nvml is not None:
-            return self._nvml
-        try:
-            nvml: Any = self._library()
-        except ImportError as error:
-            raise GpuError(f"{error}; install nvidia-ml-py") from error
-        try:
-            nvml.nvmlInit()
-        except nvml.NVMLError as error:
-            raise GpuError(f"NVML: {error}; is the NVIDIA driver loaded?") from error
-        self._nvml = nvml
-        return nvml
-
-    def _device(self, handle: Any, index: int) -> Iterator[GpuReading]:
-        nvml = self._nvml
+    def _device(self, handle: Any, index: int, values: Values) -> Iterator[GpuReading]:
+        minor = self._call(values, "nvmlDeviceGetMinorNumber", handle)
         # With MIG on, jobs get MIG devices and never the whole GPU.
-        mode = self._call(nvml.nvmlDeviceGetMigMode, handle)
-        if mode is None or mode[0] != nvml.NVML_DEVICE_MIG_ENABLE:
-            yield self._whole(handle, index)
+        failures = len(values.dropped)
+        mode = self._call(values, "nvmlDeviceGetMigMode", handle)
+        is_certain = len(values.dropped) == failures
+        if mode is None or mode[0] != self._nvml.NVML_DEVICE_MIG_ENABLE:
+            reading = self._whole(handle, index, minor, values)
+            yield reading if is_certain else _by_uuid_only(reading)
             return
+        gpu_uuid = self._uuid(handle, values)
         # The count is of slots. An empty one returns NVML_ERROR_NOT_FOUND.
-        for slot in range(self._call(nvml.nvmlDeviceGetMaxMigDeviceCount, handle) or 0):
-            device = self._call(nvml.nvmlDeviceGetMigDeviceHandleByIndex, handle, slot)
-            if device is not None:
-                yield self._memory_and_processes(device, self._uuid(device))
+        for slot in range(self._call(values, "nvmlDeviceGetMaxMigDeviceCount", handle) or 0):
+            device = self._call(values, "nvmlDeviceGetMigDeviceHandleByIndex", handle, slot)
+            uuid = None if device is None else self._uuid(device, values)
+            if uuid is not None:
+                yield self._mig(device, uuid, gpu_uuid, minor, values)
 
-    def _whole(self, handle: Any, index: int) -> GpuReading:
-        nvml = self._nvml
-        # NVML's index follows the PCI bus. It can differ from the number in /dev/nvidia<minor>, by
-        # which gres.conf and so Slurm number the GPUs.
-        minor = self._call(nvml.nvmlDeviceGetMinorNumber, handle)
+    def _whole(self, handle: Any, index: int, minor: int | None, values: Values) -> GpuReading:
+        # NVML's index follows the PCI bus. It can differ from the number in /dev/nvidia<minor>.
+        failed = bool(values.dropped)
         number = index if minor is None else minor
-        rates = self._call(nvml.nvmlDeviceGetUtilizationRates, handle)
-        milliwatts = self._call(nvml.nvmlDeviceGetPowerUsage, handle)
-        celsius = self._call(nvml.nvmlDeviceGetTemperature, handle, nvml.NVML_TEMPERATURE_GPU)
-        return self._memory_and_processes(handle, str(number))._replace(
-            names=frozenset({str(number), self._uuid(handle)}),
-            minor=number,
-            utilization_percent=None if rates is None else float(rates.gpu),
-            power_watts=None if milliwatts is None else milliwatts / 1000,
-            temperature_celsius=None if celsius is None else float(celsius),
+        uuid = self._uuid(handle, values)
+        # Where the number could not be read, the index may be the number of another GPU.
+        gpu_id = uuid if uuid and minor is None and failed else str(number)
+        rates = self._call(values, "nvmlDeviceGetUtilizationRates", handle)
+        milliwatts = self._call(values, "nvmlDeviceGetPowerUsage", handle)
+        sensor = getattr(self._nvml, "NVML_TEMPERATURE_GPU", 0)
+        celsius = self._call(values, "nvmlDeviceGetTemperature", handle, sensor)
+        watts = values.within("power_watts", 1000 * MOST_WATTS, milliwatts)
+        return self._memory_and_processes(handle, gpu_id, values)._replace(
+            names=frozenset({uuid} if uuid else ()),
+            position=index,
+            minor=minor,
+            files=frozenset() if minor is None else frozenset({f"/dev/nvidia{minor}"}),
+            utilization_percent=values.within(
+                "utilization_percent", MOST_PERCENT, getattr(rates, "gpu", None)
+            ),
+            power_watts=None if watts is None else watts / 1000,
+            temperature_celsius=values.within("temperature_celsius", MOST_CELSIUS, celsius),
         )
 
-    def _memory_and_processes(self, handle: Any, gpu_id: str) -> GpuReading:
-        nvml = self._nvml
-        memory = self._call(nvml.nvmlDeviceGetMemoryInfo, handle)
-        processes = self._call(nvml.nvmlDeviceGetComputeRunningProcesses, handle) or ()
+    def _mig(
+        self, device: Any, uuid: str, gpu_uuid: str | None, minor: int | None, values: Values
+    ) -> GpuReading:
+        instance = self._call(values, "nvmlDeviceGetGpuInstanceId", device)
+        compute = self._call(values, "nvmlDeviceGetComputeInstanceId", device)
+        return self._memory_and_processes(device, uuid, values)._replace(
+            names=frozenset({uuid, *alias(gpu_uuid, instance, compute)}),
+            minor=minor,
+            files=self._mig_minors.files(minor, instance, compute),
+            is_mig=True,
+        )
+
+    def _memory_and_processes(self, handle: Any, gpu_id: str, values: Values) -> GpuReading:
+        memory = self._call(values, "nvmlDeviceGetMemoryInfo", handle)
+        used, total = values.memory(
+            getattr(memory, "used", None), getattr(memory, "total", None), per_mb=1 << 20
+        )
+        processes = {
+            process.pid
+            for name in _PROCESS_LISTS
+            for process in self._call(values, name, handle) or ()
+        }
         return GpuReading(
             gpu_id=gpu_id,
             gpu_vendor="nvidia",
-            names=frozenset({gpu_id}),
-            memory_used_mb=None if memory is None else memory.used >> 20,
-            memory_total_mb=None if memory is None else memory.total >> 20,
-            processes=tuple(process.pid for process in processes),
+            names=frozenset(),
+            memory_used_mb=used,
+            memory_total_mb=total,
+            processes=tuple(sorted(processes)),
         )
 
-    def _uuid(self, handle: Any) -> str:
-        uuid = self._nvml.nvmlDeviceGetUUID(handle)
+    def _uuid(self, handle: Any, values: Values) -> str | None:
+        uuid = self._call(values, "nvmlDeviceGetUUID", handle)
         # Older nvidia-ml-py returns bytes.
-        return uuid.decode() if isinstance(uuid, bytes) else str(uuid)
+        text = uuid.decode("ascii", "replace") if isinstance(uuid, bytes) else uuid
+        return str(text) if text else None
 
-    def _call(self, function: Callable[..., T], *arguments: Any) -> T | None:
-        """Call NVML. Return None if this GPU or this driver does not support the function."""
-        nvml = self._nvml
+    def _call(self, values: Values, name: str, *arguments: Any) -> Any:
+        """Call NVML. Return None if this GPU or driver does not support it, or if the call fails.
+
+        A failure costs this one value, and is recorded in ``values``. Raise the library's error if
+        the GPU is lost, because then every call fails.
+        """
+        function = getattr(self._nvml, name, None)
+        if function is None:
+            return None  # an older nvidia-ml-py
         try:
             return function(*arguments)
-        except nvml.NVMLError as error:
-            # These mean "not on this GPU". Any other error, such as GPU_IS_LOST, is a failure.
-            if error.value in {
-                nvml.NVML_ERROR_NOT_SUPPORTED,
-                nvml.NVML_ERROR_NOT_FOUND,
-                nvml.NVML_ERROR_NO_PERMISSION,
-                nvml.NVML_ERROR_INVALID_ARGUMENT,
-                nvml.NVML_ERROR_FUNCTION_NOT_FOUND,
-            }:
-                return None
-            raise
+        except Exception as error:
+            code = getattr(error, "value", None)
+            if code == _GPU_IS_LOST:
+                raise
+            if code not in _NOT_HERE:
+                values.drop(name, error)
+            return None
+
+
+def _by_uuid_only(reading: GpuReading) -> GpuReading:
+    """Return a reading that only Slurm's UUID of the whole GPU can match.
+
+    The GPU may be in MIG mode. Then its device file and its processes are those of several jobs.
+    """
+    return reading._replace(minor=None, position=None, files=frozenset(), processes=())

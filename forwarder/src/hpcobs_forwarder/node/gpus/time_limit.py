@@ -17,36 +17,20 @@ T = TypeVar("T")
 _LONGEST_SECONDS = 6.0
 
 
-class TimeLimited:
-    """Calls ``reader`` in a thread, and waits for at most ``seconds``.
+class TimeLimit:
+    """Calls functions in a thread, and waits for each for at most ``seconds``.
 
-    While a call hangs, every further call fails at once, so that samples continue without GPUs.
+    While a call hangs, every further call fails at once.
     """
 
-    def __init__(self, reader: GpuReader, seconds: float = _LONGEST_SECONDS) -> None:
-        """Call nothing yet."""
-        self._reader = reader
+    def __init__(self, name: str, seconds: float = _LONGEST_SECONDS) -> None:
+        """Call nothing yet. Errors name ``name``."""
+        self.name = name
         self._seconds = seconds
         self._thread: threading.Thread | None = None
-        self.name = reader.name
 
-    @property
-    def unread(self) -> Sequence[str]:
-        """GPUs that the last reading lacks, each with the reason."""
-        return self._reader.unread
-
-    def read(self) -> Sequence[GpuReading]:
-        """Read the GPUs. Raise GpuError if the library fails or hangs."""
-        return self._call(self._reader.read)
-
-    def missing(self) -> str | None:
-        """Return what the library lacks and how to fix it, or None if it works."""
-        try:
-            return self._call(self._reader.missing)
-        except GpuError as error:
-            return str(error)
-
-    def _call(self, function: Callable[[], T]) -> T:
+    def call(self, function: Callable[[], T]) -> T:
+        """Return the function's result. Raise GpuError if it fails or hangs."""
         # A hanging C call cannot be cancelled. A second thread would hang as well, and the threads
         # would pile up.
         if self._thread is not None and self._thread.is_alive():
@@ -71,3 +55,33 @@ class TimeLimited:
         if not results:
             raise GpuError(f"{self.name}: no response within {self._seconds:g} s")
         return results[0]
+
+
+class TimeLimited(TimeLimit):
+    """A reader with a time limit, so that samples continue without GPUs while its driver hangs."""
+
+    def __init__(self, reader: GpuReader, seconds: float = _LONGEST_SECONDS) -> None:
+        """Call nothing yet."""
+        super().__init__(reader.name, seconds)
+        self._reader = reader
+
+    @property
+    def unread(self) -> Sequence[str]:
+        """GPUs and values that the last reading lacks, each with the reason."""
+        return self._reader.unread
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether the last reading lacks GPUs."""
+        return self._reader.is_partial
+
+    def read(self) -> Sequence[GpuReading]:
+        """Read the GPUs. Raise GpuError if the library fails or hangs."""
+        return self.call(self._reader.read)
+
+    def missing(self) -> str | None:
+        """Return what the library lacks and how to fix it, or None if it works."""
+        try:
+            return self.call(self._reader.missing)
+        except GpuError as error:
+            return str(error)
