@@ -62,7 +62,7 @@ class Site:
         timings = OperationTimings()
         self.store = PostgresStore(connections, timings)
         self.writer = PostgresSampleWriter(connections, timings)
-        self.scrape = PostgresScrape(connections, timings)
+        self.scrape = PostgresScrape(connections, timings, home_cluster="lab")
         self.events = JobEvents(self.store, Origin(home_cluster="bench"))
         self.audit = AuditInfo("bench", "bench", "bench")
         self._ids = count(1_000_000)

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from bench.database import migrated_database, single_connection
 from bench.measuring import Figure, show, timed
-from hpcobs.exposition.families import FAMILIES
+from hpcobs.exposition.families import FAMILIES, JOB_NODE
 from hpcobs.exposition.text import write
 from hpcobs.storage.scrape import PostgresScrape
 from hpcobs.storage.timings import OperationTimings
@@ -76,7 +76,7 @@ def run(all_finished: Sequence[int] = FINISHED) -> None:
 
 
 def _measure(url: str, connection: psycopg.Connection[Any], finished: int) -> None:
-    source = PostgresScrape(single_connection(url), OperationTimings())
+    source = PostgresScrape(single_connection(url), OperationTimings(), home_cluster="bench")
     scrape = partial(_scrape, source)
     fetch = partial(_fetch, connection)
     registry = _registry(*fetch())
@@ -130,8 +130,9 @@ def _copy(connection: psycopg.Connection[Any]) -> int:
 
 def _registry(job_nodes: list[Any], facts: list[Any]) -> CollectorRegistry:
     registry = CollectorRegistry()
-    per_node = [family for family in FAMILIES if family.labels == ("job_id", "user", "node")]
-    gauges = [Gauge(f.name, f.help, f.labels, registry=registry) for f in per_node]
+    per_node = [family for family in FAMILIES if family.labels == JOB_NODE]
+    # Without the cluster, which nodes of the home cluster do not have in their labels.
+    gauges = [Gauge(f.name, f.help, f.labels[:3], registry=registry) for f in per_node]
     for row in job_nodes:
         for gauge, value in zip(gauges, row[3:], strict=True):
             gauge.labels(*row[:3]).set(value)
@@ -149,7 +150,7 @@ def _memory(url: str) -> float:
 
 
 def _growth(url: str) -> float:
-    source = PostgresScrape(single_connection(url), OperationTimings())
+    source = PostgresScrape(single_connection(url), OperationTimings(), home_cluster="bench")
     # A small scrape first: imports and the connection are not the growth that is measured.
     with source.snapshot(frozenset({"service"})) as snapshot:
         write(snapshot, openmetrics=False)

@@ -44,6 +44,11 @@ DASHBOARD = Dashboard(
             ),
         ),
         Panel(
+            title="GPU utilization by node", unit="percent", maximum=100, width=24,
+            description="The mean over the job's GPUs on the node.",
+            queries=(Query(f"hpc_job_gpu_usage_percent{JOB}", "{{node}}"),),
+        ),
+        Panel(
             title="Utilization of each GPU", unit="percent", maximum=100,
             queries=(
                 Query(f"hpc_job_gpu_device_utilization_percent{JOB}", "{{node}} {{gpu_id}}"),

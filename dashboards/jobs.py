@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dashboards.model import JOB_LINK, SITE, Dashboard, Panel, Query, Variable
+from hpcobs.exposition.families import DEVICE
 
 INFO = f'hpc_job_info{{{SITE},cluster=~"$cluster",partition=~"$partition",user=~"$user"}}'
 
@@ -12,6 +13,12 @@ def _of(metric: str) -> str:
     # The metrics themselves have no partition, account or cluster, by which jobs are chosen.
     its = "on (instance, job_id) group_left (account, partition, name)"
     return f"{metric}{{{SITE}}} * {its} {INFO}"
+
+
+def _gpus(*labels: str) -> str:
+    """Return the utilization of each GPU of the chosen jobs, once if several jobs share it."""
+    kept = ", ".join((DEVICE, *labels))
+    return f"max by ({kept}) ({_of('hpc_job_gpu_device_utilization_percent')})"
 
 
 DASHBOARD = Dashboard(
@@ -44,7 +51,8 @@ DASHBOARD = Dashboard(
         ),
         Panel(
             title="GPU utilization", kind="stat", width=4, height=4, unit="percent", maximum=100,
-            queries=(Query(f"avg({_of('hpc_job_gpu_usage_percent')})"),),
+            description="Mean over the GPUs of running jobs. A GPU that jobs share counts once.",
+            queries=(Query(f"avg({_gpus()})"),),
         ),
         Panel(
             title="Stale", kind="stat", width=4, height=4, thresholds=((1, "orange"),),
@@ -73,7 +81,7 @@ DASHBOARD = Dashboard(
         Panel(
             title="GPU utilization by partition", unit="percent", maximum=100,
             queries=(
-                Query(f"avg by (partition) ({_of('hpc_job_gpu_usage_percent')})", "{{partition}}"),
+                Query(f"avg by (partition) ({_gpus('partition')})", "{{partition}}"),
             ),
         ),
         Panel(

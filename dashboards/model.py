@@ -8,6 +8,9 @@ SITE = 'instance=~"$site"'
 """A part of every selector, since job ids and node names are unique within a site only, and one
 Prometheus may scrape several sites."""
 
+NODE_NAME = "{{node}} {{cluster}}"
+"""The legend of a node. A node of the site's own cluster has no label ``cluster``."""
+
 JOB_LINK = (
     "/d/hpcobs-job?var-site=${__data.fields.site}&var-job_id=${__data.fields.job_id}"
     "&${datasource:queryparam}&${__url_time_range}"

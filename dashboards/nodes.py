@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboards.model import SITE, Dashboard, Panel, Query, Variable
+from dashboards.model import NODE_NAME, SITE, Dashboard, Panel, Query, Variable
 
 NODE = f'{{{SITE},node=~"$node"}}'
 LOAD = f"hpc_node_cpu_load{NODE} / hpc_node_total_cpus{NODE}"
@@ -20,7 +20,7 @@ def _quantiles(metric: str) -> tuple[Query, ...]:
 
 
 def _of_node(expression: str) -> str:
-    return f"max by (instance, node) ({expression})"
+    return f"max by (instance, cluster, node) ({expression})"
 
 
 DASHBOARD = Dashboard(
@@ -65,17 +65,17 @@ DASHBOARD = Dashboard(
         Panel(
             title="Highest load per CPU", thresholds=((1.5, "orange"),),
             description="The ten nodes with the highest one-minute load. Above 1, processes wait.",
-            queries=(Query(f"topk(10, {LOAD})", "{{node}}"),),
+            queries=(Query(f"topk(10, {LOAD})", NODE_NAME),),
         ),
         Panel(
             title="Highest memory use by jobs", unit="percentunit", maximum=1,
             description="The ten nodes with the highest use, relative to the node's memory.",
-            queries=(Query(f"topk(10, {MEMORY})", "{{node}}"),),
+            queries=(Query(f"topk(10, {MEMORY})", NODE_NAME),),
         ),
         Panel(
             title="Oldest last reports", unit="s", width=24, thresholds=((300, "red"),),
             description="Age of the last report of ten nodes.",
-            queries=(Query(f"topk(10, {REPORT_AGE})", "{{node}}"),),
+            queries=(Query(f"topk(10, {REPORT_AGE})", NODE_NAME),),
         ),
         Panel(
             title="All nodes", kind="table", width=24, height=12,

@@ -58,7 +58,7 @@ def start_of(job: Job, seconds: float, **fields: Any) -> Outcome:
 def node_end(node: str, seconds: float) -> RunEnd:
     """Make the successful end of a run on one node."""
     ended_at, state = at(seconds), JobState.COMPLETED
-    return RunEnd(node=node, ended_at=ended_at, state=state, by=Precedence.NODE_EPILOG)
+    return RunEnd(node=node, ended_at=ended_at, state=state, by=Precedence.NODE)
 
 
 def scheduler_job(raw_state: str, observed: float, **fields: Any) -> SchedulerJob:

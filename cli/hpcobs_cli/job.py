@@ -90,7 +90,7 @@ def _show(job: dict[str, Any], series: dict[str, Points]) -> None:
 
     out = console()
     title = Text(f"Job {texts.printable(job['id'])}  ", style="bold")
-    title.append(job["state"], style=texts.STATE_STYLES.get(job["state"], ""))
+    title.append(texts.state(job), style=texts.state_style(job))
     out.print(title)
     out.print(_details(job))
     if not series:
@@ -124,7 +124,7 @@ def _facts(job: dict[str, Any]) -> Iterator[tuple[str, str]]:
         "nodes": _joined(str(job["node_count"]), ", ".join(job["nodes"])),
         "array": _array(job),
         "started": texts.time(job["start_time"]),
-        "ended": texts.time(job.get("end_time")),
+        "ended": _ended(job),
         "runtime": texts.duration(job["runtime_seconds"]),
         "restarts": job["restart_count"] or None,
         "Slurm": _slurm_result(scheduler),
@@ -137,6 +137,13 @@ def _facts(job: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for name, value in lines.items():
         if value not in (None, texts.NOTHING):
             yield name, str(value)
+
+
+def _ended(job: dict[str, Any]) -> str:
+    ended = texts.time(job.get("end_time"))
+    if job.get("end_confirmed") is not False:
+        return ended
+    return f"{ended} (reported by the nodes, not confirmed by the controller yet)"
 
 
 def _joined(*parts: str | None) -> str | None:

@@ -105,7 +105,7 @@ def _table(jobs: list[dict[str, Any]], *, space: int) -> Table:
     for heading in RIGHT:
         table.add_column(heading, justify="right", no_wrap=True)
     for job in jobs:
-        state = Text(job["state"], style=texts.STATE_STYLES.get(job["state"], ""))
+        state = Text(texts.state(job), style=texts.state_style(job))
         partition = job.get("scheduler", {}).get("partition")
         nodes = texts.nodes(job["nodes"], most=2)
         facts = (job.get("name"), job["user"], partition, nodes)

@@ -10,7 +10,7 @@ from hpcobs_cli.errors import CommandError
 from hpcobs_local.folder import Folder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import timedelta
     from pathlib import Path
 
@@ -26,9 +26,12 @@ class Signer(Protocol):
 
 
 def signer(
-    data_dir: Path, *, scopes: Sequence[str], user: str | None, lasting: timedelta
+    data_dir: Path, *, scopes: Sequence[str], limits: Mapping[str, str | None], lasting: timedelta
 ) -> Signer:
-    """Return a signer with the configured key. Raise CommandError if there is none."""
+    """Return a signer with the configured key. Raise CommandError if there is none.
+
+    ``limits`` are the claims ``user`` and ``cluster`` of all its tokens.
+    """
     from hpcobs.auth.site_tokens import issue
 
     settings = _settings(data_dir)
@@ -39,11 +42,11 @@ def signer(
     def sign(*, node: str | None, subject: str | None) -> str:
         return issue(
             key,
-            subject=subject or (f"node-{node}" if node else user or "cli"),
+            subject=subject or (f"node-{node}" if node else limits["user"] or "cli"),
             scopes=scopes,
             expires_at=datetime.now(UTC) + lasting,
             node=node,
-            user=user,
+            **limits,
             issuer=settings.auth_issuer if own else None,
             audience=settings.auth_audience if own else None,
         )

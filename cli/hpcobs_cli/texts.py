@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 MINUTE = 60
 HOUR = 60 * MINUTE
@@ -20,9 +20,22 @@ STATE_STYLES = {
     "completed": "green",
     "failed": "red",
     "cancelled": "magenta",
+    "suspended": "yellow",
 }
 NOTHING = "-"
 BARS = "▁▂▃▄▅▆▇█"
+
+
+def state(job: Mapping[str, Any]) -> str:
+    """Return the job's state, or ``suspended``. A question mark follows an unconfirmed end."""
+    if job.get("suspended"):
+        return "suspended"
+    return f"{job['state']}?" if job.get("end_confirmed") is False else str(job["state"])
+
+
+def state_style(job: Mapping[str, Any]) -> str:
+    """Return the style of the job's state."""
+    return STATE_STYLES.get(state(job).rstrip("?"), "")
 
 
 def printable(value: Any) -> str:

@@ -27,6 +27,13 @@ Node = Annotated[
     ),
 ]
 User = Annotated[str | None, typer.Option(help="Limit the token to this user's jobs.")]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        help="Limit what the token sends and changes to this cluster, as slurm.conf names it. "
+        "Without it, a node's token is for the site's own cluster, and others are for all."
+    ),
+]
 Ttl = Annotated[str, typer.Option(help="How long the token is valid: 90s, 15m, 12h, 365d.")]
 Subject = Annotated[str | None, typer.Option(help="The owner's name in the audit trail.")]
 Directory = Annotated[
@@ -44,6 +51,7 @@ def token(
     scope: Scope = [],  # noqa: B006 - Typer needs a list
     node: Node = None,
     user: User = None,
+    cluster: Cluster = None,
     ttl: Ttl = "365d",
     subject: Subject = None,
     directory: Directory = None,
@@ -66,7 +74,8 @@ def token(
     scopes, nodes, duration = _scopes(scope), _nodes(node), _duration(ttl)
     if len(nodes) > 1 and (directory is None or subject is not None):
         raise CommandError("tokens of several nodes need --directory, and take no --subject")
-    sign = signer(data_dir, scopes=scopes, user=user, lasting=duration)
+    limits = {"user": user, "cluster": _cluster(cluster)}
+    sign = signer(data_dir, scopes=scopes, limits=limits, lasting=duration)
     if directory is None:
         typer.echo(sign(node=nodes[0] if nodes else None, subject=subject))
     elif nodes:
@@ -87,6 +96,15 @@ def _write(directory: Path, nodes: tuple[str, ...], sign: Signer, subject: str |
     except OSError as error:
         raise CommandError(f"{directory}: {error.strerror or error}") from None
     typer.echo(f"{len(nodes)} tokens in {directory}")
+
+
+def _cluster(name: str | None) -> str | None:
+    """Return the cluster's name. Raise CommandError if it cannot be one."""
+    from hpcobs.settings import CLUSTER_NAME
+
+    if name is not None and not re.fullmatch(CLUSTER_NAME, name, re.ASCII):
+        raise CommandError(f"--cluster {name!r} is not a cluster's name")
+    return name
 
 
 def _nodes(text: str | None) -> tuple[str, ...]:

@@ -57,8 +57,10 @@ def create_job(request: Request) -> Response:
     # Other routes hide foreign jobs as 404. Here the caller names the user, so 403 reveals nothing.
     if request.principal.user not in (None, body.user):
         raise ForbiddenError("a user's token may only add that user's jobs")
+    origin = bootstrap.origin()
+    request.check_cluster(body.cluster_name, [body.id], home_cluster=origin.home_cluster)
     jobs = bootstrap.jobs()
-    job = body.to_job(bootstrap.origin(), now=jobs.now())
+    job = body.to_job(origin, now=jobs.now())
     return _response(jobs.create(job, request.audit(default_source=SOURCE)), jobs, status=201)
 
 
@@ -77,7 +79,9 @@ def patch_job(request: Request) -> Response:
     patch = parse_body(JobChanges, request.body).to_patch()
     audit = request.audit(default_source=SOURCE)
     jobs = bootstrap.jobs()
-    return _response(jobs.patch(job_id, patch, audit, viewer=request.principal.user), jobs)
+    caller = request.principal
+    after = jobs.patch(job_id, patch, audit, viewer=caller.user, speaker=caller.cluster)
+    return _response(after, jobs)
 
 
 @handlers.route("DELETE /v1/jobs/{jobId}")
@@ -85,7 +89,8 @@ def delete_job(request: Request) -> Response:
     """Remove a job and its samples. Its audit trail stays."""
     job_id = request.job_id
     audit = request.audit(default_source=SOURCE)
-    bootstrap.jobs().delete(job_id, audit, viewer=request.principal.user)
+    caller = request.principal
+    bootstrap.jobs().delete(job_id, audit, viewer=caller.user, speaker=caller.cluster)
     return Response(204)
 
 

@@ -22,7 +22,7 @@ handlers = Handlers("events")
 def job_started(request: Request) -> Response:
     """Record the start of a job, as one of Slurm's hooks reports it."""
     event = parse_body(StartedEvent, request.body).to_event()
-    request.check_sender(event)
+    request.check_sender(event, home_cluster=bootstrap.settings().cluster_name)
     # Hooks send no X-Source: the source of their changes is the scheduler.
     audit = request.audit(default_source=bootstrap.settings().scheduler_backend)
     return Response.json(_result(bootstrap.job_events().job_started(event, audit)))
@@ -32,7 +32,7 @@ def job_started(request: Request) -> Response:
 def job_finished(request: Request) -> Response:
     """Record the end of a job, or of its part on one node, as one of Slurm's hooks reports it."""
     event = parse_body(FinishedEvent, request.body).to_event()
-    request.check_sender(event)
+    request.check_sender(event, home_cluster=bootstrap.settings().cluster_name)
     audit = request.audit(default_source=bootstrap.settings().scheduler_backend)
     return Response.json(_result(bootstrap.job_events().job_finished(event, audit)))
 
@@ -41,7 +41,11 @@ def job_finished(request: Request) -> Response:
 def sync_state(request: Request) -> Response:
     """Apply the controller's view, job by job, and return one result per job of the request."""
     request.check_controller()
-    entries = parse_body(StateSync, request.body).entries()
+    body = parse_body(StateSync, request.body)
+    entries = body.entries()
+    job_ids = [job.job_id for job in entries.jobs]
+    home_cluster = bootstrap.settings().cluster_name
+    request.check_cluster(body.cluster_name, job_ids, home_cluster=home_cluster)
     audit = request.audit(default_source=bootstrap.settings().scheduler_backend)
     results = bootstrap.job_events().sync(entries.jobs, entries.nodes, audit)
     return Response.json(entries.response_body([_result(result) for result in results]))

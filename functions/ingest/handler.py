@@ -17,7 +17,11 @@ handlers = Handlers("ingest")
 @handlers.route("POST /v1/samples")
 def accept_samples(request: Request) -> Response:
     """Put a node's batch on the queue. A 202 means that the queue has stored it."""
-    accepted = bootstrap.ingestion().accept(request.body, principal_node=request.principal.node)
+    principal = request.principal
+    cluster = principal.bound_cluster(bootstrap.settings().cluster_name)
+    accepted = bootstrap.ingestion().accept(
+        request.body, principal_node=principal.node, principal_cluster=cluster
+    )
     rejected = [
         {"position": sample.position, "message": sample.reason} for sample in accepted.rejected
     ]

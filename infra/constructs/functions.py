@@ -100,12 +100,13 @@ class Functions(Construct):
         return self._with_database("events", self._cluster | self._callers)
 
     def _ingest(self) -> SiteFunction:
-        function = self._function("ingest", self._queue | self._callers)
+        function = self._function("ingest", self._cluster | self._queue | self._callers)
         function.may(["sqs:SendMessage"], [self._samples.queue.queue_arn])
         return function
 
     def _metrics(self) -> SiteFunction:
-        function = self._with_database("metrics", self._queues | self._stale | self._callers)
+        settings = self._queues | self._stale
+        function = self._with_database("metrics", self._cluster | self._callers | settings)
         self._may_see_depth(function)
         return function
 

@@ -42,6 +42,12 @@ def test_node_token_is_limited_and_named(run: Run) -> None:
     assert (principal.subject, principal.node) == ("node-n01", "n01")
 
 
+def test_token_is_bound_to_cluster(run: Run) -> None:
+    result = run("token", "--scope", "events:write", "--node", "n1", "--cluster", "b")
+    principal = verify(result.output.strip(), SECRET)
+    assert (principal.subject, principal.node, principal.cluster) == ("node-n1", "n1", "b")
+
+
 def test_user_token_has_given_subject(run: Run) -> None:
     result = run("token", "--scope", "jobs:read", "--user", "ada", "--subject", "portal")
     principal = verify(result.output.strip(), SECRET)
@@ -72,6 +78,7 @@ def test_token_expires_after_ttl(ttl: str, seconds: int, run: Run) -> None:
         (["--scope", "admin", "--directory", "d"], "--directory needs --node"),
         (["--scope", "admin", "--node", "n[1-"], "--node is not a list of nodes"),
         (["--scope", "admin", "--node", "../n1", "--directory", "d"], "--node is not a list"),
+        (["--scope", "admin", "--cluster", "b c"], "--cluster 'b c' is not a cluster's name"),
         (["--inspect", "missing"], "missing: No such file or directory"),
         (["--scope", "admin", "--ttl", "soon"], "'soon' is not a duration"),
         (["--scope", "admin", "--ttl", "0s"], "at least 1s"),

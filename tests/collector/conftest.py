@@ -37,7 +37,7 @@ class Site:
         self.query = query
         self.sent = Sent()
         self.queue = PostgresQueue(connect())
-        self.ingestion = Ingestion(self.queue)
+        self.ingestion = Ingestion(self.queue, home_cluster="lab")
         self.events = JobEvents(PostgresStore(connect(), OperationTimings()), ORIGIN)
 
     def start_jobs(self, *job_ids: str, **fields: Any) -> None:

@@ -309,6 +309,19 @@ def test_other_clusters_jobs_have_scoped_ids(site: Site, chance: random.Random) 
     assert site.query("SELECT job_id FROM metric_samples") == [("other.1",)]
 
 
+def test_nodes_of_two_clusters_stay_apart(site: Site) -> None:
+    home = {"memory_total_mb": 100}
+    for cluster, host in ((None, home), ("b", {"cpus": 8}), ("lab", {"cpus": 4}), ("b", {})):
+        named = {} if cluster is None else {"cluster_name": cluster}
+        site.post(body("n1", [], host=host, **named))
+    site.collect()
+    site.post(body("n1", [], host={"gpus": 2}, cluster_name="b"))
+    site.collect()
+    columns = "cluster_name, name, cpus, memory_total_mb, gpus"
+    found = site.query(f"SELECT {columns} FROM nodes ORDER BY cluster_name")
+    assert found == [("b", "n1", 8, None, 2), ("lab", "n1", 4, 100, None)]
+
+
 def test_latest_reading_of_gpu_is_kept(site: Site, chance: random.Random) -> None:
     site.start_jobs("1")
     now = utc_now()
@@ -355,7 +368,7 @@ def test_small_messages_carry_large_batch(site: Site, chance: random.Random) -> 
     site.start_jobs("1")
     now = utc_now()
     samples = [sample("1", now - timedelta(seconds=n), chance) for n in range(500)]
-    Ingestion(SmallQueue()).accept(  # type: ignore[arg-type]
+    Ingestion(SmallQueue(), home_cluster="lab").accept(  # type: ignore[arg-type]
         site.sent.batch("n1", samples), principal_node="n1"
     )
     assert site.collect().messages > 5

@@ -100,7 +100,7 @@ def test_database_restart_neither_loses_nor_repeats_samples(server: Server, how:
         time.sleep(chance.uniform(0.01, 0.1))
         server.restart(how)
         server.query("UPDATE sample_queue SET visible_at = now(), receive_count = 0")
-        Ingestion(PostgresQueue(server.connect())).accept(
+        Ingestion(PostgresQueue(server.connect()), home_cluster="lab").accept(
             chance.choice(batches), principal_node=None
         )
     done.set()

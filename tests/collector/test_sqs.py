@@ -44,7 +44,7 @@ def test_repeated_sqs_batches_count_once(site: Site, queue: SqsQueue) -> None:
     site.start_jobs(*jobs, nodes=("n1", "n2"))
     batches = many(site.sent, jobs=3, nodes=2, rounds=25, chance=chance, per_batch=5) * 2
     chance.shuffle(batches)
-    ingestion = Ingestion(queue)
+    ingestion = Ingestion(queue, home_cluster="lab")
     for batch in batches:
         ingestion.accept(batch, principal_node=None)
     queue.send([b"no gzip"])
@@ -59,7 +59,7 @@ def test_unavailable_database_leaves_batches_on_sqs(site: Site, queue: SqsQueue)
     site.start_jobs("1")
     batches = many(site.sent, jobs=1, nodes=1, rounds=4, chance=random.Random(9))
     for batch in batches:
-        Ingestion(queue).accept(batch, principal_node=None)
+        Ingestion(queue, home_cluster="lab").accept(batch, principal_node=None)
     with pytest.raises(UnavailableError):
         collect(queue, SingleConnection(connect_arguments(NOWHERE)))
     assert queue.depth().visible == len(batches)

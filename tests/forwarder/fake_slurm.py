@@ -6,7 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from hpcobs_forwarder.controller.backfill import Backfill
+from hpcobs_forwarder.controller.records import Faults
 from hpcobs_forwarder.controller.source import NoHistoryError, SourceError
+from hpcobs_forwarder.controller.states import is_open
 from hpcobs_forwarder.controller.sync import ControllerWork
 
 if TYPE_CHECKING:
@@ -28,13 +30,15 @@ class FakeSlurm:
 
     def __init__(self) -> None:
         self.cluster_name: str | None = None
+        self.faults = Faults()
         self.now: list[dict[str, Any]] = []
         self.known_nodes: list[dict[str, Any]] = []
         self.past: list[dict[str, Any]] = []
         self.down = False
         self.no_accounting = False
         self.accounting_down = False
-        self.queried_since: list[float] = []
+        self.shows_ends = True
+        self.queried_times: list[tuple[float, float]] = []
         self.queried_ids: list[str] = []
 
     def jobs(self, ids: Sequence[str] | None = None) -> list[dict[str, Any]]:
@@ -49,11 +53,11 @@ class FakeSlurm:
     def nodes(self) -> list[dict[str, Any]]:
         return [dict(one) for one in self.known_nodes]
 
-    def since(self, seconds: float, until: float) -> list[dict[str, Any]]:
-        assert until > seconds
+    def ended(self, since: float, until: float) -> list[dict[str, Any]]:
+        assert until >= since
         self._check_accounting()
-        self.queried_since.append(seconds)
-        return self.past
+        self.queried_times.append((since, until))
+        return [one for one in self.past if not is_open(one["state"])] if self.shows_ends else []
 
     def _check_accounting(self) -> None:
         if self.accounting_down:

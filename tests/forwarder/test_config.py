@@ -50,6 +50,8 @@ def test_url_loses_trailing_slash(tmp_path: Path) -> None:
         ("HPCOBS_URL", "https://a.example.org # ours"),
         ("HPCOBS_URL", "https://ada:secret@a.example.org"),
         ("HPCOBS_URL", "https://a.example.org/?stage=1"),
+        ("SLURM_AUTH_TOKEN_COMMAND", "scontrol 'token"),
+        ("SLURM_AUTH_TOKEN_COMMAND", " "),
         ("HPCOBS_PROXY", "proxy.example.org:3128"),
         ("HPCOBS_PROXY", "http://proxy.example.org"),
         ("HPCOBS_PROXY", "https://proxy.example.org:3128"),

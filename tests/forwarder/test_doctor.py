@@ -2,75 +2,33 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 import time
 from email.utils import formatdate
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from hpcobs_forwarder.claims import claims_of
 from hpcobs_forwarder.daemon.config import Config
-from hpcobs_forwarder.daemon.health import Health
-from hpcobs_forwarder.doctor.report import examine, report
-from hpcobs_forwarder.spool.spool import Spool
+from hpcobs_forwarder.doctor.report import report
+from tests.forwarder.doctors import (
+    FINISHED,
+    HEALTHY,
+    SLURM_CONF,
+    config,
+    give_token,
+    node,
+    not_found,
+    problems,
+    slurm_file,
+)
 from tests.forwarder.fake_site import Reply, Site
-from tests.forwarder.trees import V1Job, V2Job, host, record
+from tests.forwarder.trees import V1Job, V2Job, record
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from hpcobs_forwarder.doctor.finding import Finding
-
-FINISHED = "/v1/events/job-finished"
-HEALTHY = Reply(200, '{"status": "healthy"}')
-
-
-def not_found(job_id: str) -> Reply:
-    return Reply(404, json.dumps({"error": "not_found", "details": {"job_id": job_id}}))
-
-
-def token(lifetime_seconds: float = 1e7, **claims: Any) -> str:
-    expires_at = time.time() + lifetime_seconds
-    defaults = {"scope": "events:write samples:write", "exp": expires_at, "node": "n1"}
-    middle = base64.urlsafe_b64encode(json.dumps({**defaults, **claims}).encode()).decode()
-    return f"e30.{middle.rstrip('=')}.c2ln"
-
-
-@pytest.fixture
-def config(tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Config]:
-    monkeypatch.delenv("SLURM_CONF", raising=False)
-    host(tmp_path)
-    site.usual = HEALTHY
-    site.by_path[FINISHED] = not_found("0")
-    spool = Spool(str(tmp_path / "spool"), sync=False, health=Health())
-    spool.open()  # as a running forwarder
-    config = Config(
-        role="node",
-        url=site.url,
-        token_file=str(tmp_path / "token"),
-        spool_dir=str(tmp_path / "spool"),
-        node="n1",
-        root=str(tmp_path),
-        spool_max_mb=1,
-        cluster_name="lab",
-    )
-    give_token(config)
-    yield config
-    spool.close()
-
-
-def give_token(config: Config, mode: int = 0o600, **claims: Any) -> None:
-    file = Path(config.token_file)
-    file.write_text(token(**claims))
-    file.chmod(mode)
-
-
-def problems(config: Config) -> list[Finding]:
-    return [finding for finding in examine(config) if finding.level != "ok"]
+__all__ = ["config", "node"]
 
 
 def test_healthy_node_has_nothing_to_fix(
@@ -137,14 +95,10 @@ def test_missing_prolog_record_is_reported(tmp_path: Path, config: Config) -> No
         ({"lifetime_seconds": 3600}, "expires in 1 hours"),
     ],
 )
-def test_token_faults_are_reported(
-    tmp_path: Path, config: Config, given: dict[str, Any], text: str
-) -> None:
-    V2Job(tmp_path, "job_7")
-    record(tmp_path / "spool/jobs", "7")
-    give_token(config, **given)
+def test_token_faults_are_reported(node: Config, given: dict[str, Any], text: str) -> None:
+    give_token(node, **given)
 
-    (finding,) = problems(config)
+    (finding,) = problems(node)
 
     assert text in finding.text
 
@@ -185,6 +139,15 @@ def test_missing_spool_and_quarantined_files_are_reported(tmp_path: Path, config
     assert "does not exist" in problems(missing)[-1].text
 
 
+def test_token_of_other_cluster_is_reported(config: Config, site: Site) -> None:
+    message = "this token may only speak for cluster frost, and the request speaks for lab"
+    site.by_path[FINISHED] = Reply(403, json.dumps({"error": "forbidden", "message": message}))
+
+    (finding,) = [one for one in problems(config) if message in one.text]
+
+    assert finding.fix.endswith("--node n1 --cluster lab")
+
+
 def test_unreadable_gpus_are_reported(config: Config) -> None:
     finding = problems(config._replace(gpus="nvidia"))[-1]
 
@@ -196,22 +159,19 @@ def test_token_without_jwt_has_no_claims(text: str) -> None:
     assert claims_of(text) is None
 
 
-def test_foreign_cluster_is_reported(tmp_path: Path, config: Config, site: Site) -> None:
-    V2Job(tmp_path, "job_7")
-    record(tmp_path / "spool/jobs", "7")
+def test_foreign_cluster_is_reported(node: Config, site: Site) -> None:
     site.by_path[FINISHED] = not_found("lab.0")
 
-    (finding,) = problems(config)
+    (finding,) = problems(node)
 
     assert "its jobs have the ids lab.<id>" in finding.text
     assert "CLUSTER_NAME=lab" in finding.fix
 
 
-def test_cluster_without_name_is_reported(tmp_path: Path, config: Config, site: Site) -> None:
-    V2Job(tmp_path, "job_7")
-    record(tmp_path / "spool/jobs", "7")
+def test_cluster_without_name_is_reported(node: Config, site: Site) -> None:
+    slurm_file(node, SLURM_CONF.replace("ClusterName=lab", ""))
 
-    (finding,) = problems(config._replace(cluster_name=None))
+    (finding,) = problems(node._replace(cluster_name=None))
 
     assert "the cluster's name is not known on this host" in finding.text
     assert "cluster_name" not in site.bodies(FINISHED)[0]
@@ -220,7 +180,7 @@ def test_cluster_without_name_is_reported(tmp_path: Path, config: Config, site: 
 def test_cluster_name_comes_from_record_or_slurm_conf(
     tmp_path: Path, config: Config, site: Site
 ) -> None:
-    slurm_conf(tmp_path, "# ClusterName=no\n clustername = Frost # x\n")
+    slurm_file(config, "# ClusterName=no\n clustername = Frost # x\n")
     problems(config._replace(cluster_name=None))
     record(tmp_path / "spool/jobs", "7", cluster_name="summer")
     problems(config._replace(cluster_name=None))
@@ -228,62 +188,25 @@ def test_cluster_name_comes_from_record_or_slurm_conf(
     assert [body["cluster_name"] for body in site.bodies(FINISHED)] == ["frost", "summer"]
 
 
-def test_missing_address_stops_no_other_check(tmp_path: Path, config: Config) -> None:
-    V2Job(tmp_path, "job_7")
-    record(tmp_path / "spool/jobs", "7")
+def test_missing_address_stops_no_other_check(node: Config) -> None:
 
-    (finding,) = problems(config._replace(url=""))
+    (finding,) = problems(node._replace(url=""))
 
     assert finding.text == "HPCOBS_URL is not set"
     assert finding.fix == "set it to the site's address in /etc/hpcobs/node.conf"
 
 
-def test_stopped_forwarder_is_reported(tmp_path: Path, config: Config) -> None:
-    V2Job(tmp_path, "job_7")
-    record(tmp_path / "spool/jobs", "7")
+def test_stopped_forwarder_is_reported(tmp_path: Path, node: Config) -> None:
     (tmp_path / "spool/lock").unlink()
 
-    (finding,) = problems(config)
+    (finding,) = problems(node)
 
     assert finding.fix == "systemctl enable --now hpcobs-forwarder"
 
 
-def slurm_conf(tmp_path: Path, text: str) -> None:
-    (tmp_path / "etc/slurm").mkdir(parents=True, exist_ok=True)
-    (tmp_path / "etc/slurm/slurm.conf").write_text(text)
-
-
-@pytest.mark.parametrize(
-    ("lines", "text"),
-    [
-        ("Prolog={hook}\nEpilog={hook}\n", None),
-        ("prolog = {hook}\nEpilog={folder}/h*\nProlog={hook} # ours\n", None),
-        ("Include more.conf\n", None),
-        ("Prolog={hook}\n", "sets no Epilog"),
-        ("Prolog={hook}\nEpilog={hook}.away\n", "there is no such file"),
-        ("Prolog={hook}\nEpilog={folder}/closed\n", "closed is not executable"),
-    ],
-)
-def test_hooks_in_slurm_conf_are_checked(
-    tmp_path: Path, config: Config, lines: str, text: str | None
-) -> None:
-    V2Job(tmp_path, "job_7")
-    record(tmp_path / "spool/jobs", "7")
-    for name, mode in (("hook", 0o755), ("closed", 0o644)):
-        (tmp_path / name).touch(mode)
-    slurm_conf(tmp_path, lines.format(hook=tmp_path / "hook", folder=tmp_path))
-
-    found = problems(config)
-
-    assert [text in finding.text for finding in found if text] == [True] * bool(text)
-    assert len(found) == bool(text)
-
-
-def test_token_rejected_by_site_is_reported(tmp_path: Path, config: Config, site: Site) -> None:
-    V2Job(tmp_path, "job_7")
-    record(tmp_path / "spool/jobs", "7")
+def test_token_rejected_by_site_is_reported(node: Config, site: Site) -> None:
     site.by_path[FINISHED] = Reply(401, '{"error": "unauthorized"}')
 
-    (finding,) = problems(config)
+    (finding,) = problems(node)
 
     assert "rejects the token" in finding.text

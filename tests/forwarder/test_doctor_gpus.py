@@ -1,142 +1,140 @@
-"""What the doctor finds about GPUs."""
+"""The doctor compares gres.conf and slurm.conf with the device files of this node's GPUs."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from hpcobs_forwarder.daemon.config import Config
-from hpcobs_forwarder.doctor import gpus as checks
-from hpcobs_forwarder.node.cgroups.discovery import layouts_in
-from hpcobs_forwarder.node.records import Records
-from tests.forwarder.test_gpu_mapping import GPUS, gpu
-from tests.forwarder.test_gpu_samples import FakeReader
-from tests.forwarder.trees import V2Job, record, write
+from tests.forwarder.doctors import (
+    CGROUP_CONF,
+    GRES_CONF,
+    SLURM_CONF,
+    config,
+    gpus,
+    node,
+    problems,
+    slurm_file,
+)
 
-if TYPE_CHECKING:
-    from pathlib import Path
+__all__ = ["config", "node"]
 
-    from hpcobs_forwarder.doctor.finding import Finding
-
-
-@pytest.fixture
-def reader(monkeypatch: pytest.MonkeyPatch) -> FakeReader:
-    """Return the node's only reader, which fails until it gets readings."""
-    reader = FakeReader()
-    monkeypatch.setattr(checks, "Gpus", lambda *_, **__: [reader])
-    monkeypatch.setenv("PATH", "")
-    monkeypatch.delenv("SLURM_CONF", raising=False)
-    monkeypatch.setattr("hpcobs_forwarder.node.gpus.slurm_order._SEARCHED", "")
-    return reader
+NVIDIA = [f"nvidia{number}" for number in range(4)]
+AMD = ["kfd", "dri/renderD128", "dri/renderD129"]
+CONF_FILES = ("slurm.conf", "cgroup.conf", "gres.conf")
 
 
-def findings(root: Path) -> list[Finding]:
-    spool = str(root / "spool")
-    config = Config("node", "", "", spool, node="n1", root=str(root))
-    records = Records(f"{spool}/jobs")
-    records.refresh()
-    layouts = [layout for layout in layouts_in(str(root), "n1") if layout.search()]
-    return list(checks.examine(config, layouts, records))
+def of_files(config: Config) -> list[tuple[str, str]]:
+    """Return the texts and fixes of findings that concern Slurm's files."""
+    found = problems(config)
+    return [(one.text, one.fix) for one in found if any(name in one.fix for name in CONF_FILES)]
 
 
-def problems(root: Path) -> list[Finding]:
-    return [finding for finding in findings(root) if finding.level != "ok"]
-
-
-def gres(root: Path) -> None:
-    write(root / "etc/slurm/gres.conf", "Name=gpu File=/dev/nvidia[0-3]\n")
-
-
-def test_failing_library_is_reported(tmp_path: Path, reader: FakeReader) -> None:
-    assert reader.missing() is None
-
-    (finding,) = problems(tmp_path)
-
-    assert (finding.level, finding.fix) == ("FAIL", "no driver")
-
-
-def test_library_without_gpus_is_reported(
-    tmp_path: Path, reader: FakeReader, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("text", "devices", "problem", "fix"),
+    [
+        (GRES_CONF, NVIDIA, None, None),
+        ("AutoDetect=nvml", NVIDIA, None, None),
+        ("autodetect = NVIDIA", NVIDIA, None, None),
+        ("AutoDetect=full", AMD, None, None),
+        ("AutoDetect=rsmi", AMD, None, None),
+        ("AutoDetect=nvml,rsmi", [*NVIDIA, *AMD], None, None),
+        ("NodeName=n1 AutoDetect=nvml Name=gpu", NVIDIA, None, None),
+        ("Name=gpu File=/dev/nvidia0\nName=gpu File=/dev/nvidia[1-3]", NVIDIA, None, None),
+        ("Name=gpu Type=a100 MultipleFiles=/dev/nvidia[0-3]", NVIDIA, None, None),
+        ("Name=gpu File=/dev/dri/renderD[128-129]", AMD, None, None),
+        ("AutoDetect=off\n" + GRES_CONF, NVIDIA, None, None),
+        ("NodeName=n1 AutoDetect=off\nAutoDetect=nvml\n" + GRES_CONF, NVIDIA, None, None),
+        ("", NVIDIA, "describes no GPU", "AutoDetect=nvml (or Name=gpu File=/dev/nvidia[0-3])"),
+        (None, NVIDIA, "cannot be read", "AutoDetect=nvml (or Name=gpu File=/dev/nvidia[0-3])"),
+        ("Name=gpu Count=4", NVIDIA, "without their device files", "AutoDetect=nvml"),
+        ("NodeName=n9 AutoDetect=nvml", NVIDIA, "describes no GPU", "AutoDetect=nvml"),
+        ("NodeName=n9 " + GRES_CONF[16:], NVIDIA, "describes no GPU", "AutoDetect=nvml"),
+        ("Name=mps File=/dev/nvidia[0-3]", NVIDIA, "describes no GPU", "AutoDetect=nvml"),
+        ("AutoDetect=rsmi", NVIDIA, "AutoDetect=rsmi finds no nvidia GPU", "AutoDetect=nvml"),
+        ("AutoDetect=nvml", AMD, "AutoDetect=nvml finds no amd GPU", "AutoDetect=rsmi"),
+        (
+            "Name=gpu File=/dev/nvidia[1-3]",
+            NVIDIA,
+            "leaves out /dev/nvidia0",
+            "Name=gpu File=/dev/nvidia[0-3]",
+        ),
+        (
+            "Name=gpu File=/dev/nvidia[0-3]",
+            NVIDIA[:2],
+            "names /dev/nvidia2, /dev/nvidia3, which this node does not have",
+            "Name=gpu File=/dev/nvidia[0-1]",
+        ),
+        (
+            "Name=gpu File=/dev/nvidia0",
+            ["nvidia0", "nvidia2"],
+            "leaves out /dev/nvidia2",
+            "Name=gpu File=/dev/nvidia[0,2]",
+        ),
+        ("", ["nvidia0"], "describes no GPU", "Name=gpu File=/dev/nvidia0)"),
+    ],
+)
+def test_gres_conf_is_compared_with_devices(
+    node: Config, text: str | None, devices: list[str], problem: str | None, fix: str | None
 ) -> None:
-    monkeypatch.setattr(reader, "read", list)
+    gpus(node, *devices)
+    path = slurm_file(node, text or "", "gres.conf")
+    if text is None:
+        path.unlink()
 
-    (finding,) = problems(tmp_path)
+    found = of_files(node)
 
-    assert "lists no GPU" in finding.text
-
-
-def test_gpus_without_values_are_reported(tmp_path: Path, reader: FakeReader) -> None:
-    gres(tmp_path)
-    reader.readings = tuple(GPUS)
-
-    (finding,) = problems(tmp_path)
-
-    assert finding.level == "FAIL"
-    assert "no value of any GPU can be read" in finding.text
+    assert len(found) == (problem is not None)
+    if problem is not None and fix is not None:
+        assert problem in found[0][0]
+        assert fix in found[0][1]
+        assert f"in {path}, then restart every slurmd" in found[0][1]
 
 
-def test_unread_value_is_reported(tmp_path: Path, reader: FakeReader) -> None:
-    gres(tmp_path)
-    reader.readings = (gpu(0, utilization=1),)
-    reader.unread = ["GPU 0: power_watts: error 999"]
-
-    (finding,) = problems(tmp_path)
-
-    assert finding.text == "fake GPUs: 0; not read: GPU 0: power_watts: error 999"
-
-
-def test_unknown_order_is_reported(tmp_path: Path, reader: FakeReader) -> None:
-    reader.readings = (gpu(0, utilization=1),)
-
-    (finding,) = problems(tmp_path)
-
-    assert "the order of Slurm's GPUs is not known: slurmd was not found" in finding.text
-    assert "AutoDetect=nvml in gres.conf" in finding.fix
-
-
-def test_known_gpus_of_jobs_are_ok(tmp_path: Path, reader: FakeReader) -> None:
-    gres(tmp_path)
-    V2Job(tmp_path, "job_7")
-    record(tmp_path / "spool/jobs", "7", node="n1", gpus="2")
-    reader.readings = tuple(gpu(number, utilization=1) for number in range(4))
-
-    texts = [finding.text for finding in findings(tmp_path)]
-
-    assert problems(tmp_path) == []
-    assert texts[1:] == [
-        f"{tmp_path}/etc/slurm/gres.conf: Slurm has 4 GPUs on this node",
-        "job_7 has the GPUs 2",
-    ]
-
-
-def test_uuids_need_no_order(tmp_path: Path, reader: FakeReader) -> None:
-    V2Job(tmp_path, "job_7")
-    record(tmp_path / "spool/jobs", "7", gpus="0", visible_gpus="GPU-2222-aaaa")
-    reader.readings = tuple(gpu(number, utilization=1) for number in range(4))
-
-    assert problems(tmp_path) == []
-
-
-def test_missing_gpu_of_job_is_reported(tmp_path: Path, reader: FakeReader) -> None:
-    V2Job(tmp_path, "job_7")
-    record(tmp_path / "spool/jobs", "7", gpus="0,1", visible_gpus="GPU-2222-aaaa,GPU-none")
-    reader.readings = tuple(gpu(number, utilization=1) for number in range(4))
-
-    (finding,) = problems(tmp_path)
-
-    assert finding.level == "FAIL"
-    assert finding.text.startswith("job_7: GPUs found: 2; not found: Slurm's GPU GPU-none")
-
-
-def test_gpu_job_without_device_files_is_reported(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("name", "line", "fix"),
+    [
+        ("GresTypes", "", "GresTypes=gpu"),
+        ("GresTypes", "GresTypes=mps", "GresTypes=mps,gpu"),
+        ("AccountingStorageTRES", "", "AccountingStorageTRES=gres/gpu"),
+        ("AccountingStorageTRES", "AccountingStorageTRES=bb", "AccountingStorageTRES=bb,gres/gpu"),
+        ("GresTypes", "GresTypes=gpu,mps", None),
+        ("AccountingStorageTRES", "AccountingStorageTRES=gres/gpu:a100", None),
+    ],
+)
+def test_settings_for_gpus_are_demanded(
+    node: Config, name: str, line: str, fix: str | None
 ) -> None:
-    monkeypatch.setattr(checks, "Gpus", lambda *_, **__: [])
-    V2Job(tmp_path, "job_7")
-    assert problems(tmp_path) == []
-    record(tmp_path / "spool/jobs", "7", gpus="0")
+    gpus(node, *NVIDIA)
+    slurm_file(node, GRES_CONF, "gres.conf")
+    kept = [one for one in SLURM_CONF.splitlines() if not one.startswith(f"{name}=")]
+    slurm_file(node, "\n".join([*kept, line]))
 
-    (finding,) = problems(tmp_path)
+    found = of_files(node)
 
-    assert "the device files of the GPUs are not on this node" in finding.text
+    assert [one.partition(" in ")[0] for _, one in found] == ([f"write {fix}"] if fix else [])
+
+
+def test_devices_are_constrained_where_gpus_are(node: Config) -> None:
+    gpus(node, *NVIDIA)
+    slurm_file(node, GRES_CONF, "gres.conf")
+    slurm_file(node, CGROUP_CONF.replace("ConstrainDevices=yes", ""), "cgroup.conf")
+
+    ((text, fix),) = of_files(node)
+
+    assert "sets no ConstrainDevices" in text
+    assert fix.startswith("write ConstrainDevices=yes in ")
+
+
+def test_node_without_gpus_needs_no_gres_conf(node: Config) -> None:
+    # By name, since the path of the hooks may contain "gpu".
+    of_gpus = ("GresTypes=", "AccountingStorageTRES=")
+    kept = [one for one in SLURM_CONF.splitlines() if not one.startswith(of_gpus)]
+    slurm_file(node, "\n".join(kept))
+    slurm_file(node, "ConstrainRAMSpace=yes\nConstrainCores=yes\n", "cgroup.conf")
+
+    assert problems(node) == []
+    gpus(node, *NVIDIA)
+    assert Path(node.root, "dev/nvidia0").exists()
+    assert len(of_files(node._replace(gpus="none"))) == 1, "ConstrainDevices alone"

@@ -19,8 +19,9 @@ from hpcobs.domain.lifecycle.job_from_event import Origin, from_scheduler
 from hpcobs.http.schemas import sync
 from hpcobs.scheduler import hostlists
 from hpcobs.scheduler.slurm import records
-from hpcobs_forwarder.controller.jobs import is_open, is_pending, job_of
+from hpcobs_forwarder.controller.jobs import job_of
 from hpcobs_forwarder.controller.nodes import node_of
+from hpcobs_forwarder.controller.states import is_open, is_pending
 from hpcobs_forwarder.node import hostlist
 from tests.forwarder.properties import patient
 from tests.forwarder.slurm_json import boxed

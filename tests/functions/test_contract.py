@@ -62,7 +62,7 @@ SAMPLE: dict[str, Any] = {
 }
 GPU = (
     "INSERT INTO gpu_samples VALUES"
-    " ('1', '2026-11-02T08:00:00Z', 'n1', '0', 'nvidia', 10, 20, 40, 250, 60)"
+    " ('1', '2026-11-02T08:00:00Z', 'n1', '0', 'nvidia', 10, 20, 40, 250, 60, true)"
 )
 BATCH_ID = "6f1d9d8e-3c1a-4a3b-9c39-0f4d7f0a1b2c"
 
@@ -91,6 +91,15 @@ def produced(site: Gateway, query: Query) -> set[str]:
     for path in ("/v1/jobs/1/metrics", "/v1/jobs/1/gpus"):
         ask("GET", path)
         ask("GET", path, query="resolution=60")
+    suspended = {
+        "job_id": "4",
+        "user": "ada",
+        "state": "SUSPENDED",
+        "start_time": JOB["start_time"],
+    }
+    sync = {"observed_at": "2026-11-02T08:00:00Z", "jobs": [{}, suspended], "nodes": [{}]}
+    ask("POST", "/v1/events/jobs", json=sync)
+    ask("GET", "/v1/jobs")
     ask("GET", "/v1/jobs", query="limit=1")
     ask("PATCH", "/v1/jobs/1", json={"state": "cancelled"})
     ask("GET", "/v1/jobs/1")
@@ -99,8 +108,6 @@ def produced(site: Gateway, query: Query) -> set[str]:
     event = {"job_id": "3", "user": "ada", "timestamp": "2026-11-02T08:00:00Z"}
     ask("POST", "/v1/events/job-started", json={**event, "node_list": ["n1"]})
     ask("POST", "/v1/events/job-finished", json={**event, "final_state": "failed"})
-    sync = {"observed_at": "2026-11-02T08:00:00Z", "jobs": [{}], "nodes": [{}]}
-    ask("POST", "/v1/events/jobs", json=sync)
     entry = {name: value for name, value in SAMPLE.items() if name != "node"}
     batch = {"node": "n1", "batch_id": BATCH_ID, "samples": [{"job_id": "1", **entry}, {}]}
     ask("POST", "/v1/samples", json=batch)

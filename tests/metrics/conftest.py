@@ -25,6 +25,6 @@ __all__ = ["connect", "make_store", "query", "store", "timings"]
 @pytest.fixture
 def scrape(connect: Callable[[], SingleConnection]) -> Scrape:
     """Return the use case, with a fresh database and a queue of five batches."""
-    source = PostgresScrape(connect(), OperationTimings())
+    source = PostgresScrape(connect(), OperationTimings(), home_cluster="lab")
     queue = KnownQueue(QueueDepth(visible=4, in_flight=1, dead=0))
     return Scrape(source, queue, write)  # type: ignore[arg-type]

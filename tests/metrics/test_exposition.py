@@ -14,12 +14,12 @@ from hpcobs.ports.scrape import GROUPS, OperationTotals, Snapshot
 
 FULL = Snapshot(
     job_nodes=[
-        ("1", "ada", "n1", "12.5", "50", "1048576", None),
-        ("2", "eve", "n2", "3", *[None] * 3),
+        ("1", "ada", "n1", None, "12.5", "50", "1048576", None),
+        ("2", "eve", "n2", None, "3", *[None] * 3),
     ],
     jobs=[("1", "ada", "physics", "main", "lab", "train", "1", "2097152", "8")],
-    gpus=[("1", "n1", "nvidia", "0", "97.5", "1024", "250", "61")],
-    nodes=[("n1", "idle", "1", "50", "1048576", "10", "1", "4096", "8", "0.5", "1790000000")],
+    gpus=[("1", "n1", None, "nvidia", "0", "97.5", "1024", "250", "61")],
+    nodes=[("n1", None, "idle", "1", "50", "1048576", "10", "1", "4096", "8", "0.5", "1790000000")],
     counters={
         "jobs_created": 7,
         "jobs_in_state:running": 2,
@@ -70,10 +70,10 @@ hpc_job_total 7
 # HELP hpc_job_gpu_device_utilization_percent Share of time in which the GPU was busy.
 # TYPE hpc_job_gpu_device_utilization_percent gauge
 hpc_job_gpu_device_utilization_percent{job_id="1",node="n1",gpu_vendor="nvidia",gpu_id="0"} 97.5
-# HELP hpc_job_gpu_device_memory_used_bytes GPU memory in use.
+# HELP hpc_job_gpu_device_memory_used_bytes GPU memory in use, by all jobs that share it.
 # TYPE hpc_job_gpu_device_memory_used_bytes gauge
 hpc_job_gpu_device_memory_used_bytes{job_id="1",node="n1",gpu_vendor="nvidia",gpu_id="0"} 1024
-# HELP hpc_job_gpu_device_power_watts Power draw of the GPU.
+# HELP hpc_job_gpu_device_power_watts Power draw of the GPU, by all jobs that share it.
 # TYPE hpc_job_gpu_device_power_watts gauge
 hpc_job_gpu_device_power_watts{job_id="1",node="n1",gpu_vendor="nvidia",gpu_id="0"} 250
 # HELP hpc_job_gpu_device_temperature_celsius Temperature of the GPU.
@@ -85,7 +85,7 @@ hpc_node_cpu_usage_percent{node="n1"} 50
 # HELP hpc_node_memory_usage_bytes Memory in use by the jobs running on the node.
 # TYPE hpc_node_memory_usage_bytes gauge
 hpc_node_memory_usage_bytes{node="n1"} 1048576
-# HELP hpc_node_gpu_usage_percent Mean GPU use of the GPU jobs running on the node.
+# HELP hpc_node_gpu_usage_percent Mean use of the GPUs of the node's jobs, each counted once.
 # TYPE hpc_node_gpu_usage_percent gauge
 hpc_node_gpu_usage_percent{node="n1"} 10
 # HELP hpc_node_job_count Jobs running on the node.
@@ -189,10 +189,13 @@ def test_every_family_belongs_to_known_group() -> None:
     assert {family.group for family in FAMILIES} == GROUPS
 
 
-@given(st.tuples(*[st.text(min_size=1, max_size=200)] * 3))
-def test_any_name_parses_to_itself(labels: tuple[str, str, str]) -> None:
-    labels_sent = tuple(label.replace("\r", "") or "x" for label in labels)
-    row = (*labels_sent, "1", "2", "3", "4")
+NAME = st.text(min_size=1, max_size=200)
+
+
+@given(st.tuples(NAME, NAME, NAME, st.none() | NAME))
+def test_any_name_parses_to_itself(labels: tuple[str | None, ...]) -> None:
+    labels_sent = tuple(label.replace("\r", "") or "x" for label in labels if label is not None)
+    row = (*labels_sent, *[None] * (4 - len(labels_sent)), "1", "2", "3", "4")
     text = write(Snapshot(job_nodes=[row], groups=frozenset({"jobs"})), openmetrics=False)
     family = next(f for f in parse_text(text) if f.name == "hpc_job_runtime_seconds")
     (sample,) = family.samples
@@ -200,9 +203,27 @@ def test_any_name_parses_to_itself(labels: tuple[str, str, str]) -> None:
 
 
 def test_hostile_name_affects_no_other_series() -> None:
-    rows = [(str(number), 'a"b' if number == 1500 else "ada", "n1", "1") for number in range(3000)]
+    rows = [
+        (str(number), 'a"b' if number == 1500 else "ada", "n1", None, "1") for number in range(3000)
+    ]
     padded = [(*row, None, None, None) for row in rows]
     text = write(Snapshot(job_nodes=iter(padded), groups=frozenset({"jobs"})), openmetrics=False)
     (runtime,) = [f for f in parse_text(text) if f.name == "hpc_job_runtime_seconds"]
     found = [(s.labels["job_id"], s.labels["user"], s.labels["node"]) for s in runtime.samples]
     assert found == [row[:3] for row in rows]
+
+
+def test_nodes_of_two_clusters_have_own_series() -> None:
+    counts = [str(number) for number in range(9)]
+    nodes = [("n1", None, "idle", *counts), ("n1", "b", "down", *counts)]
+    gpus = [("1", "n1", None, "amd", "0", *counts), ("b.1", "n1", "b", "amd", "0", *counts)]
+    rows = [("1", "ada", "n1", None, *counts), ("b.1", "eve", "n1", "b", *counts)]
+    snapshot = Snapshot(job_nodes=rows, gpus=gpus, nodes=nodes)
+    text = write(snapshot, openmetrics=True)
+    found = [sample for family in parse_openmetrics(text) for sample in family.samples]
+    of_nodes = [sample for sample in found if "node" in sample.labels]
+    assert len(of_nodes) == 2 * (4 + 4 + 9)
+    assert {sample.labels.get("cluster") for sample in of_nodes} == {None, "b"}
+    assert text.count('{node="n1"} ') == text.count('{node="n1",cluster="b"} ') == 8
+    assert 'hpc_node_state{node="n1",cluster="b",state="down"} 0' in text
+    assert '{job_id="b.1",node="n1",cluster="b",gpu_vendor="amd",gpu_id="0"} ' in text

@@ -64,7 +64,9 @@ def test_running_jobs_without_reports_are_stale(
     query("UPDATE jobs SET last_sample_at = now() - interval '19 minutes' WHERE id = '1'")
     query("UPDATE jobs SET scheduler_seen_at = now() - interval '19 minutes' WHERE id = '2'")
     events.job_finished(finished(job_id="3"), AUDIT)
-    source = PostgresScrape(connect(), OperationTimings(), stale_after=timedelta(minutes=20))
+    source = PostgresScrape(
+        connect(), OperationTimings(), home_cluster="lab", stale_after=timedelta(minutes=20)
+    )
     found = series(Scrape(source, KnownQueue(None), write).render())  # type: ignore[arg-type]
     assert found[one("hpc_jobs_stale")] == 1
 
@@ -77,7 +79,7 @@ def test_nodes_sum_latest_samples_of_jobs(
     events.job_started(started(job_id="2"), AUDIT)
     query("UPDATE job_nodes SET cpu_usage = 40, memory_usage_mb = 10 WHERE job_id = '1'")
     query("UPDATE job_nodes SET cpu_usage = 60, memory_usage_mb = 20 WHERE job_id = '2'")
-    query("INSERT INTO nodes (name, cpus, state) VALUES ('n1', 4, 'mixed'), ('n9', 8, 'down')")
+    query("INSERT INTO nodes VALUES ('n1', 'lab', 'mixed', 4), ('n9', 'lab', 'down', 8)")
     found = series(scrape.render())
     job = {"job_id": "2", "user": "ada", "node": "n1"}
     assert found[one("hpc_job_memory_usage_bytes", **job)] == 20 * 1024**2
@@ -115,7 +117,7 @@ def test_unknown_group_is_rejected_by_name(scrape: Scrape) -> None:
 def test_all_rows_are_from_one_moment(
     connect: Callable[[], SingleConnection], store: PostgresStore
 ) -> None:
-    source = PostgresScrape(connect(), OperationTimings())
+    source = PostgresScrape(connect(), OperationTimings(), home_cluster="lab")
     with source.snapshot(GROUPS) as snapshot:
         JobEvents(store, ORIGIN).job_started(started(), AUDIT)
         text = write(snapshot, openmetrics=False)

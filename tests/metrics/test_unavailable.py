@@ -44,7 +44,9 @@ class SilentQueue:
 
 def scrape_of(url: str) -> Scrape:
     settings = Settings(database_url=url)
-    source = PostgresScrape(SingleConnection(connect_arguments(settings)), OperationTimings())
+    source = PostgresScrape(
+        SingleConnection(connect_arguments(settings)), OperationTimings(), home_cluster="lab"
+    )
     return Scrape(source, KnownQueue(None), write)  # type: ignore[arg-type]
 
 
@@ -64,7 +66,7 @@ def test_limits_leave_two_seconds_for_response() -> None:
 def test_unavailable_queue_hides_only_its_series(
     connect: Callable[[], SingleConnection],
 ) -> None:
-    source = PostgresScrape(connect(), OperationTimings())
+    source = PostgresScrape(connect(), OperationTimings(), home_cluster="lab")
     text = Scrape(source, KnownQueue(None), write).render()  # type: ignore[arg-type]
     assert "hpc_collector_queue_depth" not in text
     assert "hpc_job_total 0" in text
@@ -74,7 +76,7 @@ def test_hanging_queue_hides_only_its_series(
     connect: Callable[[], SingleConnection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "LIMIT_SECONDS", 0.1)
-    source, queue = PostgresScrape(connect(), OperationTimings()), SilentQueue()
+    source, queue = PostgresScrape(connect(), OperationTimings(), home_cluster="lab"), SilentQueue()
     text = Scrape(source, queue, write).render()  # type: ignore[arg-type]
     queue.released.set()
     assert "hpc_collector_queue_depth" not in text
@@ -103,7 +105,7 @@ def test_frozen_database_fails_fast_and_is_found_again(
     connect: Callable[[], SingleConnection],
 ) -> None:
     connections = connect()
-    source = PostgresScrape(connections, OperationTimings())
+    source = PostgresScrape(connections, OperationTimings(), home_cluster="lab")
     scrape = Scrape(source, KnownQueue(None), write)  # type: ignore[arg-type]
     with connections.connection() as connection:
         backend = connection.info.backend_pid
@@ -118,7 +120,8 @@ def test_frozen_database_fails_fast_and_is_found_again(
 def test_freeze_between_rows_gives_no_partial_page(
     connect: Callable[[], SingleConnection], query: Query
 ) -> None:
-    query("INSERT INTO nodes (name) SELECT 'n' || n FROM generate_series(1, 20000) AS n")
+    names = "generate_series(1, 20000)"
+    query(f"INSERT INTO nodes (cluster_name, name) SELECT 'lab', 'n' || n FROM {names} AS n")
     connections = connect()
     with connections.connection() as connection:
         backend = connection.info.backend_pid
@@ -128,7 +131,7 @@ def test_freeze_between_rows_gives_no_partial_page(
             os.kill(backend, signal.SIGSTOP)
         return write(snapshot, openmetrics=openmetrics)
 
-    source = PostgresScrape(connections, OperationTimings())
+    source = PostgresScrape(connections, OperationTimings(), home_cluster="lab")
     scrape = Scrape(source, KnownQueue(None), freeze_after_the_first)  # type: ignore[arg-type]
     try:
         assert isinstance(reason_of_failure(scrape), HungError)

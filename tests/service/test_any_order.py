@@ -107,7 +107,7 @@ class History:
     def precedence(self) -> Precedence:
         if self.final_view:
             return Precedence.CONTROLLER_SYNC
-        return Precedence.CONTROLLER_EPILOG if self.controllers_hooks else Precedence.NODE_EPILOG
+        return Precedence.CONTROLLER_HOOK if self.controllers_hooks else Precedence.NODE
 
 
 PLACES = st.sampled_from([("n1",), ("n2",), ("n1", "n2"), ("n2", "n3")])

@@ -27,6 +27,7 @@ TYPES = {
     "double precision": "float8",
     "bigint": "int8",
     "integer": "int4",
+    "boolean": "bool",
 }
 
 

@@ -27,7 +27,7 @@ SELECT job_id, node, '0', 'nvidia', start_time FROM job_nodes;
 INSERT INTO job_audit_events (job_id, change_type, changed_at, changed_by, source, correlation_id,
                               job_snapshot)
 SELECT id, 'update', start_time, 'x', 'x', 'x', '{}' FROM jobs ORDER BY start_time;
-INSERT INTO nodes (name) SELECT 'n' || n FROM generate_series(0, 5000) AS n;
+INSERT INTO nodes (cluster_name, name) SELECT 'lab', 'n' || n FROM generate_series(0, 5000) AS n;
 SELECT ensure_day_partition(parent, '2026-11-02'::date + n)
 FROM unnest(ARRAY['metric_samples', 'gpu_samples']) AS parent, generate_series(0, 29) AS n;
 SELECT ensure_month_partition(parent, '2026-11-02'::date + 29 * n)
@@ -82,6 +82,10 @@ PARAMETERS: dict[str, object] = {
     "ids": MANY,
     "job_ids": ["17", "18"],
     "job": '{"id": "17"}',
+    "to": "17@20261102T080000Z",
+    "since": T0,
+    "until": at(3600),
+    "kept_nodes": ["n1"],
     "start": at(0),
     "end": at(3600),
     "hour": T0,
@@ -106,6 +110,7 @@ PARAMETERS: dict[str, object] = {
     "stale_after": timedelta(minutes=30),
     "shard": 0,
     "shards": 1,
+    "home": "lab",
     "by": 1,
     "cpu_usage": 50,
     "memory_usage_mb": None,
@@ -118,7 +123,7 @@ PARAMETERS: dict[str, object] = {
     "duplicates": 0.0,
     "rejected": 0.0,
     "names": ["n1"],
-    "clusters": [None],
+    "clusters": ["lab"],
     "states": ["IDLE"],
     "cpus": [1],
     "gpus": [None],
@@ -149,6 +154,7 @@ OF_HOSTS = {"seen_at": [T0]}
 # Statements that are planned for each call, by its values: they are never prepared.
 BY_VALUES = [
     *(("samples", name) for name in ("series", "buckets", "gpu_series", "gpu_buckets")),
+    *(("discarding", name) for name in ("discard", "move")),
     *(("rollups", name) for name in ("delete_removed", "roll_metrics", "roll_gpus")),
     ("queue", "bury_worn_out"),
 ]
@@ -157,9 +163,12 @@ ONCE_FOR_ALL = [
     *(("jobs", name) for name in ("create", "get", "lock", "save", "reset_nodes", "record_seen")),
     *(("jobs", name) for name in ("delete", "node_ends", "record_node_end")),
     *(("jobs", name) for name in ("unmatched_ends", "keep_unmatched", "place_usage")),
+    *(("jobs", name) for name in ("lock_submissions", "lock_key", "clear_node_ends")),
+    *(("jobs", name) for name in ("unmatched_starts", "hold_start", "release_starts")),
     ("audit", "of_job"),
     ("nodes", "report"),
     *(("sample_writer", name) for name in ("lock_jobs", "stage_known_jobs", "add_sums")),
+    ("sample_writer", "submissions"),
     *(("sample_writer", name) for name in ("update_latest_gpus", "update_hosts", "reject")),
     ("append_path", "latest"),
     *(("merge_path", name) for name in ("keep_waiting", "merge", "merge_gpus")),
@@ -185,7 +194,7 @@ OF_NO_TABLE = {
         *("count", "fold", "set_gauges"),
     },
     "append_path": {"append_samples", "append_gpus", "stage_sums"},
-    "merge_path": {"stage_samples", "staged", "changed_jobs"},
+    "merge_path": {"stage_samples", "staged", "changed_jobs", "key_waiting", "key_waiting_gpus"},
     "scrape": {"begin", "counters", "gauges", "operations"},
     "rollups": {"begin", "ensure_months"},
     "retention": {

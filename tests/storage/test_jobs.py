@@ -176,7 +176,7 @@ def test_node_ends_are_stored(store: PostgresStore) -> None:
     assert store.jobs.node_ends("1") == [end]
 
 
-def an_end(node: str | None, seconds: float, by: Precedence = Precedence.NODE_EPILOG) -> RunEnd:
+def an_end(node: str | None, seconds: float, by: Precedence = Precedence.NODE) -> RunEnd:
     how = {"state": JobState.FAILED, "exit_code": 3, "signal": 0}
     return RunEnd(node=node, ended_at=at(seconds), by=by, **how)  # type: ignore[arg-type]
 
@@ -185,7 +185,7 @@ def test_latest_unmatched_end_of_sender_is_kept(
     store: PostgresStore,
 ) -> None:
     store.jobs.create(running_job(), AUDIT)
-    latest = [an_end(None, 241, Precedence.CONTROLLER_EPILOG), an_end("n1", 240), an_end("n2", 60)]
+    latest = [an_end(None, 241, Precedence.CONTROLLER_HOOK), an_end("n1", 240), an_end("n2", 60)]
     for end in (latest[1], an_end("n1", 60), latest[2], *latest, an_end(None, 300)):
         store.jobs.keep_unmatched("1", end)
     assert store.jobs.unmatched_ends("1") == latest

@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 
 import psycopg
+import pytest
 
 from hpcobs.storage.migrations import available, migrate
+from hpcobs.storage.queries import load
 
 
 def empty(database_url: str) -> None:
@@ -32,3 +34,46 @@ def test_parallel_deployments_apply_migrations_once(database_url: str) -> None:
     for thread in threads:
         thread.join()
     assert sorted(applied) == list(available())
+
+
+JOB = """
+INSERT INTO jobs (id, user_name, nodes, node_count, state, start_time, cluster_name)
+VALUES (%s, 'ada', 'n1', 1, 'running', now(), %s)
+"""
+
+
+def migrate_before(database_url: str, last: str) -> None:
+    """Apply the migrations that come before one to an empty database."""
+    empty(database_url)
+    statements = load("migrations")
+    with psycopg.connect(database_url) as connection:
+        connection.execute(statements["prepare"])
+        for name, statement in available().items():
+            if name < last:
+                connection.execute(statement)
+                connection.execute(statements["note"], {"name": name})
+
+
+@pytest.mark.parametrize(
+    ("jobs", "expected"),
+    [
+        # Plain ids are those of the home cluster. A node that named no cluster is one of its own.
+        ([("b.1", "b"), ("1", "lab"), ("2", None)], [("b", "n2"), ("lab", "n1"), ("lab", "n3")]),
+        # Without a job of the home cluster, the node comes back with its next report.
+        ([("b.1", "b"), ("2", None)], [("b", "n2"), ("lab", "n3")]),
+        ([], [("b", "n2"), ("lab", "n3")]),
+    ],
+)
+def test_stored_nodes_get_their_cluster(
+    database_url: str, jobs: list[tuple[str, str | None]], expected: list[tuple[str, str]]
+) -> None:
+    migrate_before(database_url, "0008")
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        for job in jobs:
+            connection.execute(JOB, job)
+        connection.execute(
+            "INSERT INTO nodes (name, cluster_name) VALUES ('n1', NULL), ('n2', 'b'), ('n3', 'lab')"
+        )
+        assert "0008_clusters" in migrate(database_url)
+        stored = connection.execute("SELECT cluster_name, name FROM nodes ORDER BY 1, 2").fetchall()
+    assert stored == expected

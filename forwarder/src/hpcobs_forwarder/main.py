@@ -93,7 +93,7 @@ def _run(options: argparse.Namespace) -> int:
         # Imports of commands are here: the daemon should not pay memory for them.
         from hpcobs_forwarder.doctor import report
 
-        return report(config)
+        return report(config, options.config)
     if options.command == "jobs" or options.dry_run or options.once:
         from hpcobs_forwarder import single
 

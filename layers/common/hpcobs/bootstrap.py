@@ -163,7 +163,7 @@ def ingestion() -> Ingestion:
     """Make the use case of the samples route."""
     from hpcobs.service.ingestion import Ingestion
 
-    return Ingestion(queue())
+    return Ingestion(queue(), home_cluster=settings().cluster_name)
 
 
 def _collection_rules() -> CollectionRules:
@@ -241,7 +241,12 @@ def scrape() -> Scrape:
     from hpcobs.storage.scrape import PostgresScrape
 
     stale_after = timedelta(minutes=settings().stale_job_minutes)
-    source = PostgresScrape(connections(), timings(), stale_after=stale_after)
+    source = PostgresScrape(
+        connections(),
+        timings(),
+        home_cluster=settings().cluster_name,
+        stale_after=stale_after,
+    )
     return Scrape(source, queue(), write)
 
 

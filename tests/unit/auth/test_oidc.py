@@ -107,6 +107,11 @@ def test_group_grants_scopes_for_whole_site(provider: Provider) -> None:
     assert both.scopes == {"admin", "jobs:read", "metrics:read"}
 
 
+def test_cluster_of_providers_token_limits_it(provider: Provider) -> None:
+    assert believed(site(provider), signed(RSA, cluster="b")).cluster == "b"
+    assert "claim cluster" in refusal(site(provider), signed(RSA, cluster=["b"]))
+
+
 @pytest.mark.parametrize("groups", [None, [], ["users"], "users", [7, None, {"hpc-admins": 1}], 5])
 def test_unknown_group_grants_nothing(provider: Provider, groups: object) -> None:
     known = site(provider, AUTH_SCOPES_BY_GROUP=GROUPS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,9 +27,23 @@ def test_anonymous_allows_nothing() -> None:
     assert not ANONYMOUS.allows("jobs:read")
 
 
-@given(NAMES, SCOPES, st.none() | NAMES, st.none() | NAMES, st.none() | st.integers(0))
+LIMITS = st.fixed_dictionaries(
+    {},
+    optional={"node": NAMES, "user": NAMES, "cluster": NAMES, "expires_at": st.integers(0)},
+)
+
+
+@given(NAMES, SCOPES, LIMITS)
 def test_principal_survives_authorizers_context(
-    subject: str, scopes: frozenset[str], node: str | None, user: str | None, end: int | None
+    subject: str, scopes: frozenset[str], limits: dict[str, Any]
 ) -> None:
-    principal = Principal(subject=subject, scopes=scopes, node=node, user=user, expires_at=end)
+    principal = Principal(subject=subject, scopes=scopes, **limits)
     assert Principal.from_context(principal.as_context()) == principal
+
+
+@given(NAMES, st.none() | NAMES, st.none() | NAMES)
+def test_node_always_speaks_for_one_cluster(
+    home: str, node: str | None, cluster: str | None
+) -> None:
+    bound = Principal(subject="x", node=node, cluster=cluster).bound_cluster(home)
+    assert bound == (cluster or (home if node else None))

@@ -63,6 +63,11 @@ def test_node_token_is_limited_to_node() -> None:
     assert verify(token, SECRET).node == "n1"
 
 
+def test_cluster_token_is_limited_to_cluster() -> None:
+    token = issue(SECRET, subject="c", scopes=["events:write"], expires_at=later(), cluster="b")
+    assert verify(token, SECRET).cluster == "b"
+
+
 def test_expired_token_is_rejected() -> None:
     assert refusal_of(signed(exp=later(-60))) == "the token has expired"
 
@@ -109,7 +114,7 @@ def test_scope_must_be_a_text(scope: object) -> None:
 
 
 @pytest.mark.parametrize("value", ["", "n\0", "n\n1", "x" * 256, 7, ["n1"], {}])
-@pytest.mark.parametrize("claim", ["node", "user"])
+@pytest.mark.parametrize("claim", ["node", "user", "cluster"])
 def test_malformed_limit_is_rejected(claim: str, value: object) -> None:
     assert claim in refusal_of(signed(**{claim: value}))
 

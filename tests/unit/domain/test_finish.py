@@ -25,7 +25,7 @@ from tests.builders import (
 def test_finish_sets_exit_code_and_signal() -> None:
     after = finish(running_job(), finished(60, exit_code=3)).job
     assert exit_status(after) == (JobState.FAILED, 3, 0)
-    assert (after.end_time, after.ended_by) == (at(60), Precedence.NODE_EPILOG)
+    assert (after.end_time, after.ended_by) == (at(60), Precedence.NODE)
 
 
 def test_finish_with_open_state_is_rejected() -> None:
@@ -50,7 +50,7 @@ def test_controller_confirmation_raises_precedence_without_correction() -> None:
     ended = finish(running_job(), finished()).job
     after = finish(ended, controller_finished(61))
     assert after.change is ChangeType.UPDATE
-    assert after.job.ended_by is Precedence.CONTROLLER_EPILOG
+    assert after.job.ended_by is Precedence.CONTROLLER_HOOK
 
 
 def test_node_epilog_never_changes_controllers_end() -> None:

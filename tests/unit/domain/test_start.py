@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from hpcobs.domain.jobs import Job, Resources
+from hpcobs.domain.jobs import Job, Precedence, Resources
 from hpcobs.domain.lifecycle.finish import finish
 from hpcobs.domain.lifecycle.outcome import Status
 from hpcobs.domain.lifecycle.start import start
@@ -66,7 +66,8 @@ def test_repeated_start_does_not_restart_suspended_job() -> None:
 
 def claimed(**fields: object) -> Job:
     """Return a job that only a client has reported."""
-    return replace(running_job(-10), start_estimated=True, **fields)  # type: ignore[arg-type]
+    job = replace(running_job(-10), start_estimated=True, run_by=Precedence.CLAIM)
+    return replace(job, **fields)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("claim", [{"user": "eve"}, {"user": "eve", "restart_count": 9}])

@@ -1,6 +1,9 @@
 """The controller's view of a job, the source of highest precedence."""
 
 from dataclasses import replace
+from datetime import datetime
+
+import pytest
 
 from hpcobs.domain.audit import ChangeType
 from hpcobs.domain.jobs import Precedence, Resources, Usage
@@ -10,7 +13,7 @@ from hpcobs.domain.lifecycle.runs import exit_status
 from hpcobs.domain.lifecycle.start import start
 from hpcobs.domain.lifecycle.sync import sync
 from hpcobs.domain.states import JobState
-from tests.builders import at, finished, incoming_job, running_job
+from tests.builders import at, finished, incoming_job, running_job, start_of
 
 
 def test_cancelled_job_is_corrected_from_completed() -> None:
@@ -65,7 +68,10 @@ def test_later_view_revises_controllers_end() -> None:
 
 def test_completing_view_does_not_reopen_job() -> None:
     ended = finish(running_job(), finished(60)).job
-    assert sync(ended, incoming_job("COMPLETING", 61, start_time=at(0))).status is Status.SKIPPED
+    after = sync(ended, incoming_job("COMPLETING", 61, start_time=at(0))).job
+    assert (after.state, after.end_time) == (JobState.COMPLETED, at(60))
+    # It confirms the run, but not the end.
+    assert (after.run_by, after.ended_by) == (Precedence.CONTROLLER_SYNC, Precedence.NODE)
 
 
 def test_view_before_start_is_skipped() -> None:
@@ -161,3 +167,65 @@ def test_view_replaces_claim_of_other_user() -> None:
     after = sync(claim, incoming_job("RUNNING", 30, start_time=at(0), restart_count=0)).job
     assert (after.user, after.restart_count) == ("ada", 0)
     assert after.statistics_since == at(0)
+
+
+def test_suspension_does_not_count_as_runtime() -> None:
+    view = {"start_time": at(0), "submit_time": at(-60)}
+    suspended = incoming_job("SUSPENDED", 100, suspended_since=at(40), **view)
+    assert suspended.is_suspended
+    assert suspended.runtime_seconds(at(100)) == 40
+    resumed = incoming_job("RUNNING", 130, suspended_seconds=80, **view)
+    after = sync(suspended, resumed).job
+    assert (after.is_suspended, after.runtime_seconds(at(130))) == (False, 50)
+    ended = finish(after, finished(150)).job
+    assert ended.runtime_seconds(at(999)) == 70
+    # Slurm may not show the suspensions of an ended job any more.
+    confirmed = sync(ended, incoming_job("COMPLETED", 160, end_time=at(150), **view)).job
+    assert confirmed.runtime_seconds(at(999)) == 70
+
+
+def test_end_of_suspended_job_ends_its_suspension() -> None:
+    suspended = incoming_job("SUSPENDED", 100, start_time=at(0), suspended_since=at(40))
+    ended = finish(suspended, finished(160)).job
+    assert (ended.suspended_since, ended.runtime_seconds(at(999))) == (None, 40)
+
+
+def test_next_run_has_no_suspension() -> None:
+    suspended = incoming_job("SUSPENDED", 100, start_time=at(0), suspended_since=at(40))
+    after = sync(suspended, incoming_job("RUNNING", 320, start_time=at(300), restart_count=1)).job
+    assert after.runtime_seconds(at(330)) == 30
+
+
+@pytest.mark.parametrize("start", [None, at(163)])
+def test_job_cancelled_while_waiting_never_ran(start: datetime | None) -> None:
+    times = {"submit_time": at(0), "start_time": start, "end_time": at(163)}
+    cancelled = incoming_job("CANCELLED by 1000", 170, nodes=(), **times)
+    assert cancelled.runtime_seconds(at(999)) == 0
+    pending = incoming_job("PENDING", 10, nodes=(), submit_time=at(0))
+    after = sync(pending, cancelled).job
+    assert (after.state, after.runtime_seconds(at(999))) == (JobState.CANCELLED, 0)
+
+
+def test_view_without_start_keeps_known_one() -> None:
+    ran = start_of(incoming_job("PENDING", -10, nodes=(), submit_time=at(-60)), 0).job
+    after = sync(ran, incoming_job("CANCELLED", 70, submit_time=at(-60), end_time=at(60))).job
+    assert (after.start_time, after.runtime_seconds(at(999))) == (at(0), 60)
+
+
+@pytest.mark.parametrize(
+    ("by", "seconds", "confirmed"),
+    [
+        (Precedence.NODE, 61, False),
+        (Precedence.CONTROLLER_HOOK, 61, False),
+        (Precedence.NODE, 60 + 601, True),
+        (Precedence.API, 61, True),
+        (Precedence.CONTROLLER_SYNC, 61, True),
+    ],
+)
+def test_end_of_hooks_is_provisional(by: Precedence, seconds: float, *, confirmed: bool) -> None:
+    ended = replace(finish(running_job(), finished(60)).job, ended_by=by)
+    assert ended.is_end_confirmed(at(seconds)) is confirmed
+
+
+def test_open_job_has_no_end_to_confirm() -> None:
+    assert running_job().is_end_confirmed(at(0)) is None

@@ -253,8 +253,8 @@ def request_of(node: str | None) -> Request:
 
 
 def test_node_may_send_its_own_events() -> None:
-    request_of("n1").check_sender(started(node="n1"))
-    request_of("n1").check_sender(finished(node="n1"))
+    request_of("n1").check_sender(started(node="n1"), home_cluster="lab")
+    request_of("n1").check_sender(finished(node="n1"), home_cluster="lab")
 
 
 @pytest.mark.parametrize(
@@ -272,7 +272,7 @@ def test_node_may_send_its_own_events() -> None:
 )
 def test_node_may_send_no_other_events(event: JobStarted | JobFinished) -> None:
     with pytest.raises(ForbiddenError):
-        request_of("n1").check_sender(event)
+        request_of("n1").check_sender(event, home_cluster="lab")
 
 
 def test_node_may_not_send_controllers_view() -> None:
@@ -281,7 +281,7 @@ def test_node_may_not_send_controllers_view() -> None:
 
 
 def test_unbound_token_may_send_any_event() -> None:
-    request_of(None).check_sender(started())
+    request_of(None).check_sender(started(), home_cluster="lab")
     request_of(None).check_controller()
 
 

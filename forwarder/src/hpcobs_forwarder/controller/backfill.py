@@ -1,18 +1,21 @@
-"""Find out how jobs ended that slurmctld forgot before the controller role read their end."""
+"""Find out how jobs ended whose end slurmctld no longer shows."""
 
 from __future__ import annotations
 
-import json
-import os
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from hpcobs_forwarder.controller.jobs import is_open, is_pending
+from hpcobs_forwarder.controller.look_back import LookBack
 from hpcobs_forwarder.controller.source import NoHistoryError, SourceError
+from hpcobs_forwarder.controller.state_file import State, load, save
+from hpcobs_forwarder.controller.states import is_open, may_go_on
+from hpcobs_forwarder.controller.submissions import key_of, last_run_of
+from hpcobs_forwarder.controller.tracking import Tracking
 
 if TYPE_CHECKING:
+    from hpcobs_forwarder.controller.look import Look
     from hpcobs_forwarder.controller.source import History
-
-_FIRST_LOOK_BACK_SECONDS = 86_400.0
+    from hpcobs_forwarder.controller.submissions import Key
+    from hpcobs_forwarder.controller.tracking import Tracked
 
 # How many passes a job may be missing before it is reported as lost.
 _PASSES_WHEN_UNKNOWN = 20
@@ -22,111 +25,137 @@ _PASSES_WITHOUT_HISTORY = 4
 _PASSES_WHILE_SILENT = 2880
 """While the accounting database does not respond: a day at the usual interval of 30 s."""
 
-
-class MissingJob(NamedTuple):
-    """A job that waited or ran at ``seen_at`` and has been missing for some ``passes``."""
-
-    pending: bool
-    restart_count: int | None
-    seen_at: float
-    passes: int = 0
+Job = dict[str, Any]
 
 
 class Backfill:
-    """Queries the accounting database for the ends of jobs that disappeared.
+    """Queries the accounting database for ends that slurmctld does not show.
 
-    The file at ``path`` keeps the open and missing jobs of the last pass over a restart.
+    The file at ``path`` keeps the progress over a restart. A pass that is not finished with
+    ``finish_pass`` changes nothing: the next pass finds the same again.
     """
 
     def __init__(self, history: History, path: str) -> None:
         """Load the file at ``path``. Query nothing yet."""
         self._history = history
         self._path = path
-        self._last_pass, self._open, self._missing = _saved(path)
-        self._passes_until_lost = _PASSES_WHEN_UNKNOWN
-        self._looked_back = False
+        self._look_back = LookBack(history)
+        self._state = load(path)
+        self._next = self._state
+        self._ends: list[Job] = []
+        self.failure: SourceError | None = None
 
-    def ended(self, present: list[dict[str, Any]], now: float) -> list[dict[str, Any]]:
-        """Return the jobs that ended and are not ``present`` any more.
+    def ended(self, look: Look, now: float) -> list[Job]:
+        """Return the jobs that ended and that slurmctld does not show.
 
-        Raise SourceError if the database cannot be queried. The next call queries again.
+        ``failure`` is the error if the database could not be queried, or None.
         """
-        self._compare(present, now)
+        tracking = self._state.tracking.after(look, now)
+        ends, read = self._look_back.read(self._state.read_until, now)
+        self.failure = self._look_back.failure
+        ends = [job for job in ends if not self._look_back.is_reported(job)]
+        records = self._records(tracking, ends, look)
+        # After a failure, the ends are to be found again.
+        read_until = read if self.failure is self._look_back.failure else self._state.read_until
+        missing, found = self._judged(tracking, records, look)
+        self._next = State(Tracking(tracking.open, missing), read_until)
+        known = {key_of(job) for job in found}
+        found += [
+            job for job in ends if key_of(job) not in known and self._is_news(job, look, records)
+        ]
+        self._ends = [*found, *(job for job in look.jobs if not is_open(job["state"]))]
+        return found
+
+    def _records(self, tracking: Tracking, ends: list[Job], look: Look) -> dict[str, list[Job]]:
+        """Return the database's records by id: the ``ends``, and all records where these lack."""
+        records: dict[str, list[Job]] = {}
+        for job in ends:
+            records.setdefault(job["job_id"], []).append(job)
+        ids = {key[0] for key, job in tracking.missing.items() if job.is_due}
+        ids |= {job["job_id"] for job in ends if not self._is_certain(job, look)}
+        if not ids or self.failure is not None or not self._look_back.has_history:
+            return records
         try:
-            found = self._query(now)
-        except NoHistoryError:
-            self._passes_until_lost = _PASSES_WITHOUT_HISTORY
-            raise
-        except SourceError:
-            self._passes_until_lost = _PASSES_WHILE_SILENT
-            raise
-        self._passes_until_lost = _PASSES_WHEN_UNKNOWN
-        ids = {job["job_id"] for job in present}
-        ended = [job for job in found if job["job_id"] not in ids and not is_open(job["state"])]
-        for job in ended:
-            self._missing.pop(job["job_id"], None)
-        return ended
+            # These include open and earlier runs.
+            jobs = self._history.jobs(sorted(ids))
+        except SourceError as error:
+            self.failure = error
+            return {}
+        records.update((job_id, []) for job_id in ids)
+        for job in jobs:
+            if job["job_id"] in ids:
+                records[job["job_id"]].append(job)
+        return records
 
-    def _compare(self, present: list[dict[str, Any]], now: float) -> None:
-        """Update which jobs are open, and which open ones are missing."""
-        ids = {job["job_id"] for job in present}
-        # A job that comes back is not missing any more.
-        gone = {job_id: job for job_id, job in self._open.items() if job_id not in ids}
-        still_missing = {job_id: job for job_id, job in self._missing.items() if job_id not in ids}
-        self._missing = {
-            job_id: job._replace(passes=job.passes + 1)
-            for job_id, job in {**gone, **still_missing}.items()
-        }
-        self._open = {
-            job["job_id"]: MissingJob(is_pending(job["state"]), job.get("restart_count"), now)
-            for job in present
-            if is_open(job["state"])
-        }
+    def _judged(
+        self, tracking: Tracking, records: dict[str, list[Job]], look: Look
+    ) -> tuple[dict[Key, Tracked], list[Job]]:
+        """Return the jobs that are still missing, and the ends of the others."""
+        missing: dict[Key, Tracked] = {}
+        found: list[Job] = []
+        for key, job in tracking.missing.items():
+            last = last_run_of(key, records.get(key[0], []))
+            if last is None:
+                missing[key] = self._still_missing(job) if look.is_complete else job
+            elif is_open(last["state"]):
+                missing[key] = job._replace(passes=0, silent=0)
+            else:
+                found.append(_with_restarts(last, key, job))
+        return missing, found
 
-    def _query(self, now: float) -> list[dict[str, Any]]:
-        earlier = [] if self._looked_back else self._before_this_start(now)
-        ids = sorted(self._missing)
-        return [*earlier, *(self._history.jobs(ids) if ids else [])]
+    def _still_missing(self, job: Tracked) -> Tracked:
+        if self._is_silent():
+            return job._replace(silent=job.silent + 1)
+        # A job that was not queried is as missing as before.
+        return job._replace(passes=job.passes + job.is_due, silent=0)
 
-    def _before_this_start(self, now: float) -> list[dict[str, Any]]:
-        # One attempt per start. If it fails, jobs that were open before are still queried by id.
-        self._looked_back = True
-        return self._history.since(self._last_pass or now - _FIRST_LOOK_BACK_SECONDS, now)
+    def _is_silent(self) -> bool:
+        return self.failure is not None and not isinstance(self.failure, NoHistoryError)
 
-    def lost(self) -> dict[str, MissingJob]:
-        """Return the jobs that have been missing for too long, by id. Their end is unknown."""
-        return {
-            job_id: job
-            for job_id, job in self._missing.items()
-            if job.passes >= self._passes_until_lost
-        }
-
-    def finish_pass(self, observed: float) -> None:
-        """Save the state: the events of the pass at ``observed`` are spooled. Raise OSError."""
-        for job_id in self.lost():
-            del self._missing[job_id]
-        temporary = f"{self._path}.new"
-        state = {"observed": observed, "open": self._open, "missed": self._missing}
-        # By rename: a kill in between leaves the old file, not half of a new one.
-        with open(temporary, "w", encoding="ascii") as file:
-            json.dump(state, file, separators=(",", ":"))
-        os.replace(temporary, self._path)
-
-
-def _saved(path: str) -> tuple[float | None, dict[str, MissingJob], dict[str, MissingJob]]:
-    """Return the time of the last pass, and the jobs open and missing then, from the file."""
-    try:
-        with open(path, encoding="ascii") as file:
-            saved = json.load(file)
-        return (
-            float(saved["observed"]),
-            _missing_jobs(saved.get("open")),
-            _missing_jobs(saved.get("missed")),
+    def _is_certain(self, end: Job, look: Look) -> bool:
+        """Return whether the last ends and what slurmctld shows suffice to judge this end."""
+        shown = look.by_id.get(end["job_id"])
+        if shown is not None:
+            return key_of(shown) == key_of(end)
+        # A later run is shown, or is among the last ends.
+        is_all_known = look.is_complete and self._look_back.is_caught_up
+        return end["job_id"] not in look.unread_ids and (
+            is_all_known or not may_go_on(end["state"])
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        # A first start, or a damaged file: start without history.
-        return None, {}, {}
+
+    def _is_news(self, end: Job, look: Look, records: dict[str, list[Job]]) -> bool:
+        """Return whether this end is a job's last, and slurmctld does not show that job."""
+        shown = look.by_id.get(end["job_id"])
+        if self._is_certain(end, look):
+            return shown is None
+        # Either there is a later run of the job, or Slurm uses the id again.
+        runs = records.get(end["job_id"], [])
+        if shown is not None and key_of(shown) not in map(key_of, runs):
+            return False  # the database does not have the later one yet
+        last = last_run_of(key_of(end), runs)
+        return last is not None and key_of(last) == key_of(end)
+
+    def lost(self) -> dict[Key, Tracked]:
+        """Return the jobs that have been missing for too long. Their end is unknown."""
+        most = _PASSES_WHEN_UNKNOWN if self._look_back.has_history else _PASSES_WITHOUT_HISTORY
+        return {
+            key: job
+            for key, job in self._next.tracking.missing.items()
+            if job.silent >= _PASSES_WHILE_SILENT or (job.passes >= most and not job.silent)
+        }
+
+    def finish_pass(self, now: float) -> None:
+        """Save the progress: the events of the pass at ``now`` are spooled. Raise OSError."""
+        for key in self.lost():
+            del self._next.tracking.missing[key]
+        save(self._path, self._next)
+        self._state = self._next
+        self._look_back.mark_reported(self._ends, now)
+        self._ends = []
 
 
-def _missing_jobs(saved: Any) -> dict[str, MissingJob]:
-    return {str(job_id): MissingJob(*job) for job_id, job in (saved or {}).items()}
+def _with_restarts(last: Job, key: Key, tracked: Tracked) -> Job:
+    """Return a later run of the job with a restart count, by which it is known as the same job."""
+    if "restart_count" in last or last.get("submit_time") in {None, key[1]}:
+        return last
+    return {**last, "restart_count": (tracked.restart_count or 0) + 1}

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hpcobs_forwarder.controller.jobs import is_pending
+from hpcobs_forwarder.controller.states import is_pending
+from hpcobs_forwarder.controller.submissions import key_of
+
+if TYPE_CHECKING:
+    from hpcobs_forwarder.controller.submissions import Key
 
 _ALL_NODES_EVERY = 10
 """Passes between two transfers of all nodes. They carry the load, whose changes are not counted."""
@@ -21,7 +25,8 @@ class Changes:
 
     def __init__(self) -> None:
         """Start with nothing sent."""
-        self._jobs: dict[str, tuple[int, int]] = {}
+        # By the submission: a job that reuses an id is no change of the job before.
+        self._jobs: dict[Key, tuple[int, int]] = {}
         self._nodes: dict[str, int] = {}
         self._passes = 0
         self._resend = True
@@ -43,14 +48,14 @@ class Changes:
     def mark_sent(self, jobs: list[JobOrNode], nodes: list[JobOrNode]) -> None:
         """Complete the pass: the changes among ``jobs`` and ``nodes`` are in the spool."""
         # A new dict, so that jobs that slurmctld forgot are forgotten here too.
-        self._jobs = {job["job_id"]: self._sent_in(job) for job in jobs}
+        self._jobs = {key_of(job): self._sent_in(job) for job in jobs}
         self._nodes.update((node["node"], fingerprint(node)) for node in nodes)
         self._passes += 1
 
     def _sent_in(self, job: JobOrNode) -> tuple[int, int]:
         """Return the job's fingerprint, and the pass it was sent in, or the present one if due."""
         now = fingerprint(job)
-        before, sent = self._jobs.get(job["job_id"], (None, self._passes))
+        before, sent = self._jobs.get(key_of(job), (None, self._passes))
         due = self._passes - sent >= _JOBS_EVERY and not is_pending(job["state"])
         return now, self._passes if now != before or (due and self._resend) else sent
 

@@ -6,7 +6,9 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from hpcobs_forwarder.controller.backfill import Backfill
-from hpcobs_forwarder.controller.commands import Commands, Sacct, run
+from hpcobs_forwarder.controller.commands import Commands
+from hpcobs_forwarder.controller.process import run
+from hpcobs_forwarder.controller.sacct import Sacct
 from hpcobs_forwarder.controller.slurm_token import SlurmToken
 from hpcobs_forwarder.controller.slurmrestd import Slurmrestd
 from hpcobs_forwarder.controller.sync import ControllerWork

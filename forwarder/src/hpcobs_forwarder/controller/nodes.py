@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from hpcobs_forwarder.controller.jobs import present
 from hpcobs_forwarder.controller.values import gres_gpus, number, positive, resources, state, text
 
+_NAME = re.compile(r"[^\s,\[\]\x00-\x1f\x7f-\x9f\ufffd]+")
+_BUSY = frozenset({"allocated", "mixed"})
+
+
+def is_busy(node: dict[str, Any]) -> bool:
+    """Return whether jobs have resources of the node."""
+    return str(node["state"]).partition("+")[0] in _BUSY
+
 
 def node_of(raw: dict[str, Any]) -> dict[str, Any] | None:
     """Return the node in the contract's fields, or None without a name or a state."""
     name, base = text(raw.get("name")), state(raw.get("state"))
-    if name is None or base is None:
+    if name is None or base is None or not _NAME.fullmatch(name):
         return None
     # Older versions list the flags (DRAIN, …) beside the state, newer ones in the state.
     flags = raw.get("state_flags")
-    words = [base, *(map(str, flags) if isinstance(flags, list) else [])]
+    flags = flags if isinstance(flags, list) else []
+    words = [base, *(flag for flag in flags if isinstance(flag, str))]
     load = number(raw.get("cpu_load"))
     return present(
         {
             "node": name,
-            "state": "+".join(words).lower(),
+            "state": text("+".join(words).lower()),
             "cpus": positive(raw.get("cpus")),
             "memory_total_mb": positive(raw.get("real_memory")),
             "gpus": _gpus(raw),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
+from hpcobs_forwarder.controller.decode import decoded
 from hpcobs_forwarder.controller.jobs import job_of
 from hpcobs_forwarder.controller.nodes import node_of
+from hpcobs_forwarder.controller.records import Faults, parsed
 from hpcobs_forwarder.controller.source import SourceError, cluster_of, listed
 from hpcobs_forwarder.sending.http_client import HttpClient, NoResponseError, Response
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 OLDEST, NEWEST = 36, 60
 """The versions tried. Those above today's newest cost a few requests at the start."""
 
-_UNAUTHORISED, _NOT_FOUND = 401, 404
+_OK, _UNAUTHORISED, _NOT_FOUND = 200, 401, 404
 
 
 class Slurmrestd:
@@ -34,18 +35,20 @@ class Slurmrestd:
         self._fixed = version
         self._version = version
         self.cluster_name: str | None = None
+        self.faults = Faults()
 
     def jobs(self) -> list[dict[str, Any]]:
         """Return all jobs in slurmctld's memory. Raise SourceError."""
         raw = self._list("jobs")
         self.cluster_name = cluster_of(raw) or self.cluster_name
-        return [job for job in map(job_of, raw) if job is not None]
+        self.faults = Faults()
+        return parsed(raw, job_of, self.faults)
 
     def nodes(self) -> list[dict[str, Any]]:
         """Return all nodes. Raise SourceError."""
-        return [node for node in map(node_of, self._list("nodes")) if node is not None]
+        return parsed(self._list("nodes"), node_of, Faults())
 
-    def _list(self, what: str) -> list[dict[str, Any]]:
+    def _list(self, what: str) -> list[Any]:
         try:
             if self._version is None:
                 self._version = self._newest()
@@ -55,14 +58,12 @@ class Slurmrestd:
         finally:
             self._client.close()
 
-    def _listed(self, version: str, what: str) -> list[dict[str, Any]]:
+    def _listed(self, version: str, what: str) -> list[Any]:
         response = self._get(f"/slurm/{version}/{what}")
         if response.status == _NOT_FOUND:
             self._version = self._fixed  # Slurm was upgraded: find the version again next time
         try:
-            return listed(json.loads(response.body), what)
-        except ValueError as error:
-            raise SourceError(f"response {response.status} without JSON: {error}") from error
+            return _found(response, what)
         except SourceError:
             # A token that slurmctld rejects gives a 500 like any other error, so any error may mean
             # that the token is stale.
@@ -86,3 +87,14 @@ class Slurmrestd:
             self._token.renew()
             raise SourceError("the token was rejected: check the SLURM_AUTH_* settings")
         return response
+
+
+def _found(response: Response, what: str) -> list[Any]:
+    try:
+        body = decoded(response.body)
+    except ValueError as error:
+        raise SourceError(f"response {response.status} without JSON: {error}") from error
+    # The oldest versions answer 500 with an empty list and no error if slurmctld is silent.
+    if response.status != _OK:
+        raise SourceError(f"response {response.status}: {response.excerpt()}")
+    return listed(body, what)

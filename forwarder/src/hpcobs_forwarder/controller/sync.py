@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpcobs_forwarder.clock import rfc3339
 from hpcobs_forwarder.controller.changes import Changes
+from hpcobs_forwarder.controller.look import look_at
 from hpcobs_forwarder.controller.source import SourceError
 from hpcobs_forwarder.spool.batch import encode
 from hpcobs_forwarder.spool.entries import write_whole
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 
     from hpcobs_forwarder.clock import Clock
     from hpcobs_forwarder.controller.backfill import Backfill
+    from hpcobs_forwarder.controller.look import Look
     from hpcobs_forwarder.controller.source import Source
+    from hpcobs_forwarder.controller.tracking import Tracked
     from hpcobs_forwarder.daemon.health import Health
     from hpcobs_forwarder.spool.spool import Spool
 
@@ -72,21 +75,23 @@ class ControllerWork:
         observed = self._clock.wall()
         try:
             with self._interruptible():
-                jobs, nodes = self._source.jobs(), self._source.nodes()
+                look = look_at(self._source)
         except SourceError as error:
             self._failed(self._source.name, error)
             return False
-        self._health.set("jobs", len(jobs))
+        self._health.set("jobs", len(look.jobs))
+        if look.faults.count:
+            self._health.add("reader_errors_total", look.faults.count, label="values")
         self._changes.start_pass(resend=not self._site_is_unreachable())
-        changed_jobs = [*self._ended(jobs, observed), *self._changes.jobs(jobs)]
+        changed_jobs = [*self._ended(look, observed), *self._changes.jobs(look.jobs)]
         try:
-            self._write(changed_jobs, self._changes.nodes(nodes), observed)
-            self._write_lost(observed)
+            self._write(changed_jobs, self._changes.nodes(look.nodes), observed)
+            self._write_lost(look, observed)
             self._backfill.finish_pass(observed)
         except OSError as error:  # nothing is marked as sent: the next pass tries again
             self._failed("spool", error)
             return False
-        self._changes.mark_sent(jobs, nodes)
+        self._changes.mark_sent(look.jobs, look.nodes)
         return True
 
     def close(self) -> None:
@@ -97,13 +102,12 @@ class ControllerWork:
         waiting = [entry for entry in self._spool.waiting_events() if entry.event_kind == "jobs"]
         return len(waiting) > _FEW_FILES
 
-    def _ended(self, jobs: list[dict[str, Any]], observed: float) -> list[dict[str, Any]]:
-        try:
-            with self._interruptible():
-                return self._backfill.ended(jobs, observed)
-        except SourceError as error:
-            self._failed("sacct", error)
-            return []
+    def _ended(self, look: Look, observed: float) -> list[dict[str, Any]]:
+        with self._interruptible():
+            ended = self._backfill.ended(look, observed)
+        if self._backfill.failure is not None:
+            self._failed("sacct", self._backfill.failure)
+        return ended
 
     def _write(
         self, jobs: list[dict[str, Any]], nodes: list[dict[str, Any]], observed: float
@@ -127,28 +131,35 @@ class ControllerWork:
             }
             yield {**body, "nodes": nodes} if nodes and not start else body
 
-    def _write_lost(self, observed: float) -> None:
+    def _write_lost(self, look: Look, observed: float) -> None:
         """Spool an end for each lost job: "cancelled" if it was pending, else "failed"."""
-        # As the source "epilog", which has the lowest precedence: a hook's event or slurmctld's own
-        # state replaces this guess, whichever arrives first.
-        for job_id, job in self._backfill.lost().items():
+        for (job_id, _), job in self._backfill.lost().items():
+            self._health.add("jobs_lost_total")
+            if job_id in look.by_id:
+                # The event would end the job that has the id now.
+                _log.warning("job %s is gone and its id is used again: its end is unknown", job_id)
+                continue
             _log.warning(
                 "job %s is gone from slurmctld and its end is unknown: reported as %s",
                 job_id,
                 "cancelled" if job.pending else "failed",
             )
-            body: dict[str, Any] = {
-                "job_id": job_id,
-                "final_state": "cancelled" if job.pending else "failed",
-                "timestamp": rfc3339(job.seen_at),
-                **self._cluster(),
-                "source": "epilog",
-            }
-            if job.restart_count is not None:
-                body["restart_count"] = job.restart_count
             path = f"{self._spool.events}/{int(observed * 1000):013d}-lost-{job_id}.finished.json"
-            write_whole(path, encode(body), sync=self._spool.sync)
-            self._health.add("jobs_lost_total")
+            write_whole(path, encode(self._lost_event(job_id, job)), sync=self._spool.sync)
+
+    def _lost_event(self, job_id: str, job: Tracked) -> dict[str, Any]:
+        # As the source "epilog", which has the lowest precedence: a hook's event or slurmctld's own
+        # state replaces this guess, whichever arrives first.
+        event: dict[str, Any] = {
+            "job_id": job_id,
+            "final_state": "cancelled" if job.pending else "failed",
+            "timestamp": rfc3339(job.seen_at),
+            **self._cluster(),
+            "source": "epilog",
+        }
+        if job.restart_count is not None:
+            event["restart_count"] = job.restart_count
+        return event
 
     def _cluster(self) -> dict[str, str]:
         """Return the configured cluster name, else Slurm's, else the one in slurm.conf."""

@@ -1,7 +1,11 @@
-"""Parse Slurm's JSON values, whose form differs between versions of its data parser."""
+"""Parse Slurm's JSON values, whose form differs between versions of its data parser.
+
+A value that cannot be parsed is None. It costs neither the job nor its other values.
+"""
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -10,13 +14,20 @@ from hpcobs_forwarder.clock import rfc3339
 # NO_VAL and INFINITE in 32 and 64 bits (slurm.h). The 16-bit ones are left out: no field that is
 # read here is that narrow, and 65534 can be a real value.
 _NONE = frozenset({0xFFFFFFFE, 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFE, 0xFFFFFFFFFFFFFFFF})
+_LARGEST = 2**63 - 1
 
 YEAR_2200 = 7_258_118_400
 """The end of the contract's times, in seconds since the epoch."""
 
-_BLANK = frozenset({"", "(null)", "None assigned", "Unknown", "N/A"})
-_SIZE = re.compile(r"([\d.]+)([KMGTP]?)")
-_GPUS = re.compile(r"\bgpu(?::[^:,(]+)?:(\d+)")
+BLANK = frozenset({"", "(null)", "None assigned", "Unknown", "N/A"})
+NO_LIMIT = frozenset({"UNLIMITED", "INFINITE", "Partition_Limit", "NONE", "None", "NOT_SET"})
+"""Texts that Slurm writes where a number has no value."""
+
+_UNFIT = re.compile("[\x00\ud800-\udfff]")
+"""NUL, which PostgreSQL cannot store, and half of a surrogate pair, which UTF-8 cannot encode."""
+_SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,9})?)([KMGTP]?)", re.ASCII)
+_COUNT = re.compile(r"\d{1,18}", re.ASCII)
+_GPUS = re.compile(r"\bgpu(?::[^:,(]+)?:(\d{1,9})", re.ASCII)
 _MEBIBYTES = {"K": 1 / 1024, "": 1.0, "M": 1.0, "G": 1024.0, "T": 1024.0**2, "P": 1024.0**3}
 
 
@@ -26,10 +37,30 @@ def number(value: Any) -> int | None:
         if value.get("infinite") or not value.get("set"):
             return None
         value = value.get("number")
-    # bool is a subclass of int.
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if not _is_number(value):
         return None
-    return None if value in _NONE or value < 0 else int(value)
+    return None if value in _NONE or not 0 <= value <= _LARGEST else int(value)
+
+
+def _is_number(value: Any) -> bool:
+    # bool is a subclass of int. NaN and infinity have no integer.
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_odd_number(value: Any) -> bool:
+    """Return whether Slurm should not write this for a number or for the lack of one."""
+    if isinstance(value, dict) and "number" in value:
+        value = value["number"]
+    if isinstance(value, str):
+        return value not in BLANK and value not in NO_LIMIT
+    return not (value is None or value == {} or _is_number(value))
+
+
+def is_odd_text(value: Any) -> bool:
+    """Return whether Slurm should not write this for a text or for the lack of one."""
+    return not (value is None or isinstance(value, (str, int))) or isinstance(value, bool)
 
 
 def positive(value: Any) -> int | None:
@@ -40,8 +71,15 @@ def positive(value: Any) -> int | None:
 def text(value: Any, longest: int | None = 255) -> str | None:
     """Return the text cut to the contract's length, or None for Slurm's blank values."""
     if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return value[:longest] if isinstance(value, str) and value not in _BLANK else None
+        return str(value)[:longest] if abs(value) <= _LARGEST else None
+    if not isinstance(value, str) or value in BLANK:
+        return None
+    return _UNFIT.sub("\ufffd", value[:longest])
+
+
+def reason(value: Any) -> str | None:
+    """Return why a job is in its state, or None where Slurm writes "None"."""
+    return None if value == "None" else text(value)
 
 
 def time(value: Any) -> str | None:
@@ -52,9 +90,11 @@ def time(value: Any) -> str | None:
 
 def state(value: Any) -> str | None:
     """Return the state with its flags after a ``+``. From v0.0.40 on Slurm writes a list."""
+    if isinstance(value, dict):  # the accounting database's form
+        value = value.get("current")
     if isinstance(value, list):
-        return "+".join(map(str, value)) or None
-    return text(value)
+        return text("+".join(word for word in value if isinstance(word, str)))
+    return text(value) if isinstance(value, str) else None
 
 
 def exit_of(value: Any) -> tuple[int | None, int | None]:
@@ -80,16 +120,19 @@ def resources(tres: Any) -> dict[str, int]:
     """Parse ``cpu=4,mem=1.50G,node=1,gres/gpu:a100=2`` into ``cpus``, ``memory_mb``, ``gpus``."""
     parts = dict(part.partition("=")[::2] for part in (text(tres, None) or "").split(","))
     found: dict[str, int] = {}
-    if parts.get("cpu", "").isdigit():
+    if _COUNT.fullmatch(parts.get("cpu", "")):
         found["cpus"] = int(parts["cpu"])
     size = _SIZE.fullmatch(parts.get("mem", ""))
     if size:
         found["memory_mb"] = round(float(size[1]) * _MEBIBYTES[size[2]])
-    # `gres/gpu` is the sum of the entries with a type. It is absent where AccountingStorageTRES
-    # names the types only.
-    typed = [int(n) for name, n in parts.items() if name.startswith("gres/gpu:") and n.isdigit()]
-    whole = parts.get("gres/gpu", "")
-    gpus = int(whole) if whole.isdigit() else sum(typed)
-    if gpus:
-        found["gpus"] = gpus
-    return found
+    counts = {name: int(count) for name, count in parts.items() if _COUNT.fullmatch(count)}
+    gpus = gpus_of(counts, "gres/gpu")
+    return {**found, "gpus": gpus} if gpus else found
+
+
+def gpus_of(counts: dict[str, int], name: str) -> int:
+    """Return the GPUs in TRES counts. ``name`` has all of them, ``name:TYPE`` those of a type."""
+    # The entry without a type is absent where AccountingStorageTRES names the types only. Adding
+    # all entries would count twice.
+    typed = sum(count for one, count in counts.items() if one.startswith(f"{name}:"))
+    return counts.get(name) or typed

@@ -6,6 +6,7 @@ The hooks, which are shell scripts, read the same file, and systemd can by ``Env
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
@@ -200,6 +201,16 @@ def _gpus(text: str) -> str:
     return text
 
 
+def _command(text: str) -> str:
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        words = []
+    if not words:
+        raise ValueError("a command such as /usr/bin/scontrol token lifespan=3600")
+    return text
+
+
 def _path(text: str) -> str:
     if not os.path.isabs(text):
         raise ValueError("an absolute path")
@@ -228,5 +239,5 @@ _SETTINGS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "SLURM_API_VERSION": ("slurmrestd_version", str),
     "SLURM_AUTH_USER": ("slurm_user", str),
     "SLURM_AUTH_TOKEN_FILE": ("slurm_token_file", _path),
-    "SLURM_AUTH_TOKEN_COMMAND": ("slurm_token_command", str),
+    "SLURM_AUTH_TOKEN_COMMAND": ("slurm_token_command", _command),
 }

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _NO_JOB = "0"
 """An id that no job has: Slurm numbers its jobs from 1."""
+_FORBIDDEN = 403
 
 
 def examine(config: Config) -> Iterator[Finding]:
@@ -84,11 +85,13 @@ def _finish_no_job(config: Config, name: str | None) -> Response:
 
 def _compared(config: Config, response: Response, name: str | None) -> Iterator[Finding]:
     job_id = _job_id(response.body)
-    if response.status in {401, 403}:
+    if response.status in {401, _FORBIDDEN}:
         text = response.body[:200].decode("utf-8", errors="replace")
+        # A token may be for one cluster only, and a node's token always is.
+        cluster = f" --cluster {name}" if name and response.status == _FORBIDDEN else ""
         yield failure(
             f"the site rejects the token in {config.token_file}: {response.status} {text}",
-            f"make a new token: {token_command(config)}",
+            f"make a new token: {token_command(config)}{cluster}",
         )
     elif job_id == _NO_JOB:
         yield ok(f"cluster {name or '(unnamed)'} is the site's own: its jobs keep their ids")

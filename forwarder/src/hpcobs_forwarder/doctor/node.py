@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from hpcobs_forwarder.daemon.config import NODE, default_path
-from hpcobs_forwarder.doctor import gpus
+from hpcobs_forwarder.doctor import gpus, node_name
 from hpcobs_forwarder.doctor.finding import Finding, failure, ok, warning
 from hpcobs_forwarder.node.cgroups.discovery import layouts_in
 from hpcobs_forwarder.node.cgroups.files import job_id_in
@@ -20,8 +19,9 @@ if TYPE_CHECKING:
     from hpcobs_forwarder.node.cgroups.layout import JobFolder, Layout
 
 _ACCOUNTING = (
-    "set in slurm.conf ProctrackType=proctrack/cgroup and JobAcctGatherType=jobacct_gather/cgroup, "
-    "and in cgroup.conf ConstrainRAMSpace=yes; then restart slurmd"
+    "set in slurm.conf ProctrackType=proctrack/cgroup, TaskPlugin=task/cgroup,… and "
+    "JobAcctGatherType=jobacct_gather/cgroup, and in cgroup.conf ConstrainRAMSpace=yes; then "
+    "restart slurmd when no job is running"
 )
 
 
@@ -31,6 +31,7 @@ def examine(config: Config) -> Iterator[Finding]:
     yield _host(root)
     records = Records(f"{config.spool_dir}/jobs")
     records.refresh()
+    yield from node_name.examine(config, records)
     layouts = layouts_in(root, config.node)
     used = [layout for layout in layouts if layout.search()]
     if not used:
@@ -70,10 +71,7 @@ def _name_of(top: str, node: str) -> Iterator[Finding]:
     folder = os.path.basename(top)
     name = folder[len("slurm_") :] if folder.startswith("slurm_") else folder.rpartition("_")[0]
     if name and name != node:
-        yield failure(
-            f"Slurm calls this node {name}, the forwarder calls it {node}",
-            f"set HPCOBS_NODE={name} in {default_path(NODE)}",
-        )
+        yield node_name.another_name(name, node)
 
 
 def _readable(layout: Layout, folder: JobFolder) -> Finding:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 import time
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hpcobs_forwarder.claims import claims_of
 from hpcobs_forwarder.compose import site_client
 from hpcobs_forwarder.daemon.config import NODE, default_path
+from hpcobs_forwarder.doctor.access import secret_file
 from hpcobs_forwarder.doctor.finding import Finding, failure, ok, warning
 from hpcobs_forwarder.sending.http_client import (
     NoResponseError,
@@ -55,19 +55,22 @@ def _token(config: Config) -> Iterator[Finding]:
         return
     try:
         token = TokenFile(path).get()
-        mode = stat.S_IMODE(os.stat(path).st_mode)
     except (TokenError, OSError) as error:
-        owner = "" if config.role == NODE else f"; chown slurm {path}"
-        yield failure(str(error), f"{token_command(config)} >{path}; chmod 600 {path}{owner}")
+        yield failure(str(error), _make_token(config))
         return
-    if mode & 0o007:
-        yield failure(
-            f"the token file {path} has mode {mode:o}: all users can read it", f"chmod 600 {path}"
-        )
-    else:
-        yield ok(f"the token file {path} has mode {mode:o}")
+    yield from secret_file(config, path, "the token file")
     claims = claims_of(token)  # None for a token that is no JWT, which only the site can check
     yield from _claims(config, claims) if claims is not None else ()
+
+
+def _make_token(config: Config) -> str:
+    # Installed with its mode, rather than written and closed later: others could read it meanwhile.
+    path = config.token_file
+    owner = "" if config.role == NODE else " -o slurm"
+    return (
+        f"(umask 077; {token_command(config)} >new.token) where hpcobs runs, and here install "
+        f"-Dm600{owner} new.token {path}"
+    )
 
 
 def token_command(config: Config) -> str:

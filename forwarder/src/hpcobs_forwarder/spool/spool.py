@@ -57,7 +57,8 @@ class Spool:
 
     def make_folders(self) -> None:
         """Make the folders that do not exist."""
-        for path in (self.jobs, self.events, self.samples, self.quarantined):
+        # The spool's own folder comes first: `mode` does not count for folders in between.
+        for path in (self.folder, self.jobs, self.events, self.samples, self.quarantined):
             os.makedirs(path, mode=0o700, exist_ok=True)
 
     def _check_owner(self) -> None:

@@ -82,8 +82,8 @@ def claims_in(
 
 def text_claim(claims: dict[str, Any], name: str) -> str | None:
     """Return a claim that is a short printable text, or None if the token has no such claim."""
-    # A claim of another type is an error, not None: "node" and "user" limit a token, and a limit
-    # that cannot be read must never be lifted.
+    # A claim of another type is an error, not None: "node", "user" and "cluster" limit a token, and
+    # a limit that cannot be read must never be lifted.
     if name not in claims:
         return None
     return short_text(claims[name], name)

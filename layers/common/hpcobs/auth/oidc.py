@@ -152,14 +152,17 @@ def principal_of(claims: dict[str, Any], options: IdentityOptions) -> Principal:
     subject = text_claim(claims, "sub")
     if subject is None:
         raise UnauthorizedError(NOT_VALID)
-    expires_at = int(claims["exp"])
+    limits: dict[str, Any] = {
+        "cluster": text_claim(claims, "cluster"),
+        "expires_at": int(claims["exp"]),
+    }
     granted = _granted(claims, options)
     user = _user(claims, options)
     if granted:
-        return Principal(subject=user or subject, scopes=granted, expires_at=expires_at)
+        return Principal(subject=user or subject, scopes=granted, **limits)
     if user is None:
         raise UnauthorizedError(f"the token has no claim {options.user_claim}, and no known group")
-    return Principal(subject=user, scopes=options.user_scopes, user=user, expires_at=expires_at)
+    return Principal(subject=user, scopes=options.user_scopes, user=user, **limits)
 
 
 def _granted(claims: dict[str, Any], options: IdentityOptions) -> frozenset[str]:

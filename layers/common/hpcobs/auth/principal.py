@@ -18,19 +18,25 @@ VERDICT_SECONDS = 60
 class Principal:
     """The owner of a token, and the token's permissions.
 
-    ``node`` limits it to that node's events and samples, ``user`` to that user's jobs.
-    ``expires_at`` is in seconds since 1970.
+    ``node`` limits it to that node's events and samples, ``user`` to that user's jobs. ``cluster``
+    limits what it sends and changes to that cluster. ``expires_at`` is in seconds since 1970.
     """
 
     subject: str
     scopes: frozenset[str] = frozenset()
     node: str | None = None
     user: str | None = None
+    cluster: str | None = None
     expires_at: int | None = None
 
     def allows(self, scope: str) -> bool:
         """Return whether the token has the scope, or is an administrator's."""
         return scope in self.scopes or ADMIN in self.scopes
+
+    def bound_cluster(self, home_cluster: str) -> str | None:
+        """Return the only cluster that the caller may speak for, or None if it may for all."""
+        # Nodes of two clusters may have one name. So a node is always bound to a cluster.
+        return self.cluster or (home_cluster if self.node is not None else None)
 
     def as_context(self) -> dict[str, str | int]:
         """Return the principal as an authorizer's context, which the gateway sends to functions."""
@@ -40,6 +46,7 @@ class Principal:
             "scopes": " ".join(sorted(self.scopes)),
             "node": self.node,
             "user": self.user,
+            "cluster": self.cluster,
             "expires_at": self.expires_at,
         }
         return {name: value for name, value in context.items() if value is not None}
@@ -53,6 +60,7 @@ class Principal:
             scopes=frozenset(str(context.get("scopes") or "").split()),
             node=context.get("node") or None,
             user=context.get("user") or None,
+            cluster=context.get("cluster") or None,
             expires_at=int(expires_at) if expires_at is not None else None,
         )
 

@@ -1,7 +1,7 @@
 """The site's own tokens, signed with its key by HMAC-SHA-256.
 
 Claims: ``sub``, ``scope`` (space-separated, RFC 8693), ``exp``; ``node`` and ``user`` limit a token
-to one node's messages or one user's jobs.
+to one node's messages or one user's jobs, ``cluster`` to sending and changing data of one cluster.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ def issue(
     expires_at: datetime,
     node: str | None = None,
     user: str | None = None,
+    cluster: str | None = None,
     issuer: str | None = None,
     audience: str | None = None,
 ) -> str:
@@ -47,6 +48,7 @@ def issue(
         "exp": expires_at,
         "node": node,
         "user": user,
+        "cluster": cluster,
         "iss": issuer,
         "aud": audience,
     }
@@ -78,5 +80,6 @@ def _principal(claims: dict[str, Any]) -> Principal:
         scopes=frozenset(scope.split()),
         node=text_claim(claims, "node"),
         user=text_claim(claims, "user"),
+        cluster=text_claim(claims, "cluster"),
         expires_at=int(claims["exp"]),
     )

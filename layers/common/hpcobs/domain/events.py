@@ -48,6 +48,13 @@ class JobStarted:
     array_task_id: str | None = None
     restart_count: int = 0
 
+    @property
+    def precedence(self) -> Precedence:
+        """The precedence of this event's source."""
+        if self.source is StartSource.PROLOG_SLURMCTLD:
+            return Precedence.CONTROLLER_HOOK
+        return Precedence.NODE
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFinished:
@@ -73,8 +80,8 @@ class JobFinished:
     def precedence(self) -> Precedence:
         """The precedence of this event's source."""
         if self.source is FinishSource.EPILOG_SLURMCTLD:
-            return Precedence.CONTROLLER_EPILOG
-        return Precedence.NODE_EPILOG
+            return Precedence.CONTROLLER_HOOK
+        return Precedence.NODE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from hpcobs.domain.states import is_suspended
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from hpcobs.domain.states import JobState
 
@@ -32,15 +33,27 @@ class GpuVendor(StrEnum):
 
 
 class Precedence(IntEnum):
-    """The source of a job's end. A higher one corrects a lower one.
+    """The source of a job's run, or of its end. A higher one corrects a lower one.
 
-    Nodes' epilogs are lowest: they cannot see why a job ended. The controller is highest.
+    ``CLAIM`` is a client that adds a job, or the service where it presumes an end: neither knows
+    the job. Nodes see a job start and end, but not why. ``API`` is a client that ends a job.
+    The controller knows most, and what it shows of a job is above what its hooks report.
     """
 
-    NODE_EPILOG = 1
+    CLAIM = 0
+    NODE = 1
     API = 2
-    CONTROLLER_EPILOG = 3
+    CONTROLLER_HOOK = 3
     CONTROLLER_SYNC = 4
+
+
+_PROVISIONAL = (Precedence.CLAIM, Precedence.NODE, Precedence.CONTROLLER_HOOK)
+
+CONFIRM_AFTER = timedelta(minutes=10)
+"""Time after which an end that only hooks reported counts as confirmed.
+
+It covers several looks of the controller role, whose longest interval is a few minutes.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,12 +118,16 @@ class SchedulerInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One job. ``nodes`` is empty only while the job is pending.
+    """One job, which is one submission. ``nodes`` is empty only while the job is pending.
 
-    ``restart_count`` counts Slurm's requeues. ``statistics_since`` is where the current run's
-    statistics begin (None: with the first sample). ``start_estimated`` means that no start has been
-    received yet. ``ended_by`` is the source of the end. ``scheduler_seen_at`` is the time of the
-    controller's last view.
+    ``id`` is the id that people use. ``stored_as`` is the key of the stored job where it is another
+    (None: the same), and ``submission_at`` its submission, if Slurm has used the id again.
+    ``restart_count`` counts Slurm's requeues. ``run_by`` is the source of the current run: of its
+    restart count, start and nodes. ``statistics_since`` is where the run's statistics begin (None:
+    with the first sample). ``start_estimated`` means that no start has been received yet.
+    ``ended_by`` is the source of the end. ``scheduler_seen_at`` is the time of the controller's
+    last view. ``suspended_seconds`` is the time of the run's suspensions that have ended,
+    ``suspended_since`` the start of the current one.
     """
 
     id: str
@@ -131,8 +148,18 @@ class Job:
     scheduler: SchedulerInfo | None = None
     start_estimated: bool = False
     statistics_since: datetime | None = None
+    run_by: Precedence = Precedence.NODE
     ended_by: Precedence | None = None
     scheduler_seen_at: datetime | None = None
+    suspended_seconds: float = 0.0
+    suspended_since: datetime | None = None
+    submission_at: datetime | None = None
+    stored_as: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The key of the stored job, which its samples, nodes and trail refer to."""
+        return self.stored_as or self.id
 
     @property
     def node_count(self) -> int:
@@ -142,8 +169,13 @@ class Job:
     @property
     def waits(self) -> bool:
         """Whether the run has not begun. A suspended job is pending too, but its run has begun."""
+        return self.state == "pending" and not self.is_suspended
+
+    @property
+    def is_suspended(self) -> bool:
+        """Whether the run is suspended."""
         raw_state = self.scheduler.raw_state if self.scheduler else None
-        return self.state == "pending" and not is_suspended(raw_state)
+        return self.state == "pending" and is_suspended(raw_state)
 
     def is_stale(self, now: datetime, *, after: timedelta) -> bool:
         """Return whether this running job has no report from nodes or scheduler for ``after``."""
@@ -152,11 +184,23 @@ class Job:
         return self.state == "running" and now - latest > after
 
     def runtime_seconds(self, now: datetime) -> float:
-        """Return the seconds from start to end, or to ``now`` while running. 0 while pending."""
-        if self.state == "pending":
+        """Return the seconds that the run has run, without suspensions. 0 before its start."""
+        if self.waits:
             return 0.0
+        until = self.end_time or self.suspended_since or now
         # A node's clock may run ahead of the service's: a runtime is never negative.
-        return max(0.0, ((self.end_time or now) - self.start_time).total_seconds())
+        return max(0.0, (until - self.start_time).total_seconds() - self.suspended_seconds)
+
+    def is_end_confirmed(self, now: datetime) -> bool | None:
+        """Return whether the end is more than what hooks reported. None before the end.
+
+        A hook cannot see a cancellation, a time limit or a requeue. After CONFIRM_AFTER without
+        another report from the controller its end stands.
+        """
+        if self.end_time is None or not self.state.is_terminal:
+            return None
+        provisional = self.ended_by in _PROVISIONAL and now - self.end_time < CONFIRM_AFTER
+        return not provisional
 
 
 def scoped_id(job_id: str, *, cluster: str | None, home_cluster: str) -> str:

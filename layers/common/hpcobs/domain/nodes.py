@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class NodeReport:
     """One node in the controller's view. ``state`` is the scheduler's name for it, in lower case.
 
-    ``observed_at`` None means now.
+    ``cluster_name`` None means the home cluster, and ``observed_at`` None means now.
     """
 
     node: str

@@ -36,7 +36,10 @@ class Sample(NamedTuple):
 
 
 class GpuSample(NamedTuple):
-    """One GPU's reading for a job on a node at ``timestamp``."""
+    """One GPU's reading for a job on a node at ``timestamp``.
+
+    ``shared`` is true if other jobs use the GPU too. The reading is then that of all of them.
+    """
 
     job_id: str
     timestamp: datetime
@@ -48,6 +51,7 @@ class GpuSample(NamedTuple):
     memory_total_mb: int | None = None
     power_watts: float | None = None
     temperature_celsius: float | None = None
+    shared: bool | None = None
 
 
 class QueuedSample(NamedTuple):
@@ -171,6 +175,7 @@ class GpuPoint:
     memory_total_mb: float | None
     power_watts: float | None
     temperature_celsius: float | None
+    shared: bool | None = None
     utilization_percent_max: float | None = None
     memory_used_mb_max: float | None = None
     count: int | None = None

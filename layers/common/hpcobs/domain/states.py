@@ -59,6 +59,11 @@ def is_suspended(raw_state: str | None) -> bool:
     return raw_state is not None and _name_of(raw_state) == "SUSPENDED"
 
 
+def is_completing(raw_state: str | None) -> bool:
+    """Return whether Slurm's state is ``COMPLETING``: its processes end, its epilogs run."""
+    return raw_state is not None and "COMPLETING" in raw_state.upper()
+
+
 def _name_of(raw_state: str) -> str:
     words = raw_state.replace("+", " ").split()
     return words[0].upper() if words else ""

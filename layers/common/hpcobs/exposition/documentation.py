@@ -49,6 +49,11 @@ parts together hold every series once. See [Prometheus and Grafana](prometheus.m
   its GPUs, the GPU's series end after ten minutes.
 - Usage that a client sets for a whole job (`PATCH`) appears on each of its nodes, with equal shares
   of the memory, until the node reports its own usage.
+- Several clusters can share a site, and each may have a node `n1`. Series of nodes of the site's
+  own cluster have no label `cluster`. Series of another cluster's nodes have it. To join by node,
+  use `on (instance, cluster, node)`. The label is on each `hpc_job_info`.
+- Each job that shares a GPU has a series of it, and each series has the reading of the whole GPU.
+  For a sum over jobs, count each GPU once: `max by (instance, cluster, node, gpu_id) (…)`.
 - `hpc_job_state_total` and `hpc_node_job_count` are gauges. `promtool check metrics` warns about
   their names, which are older than this service.
 """

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One family of series. There is one series for each ``per``. ``query`` is an example."""
+    """One family of series. There is one series for each ``per``. ``query`` is an example.
+
+    A series has the label ``cluster`` only if that is not empty.
+    """
 
     name: str
     type: str
@@ -19,10 +22,14 @@ class Family:
     query: str
 
 
-JOB_NODE = ("job_id", "user", "node")
+# Two clusters may have nodes of the same name. So the cluster follows the node, except for nodes of
+# the home cluster, whose series have the same labels at every site.
+JOB_NODE = ("job_id", "user", "node", "cluster")
 JOB = ("job_id", "user")
-GPU = ("job_id", "node", "gpu_vendor", "gpu_id")
-NODE = ("node",)
+GPU = ("job_id", "node", "cluster", "gpu_vendor", "gpu_id")
+NODE = ("node", "cluster")
+DEVICE = "instance, cluster, node, gpu_id"
+"""The labels that identify a GPU. Each of the jobs that share one has its own series of it."""
 
 _RUNNING = "running job and node"
 _RUNNING_JOB = "running job"
@@ -85,17 +92,17 @@ FAMILIES: tuple[Family, ...] = (
         "avg by (job_id) (hpc_job_gpu_device_utilization_percent)",
     ),
     _gauge(
-        "hpc_job_gpu_device_memory_used_bytes", "GPU memory in use.",
+        "hpc_job_gpu_device_memory_used_bytes", "GPU memory in use, by all jobs that share it.",
         GPU, "gpus", "bytes", _DEVICE, "max by (job_id) (hpc_job_gpu_device_memory_used_bytes)",
     ),
     _gauge(
-        "hpc_job_gpu_device_power_watts", "Power draw of the GPU.",
-        GPU, "gpus", "watts", _DEVICE, "sum(hpc_job_gpu_device_power_watts)",
+        "hpc_job_gpu_device_power_watts", "Power draw of the GPU, by all jobs that share it.",
+        GPU, "gpus", "watts", _DEVICE, f"sum(max by ({DEVICE}) (hpc_job_gpu_device_power_watts))",
     ),
     _gauge(
         "hpc_job_gpu_device_temperature_celsius", "Temperature of the GPU.",
         GPU, "gpus", "celsius", _DEVICE,
-        "max by (node) (hpc_job_gpu_device_temperature_celsius)",
+        "max by (cluster, node) (hpc_job_gpu_device_temperature_celsius)",
     ),
     _gauge(
         "hpc_node_cpu_usage_percent", "Mean CPU use of the jobs running on the node.",
@@ -107,7 +114,7 @@ FAMILIES: tuple[Family, ...] = (
         "hpc_node_memory_usage_bytes / hpc_node_total_memory_bytes",
     ),
     _gauge(
-        "hpc_node_gpu_usage_percent", "Mean GPU use of the GPU jobs running on the node.",
+        "hpc_node_gpu_usage_percent", "Mean use of the GPUs of the node's jobs, each counted once.",
         NODE, "nodes", "percent", "node with running GPU jobs", "avg(hpc_node_gpu_usage_percent)",
     ),
     _gauge(
@@ -132,7 +139,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     _gauge(
         "hpc_node_state", "State of the node, as the scheduler names it. 1 for the current state.",
-        ("node", "state"), "nodes", "", "node", "count by (state) (hpc_node_state)",
+        ("node", "cluster", "state"), "nodes", "", "node", "count by (state) (hpc_node_state)",
     ),
     Family(
         "storage_operation_duration_seconds", "histogram",

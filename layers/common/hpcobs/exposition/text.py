@@ -68,7 +68,7 @@ def _columns(first: int, *names: str) -> Columns:
 
 
 _JOB_NODES = _columns(
-    3,
+    4,
     "hpc_job_runtime_seconds",
     "hpc_job_cpu_usage_percent",
     "hpc_job_memory_usage_bytes",
@@ -76,14 +76,14 @@ _JOB_NODES = _columns(
 )
 _JOBS = _columns(6, "hpc_job_info", "hpc_job_memory_limit_bytes", "hpc_job_cpus")
 _GPUS = _columns(
-    4,
+    5,
     "hpc_job_gpu_device_utilization_percent",
     "hpc_job_gpu_device_memory_used_bytes",
     "hpc_job_gpu_device_power_watts",
     "hpc_job_gpu_device_temperature_celsius",
 )
 _NODES = _columns(
-    2,
+    3,
     "hpc_node_state",
     "hpc_node_cpu_usage_percent",
     "hpc_node_memory_usage_bytes",
@@ -115,16 +115,26 @@ def _add_lines(pieces: Pieces, name: str, pairs: Iterable[tuple[str, str | None]
 
 
 def _label_texts(names: Sequence[str], rows: Sequence[Row]) -> list[str]:
-    """Return ``{name="value",…}`` for each row, whose first values are those of the labels."""
+    """Return ``{name="value",…}`` for each row, whose first values are those of the labels.
+
+    An empty cluster is left out.
+    """
     count = len(names)
     template = "{" + ",".join([f'{name}="%s"' for name in names]) + "}"
-    texts = [template % row[:count] for row in rows]
+    # %.0s takes a value and writes nothing. The cluster is never the first label.
+    shorter = template.replace(',cluster="%s"', "%.0s")
+    place = names.index("cluster") if "cluster" in names else 0
+    templates = [template if row[place] else shorter for row in rows]
+    texts = [its % row[:count] for its, row in zip(templates, rows, strict=True)]
     # Hardly any value needs escaping: one search in all texts is faster than one in each value.
     joined = "".join(texts)
-    quotes = 2 * count * len(rows)
+    quotes = "".join(templates).count('"')
     if joined.count('"') == quotes and "\\" not in joined and "\n" not in joined:
         return texts
-    return [template % tuple([_escaped(value or "") for value in row[:count]]) for row in rows]
+    return [
+        its % tuple([_escaped(value or "") for value in row[:count]])
+        for its, row in zip(templates, rows, strict=True)
+    ]
 
 
 def _escaped(value: str) -> str:

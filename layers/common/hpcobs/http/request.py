@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, unquote
 from isal import igzip_lib, isal_zlib
 
 from hpcobs.domain.audit import AuditInfo
+from hpcobs.domain.clusters import check_cluster
 from hpcobs.domain.errors import ForbiddenError, InvalidInputError
 from hpcobs.http.errors import (
     InvalidRequestError,
@@ -24,7 +25,7 @@ from hpcobs.http.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from hpcobs.auth.principal import Principal
     from hpcobs.domain.events import JobFinished, JobStarted
@@ -39,13 +40,13 @@ MAX_BODY_BYTES = 10 * 1024 * 1024
 MAX_CORRELATION_ID = 128
 MAX_HEADER_TEXT = 255
 MAX_PATH_JOB_ID = 320
-"""A job id of 255 characters behind a cluster's name and a dot."""
+"""A job id of 255 characters behind a cluster's name and a dot. A submission's time may follow."""
 
 # As texts: the enums would bring the domain's events into functions that have no events.
 NODE_SOURCES = ("prolog", "epilog")
 """The hooks that run on the nodes. The others run on the controller."""
 
-_JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+\[\]-]*", re.ASCII)
+_JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+\[\]-]*(@\d{8}T\d{6}Z)?", re.ASCII)
 _GZIP_WBITS = 31
 _GZIP = ("gzip", "x-gzip")
 
@@ -66,7 +67,8 @@ class Request:
         """The path's job id. Raise InvalidInputError if it cannot be one."""
         # The gateway unescapes a path once or not at all, depending on the character.
         job_id = unquote(self.path_parameters["jobId"])
-        if len(job_id) > MAX_PATH_JOB_ID or not _JOB_ID.fullmatch(job_id):
+        plain, _, _ = job_id.partition("@")
+        if len(plain) > MAX_PATH_JOB_ID or not _JOB_ID.fullmatch(job_id):
             raise InvalidInputError("jobId", "is not a job's id")
         return job_id
 
@@ -81,8 +83,23 @@ class Request:
             correlation_id=self.correlation_id,
         )
 
-    def check_sender(self, event: JobStarted | JobFinished) -> None:
-        """Raise ForbiddenError if a node's token sends another node's or the controller's event."""
+    def check_cluster(
+        self, named: str | None, job_ids: Iterable[str], *, home_cluster: str
+    ) -> None:
+        """Raise ForbiddenError if a token of one cluster speaks for another.
+
+        ``named`` is the cluster in the body. None stands for ``home_cluster``.
+        """
+        bound = self.principal.bound_cluster(home_cluster)
+        check_cluster(bound, named, job_ids, home_cluster=home_cluster)
+
+    def check_sender(self, event: JobStarted | JobFinished, *, home_cluster: str) -> None:
+        """Raise ForbiddenError if a token sends an event that is not its own.
+
+        A node's token sends no event of another node or of the controller. A cluster's token sends
+        none of another cluster.
+        """
+        self.check_cluster(event.cluster_name, [event.job_id], home_cluster=home_cluster)
         node = self.principal.node
         if node is None:
             return

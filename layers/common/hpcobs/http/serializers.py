@@ -35,7 +35,8 @@ def _plain(value: Any) -> Any:
 def job(job: Job, *, now: datetime, stale_after: timedelta | None = None) -> View:
     """Return a job, with its runtime up to ``now`` while it runs.
 
-    ``stale`` is True for a job without a report for ``stale_after``, and left out otherwise.
+    ``stale`` is True for a job without a report for ``stale_after``, and left out otherwise, as is
+    ``suspended``. ``end_confirmed`` is False while only hooks have reported the end.
     """
     resources, usage = job.resources, job.usage
     return known(
@@ -47,7 +48,9 @@ def job(job: Job, *, now: datetime, stale_after: timedelta | None = None) -> Vie
             "state": job.state.value,
             "stale": stale_after and (job.is_stale(now, after=stale_after) or None),
             "start_time": job.start_time,
+            "suspended": job.is_suspended or None,
             "end_time": job.end_time,
+            "end_confirmed": job.is_end_confirmed(now),
             "runtime_seconds": job.runtime_seconds(now),
             "cpu_usage": usage.cpu_usage,
             "memory_usage_mb": usage.memory_usage_mb,
@@ -116,14 +119,15 @@ def _all_of(value: SchedulerInfo | SamplePoint | GpuPoint) -> View:
 
 def audit(job_id: str, events: Sequence[AuditEvent]) -> View:
     """Return a job's changes, each with the job as it was afterwards."""
-    return {"job_id": job_id, "events": [_audit_event(event) for event in events]}
+    return {"job_id": job_id, "events": [_audit_event(event, job_id) for event in events]}
 
 
-def _audit_event(event: AuditEvent) -> View:
+def _audit_event(event: AuditEvent, job_id: str) -> View:
     return known(
         {
             "id": event.id,
-            "job_id": event.job_id,
+            # Not the event's, which is the key of the stored job.
+            "job_id": job_id,
             "change_type": event.change_type.value,
             "changed_at": event.changed_at,
             "changed_by": event.info.changed_by,

@@ -10,12 +10,16 @@ if TYPE_CHECKING:
     from hpcobs.domain.audit import AuditEvent, AuditInfo, ChangeType
     from hpcobs.domain.events import RunEnd
     from hpcobs.domain.jobs import Job, Usage
+    from hpcobs.domain.lifecycle.outcome import Discard
     from hpcobs.domain.nodes import NodeReport
     from hpcobs.domain.queries import JobFilter, JobPage, Position
 
 
 class JobRepository(Protocol):
-    """Jobs by id. Every change writes its audit row in the same transaction."""
+    """Jobs by id, and what belongs to them by their key (``Job.key``).
+
+    Every change writes its audit row in the same transaction.
+    """
 
     def create(self, job: Job, audit: AuditInfo) -> bool:
         """Add a job in one statement. Return False if the id is taken."""
@@ -29,22 +33,34 @@ class JobRepository(Protocol):
     def lock(self, job_id: str) -> Job | None:
         """Lock the job until the transaction ends, and return it, or None."""
 
+    def lock_submissions(self, job_id: str) -> Sequence[Job]:
+        """Lock all submissions of an id until the transaction ends. Return them, latest first."""
+
     def save(
         self, job: Job, change: ChangeType, audit: AuditInfo, *, recompute: bool = False
     ) -> None:
         """Write a locked job. ``recompute`` rebuilds its statistics from the stored samples."""
 
+    def discard(self, job: Job, wrong: Discard) -> None:
+        """Remove samples of a locked job. The caller then recomputes its statistics."""
+
+    def move_samples(self, job: Job, to: Job) -> None:
+        """Give the samples since the submission of ``to`` to it, with their statistics.
+
+        Both jobs are locked.
+        """
+
     def record_seen(self, job: Job) -> None:
         """Store when the scheduler last saw a locked job. This writes no audit row."""
 
-    def place_usage(self, job_id: str, usage: Usage) -> None:
+    def place_usage(self, key: str, usage: Usage) -> None:
         """Store a locked job's reported usage on its nodes, until their own samples replace it.
 
         Each node gets the percentages, and an equal share of the memory. A None changes nothing.
         """
 
-    def delete(self, job_id: str, audit: AuditInfo, *, user: str | None = None) -> bool:
-        """Remove the job and its samples, but not its trail.
+    def delete(self, key: str, audit: AuditInfo, *, user: str | None = None) -> bool:
+        """Remove the job of a key and its samples, but not its trail.
 
         Return False if ``user`` has no such job.
         """
@@ -54,20 +70,35 @@ class JobRepository(Protocol):
     ) -> JobPage:
         """Return jobs newest first: the page after a position, or at an offset."""
 
-    def node_ends(self, job_id: str) -> Sequence[RunEnd]:
+    def node_ends(self, key: str) -> Sequence[RunEnd]:
         """Return the ends of the nodes that have ended in the job's current run."""
 
-    def record_node_end(self, job_id: str, end: RunEnd) -> None:
+    def record_node_end(self, key: str, end: RunEnd) -> None:
         """Store that one node of the job has ended."""
 
-    def unmatched_ends(self, job_id: str) -> Sequence[RunEnd]:
+    def clear_node_ends(self, key: str) -> None:
+        """Remove the ends of the nodes of a job that has not ended."""
+
+    def unmatched_ends(self, key: str) -> Sequence[RunEnd]:
         """Return the ends that may belong to a run of the job whose start is not reported yet."""
 
-    def keep_unmatched(self, job_id: str, end: RunEnd) -> None:
+    def keep_unmatched(self, key: str, end: RunEnd) -> None:
         """Store an unmatched end, unless one of higher precedence, or a later one, is stored.
 
         Ends of different senders are stored side by side: each node's, and the controller's.
         """
+
+    def unmatched_starts(self, key: str) -> Sequence[Job]:
+        """Return the starts of the job that a source of higher precedence has to confirm."""
+
+    def hold_start(self, key: str, incoming: Job, sender: str | None) -> None:
+        """Store an unmatched start, unless the same sender has reported a later one.
+
+        ``sender`` is a node, or None for the controller.
+        """
+
+    def release_starts(self, key: str) -> None:
+        """Delete the unmatched starts of a job."""
 
 
 class AuditTrail(Protocol):
@@ -81,4 +112,7 @@ class NodeRepository(Protocol):
     """The cluster's nodes."""
 
     def report(self, reports: Sequence[NodeReport]) -> None:
-        """Store the controller's view of nodes, unless a newer view is stored."""
+        """Store the controller's view of nodes, unless a newer view is stored.
+
+        Each report names its cluster, because two clusters may have a node of the same name.
+        """

@@ -45,11 +45,13 @@ class OperationTotals:
 class Snapshot:
     """The rows of one scrape. A group that was not requested is empty.
 
-    ``job_nodes``: job, user, node; runtime s, CPU %, memory bytes, GPU %.
+    ``job_nodes``: job, user, node, cluster; runtime s, CPU %, memory bytes, GPU %.
     ``jobs``: job, user, account, partition, cluster, name; 1, memory limit bytes, CPUs.
-    ``gpus``: job, node, vendor, GPU; utilisation %, memory bytes, power W, temperature °C.
-    ``nodes``: node, state; 1, CPU %, memory bytes, GPU %, jobs, total memory bytes, CPUs, load,
-    last seen.
+    ``gpus``: job, node, cluster, vendor, GPU; utilisation %, memory bytes, power W, temperature °C.
+    ``nodes``: node, cluster, state; 1, CPU %, memory bytes, GPU %, jobs, total memory bytes, CPUs,
+    load, last seen.
+
+    A node's cluster is None if it is the home cluster.
 
     Rows are streamed: iterate over the kinds in this order, over each once and to its end.
     """

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from hpcobs.domain.clusters import check_cluster
 from hpcobs.domain.errors import ForbiddenError, InvalidInputError
 from hpcobs.wire.batches import decode_batch, decode_envelope, pack
 
@@ -33,17 +34,23 @@ class Accepted:
 class Ingestion:
     """The use case of the samples route."""
 
-    def __init__(self, queue: SampleQueue) -> None:
+    def __init__(self, queue: SampleQueue, *, home_cluster: str) -> None:
         self._queue = queue
+        self._home_cluster = home_cluster
 
-    def accept(self, body: bytes, *, principal_node: str | None) -> Accepted:
+    def accept(
+        self, body: bytes, *, principal_node: str | None, principal_cluster: str | None = None
+    ) -> Accepted:
         """Check a batch and queue it. It is durable when this returns.
 
         A batch with some bad samples is queued as it was posted, and the collector stores those as
         rejected, with their reason. Raise InvalidInputError if no sample is good, ForbiddenError if
-        the batch is of another node than the token.
+        the batch is of another node or cluster than the token.
         """
         batch = decode_batch(body)
+        job_ids = {entry.job_id for entry in batch.entries}
+        home = self._home_cluster
+        check_cluster(principal_cluster, batch.cluster_name, job_ids, home_cluster=home)
         if principal_node not in (None, batch.node):
             raise ForbiddenError(f"the token may not send samples of node {batch.node}")
         if batch.rejected and not batch.entries:

@@ -6,26 +6,26 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from hpcobs.domain.errors import DomainError, UnavailableError
+from hpcobs.domain.errors import DomainError, JobNotFoundError, UnavailableError
 from hpcobs.domain.lifecycle.finish import finish
 from hpcobs.domain.lifecycle.job_from_event import from_finish, from_scheduler, from_start
 from hpcobs.domain.lifecycle.outcome import Outcome, Status
 from hpcobs.domain.lifecycle.start import start
+from hpcobs.domain.lifecycle.submissions import of_finish, of_start, of_view
 from hpcobs.domain.lifecycle.sync import sync
 from hpcobs.ports.clock import utc_now
+from hpcobs.service.job_changes import Message, apply, unmatched_ends
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from hpcobs.domain.audit import AuditInfo
-    from hpcobs.domain.events import JobFinished, JobStarted, RunEnd, SchedulerJob
+    from hpcobs.domain.events import JobFinished, JobStarted, SchedulerJob
     from hpcobs.domain.jobs import Job
     from hpcobs.domain.lifecycle.job_from_event import Origin
     from hpcobs.domain.nodes import NodeReport
     from hpcobs.ports.clock import Clock
     from hpcobs.ports.unit_of_work import Store, UnitOfWork
-
-    Decision = Callable[[Job, UnitOfWork], Outcome]
 
 logger = logging.getLogger(__name__)
 
@@ -51,40 +51,67 @@ class JobEvents:
 
     def job_started(self, event: JobStarted, audit: AuditInfo) -> EventResult:
         """Create the job that starts, or merge the start into the stored job."""
+        # Nothing was reported before it happened: a node's clock may run ahead of the service's.
+        event = replace(event, timestamp=min(event.timestamp, self._clock()))
         incoming = from_start(event, self._origin)
 
         def decide(job: Job, work: UnitOfWork) -> Outcome:
-            return start(job, incoming, _unmatched_ends(job, incoming, work))
+            return start(job, incoming, unmatched_ends(job, incoming, work), sender=event.node)
 
-        return self._create_or_change(incoming, audit, decide)
+        message = Message(
+            incoming.id,
+            relate=lambda job: of_start(job, incoming),
+            decide=decide,
+            incoming=incoming,
+            held_of=event.node,
+        )
+        return self._create_or_change(incoming, message, audit)
 
     def job_finished(self, event: JobFinished, audit: AuditInfo) -> EventResult:
         """End the job, or one of its nodes.
 
         Raise JobNotFoundError if the job is unknown and the event lacks what creates it.
         """
+        event = replace(event, timestamp=min(event.timestamp, self._clock()))
 
         def decide(job: Job, work: UnitOfWork) -> Outcome:
             # A job of one node needs no stored node ends: most jobs save this query.
             several = max(job.node_count, len(event.nodes)) > 1
-            node_ends = work.jobs.node_ends(job.id) if several else ()
+            node_ends = work.jobs.node_ends(job.key) if several else ()
             return finish(job, event, node_ends)
 
-        job_id = self._origin.job_id(event)
-        result = self._change(job_id, audit, decide)
+        incoming = self._from_finish(event)
+        message = Message(
+            self._origin.job_id(event),
+            relate=lambda job: of_finish(job, event),
+            decide=decide,
+            incoming=incoming,
+        )
+        result = self._change(message, audit)
         if result is None:
+            if incoming is None:
+                raise JobNotFoundError(message.job_id)
             # The end came before the start: create the job as running, then end it like any other.
             # It makes no difference if a start has created it meanwhile.
-            self._store.jobs.create(from_finish(event, self._origin), audit)
-            result = self._change(job_id, audit, decide)
-        return result or _deleted(job_id)
+            self._store.jobs.create(incoming, audit)
+            result = self._change(message, audit)
+        return result or _deleted(message.job_id)
+
+    def _from_finish(self, event: JobFinished) -> Job | None:
+        try:
+            return from_finish(event, self._origin)
+        except JobNotFoundError:
+            return None
 
     def sync(
         self, jobs: Sequence[SchedulerJob], nodes: Sequence[NodeReport], audit: AuditInfo
     ) -> list[EventResult]:
         """Store the controller's view of jobs and nodes. An invalid job affects no other."""
         if nodes:
-            self._store.nodes.report(nodes)
+            home = self._origin.home_cluster
+            self._store.nodes.report(
+                [replace(node, cluster_name=node.cluster_name or home) for node in nodes]
+            )
         return [self._sync_job(job, audit) for job in jobs]
 
     def _sync_job(self, event: SchedulerJob, audit: AuditInfo) -> EventResult:
@@ -94,11 +121,18 @@ class JobEvents:
         restart_known = event.restart_count is not None
 
         def decide(job: Job, work: UnitOfWork) -> Outcome:
-            unmatched = _unmatched_ends(job, view, work)
+            unmatched = unmatched_ends(job, view, work)
             return sync(job, view, unmatched, restart_known=restart_known)
 
+        message = Message(
+            view.id,
+            relate=lambda job: of_view(job, view, restart_known=restart_known),
+            decide=decide,
+            incoming=view,
+            whole=True,
+        )
         try:
-            return self._create_or_change(view, audit, decide)
+            return self._create_or_change(view, message, audit)
         except UnavailableError:
             # Without a database no other job can be stored either: the caller retries them all.
             raise
@@ -106,39 +140,21 @@ class JobEvents:
             logger.warning("job %s of a state sync was rejected: %s", view.id, error)
             return EventResult(view.id, FAILED, error.message)
 
-    def _create_or_change(self, incoming: Job, audit: AuditInfo, decide: Decision) -> EventResult:
+    def _create_or_change(self, incoming: Job, message: Message, audit: AuditInfo) -> EventResult:
         # Most events create their job, which takes one round trip and no lock (docs/adr/0001).
         if self._store.jobs.create(incoming, audit):
             return EventResult(incoming.id, Status.CREATED, "job created")
-        return self._change(incoming.id, audit, decide) or _deleted(incoming.id)
+        return self._change(message, audit) or _deleted(incoming.id)
 
-    def _change(self, job_id: str, audit: AuditInfo, decide: Decision) -> EventResult | None:
+    def _change(self, message: Message, audit: AuditInfo) -> EventResult | None:
         """Lock the job, decide and save in one transaction. Return None if there is no job."""
         with self._store.transaction() as work:
-            # All events of one job queue up at this lock, so that the last of several nodes that
-            # end at the same moment sees the ends of all others.
-            job = work.jobs.lock(job_id)
-            if job is None:
+            outcome = apply(message, work, audit)
+            if outcome is None:
                 return None
-            outcome = decide(job, work)
-            if outcome.unmatched is not None:
-                work.jobs.keep_unmatched(job_id, outcome.unmatched)
-            if outcome.change is not None:
-                work.jobs.save(outcome.job, outcome.change, audit, recompute=outcome.recompute)
-            elif outcome.job.scheduler_seen_at != job.scheduler_seen_at:
-                work.jobs.record_seen(outcome.job)
-            # After `save`, which resets the node ends of an earlier run.
-            for end in outcome.node_ends:
-                work.jobs.record_node_end(job_id, end)
             work.commit()
-            return EventResult(outcome.job.id, outcome.status, outcome.message)
-
-
-def _unmatched_ends(job: Job, incoming: Job, work: UnitOfWork) -> Sequence[RunEnd]:
-    """Return the job's unmatched ends. Only a requeued job can have some: others save the query."""
-    if not max(job.restart_count, incoming.restart_count):
-        return ()
-    return work.jobs.unmatched_ends(job.id)
+            # The caller's id, which finds the result: an earlier submission has another one.
+            return EventResult(message.job_id, outcome.status, outcome.message)
 
 
 def _deleted(job_id: str) -> EventResult:

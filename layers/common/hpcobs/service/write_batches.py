@@ -27,10 +27,15 @@ def write_batch_of(
 ) -> WriteBatch:
     """Sort all received samples and readings into rows to store and rejected samples."""
     write_batch = WriteBatch(samples=[], hosts=[], rejected=[])
-    hosts: dict[str, HostReading] = {}
+    # Two clusters may have a node of the same name.
+    hosts: dict[tuple[str, str], HostReading] = {}
     # In order of sending, so that a node's latest reading is the last one here.
     for message, batch in sorted(received, key=lambda pair: pair[0].sent_at):
-        hosts[batch.node] = _host(batch, message.sent_at, hosts.get(batch.node))
+        cluster = batch.cluster_name or home_cluster
+        earlier = hosts.get((cluster, batch.node)) or HostReading(
+            batch.node, message.sent_at, cluster
+        )
+        hosts[cluster, batch.node] = _host(batch, message.sent_at, earlier)
         add_samples(write_batch, batch, window, home_cluster)
         write_batch.rejected.extend(
             RejectedSample(
@@ -48,14 +53,11 @@ def write_batch_of(
     return write_batch
 
 
-def _host(batch: DecodedBatch, seen_at: datetime, earlier: HostReading | None) -> HostReading:
+def _host(batch: DecodedBatch, seen_at: datetime, earlier: HostReading) -> HostReading:
     """Return the node's reading. Values that the batch lacks stay as they were earlier."""
-    values: dict[str, Any] = {"cluster_name": batch.cluster_name}
-    if batch.host is not None:
-        values |= asdict(batch.host)
-    reading = earlier or HostReading(batch.node, seen_at)
+    values: dict[str, Any] = asdict(batch.host) if batch.host is not None else {}
     known = {name: value for name, value in values.items() if value is not None}
-    return reading._replace(seen_at=seen_at, **known)
+    return earlier._replace(seen_at=seen_at, **known)
 
 
 def add_samples(

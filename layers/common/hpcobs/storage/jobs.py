@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from hpcobs.domain.audit import AuditInfo
     from hpcobs.domain.events import RunEnd
     from hpcobs.domain.jobs import Job, Usage
+    from hpcobs.domain.lifecycle.outcome import Discard
     from hpcobs.storage.connections import Connection
     from hpcobs.storage.session import Session
 
 _JOBS = load("jobs")
+_DISCARDING = load("discarding")
 _PAGES = load("pages")
 _STATISTICS = load("statistics")
 
@@ -69,6 +71,23 @@ class PostgresJobs:
         """Lock the job until the transaction ends, and return it, or None."""
         return self._one("job_lock", _JOBS["lock"], job_id)
 
+    def lock_submissions(self, job_id: str) -> Sequence[Job]:
+        """Lock all submissions of an id until the transaction ends. Return them, latest first."""
+        submissions = self._lock_submissions(job_id)
+        if submissions and submissions[0].id != job_id:
+            # While this waited for a lock, a later submission was stored, which a statement that
+            # began before does not see. Or the latest one was deleted: then this reads the same.
+            return self._lock_submissions(job_id)
+        return submissions
+
+    def _lock_submissions(self, job_id: str) -> Sequence[Job]:
+        with (
+            self._session.operation("job_lock") as connection,
+            connection.cursor(row_factory=dict_row) as cursor,
+        ):
+            rows = cursor.execute(_JOBS["lock_submissions"], {"id": job_id}).fetchall()
+        return [from_row(row) for row in rows]
+
     def _one(self, operation: str, query: bytes, job_id: str) -> Job | None:
         with (
             self._session.operation(operation) as connection,
@@ -88,20 +107,40 @@ class PostgresJobs:
         with self._session.operation("job_save") as connection:
             connection.execute(_JOBS["save"], parameters)
             if recompute:
-                connection.execute(_JOBS["reset_nodes"], {"id": job.id})
-                connection.execute(_STATISTICS["rebuild_nodes"], {"id": job.id})
-                connection.execute(_STATISTICS["refresh_jobs"], {"ids": [job.id]})
+                _recompute(connection, job.key)
+
+    def discard(self, job: Job, wrong: Discard) -> None:
+        """Remove samples of a locked job. The caller then recomputes its statistics."""
+        parameters = {
+            "id": job.key,
+            "kept_nodes": list(wrong.kept_nodes),
+            "since": wrong.since,
+            "until": wrong.until,
+            "before": wrong.before,
+        }
+        with self._session.operation("samples_discard") as connection:
+            # Never prepared: a plan for given times leaves out the other days' partitions.
+            connection.execute(_DISCARDING["discard"], parameters, prepare=False)
+
+    def move_samples(self, job: Job, to: Job) -> None:
+        """Give the samples since the submission of ``to`` to it. Both jobs are locked."""
+        parameters = {"id": job.key, "to": to.key, "since": to.submission_at}
+        with self._session.operation("samples_move") as connection:
+            row = connection.execute(_DISCARDING["move"], parameters, prepare=False).fetchone()
+            if row is not None and row[0]:
+                _recompute(connection, job.key)
+                _recompute(connection, to.key)
 
     def record_seen(self, job: Job) -> None:
         """Store when the scheduler last saw a locked job."""
-        parameters = {"id": job.id, "seen_at": job.scheduler_seen_at}
+        parameters = {"id": job.key, "seen_at": job.scheduler_seen_at}
         with self._session.operation("job_seen") as connection:
             connection.execute(_JOBS["record_seen"], parameters)
 
-    def place_usage(self, job_id: str, usage: Usage) -> None:
+    def place_usage(self, key: str, usage: Usage) -> None:
         """Store a locked job's reported usage on each of its nodes."""
         parameters = {
-            "id": job_id,
+            "id": key,
             "cpu_usage": usage.cpu_usage,
             "memory_usage_mb": usage.memory_usage_mb,
             "gpu_usage": usage.gpu_usage,
@@ -109,9 +148,9 @@ class PostgresJobs:
         with self._session.operation("job_usage") as connection:
             connection.execute(_JOBS["place_usage"], parameters)
 
-    def delete(self, job_id: str, audit: AuditInfo, *, user: str | None = None) -> bool:
+    def delete(self, key: str, audit: AuditInfo, *, user: str | None = None) -> bool:
         """Remove the job and its samples. Return False if ``user`` has no such job."""
-        parameters = {"id": job_id, "user": user} | _audit_parameters(audit, ChangeType.DELETE)
+        parameters = {"id": key, "user": user} | _audit_parameters(audit, ChangeType.DELETE)
         with self._session.operation("job_delete") as connection:
             # A roll-up of the hour locks the same roll-ups in another order. Either may be the
             # victim of the deadlock, and the other one then ends soon.
@@ -135,28 +174,51 @@ class PostgresJobs:
             rows = cursor.execute(statement, parameters, prepare=False).fetchall()
         return _page(rows, limit)
 
-    def node_ends(self, job_id: str) -> Sequence[RunEnd]:
+    def node_ends(self, key: str) -> Sequence[RunEnd]:
         """Return the ends of the nodes that have ended in the job's current run."""
         with self._session.operation("job_node_ends") as connection:
-            parameters = {"id": job_id, "by": Precedence.NODE_EPILOG.value}
+            parameters = {"id": key, "by": Precedence.NODE.value}
             rows = connection.execute(_JOBS["node_ends"], parameters).fetchall()
         return [end_from_row(row) for row in rows]
 
-    def record_node_end(self, job_id: str, end: RunEnd) -> None:
+    def record_node_end(self, key: str, end: RunEnd) -> None:
         """Store that one node of the job has ended."""
         with self._session.operation("job_node_end") as connection:
-            connection.execute(_JOBS["record_node_end"], end_parameters(job_id, end))
+            connection.execute(_JOBS["record_node_end"], end_parameters(key, end))
 
-    def unmatched_ends(self, job_id: str) -> Sequence[RunEnd]:
+    def clear_node_ends(self, key: str) -> None:
+        """Remove the ends of the nodes of a job that has not ended."""
+        with self._session.operation("job_node_end") as connection:
+            connection.execute(_JOBS["clear_node_ends"], {"id": key})
+
+    def unmatched_ends(self, key: str) -> Sequence[RunEnd]:
         """Return the ends that may belong to a run of the job whose start is not reported yet."""
         with self._session.operation("job_unmatched_ends") as connection:
-            rows = connection.execute(_JOBS["unmatched_ends"], {"id": job_id}).fetchall()
+            rows = connection.execute(_JOBS["unmatched_ends"], {"id": key}).fetchall()
         return [end_from_row(row) for row in rows]
 
-    def keep_unmatched(self, job_id: str, end: RunEnd) -> None:
+    def keep_unmatched(self, key: str, end: RunEnd) -> None:
         """Store an unmatched end, unless one of higher precedence, or a later one, is stored."""
         with self._session.operation("job_unmatched_end") as connection:
-            connection.execute(_JOBS["keep_unmatched"], end_parameters(job_id, end))
+            connection.execute(_JOBS["keep_unmatched"], end_parameters(key, end))
+
+    def unmatched_starts(self, key: str) -> Sequence[Job]:
+        """Return the starts of the job that a source of higher precedence has to confirm."""
+        with self._session.operation("job_unmatched_starts") as connection:
+            rows = connection.execute(_JOBS["unmatched_starts"], {"id": key}).fetchall()
+        return [from_row(job) for (job,) in rows]
+
+    def hold_start(self, key: str, incoming: Job, sender: str | None) -> None:
+        """Store an unmatched start, unless the same sender has reported a later one."""
+        # The empty name stands for the controller, because a primary key takes no NULL.
+        parameters = to_parameters(incoming) | {"id": key, "node": sender or ""}
+        with self._session.operation("job_unmatched_start") as connection:
+            connection.execute(_JOBS["hold_start"], parameters)
+
+    def release_starts(self, key: str) -> None:
+        """Delete the unmatched starts of a job."""
+        with self._session.operation("job_unmatched_start") as connection:
+            connection.execute(_JOBS["release_starts"], {"id": key})
 
 
 def _page_parameters(query: JobFilter, after: Position | None) -> dict[str, Any]:
@@ -210,10 +272,16 @@ def _page(rows: Sequence[Mapping[str, Any]], limit: int) -> JobPage:
     )
 
 
+def _recompute(connection: Connection, key: str) -> None:
+    connection.execute(_JOBS["reset_nodes"], {"id": key})
+    connection.execute(_STATISTICS["rebuild_nodes"], {"id": key})
+    connection.execute(_STATISTICS["refresh_jobs"], {"ids": [key]})
+
+
 def _delete(connection: Connection, parameters: Mapping[str, Any]) -> bool:
     with connection.transaction():
         # Locked by a separate statement: the next one sees what a collector has committed
         # while this one waited.
-        connection.execute(_JOBS["lock"], parameters)
+        connection.execute(_JOBS["lock_key"], parameters)
         row = connection.execute(_JOBS["delete"], parameters).fetchone()
     return row is not None and row[0] == 1

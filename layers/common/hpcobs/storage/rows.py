@@ -37,15 +37,23 @@ _PLAIN = (
     "array_task_id",
     "restart_count",
     "start_estimated",
+    "suspended_seconds",
 )
-_TIMES = ("start_time", "end_time", "statistics_since", "scheduler_seen_at")
+_TIMES = (
+    "start_time",
+    "end_time",
+    "statistics_since",
+    "scheduler_seen_at",
+    "suspended_since",
+    "submission_at",
+)
 
 
 def to_parameters(job: Job) -> dict[str, Any]:
     """Return the job as a statement's parameters: its id, and its row as one JSON object."""
     # psycopg converts parameters one by one, so one text is far cheaper than 55 values.
     row = {name: value for name, value in to_row(job).items() if value is not None}
-    return {"id": job.id, "job": encode(row).decode()}
+    return {"id": job.key, "job": encode(row).decode()}
 
 
 def to_row(job: Job) -> dict[str, Any]:
@@ -55,13 +63,15 @@ def to_row(job: Job) -> dict[str, Any]:
     row |= {name: getattr(job.usage, name) for name in _USAGE}
     row |= {name: getattr(job.scheduler, name, None) for name in _SCHEDULER}
     return row | {
-        "id": job.id,
+        "id": job.key,
+        "public_id": job.id if job.stored_as else None,
         "user_name": job.user,
         "nodes": ",".join(job.nodes),
         "node_count": job.node_count,
         "state": job.state,
         "runtime_seconds": job.runtime_seconds(job.end_time) if job.end_time else None,
         "scheduler_type": job.scheduler and job.scheduler.type,
+        "run_by": job.run_by,
         "ended_by": job.ended_by,
     }
 
@@ -69,16 +79,27 @@ def to_row(job: Job) -> dict[str, Any]:
 def from_row(row: Mapping[str, Any]) -> Job:
     """Return the job in a row or a snapshot. Columns that an old snapshot lacks are unknown."""
     return Job(
-        id=row["id"],
+        id=row.get("public_id") or row["id"],
+        stored_as=row["id"] if row.get("public_id") else None,
         user=row["user_name"],
         state=JobState(row["state"]),
         nodes=tuple(row["nodes"].split(",")) if row["nodes"] else (),
         resources=_resources(row),
         usage=_usage(row),
         scheduler=_scheduler(row),
+        run_by=_run_by(row),
         ended_by=_maybe(Precedence, row.get("ended_by")),
         **_plain(row),
     )
+
+
+def _run_by(row: Mapping[str, Any]) -> Precedence:
+    if row.get("run_by") is not None:
+        return Precedence(row["run_by"])
+    # A job, or a snapshot, from before migration 0007.
+    if row.get("scheduler_seen_at") is not None:
+        return Precedence.CONTROLLER_SYNC
+    return Precedence.CLAIM if row.get("start_estimated") else Precedence.NODE
 
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,9 +45,11 @@ class PostgresScrape:
         connections: Connections,
         timings: OperationTimings,
         *,
+        home_cluster: str,
         stale_after: timedelta = timedelta(minutes=30),
     ) -> None:
         self._session = Session(connections.connection, timings)
+        self._home_cluster = home_cluster
         self._stale_after = stale_after
 
     @contextmanager
@@ -59,21 +61,22 @@ class PostgresScrape:
             with watched(connection, seconds=SILENCE_SECONDS):
                 opened.enter_context(connection.transaction())
                 connection.execute(_SCRAPE["begin"], prepare=False)
-                snapshot = _snapshot(connection, groups, shard, self._stale_after)
+                site = {"home": self._home_cluster, "stale_after": self._stale_after}
+                snapshot = _snapshot(connection, groups, shard, site)
             yield snapshot
 
 
 def _snapshot(
-    connection: Connection, groups: frozenset[str], shard: Shard, stale_after: timedelta
+    connection: Connection, groups: frozenset[str], shard: Shard, site: dict[str, Any]
 ) -> Snapshot:
-    part = {"shard": shard.index, "shards": shard.count}
+    part = {**site, "shard": shard.index, "shards": shard.count}
 
     def streamed(name: str, group: str) -> Iterator[Row]:
         if group in groups:
             yield from _streamed(connection, _SCRAPE[name], part)
 
-    def fetched(name: str, **parameters: Any) -> list[Any]:
-        return connection.execute(_SCRAPE[name], parameters or None).fetchall()
+    def fetched(name: str) -> list[Any]:
+        return connection.execute(_SCRAPE[name], part).fetchall()
 
     service = "service" in groups
     return Snapshot(
@@ -84,7 +87,7 @@ def _snapshot(
         gpus=streamed("gpus", "gpus"),
         nodes=streamed("nodes", "nodes"),
         counters=dict(fetched("counters")),
-        stale_jobs=fetched("stale", stale_after=stale_after)[0][0] if "jobs" in groups else 0,
+        stale_jobs=fetched("stale")[0][0] if "jobs" in groups else 0,
         gauges=dict(fetched("gauges")) if service else {},
         operations=[
             OperationTotals(operation=operation, observations=observations, seconds=seconds)
@@ -97,7 +100,7 @@ def _snapshot(
     )
 
 
-def _streamed(connection: Connection, query: bytes, parameters: dict[str, int]) -> Iterator[Row]:
+def _streamed(connection: Connection, query: bytes, parameters: dict[str, Any]) -> Iterator[Row]:
     rows = connection.cursor().stream(query, parameters, size=_ROWS_A_RESULT)
     with watched(connection, seconds=SILENCE_SECONDS) as received:
         while chunk := list(islice(rows, _ROWS_AT_ONCE)):

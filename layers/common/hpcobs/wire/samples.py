@@ -36,7 +36,10 @@ Celsius = Annotated[float, Meta(ge=-273.15, le=1000)]
 
 # gc=False: entries hold no cycles, so the garbage collector need not track thousands of them.
 class GpuEntry(Struct, forbid_unknown_fields=True, gc=False):
-    """One GPU's reading within a sample. None is "not read"."""
+    """One GPU's reading within a sample. None is "not read".
+
+    ``shared`` is true where several jobs use the GPU.
+    """
 
     gpu_id: GpuId
     gpu_vendor: Literal["nvidia", "amd"]
@@ -45,6 +48,7 @@ class GpuEntry(Struct, forbid_unknown_fields=True, gc=False):
     memory_total_mb: Megabytes | None = None
     power_watts: Quantity | None = None
     temperature_celsius: Celsius | None = None
+    shared: bool | None = None
 
 
 class SampleEntry(Struct, forbid_unknown_fields=True, gc=False):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hpcobs.domain.audit import ChangeType
 from hpcobs.domain.events import FinishSource, RunEnd
+from hpcobs.domain.jobs import Precedence
 from hpcobs.domain.lifecycle.outcome import Outcome, Status
 from hpcobs.domain.lifecycle.runs import (
     combine_node_ends,
@@ -31,8 +32,8 @@ def finish(job: Job, event: JobFinished, node_ends: Sequence[RunEnd] = ()) -> Ou
     if the event's state is not a final one.
     """
     final = checked_final(event.final_state, exit_code=event.exit_code, signal=event.signal)
-    if _is_of_earlier_run(job, event):
-        return Outcome(job, Status.SKIPPED, "end of an earlier run")
+    if event.user not in (None, job.user):
+        return Outcome(job, Status.SKIPPED, f"job {job.id} is another user's")
     end = RunEnd(
         ended_at=event.timestamp,
         state=final,
@@ -42,6 +43,11 @@ def finish(job: Job, event: JobFinished, node_ends: Sequence[RunEnd] = ()) -> Ou
         # EpilogSlurmctld runs once per job: its end is that of all nodes.
         node=event.node if event.source is FinishSource.EPILOG else None,
     )
+    if _is_of_earlier_run(job, event):
+        # The restart count may be a claim. The end is needed once a stronger source replaces it.
+        claimed = job.run_by < Precedence.CONTROLLER_SYNC
+        kept = end if claimed else None
+        return Outcome(job, Status.SKIPPED, "end of an earlier run", unmatched=kept)
     # A job that waited has no nodes yet. Without the event's list its first node would end it.
     outcome = _finish_run(replace(job, nodes=job.nodes or event.nodes), end, node_ends)
     return replace(outcome, unmatched=end if _may_be_of_next_run(job, event) else None)

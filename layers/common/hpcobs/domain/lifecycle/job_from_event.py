@@ -45,6 +45,7 @@ def from_start(event: JobStarted, origin: Origin) -> Job:
         resources=event.resources,
         # A later run's statistics must not count samples of an earlier one.
         statistics_since=event.timestamp if event.restart_count else None,
+        run_by=event.precedence,
         scheduler=SchedulerInfo(
             type=origin.scheduler_type,
             external_job_id=event.job_id,
@@ -73,6 +74,7 @@ def from_finish(event: JobFinished, origin: Origin) -> Job:
         cluster_name=event.cluster_name or origin.home_cluster,
         scheduler_instance=origin.scheduler_instance,
         ingest_version=origin.ingest_version,
+        run_by=event.precedence,
         # Without the event's restart count, which may already be that of the next run.
         scheduler=SchedulerInfo(type=origin.scheduler_type, external_job_id=event.job_id),
     )
@@ -85,7 +87,8 @@ def from_scheduler(event: SchedulerJob, origin: Origin) -> Job:
     # Slurm gives a waiting job the start, and a running one the end, that it expects.
     start = None if waits else event.start_time
     end = (event.end_time or event.observed_at) if ended else None
-    start_time = start or event.submit_time or end or event.observed_at
+    # A job that ended without a start never ran: it starts with its end, not with its submission.
+    start_time = start or end or event.submit_time or event.observed_at
     run_since = event.observed_at if waits else start_time
     return Job(
         id=origin.job_id(event),
@@ -103,9 +106,13 @@ def from_scheduler(event: SchedulerJob, origin: Origin) -> Job:
         restart_count=event.restart_count or 0,
         resources=event.resources,
         scheduler=_scheduler_info(event, origin),
+        start_estimated=ended and start is None,
         statistics_since=run_since if event.restart_count else None,
+        run_by=Precedence.CONTROLLER_SYNC,
         ended_by=Precedence.CONTROLLER_SYNC if ended else None,
         scheduler_seen_at=event.observed_at,
+        suspended_seconds=event.suspended_seconds,
+        suspended_since=event.suspended_since if is_suspended(event.raw_state) else None,
     )
 
 

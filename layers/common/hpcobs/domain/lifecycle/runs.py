@@ -1,4 +1,4 @@
-"""Steps that several transitions share: begin and end a run, merge fields, replace a claim."""
+"""Steps that several transitions share: begin and end a run, merge fields."""
 
 from __future__ import annotations
 
@@ -21,22 +21,6 @@ _MISSING = (None, ())
 _SEVERITY = (JobState.COMPLETED, JobState.CANCELLED, JobState.FAILED)
 
 
-def contradicts_claim(job: Job, incoming: Job) -> bool:
-    """Return whether an event of the cluster contradicts a job that only a client has reported.
-
-    Any client can guess an id. Until the cluster reports the job, the stored job is a claim.
-    """
-    only_claimed = job.start_estimated and job.scheduler_seen_at is None
-    return only_claimed and (
-        incoming.user != job.user or incoming.restart_count < job.restart_count
-    )
-
-
-def replace_claim(job: Job, incoming: Job) -> Job:
-    """Return the incoming job. Only the usage of the claimed one stays, until it is recomputed."""
-    return replace(incoming, usage=job.usage, statistics_since=incoming.start_time)
-
-
 def begin_next_run(
     job: Job,
     *,
@@ -55,12 +39,19 @@ def begin_next_run(
         nodes=nodes,
         start_estimated=False,
         ended_by=None,
+        suspended_seconds=0.0,
+        suspended_since=None,
         usage=Usage(),
         # Even the same nodes may give the next run other CPUs and GPUs.
         resources=replace(job.resources, cpus_per_node=(), gpu_devices=(), cgroup_path=None),
         statistics_since=since,
-        scheduler=without_exit_status(job.scheduler),
+        # Slurm gives a requeued job a new submit time, which only the controller reports.
+        scheduler=_of_unknown_submission(without_exit_status(job.scheduler)),
     )
+
+
+def _of_unknown_submission(scheduler: SchedulerInfo | None) -> SchedulerInfo | None:
+    return None if scheduler is None else replace(scheduler, submit_time=None)
 
 
 def apply_unmatched_ends(
@@ -75,7 +66,7 @@ def apply_unmatched_ends(
     ends = [end for end in unmatched if end.ended_at >= begun.start_time]
     node_ends = tuple(end for end in ends if end.node in begun.nodes)
     job_ends = [end for end in ends if end.node is None]
-    known = _stored_end(before)
+    known = stored_end(before)
     if not ends and known is not None and known.ended_at > begun.start_time:
         # Its source does not report restart counts, so it was stored as the earlier run's end.
         job_ends = [known]
@@ -86,7 +77,8 @@ def apply_unmatched_ends(
     return begun, node_ends
 
 
-def _stored_end(job: Job) -> RunEnd | None:
+def stored_end(job: Job) -> RunEnd | None:
+    """Return the end of the job as a whole, or None if it has not ended."""
     if job.end_time is None or job.ended_by is None:
         return None
     state, exit_code, signal = exit_status(job)
@@ -98,16 +90,26 @@ def _stored_end(job: Job) -> RunEnd | None:
 def end_run(job: Job, end: RunEnd) -> Job:
     """Return the job at its end. If its start was never reported, it is estimated as the end."""
     never_ran = job.waits
+    start_time = end.ended_at if never_ran else job.start_time
+    # The clocks of two nodes differ: an end must not lie before the start.
+    end_time = max(end.ended_at, start_time)
     return replace(
         job,
         state=end.state,
-        start_time=end.ended_at if never_ran else job.start_time,
+        start_time=start_time,
         start_estimated=job.start_estimated or never_ran,
-        # The clocks of two nodes differ: an end must not lie before the start.
-        end_time=max(end.ended_at, job.start_time),
+        end_time=end_time,
         ended_by=end.by,
+        suspended_seconds=_suspended_until(job, end_time),
+        suspended_since=None,
         scheduler=with_exit_codes(without_exit_status(job.scheduler), end),
     )
+
+
+def _suspended_until(job: Job, end_time: datetime) -> float:
+    if job.suspended_since is None:
+        return job.suspended_seconds
+    return job.suspended_seconds + max(0.0, (end_time - job.suspended_since).total_seconds())
 
 
 def combine_node_ends(ends: Sequence[RunEnd]) -> RunEnd:

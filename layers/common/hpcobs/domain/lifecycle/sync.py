@@ -12,14 +12,13 @@ from hpcobs.domain.lifecycle.outcome import Outcome, Status
 from hpcobs.domain.lifecycle.runs import (
     apply_unmatched_ends,
     begin_next_run,
-    contradicts_claim,
     exit_status,
     fill_missing,
     fill_missing_scheduler,
-    replace_claim,
     without_exit_status,
 )
-from hpcobs.domain.states import JobState
+from hpcobs.domain.lifecycle.takeover import contradicts, discard_foreign_nodes, take_over
+from hpcobs.domain.states import JobState, is_completing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,15 +39,17 @@ def sync(
     belong to a run that was not known before. ``restart_known`` is False if the controller did not
     report the restart count. The view then counts as one of the stored run.
     """
-    # Before the restart counts are compared: a client may have claimed any count.
-    if contradicts_claim(job, view):
-        after = replace_claim(job, view)
-        message = "view replaces a wrong claim"
-        return Outcome(after, Status.UPDATED, message, ChangeType.UPDATE, recompute=True)
-    restart_count = view.restart_count if restart_known else job.restart_count
-    if restart_count < job.restart_count:
+    if not restart_known:
+        view = replace(view, restart_count=job.restart_count)
+    # Before the restart counts are compared: a client may have claimed any count. But an older view
+    # than the last one may be a late one of an earlier run.
+    is_late = view.restart_count < job.restart_count and not _is_newest(job, view)
+    if contradicts(job, view) and not is_late:
+        seen_at = view.scheduler_seen_at or view.start_time
+        return take_over(job, view, unmatched, seen_at=seen_at)
+    if view.restart_count < job.restart_count:
         return Outcome(job, Status.SKIPPED, "view of an earlier run")
-    if restart_count > job.restart_count:
+    if view.restart_count > job.restart_count:
         return _sync_next_run(job, view, unmatched)
     return _sync_same_run(job, view, unmatched)
 
@@ -69,6 +70,7 @@ def _sync_next_run(job: Job, view: Job, unmatched: Sequence[RunEnd]) -> Outcome:
         "requeued: a new run begins",
         ChangeType.UPDATE,
         recompute=True,
+        begins=True,
         node_ends=node_ends,
     )
 
@@ -81,14 +83,35 @@ def _sync_same_run(job: Job, view: Job, unmatched: Sequence[RunEnd]) -> Outcome:
     after, node_ends = _end_begun_run(_apply_view(job, view), job, unmatched)
     if replace(after, scheduler_seen_at=job.scheduler_seen_at) == job:
         return Outcome(after if _is_seen_due(job, after) else job, Status.SKIPPED, "unchanged")
+    return _changed(job, after, f"job {after.state}", node_ends=node_ends)
+
+
+def _changed(
+    job: Job,
+    after: Job,
+    message: str,
+    change: ChangeType = ChangeType.UPDATE,
+    *,
+    node_ends: tuple[RunEnd, ...] = (),
+    reopened: bool = False,
+) -> Outcome:
+    discard = discard_foreign_nodes(job, after)
+    recompute = discard is not None or after.statistics_since != job.statistics_since
     return Outcome(
         after,
         Status.UPDATED,
-        f"job {after.state}",
-        ChangeType.UPDATE,
-        recompute=after.statistics_since != job.statistics_since,
+        message,
+        change,
+        recompute=recompute,
+        discard=discard,
         node_ends=node_ends,
+        reopened=reopened,
     )
+
+
+def _is_newest(job: Job, view: Job) -> bool:
+    stored, seen = job.scheduler_seen_at, view.scheduler_seen_at
+    return stored is None or seen is None or seen > stored
 
 
 def _is_outdated(job: Job, view: Job) -> bool:
@@ -114,16 +137,45 @@ def _is_seen_due(before: Job, after: Job) -> bool:
 
 def _sync_ended_run(job: Job, view: Job) -> Outcome:
     if not view.state.is_terminal:
-        return Outcome(job, Status.SKIPPED, f"job has already ended ({job.state})")
+        return _reopen(job, view)
     after = _apply_view(job, view)
     if job.ended_by is Precedence.CONTROLLER_SYNC and not _is_revised(job, after):
         return Outcome(job, Status.SKIPPED, f"job has already ended ({job.state})")
-    recompute = after.statistics_since != job.statistics_since
     if exit_status(after) == exit_status(job):
-        message, change = "end confirmed", ChangeType.UPDATE
-    else:
-        message, change = f"end corrected: {after.state}", ChangeType.CORRECTION
-    return Outcome(after, Status.UPDATED, message, change, recompute=recompute)
+        return _changed(job, after, "end confirmed")
+    return _changed(job, after, f"end corrected: {after.state}", ChangeType.CORRECTION)
+
+
+def _reopen(job: Job, view: Job) -> Outcome:
+    """Open a job again that the controller saw after an end which it had not reported.
+
+    A hook's end may be one of an earlier run, and a lost job's end is only presumed.
+    """
+    seen, end = view.scheduler_seen_at, job.end_time
+    if job.ended_by is Precedence.CONTROLLER_SYNC or seen is None or end is None or seen <= end:
+        return _confirm_run(job, view)
+    # A job is completing while its epilogs run: its end is true then.
+    if view.scheduler is not None and is_completing(view.scheduler.raw_state):
+        return _confirm_run(job, view)
+    after = _apply_view(job, view)
+    return _changed(job, after, "job has not ended", ChangeType.CORRECTION, reopened=True)
+
+
+def _confirm_run(job: Job, view: Job) -> Outcome:
+    """Store that the controller saw the run of a job which has ended since."""
+    message = f"job has already ended ({job.state})"
+    if view.waits or job.run_by is Precedence.CONTROLLER_SYNC:
+        return Outcome(job, Status.SKIPPED, message)
+    seen = _apply_view(job, view)
+    after = replace(
+        seen,
+        state=job.state,
+        end_time=job.end_time,
+        ended_by=job.ended_by,
+        suspended_since=None,
+        scheduler=fill_missing_scheduler(job.scheduler, without_exit_status(seen.scheduler)),
+    )
+    return _changed(job, after, "run confirmed")
 
 
 def _is_revised(job: Job, after: Job) -> bool:
@@ -153,23 +205,31 @@ def _apply_view(job: Job, view: Job) -> Job:
 
     Values that only the nodes know stay: usage, cgroup path, GPU devices.
     """
-    since = job.statistics_since
-    if since is not None and not view.waits:
+    since, start_time = job.statistics_since, view.start_time
+    # A view without a start is one of a job that never ran, or of a history that lacks it.
+    if view.start_estimated and not (job.waits or job.start_estimated):
+        start_time = job.start_time
+    elif since is not None and not view.waits:
         since = view.start_time
+    suspended = view.suspended_seconds or view.suspended_since
     return replace(
         job,
         user=view.user,
         nodes=view.nodes or job.nodes,
         state=view.state,
-        start_time=view.start_time,
+        start_time=start_time,
         end_time=view.end_time,
         name=view.name or job.name,
         array_job_id=view.array_job_id or job.array_job_id,
         array_task_id=view.array_task_id or job.array_task_id,
         resources=fill_missing(view.resources, job.resources),
         scheduler=fill_missing_scheduler(view.scheduler, without_exit_status(job.scheduler)),
-        start_estimated=False,
+        start_estimated=view.start_estimated and start_time == view.start_time,
         statistics_since=since,
+        run_by=view.run_by,
         ended_by=view.ended_by,
         scheduler_seen_at=view.scheduler_seen_at,
+        # Slurm forgets the suspensions of an ended job sooner than the job.
+        suspended_seconds=view.suspended_seconds if suspended else job.suspended_seconds,
+        suspended_since=view.suspended_since,
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from hpcobs.domain.jobs import Job, Resources, SchedulerInfo, scoped_id
+from hpcobs.domain.jobs import Job, Precedence, Resources, SchedulerInfo, scoped_id
 from hpcobs.domain.samples import Sample
 from hpcobs.domain.states import JobState
 from hpcobs.http.schemas.job_fields import (
@@ -60,6 +60,7 @@ class NewJob(ClusterField, NameFields, DeviceFields, ResourceFields):
             state=JobState.RUNNING,
             start_time=self.start_time or now,
             start_estimated=True,
+            run_by=Precedence.CLAIM,
             cluster_name=self.cluster_name or origin.home_cluster,
             scheduler_instance=self.scheduler_instance or origin.scheduler_instance,
             ingest_version=origin.ingest_version,

@@ -32,10 +32,16 @@ _STEP = timedelta(microseconds=1)
 
 
 class LockedJob(NamedTuple):
-    """A locked job: when it started, and from when on its run's samples count (None: from any)."""
+    """A locked job: when it started, and from when on its run's samples count (None: from any).
+
+    Samples after ``until`` are not the job's (None: it has not ended). ``is_reused`` means that
+    Slurm has used its id again.
+    """
 
     start_time: datetime
     statistics_since: datetime | None
+    until: datetime | None = None
+    is_reused: bool = False
 
 
 @dataclass(slots=True)
@@ -58,6 +64,7 @@ def split(
     """Separate the samples that are later than all stored ones from those to look up."""
     rows = connection.execute(_APPEND["latest"], {"ids": list(jobs)})
     newest: dict[Place, datetime] = {(job_id, node): latest for job_id, node, latest in rows}
+    ended = {job_id: job.until for job_id, job in jobs.items() if job.until is not None}
     by_path = SplitSamples()
     # The hot loop: positions, local names and no calls, because millions of samples pass here.
     to_append, merge_later = by_path.to_append, by_path.to_merge.append
@@ -65,7 +72,7 @@ def split(
         job_id, at, node = sample[0], sample[1], sample[11]
         place = (job_id, node)
         after = newest.get(place) or _before_first(jobs.get(job_id))
-        if after is None or at <= after:
+        if after is None or at <= after or (job_id in ended and at > ended[job_id]):
             merge_later(sample)
             continue
         newest[place] = at

@@ -24,6 +24,7 @@ STAGED_TYPES = (*SAMPLE_TYPES, "text", "int4")
 
 GPU_TYPES = (
     *("text", "timestamptz", "text", "text", "text", "float8", "int8", "int8", "float8", "float8"),
+    "bool",
 )
 """The types of ``columns.gpu_samples``: the fields of ``hpcobs.domain.samples.GpuSample``."""
 

@@ -16,6 +16,7 @@ from hpcobs.domain.samples import QueuedSample, Stored
 from hpcobs.storage.queries import load
 from hpcobs.storage.sample_writer.append_path import LockedJob, SplitSamples, append, split
 from hpcobs.storage.sample_writer.merge_path import merge, stage
+from hpcobs.storage.sample_writer.submissions import by_submission, read_submissions
 from hpcobs.storage.session import Session
 
 if TYPE_CHECKING:
@@ -97,12 +98,26 @@ def add_one(connection: Connection, sample: Sample) -> bool:
 def lock_jobs(connection: Connection, job_ids: Collection[str]) -> dict[str, LockedJob]:
     """Lock those of ``job_ids`` that are known, in the order of their ids."""
     rows = connection.execute(_WRITER["lock_jobs"], {"ids": list(job_ids)})
-    return {job_id: LockedJob(start_time, since) for job_id, start_time, since in rows}
+    return {job_id: LockedJob(*job) for job_id, *job in rows}
+
+
+def _with_locked_jobs(
+    connection: Connection, samples: Sequence[QueuedSample]
+) -> tuple[Sequence[QueuedSample], dict[str, LockedJob]]:
+    """Lock the samples' jobs. Return the samples, each with the key of its job, and the jobs."""
+    job_ids = {sample.job_id for sample in samples}
+    reused = read_submissions(connection, job_ids)
+    keyed = by_submission(samples, reused) if reused else samples
+    jobs = lock_jobs(connection, job_ids | {sample.job_id for sample in keyed})
+    if any(job.is_reused for job_id, job in jobs.items() if job_id in job_ids - reused.keys()):
+        # Another submission was reported between the two statements. Now its row is locked.
+        return _with_locked_jobs(connection, samples)
+    return keyed, jobs
 
 
 def _store(connection: Connection, samples: Sequence[QueuedSample], *, look_up: bool) -> Stored:
     _create_staging(connection)
-    jobs = lock_jobs(connection, {sample.job_id for sample in samples})
+    samples, jobs = _with_locked_jobs(connection, samples)
     by_path = SplitSamples(to_merge=list(samples)) if look_up else split(connection, samples, jobs)
     _open_hours(connection, by_path.hours())
     stored = Stored(stored=len(samples) - len(by_path.to_merge))
@@ -123,10 +138,16 @@ def _store_waiting(connection: Connection) -> Stored:
     if not rows:
         return Stored()
     _create_staging(connection)
+    job_ids = [job_id for (job_id,) in rows]
+    reused = read_submissions(connection, job_ids)
+    keys = {submission.key for submissions in reused.values() for submission in submissions}
     # The jobs are locked before their waiting samples, as a deletion of a job locks both.
-    jobs = lock_jobs(connection, [job_id for (job_id,) in rows])
-    parameters = {"ids": list(jobs), "limit": WAITING_SAMPLES}
+    lock_jobs(connection, {*job_ids, *keys})
+    parameters = {"ids": job_ids, "limit": WAITING_SAMPLES}
     connection.execute(_MERGE["stage_waiting"], parameters)
+    if reused:
+        connection.execute(_MERGE["key_waiting"], {"ids": list(reused)})
+        connection.execute(_MERGE["key_waiting_gpus"], {"ids": list(reused)})
     return _merge_staged(connection)
 
 

@@ -6,7 +6,8 @@ allocated_cpus, requested_memory_mb, allocated_memory_mb, requested_gpus, alloca
 gpu_vendor, gpu_devices, cpus_per_node, cgroup_path, cluster_name, scheduler_instance,
 ingest_version, name, array_job_id, array_task_id, restart_count, last_sample_at, sample_count,
 avg_cpu_usage, max_cpu_usage, max_memory_usage_mb, avg_gpu_usage, max_gpu_usage, start_estimated,
-statistics_since, ended_by, scheduler_seen_at
+statistics_since, ended_by, scheduler_seen_at, run_by, suspended_seconds, suspended_since,
+public_id, submission_at
 
 -- samples: list the columns of a sample, in the order of the fields of QueuedSample
 job_id, "timestamp", cpu_usage, memory_usage_mb, gpu_usage, memory_peak_mb, oom_kills,
@@ -14,4 +15,4 @@ cpu_seconds_total, cpu_throttled_seconds_total, io_read_bytes_total, io_write_by
 
 -- gpu_samples: list the columns of a GPU's reading, in the order of the fields of GpuSample
 job_id, "timestamp", node, gpu_id, gpu_vendor, utilization_percent, memory_used_mb,
-memory_total_mb, power_watts, temperature_celsius
+memory_total_mb, power_watts, temperature_celsius, shared

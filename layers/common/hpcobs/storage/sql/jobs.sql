@@ -4,8 +4,10 @@
 WITH created AS (
     INSERT INTO jobs (id, {{columns.jobs}})
     SELECT id, {{columns.jobs}}
-    FROM jsonb_populate_record(NULL::jobs, %(job)s)
-    ON CONFLICT (id) DO NOTHING
+    FROM jsonb_populate_record(NULL::jobs, %(job)s) AS given
+    -- The key may be free, and the id be that of a later submission of a job that was deleted.
+    WHERE NOT EXISTS (SELECT FROM jobs WHERE jobs.public_id = coalesce(given.public_id, given.id))
+    ON CONFLICT DO NOTHING
     RETURNING id, start_time, nodes, node_count, cpus_per_node
 ), noted AS (
     INSERT INTO job_audit_events (
@@ -26,10 +28,30 @@ WITH created AS (
 SELECT count(*) FROM created
 
 -- get: read one job by id
-SELECT * FROM jobs WHERE id = %(id)s
+-- Where Slurm has used an id again, the job's key is another one (migration 0007).
+SELECT * FROM jobs
+WHERE id = coalesce((SELECT id FROM jobs WHERE public_id = %(id)s), %(id)s)
+  AND coalesce(public_id, id) = %(id)s
 
 -- lock: read one job by id, and lock it against other writers until the transaction ends
-SELECT * FROM jobs WHERE id = %(id)s FOR UPDATE
+SELECT * FROM jobs
+WHERE id = coalesce((SELECT id FROM jobs WHERE public_id = %(id)s), %(id)s)
+  AND coalesce(public_id, id) = %(id)s
+FOR UPDATE
+
+-- lock_submissions: lock all submissions of an id, and read them, the latest first
+WITH locked AS (
+    SELECT * FROM jobs
+    WHERE id = ANY (ARRAY(
+        SELECT %(id)s
+        UNION
+        SELECT id FROM jobs WHERE public_id IS NOT NULL AND split_part(public_id, '@', 1) = %(id)s
+    ))
+    -- The order in which all writers lock several jobs.
+    ORDER BY id
+    FOR UPDATE
+)
+SELECT * FROM locked ORDER BY submission_at DESC
 
 -- save: write a locked job, with its nodes and its audit row
 WITH saved AS (
@@ -61,9 +83,13 @@ WHERE (placed.start_time, placed.allocated_cpus)
 
 -- reset_nodes: remove the ends and readings of the job's nodes from before its current run
 WITH run AS (
-    SELECT id, string_to_array(nodes, ',') AS nodes, statistics_since FROM jobs WHERE id = %(id)s
+    SELECT id, string_to_array(nodes, ',') AS nodes, statistics_since, restart_count
+    FROM jobs WHERE id = %(id)s
 ), matched AS (
     DELETE FROM unmatched_ends USING run WHERE job_id = run.id AND ended_at < run.statistics_since
+), confirmed AS (
+    DELETE FROM unmatched_starts USING run
+    WHERE job_id = run.id AND unmatched_starts.restart_count <= run.restart_count
 ), gone AS (
     DELETE FROM job_nodes USING run WHERE job_id = run.id AND node <> ALL (run.nodes)
 ), unread AS (
@@ -73,6 +99,11 @@ UPDATE job_nodes
 SET ended_at = NULL, end_state = NULL, end_exit_code = NULL, end_signal = NULL
 FROM run
 WHERE job_id = run.id AND node = ANY (run.nodes) AND ended_at < run.statistics_since
+
+-- clear_node_ends: remove the ends of the nodes of a job that has not ended
+UPDATE job_nodes
+SET ended_at = NULL, end_state = NULL, end_exit_code = NULL, end_signal = NULL
+WHERE job_id = %(id)s AND ended_at IS NOT NULL
 
 -- record_seen: store when the scheduler last saw a job
 -- No column of an index changes, so the update is HOT: it writes no index.
@@ -87,6 +118,9 @@ SET cpu_usage = coalesce(%(cpu_usage)s::float8, job_nodes.cpu_usage),
     gpu_usage = coalesce(%(gpu_usage)s::float8, job_nodes.gpu_usage)
 FROM jobs
 WHERE jobs.id = %(id)s AND job_id = jobs.id
+
+-- lock_key: lock a stored job by its key
+SELECT FROM jobs WHERE id = %(id)s FOR UPDATE
 
 -- delete: remove a locked job, if it is the user's, with its samples, and record that in its trail
 WITH gone AS (
@@ -121,6 +155,8 @@ WITH gone AS (
     DELETE FROM waiting_samples USING gone WHERE job_id = gone.id
 ), ends_gone AS (
     DELETE FROM unmatched_ends USING gone WHERE job_id = gone.id
+), starts_gone AS (
+    DELETE FROM unmatched_starts USING gone WHERE job_id = gone.id
 )
 SELECT count(*) FROM gone
 
@@ -152,3 +188,17 @@ ON CONFLICT (job_id, node) DO UPDATE
 SET ended_at = excluded.ended_at, ended_by = excluded.ended_by, end_state = excluded.end_state,
     exit_code = excluded.exit_code, signal = excluded.signal
 WHERE (kept.ended_by, kept.ended_at) < (excluded.ended_by, excluded.ended_at)
+
+-- unmatched_starts: read the starts of the job that a source of higher precedence has to confirm
+SELECT job FROM unmatched_starts WHERE job_id = %(id)s ORDER BY start_time, node
+
+-- hold_start: store such a start, unless the same sender has reported a later one
+INSERT INTO unmatched_starts AS held (job_id, node, restart_count, start_time, job)
+SELECT %(id)s, %(node)s, restart_count, start_time, %(job)s
+FROM jsonb_populate_record(NULL::jobs, %(job)s)
+ON CONFLICT (job_id, node) DO UPDATE
+SET restart_count = excluded.restart_count, start_time = excluded.start_time, job = excluded.job
+WHERE held.start_time < excluded.start_time
+
+-- release_starts: delete the starts of a job whose submission was reported
+DELETE FROM unmatched_starts WHERE job_id = %(id)s

@@ -9,7 +9,7 @@ SELECT ARRAY(SELECT DISTINCT job_id FROM staged_samples),
 WITH gpus AS (
     SELECT job_id, "timestamp", node, jsonb_agg(to_jsonb(staged_gpus)) AS gpus
     FROM staged_gpus
-    WHERE job_id NOT IN (SELECT id FROM staged_jobs)
+    WHERE NOT EXISTS (SELECT FROM staged_jobs WHERE id = job_id AND "timestamp" <= until)
     GROUP BY job_id, "timestamp", node
 ), waiting AS (
     INSERT INTO waiting_samples (job_id, "timestamp", node, batch_id, position, payload)
@@ -17,20 +17,23 @@ WITH gpus AS (
            jsonb_build_object('sample', to_jsonb(staged), 'gpus', coalesce(gpus.gpus, '[]'))
     FROM staged_samples AS staged
     LEFT JOIN gpus USING (job_id, "timestamp", node)
-    WHERE staged.job_id NOT IN (SELECT id FROM staged_jobs)
+    WHERE NOT EXISTS (
+        SELECT FROM staged_jobs WHERE id = staged.job_id AND staged."timestamp" <= until
+    )
     -- No job is locked here, so this order of the keys keeps two collectors from a deadlock.
     ORDER BY job_id, "timestamp", node
     ON CONFLICT (job_id, "timestamp", node) DO NOTHING
     RETURNING 1
 )
 SELECT (SELECT count(*) FROM waiting),
-       (SELECT count(*) FROM staged_samples WHERE job_id NOT IN (SELECT id FROM staged_jobs))
+       (SELECT count(*) FROM staged_samples
+        WHERE NOT EXISTS (SELECT FROM staged_jobs WHERE id = job_id AND "timestamp" <= until))
 
 -- merge: store the staged samples that are new, stage their sums and keep their readings; count the new and all of them
 WITH inserted AS (
     INSERT INTO metric_samples ({{columns.samples}})
     SELECT {{columns.samples}}
-    FROM staged_samples JOIN staged_jobs ON staged_jobs.id = job_id
+    FROM staged_samples JOIN staged_jobs ON staged_jobs.id = job_id AND "timestamp" <= until
     ON CONFLICT (job_id, "timestamp", node) DO NOTHING
     RETURNING job_id, "timestamp", node, cpu_usage, memory_usage_mb, gpu_usage
 ), unstored AS (
@@ -64,14 +67,16 @@ WITH inserted AS (
     FROM summed JOIN latest USING (job_id, node) JOIN jobs ON jobs.id = job_id
 )
 SELECT (SELECT count(*) FROM inserted),
-       (SELECT count(*) FROM staged_samples JOIN staged_jobs ON staged_jobs.id = job_id)
+       (SELECT count(*) FROM staged_samples
+        JOIN staged_jobs ON staged_jobs.id = job_id AND "timestamp" <= until)
 
 -- changed_jobs: list the jobs whose statistics were added to
 SELECT DISTINCT job_id FROM staged_sums
 
 -- merge_gpus: store the staged GPU readings that are new
 INSERT INTO gpu_samples ({{columns.gpu_samples}})
-SELECT staged_gpus.* FROM staged_gpus JOIN staged_jobs ON staged_jobs.id = job_id
+SELECT staged_gpus.*
+FROM staged_gpus JOIN staged_jobs ON staged_jobs.id = job_id AND "timestamp" <= until
 ON CONFLICT (job_id, "timestamp", node, gpu_id) DO NOTHING
 
 -- waiting_jobs: list the jobs that have waiting samples and are known by now
@@ -85,7 +90,20 @@ WITH RECURSIVE waiting AS (
     WHERE waiting.job_id IS NOT NULL
 )
 SELECT job_id FROM waiting
-WHERE EXISTS (SELECT FROM jobs WHERE jobs.id = waiting.job_id)
+-- This look-up is cheap, and finds nothing for most jobs that samples wait for.
+WHERE (EXISTS (SELECT FROM jobs WHERE jobs.id = waiting.job_id)
+       OR EXISTS (SELECT FROM jobs WHERE jobs.public_id = waiting.job_id))
+  -- Samples from after the end of a job wait for a later submission of its id.
+  AND EXISTS (
+      SELECT FROM (
+          (SELECT "timestamp" FROM waiting_samples
+           WHERE waiting_samples.job_id = waiting.job_id ORDER BY "timestamp" LIMIT 1)
+          UNION ALL
+          (SELECT "timestamp" FROM waiting_samples
+           WHERE waiting_samples.job_id = waiting.job_id ORDER BY "timestamp" DESC LIMIT 1)
+      ) AS outermost
+      WHERE job_of_sample(waiting.job_id, "timestamp") IS NOT NULL
+  )
 LIMIT %(limit)s
 
 -- stage_waiting: stage the waiting samples of some jobs
@@ -93,7 +111,7 @@ WITH ready AS (
     DELETE FROM waiting_samples
     WHERE (job_id, "timestamp", node) IN (
         SELECT job_id, "timestamp", node FROM waiting_samples
-        WHERE job_id = ANY (%(ids)s::text[])
+        WHERE job_id = ANY (%(ids)s::text[]) AND job_of_sample(job_id, "timestamp") IS NOT NULL
         ORDER BY job_id, "timestamp", node
         LIMIT %(limit)s
         -- A sample that another collector has locked is being stored there.
@@ -107,6 +125,14 @@ WITH ready AS (
 INSERT INTO staged_samples
 SELECT sample.* FROM ready, jsonb_populate_record(NULL::staged_samples, payload -> 'sample') AS sample
 
+-- key_waiting: give the staged samples of reused ids the keys of their jobs
+UPDATE staged_samples SET job_id = job_of_sample(job_id, "timestamp")
+WHERE job_id = ANY (%(ids)s::text[])
+
+-- key_waiting_gpus: give the staged readings of reused ids the keys of their jobs
+UPDATE staged_gpus SET job_id = job_of_sample(job_id, "timestamp")
+WHERE job_id = ANY (%(ids)s::text[])
+
 -- reject_overdue: reject samples that have waited too long for their job
 WITH overdue AS (
     DELETE FROM waiting_samples
@@ -114,7 +140,7 @@ WITH overdue AS (
         SELECT job_id, "timestamp", node FROM waiting_samples
         WHERE since < %(before)s
           -- A job that has started by now keeps its samples: stage_waiting comes next for them.
-          AND NOT EXISTS (SELECT FROM jobs WHERE jobs.id = waiting_samples.job_id)
+          AND job_of_sample(job_id, "timestamp") IS NULL
         ORDER BY job_id, "timestamp", node
         LIMIT %(limit)s
         FOR UPDATE SKIP LOCKED

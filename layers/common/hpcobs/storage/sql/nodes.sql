@@ -3,17 +3,16 @@ INSERT INTO nodes AS known (
     name, cluster_name, state, cpus, memory_total_mb, gpus, cpu_load, state_seen_at
 )
 -- A controller whose clock runs ahead must not make its own later views look old.
-SELECT DISTINCT ON (name)
+SELECT DISTINCT ON (cluster_name, name)
        name, cluster_name, state, cpus, memory_total_mb, gpus, cpu_load, least(observed_at, now())
 FROM unnest(
     %(names)s::text[], %(clusters)s::text[], %(states)s::text[], %(cpus)s::int[],
     %(memory_total_mb)s::bigint[], %(gpus)s::int[], %(cpu_load)s::float8[],
     %(observed_at)s::timestamptz[]
 ) AS reported (name, cluster_name, state, cpus, memory_total_mb, gpus, cpu_load, observed_at)
-ORDER BY name
-ON CONFLICT (name) DO UPDATE
-SET cluster_name = coalesce(excluded.cluster_name, known.cluster_name),
-    state = excluded.state,
+ORDER BY cluster_name, name
+ON CONFLICT (cluster_name, name) DO UPDATE
+SET state = excluded.state,
     cpus = coalesce(excluded.cpus, known.cpus),
     memory_total_mb = coalesce(excluded.memory_total_mb, known.memory_total_mb),
     gpus = coalesce(excluded.gpus, known.gpus),

@@ -79,7 +79,7 @@ WITH fine AS MATERIALIZED (
            sum(power_watts) AS power_sum, sum(temperature_celsius) AS temperature_sum,
            count(*) AS samples, count(utilization_percent) AS utilizations,
            count(memory_used_mb) AS memories, count(power_watts) AS powers,
-           count(temperature_celsius) AS temperatures
+           count(temperature_celsius) AS temperatures, bool_or(shared) AS shared
     FROM gpu_samples
     WHERE "timestamp" >= %(hour)s AND "timestamp" < %(hour)s + interval '1 hour'
       AND %(hour)s >= (SELECT sealed_before FROM rollup_states WHERE samples = 'gpu_samples')
@@ -90,14 +90,14 @@ WITH fine AS MATERIALIZED (
     SELECT 3600, %(hour)s, job_id, node, gpu_id, gpu_vendor, sum(utilization_sum),
            max(utilization_max), sum(memory_used_sum)::bigint, max(memory_used_max),
            max(memory_total_max), sum(power_sum), sum(temperature_sum), sum(samples),
-           sum(utilizations), sum(memories), sum(powers), sum(temperatures)
+           sum(utilizations), sum(memories), sum(powers), sum(temperatures), bool_or(shared)
     FROM fine GROUP BY job_id, node, gpu_id, gpu_vendor
 )
 INSERT INTO gpu_rollups AS known (
     seconds, "timestamp", job_id, node, gpu_id, gpu_vendor, utilization_percent_sum,
     utilization_percent_max, memory_used_mb_sum, memory_used_mb_max, memory_total_mb_max,
     power_watts_sum, temperature_celsius_sum, sample_count, utilization_count, memory_used_count,
-    power_count, temperature_count
+    power_count, temperature_count, shared
 )
 SELECT * FROM rolled ORDER BY job_id, seconds, beginning, node, gpu_id, gpu_vendor
 ON CONFLICT (job_id, seconds, "timestamp", node, gpu_id, gpu_vendor) DO UPDATE
@@ -110,5 +110,5 @@ SET utilization_percent_sum = excluded.utilization_percent_sum,
     temperature_celsius_sum = excluded.temperature_celsius_sum,
     sample_count = excluded.sample_count, utilization_count = excluded.utilization_count,
     memory_used_count = excluded.memory_used_count, power_count = excluded.power_count,
-    temperature_count = excluded.temperature_count
+    temperature_count = excluded.temperature_count, shared = excluded.shared
 WHERE known.sample_count <> excluded.sample_count

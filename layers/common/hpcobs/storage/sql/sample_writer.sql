@@ -27,7 +27,8 @@ CREATE TEMPORARY TABLE IF NOT EXISTS staged_gpus (
     memory_used_mb       bigint,
     memory_total_mb      bigint,
     power_watts          double precision,
-    temperature_celsius  double precision
+    temperature_celsius  double precision,
+    shared               boolean
 ) ON COMMIT DELETE ROWS;
 CREATE TEMPORARY TABLE IF NOT EXISTS staged_sums (
     job_id               text COLLATE "C" NOT NULL,
@@ -47,14 +48,23 @@ CREATE TEMPORARY TABLE IF NOT EXISTS staged_sums (
 ) ON COMMIT DELETE ROWS;
 CREATE TEMPORARY TABLE IF NOT EXISTS staged_jobs (
     id     text COLLATE "C" PRIMARY KEY,
-    since  timestamptz NOT NULL
+    since  timestamptz NOT NULL,
+    until  timestamptz NOT NULL
 ) ON COMMIT DELETE ROWS
 
 -- clear_staging: empty the staging tables within a transaction that stages more than once
 TRUNCATE staged_samples, staged_gpus, staged_sums, staged_jobs
 
+-- submissions: read the submissions of those ids that Slurm has used again, the latest first
+-- A partial index, which has entries of such jobs only, answers this.
+SELECT split_part(public_id, '@', 1), id, submission_at, end_time
+FROM jobs
+WHERE public_id IS NOT NULL AND split_part(public_id, '@', 1) = ANY (%(ids)s::text[])
+ORDER BY submission_at DESC
+
 -- lock_jobs: lock jobs in the order of their ids, and read when they started and where their statistics begin
-SELECT id, start_time, statistics_since
+-- No sample comes later than ten minutes after the end of its job: it is of a later submission of the id.
+SELECT id, start_time, statistics_since, end_time + interval '10 minutes', public_id IS NOT NULL
 FROM jobs
 WHERE id = ANY (%(ids)s::text[])
 -- Every writer locks jobs in this order, so that two collectors never wait for each other in a circle.
@@ -76,8 +86,10 @@ FROM days, unnest(ARRAY['metric_samples', 'gpu_samples']) AS parent
 ORDER BY parent, day
 
 -- stage_known_jobs: stage which of some jobs exist, for the statements that follow
-INSERT INTO staged_jobs (id, since)
-SELECT id, coalesce(statistics_since, '-infinity') FROM jobs WHERE id = ANY (%(ids)s::text[])
+INSERT INTO staged_jobs (id, since, until)
+SELECT id, coalesce(statistics_since, '-infinity'),
+       coalesce(end_time + interval '10 minutes', 'infinity')
+FROM jobs WHERE id = ANY (%(ids)s::text[])
 
 -- stage_gpus: stage GPU readings
 COPY staged_gpus FROM STDIN (FORMAT binary)
@@ -109,35 +121,34 @@ SET last_sample_at = greatest(known.last_sample_at, excluded.last_sample_at),
 -- update_latest_gpus: keep the latest of the staged readings of each GPU
 INSERT INTO job_gpus AS latest (
     job_id, node, gpu_id, gpu_vendor, sampled_at, utilization_percent, memory_used_mb,
-    memory_total_mb, power_watts, temperature_celsius
+    memory_total_mb, power_watts, temperature_celsius, shared
 )
 SELECT DISTINCT ON (job_id, node, gpu_id)
        job_id, node, gpu_id, gpu_vendor, "timestamp", utilization_percent, memory_used_mb,
-       memory_total_mb, power_watts, temperature_celsius
+       memory_total_mb, power_watts, temperature_celsius, shared
 FROM staged_gpus JOIN staged_jobs ON staged_jobs.id = job_id AND "timestamp" >= since
 ORDER BY job_id, node, gpu_id, "timestamp" DESC
 ON CONFLICT (job_id, node, gpu_id) DO UPDATE
 SET gpu_vendor = excluded.gpu_vendor, sampled_at = excluded.sampled_at,
     utilization_percent = excluded.utilization_percent, memory_used_mb = excluded.memory_used_mb,
     memory_total_mb = excluded.memory_total_mb, power_watts = excluded.power_watts,
-    temperature_celsius = excluded.temperature_celsius
+    temperature_celsius = excluded.temperature_celsius, shared = excluded.shared
 WHERE excluded.sampled_at > latest.sampled_at
 
 -- update_hosts: store what nodes report of themselves, unless a newer report is stored
 INSERT INTO nodes AS known (
     name, last_seen, cluster_name, cpus, memory_total_mb, memory_used_mb, cpu_load, gpus
 )
-SELECT DISTINCT ON (name)
+SELECT DISTINCT ON (cluster_name, name)
        name, last_seen, cluster_name, cpus, memory_total_mb, memory_used_mb, cpu_load, gpus
 FROM unnest(
     %(names)s::text[], %(seen_at)s::timestamptz[], %(clusters)s::text[], %(cpus)s::int[],
     %(memory_total_mb)s::bigint[], %(memory_used_mb)s::bigint[], %(cpu_load)s::float8[],
     %(gpus)s::int[]
 ) AS reported (name, last_seen, cluster_name, cpus, memory_total_mb, memory_used_mb, cpu_load, gpus)
-ORDER BY name, last_seen DESC
-ON CONFLICT (name) DO UPDATE
+ORDER BY cluster_name, name, last_seen DESC
+ON CONFLICT (cluster_name, name) DO UPDATE
 SET last_seen = excluded.last_seen,
-    cluster_name = coalesce(excluded.cluster_name, known.cluster_name),
     cpus = coalesce(excluded.cpus, known.cpus),
     memory_total_mb = coalesce(excluded.memory_total_mb, known.memory_total_mb),
     memory_used_mb = coalesce(excluded.memory_used_mb, known.memory_used_mb),

@@ -93,7 +93,7 @@ ORDER BY page.bucket
 -- gpu_series: read the raw readings of a job's GPUs oldest first, and count them (100,001 stands for more)
 WITH matching AS NOT MATERIALIZED (
     SELECT "timestamp", node, gpu_id, gpu_vendor, utilization_percent, memory_used_mb,
-           memory_total_mb, power_watts, temperature_celsius
+           memory_total_mb, power_watts, temperature_celsius, shared
     FROM gpu_samples
     WHERE job_id = %(job_id)s
       AND "timestamp" >= coalesce(%(start)s::timestamptz, '-infinity')
@@ -125,7 +125,7 @@ WITH sources AS MATERIALIZED (
            count(power_watts)::float8 AS powers, sum(power_watts) AS power_sum,
            count(temperature_celsius)::float8 AS temperatures,
            sum(temperature_celsius) AS temperature_sum,
-           count(*) AS samples
+           count(*) AS samples, bool_or(shared) AS shared
     FROM sources
     CROSS JOIN unnest(raw) AS part
     CROSS JOIN LATERAL (
@@ -143,7 +143,8 @@ WITH sources AS MATERIALIZED (
     SELECT date_bin(make_interval(secs => %(resolution)s), "timestamp", 'epoch'), node, gpu_id,
            gpu_vendor, utilization_count, utilization_percent_sum, utilization_percent_max,
            memory_used_count, memory_used_mb_sum, memory_used_mb_max, memory_total_mb_max,
-           power_count, power_watts_sum, temperature_count, temperature_celsius_sum, sample_count
+           power_count, power_watts_sum, temperature_count, temperature_celsius_sum, sample_count,
+           shared
     FROM sources
     CROSS JOIN unnest(rolled) AS part
     CROSS JOIN LATERAL (
@@ -163,6 +164,7 @@ WITH sources AS MATERIALIZED (
            max(memory_total_max)::float8 AS memory_total,
            mean_of(sum(power_sum), sum(powers)) AS power,
            mean_of(sum(temperature_sum), sum(temperatures)) AS temperature,
+           bool_or(shared) AS shared,
            max(utilization_max) AS utilization_max, max(memory_used_max)::float8 AS memory_used_max,
            sum(samples)::bigint AS samples
     FROM parts GROUP BY bucket, node, gpu_id, gpu_vendor

@@ -4,7 +4,9 @@ SET LOCAL lock_timeout = '1500ms';
 SET LOCAL jit = off
 
 -- job_nodes: read each running job (of a shard) on each node where it has not ended, with its latest sample
-SELECT jobs.id, jobs.user_name, placed.node,
+-- The home cluster's nodes have no cluster in their labels. The same holds below.
+SELECT coalesce(jobs.public_id, jobs.id), jobs.user_name, placed.node,
+       nullif(jobs.cluster_name, %(home)s),
        greatest(date_part('epoch', now() - jobs.start_time), 0)::text,
        placed.cpu_usage::text,
        (placed.memory_usage_mb * 1048576)::text,
@@ -20,7 +22,7 @@ WHERE jobs.state = 'running'
 ORDER BY jobs.id, placed.node
 
 -- jobs: read each running job (of a shard)
-SELECT id, user_name, coalesce(account, ''), coalesce(partition, ''), coalesce(cluster_name, ''),
+SELECT coalesce(public_id, id), user_name, coalesce(account, ''), coalesce(partition, ''), coalesce(cluster_name, ''),
        coalesce(name, ''),
        '1',
        (allocated_memory_mb * 1048576)::text,
@@ -38,7 +40,8 @@ WHERE state = 'running'
 
 -- gpus: read each GPU of each running job (of a shard) with its latest reading
 -- A GPU is left out if its node has reported the job, but not this GPU, for ten minutes.
-SELECT gpu.job_id, gpu.node, gpu.gpu_vendor, gpu.gpu_id,
+SELECT coalesce(jobs.public_id, jobs.id), gpu.node, nullif(jobs.cluster_name, %(home)s),
+       gpu.gpu_vendor, gpu.gpu_id,
        gpu.utilization_percent::text,
        (gpu.memory_used_mb * 1048576)::text,
        gpu.power_watts::text,
@@ -60,33 +63,58 @@ WHERE jobs.state = 'running'
 ORDER BY jobs.id, gpu.node, gpu.gpu_id
 
 -- nodes: read each node (of a shard) with its jobs' usage and its own report
-WITH used AS (
-    SELECT placed.node,
-           avg(placed.cpu_usage) AS cpu_usage,
-           sum(placed.memory_usage_mb) AS memory_usage_mb,
-           avg(placed.gpu_usage) AS gpu_usage,
-           count(*) AS jobs
+WITH placed AS MATERIALIZED (
+    SELECT coalesce(jobs.cluster_name, %(home)s) AS cluster, placed.node, placed.job_id,
+           placed.cpu_usage, placed.memory_usage_mb, placed.gpu_usage, placed.last_sample_at
     FROM jobs
     CROSS JOIN LATERAL (
         SELECT * FROM job_nodes WHERE job_id = jobs.id AND ended_at IS NULL ORDER BY node
     ) AS placed
     WHERE jobs.state = 'running'
-    GROUP BY placed.node
+), devices AS (
+    -- Each GPU once, however many jobs share it, with its latest reading. A job whose GPUs were not
+    -- read one by one counts as one GPU. The cluster is compared last, because most are equal.
+    SELECT DISTINCT ON (node, device, without_device, cluster)
+           cluster, node, coalesce(utilization_percent, gpu_usage) AS gpu_usage
+    FROM placed
+    LEFT JOIN LATERAL (
+        SELECT gpu_id AS device, sampled_at, utilization_percent
+        FROM job_gpus
+        WHERE job_id = placed.job_id AND job_gpus.node = placed.node
+          AND utilization_percent IS NOT NULL
+          AND (placed.last_sample_at > sampled_at + interval '10 minutes') IS NOT TRUE
+        ORDER BY gpu_id
+    ) AS gpu ON true
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN device IS NULL THEN placed.job_id END AS without_device
+    ) AS whole
+    WHERE gpu_usage IS NOT NULL
+    ORDER BY node, device, without_device, cluster, sampled_at DESC
+), busy AS (
+    SELECT cluster, node, avg(gpu_usage) AS gpu_usage FROM devices GROUP BY cluster, node
+), used AS (
+    SELECT cluster, node, avg(cpu_usage) AS cpu_usage, sum(memory_usage_mb) AS memory_usage_mb,
+           count(*) AS jobs
+    FROM placed GROUP BY cluster, node
 )
-SELECT coalesce(used.node, nodes.name), coalesce(nodes.state, ''),
+SELECT coalesce(used.node, nodes.name),
+       nullif(coalesce(used.cluster, nodes.cluster_name), %(home)s),
+       coalesce(nodes.state, ''),
        CASE WHEN nodes.state <> '' THEN '1' END,
        used.cpu_usage::text,
        (used.memory_usage_mb * 1048576)::text,
-       used.gpu_usage::text,
+       busy.gpu_usage::text,
        coalesce(used.jobs, 0)::text,
        (nodes.memory_total_mb * 1048576)::text,
        nodes.cpus::text,
        nodes.cpu_load::text,
        date_part('epoch', nodes.last_seen)::text
-FROM used FULL JOIN nodes ON nodes.name = used.node
+FROM used
+LEFT JOIN busy ON busy.cluster = used.cluster AND busy.node = used.node
+FULL JOIN nodes ON nodes.cluster_name = used.cluster AND nodes.name = used.node
 WHERE %(shards)s = 1
    OR abs(hashtext(coalesce(used.node, nodes.name))::bigint) %% %(shards)s = %(shard)s
-ORDER BY 1
+ORDER BY 1, 2 NULLS FIRST
 
 -- counters: read the jobs ever created and by state, samples, errors of storage operations
 SELECT name, value FROM counter_values ORDER BY name

@@ -1,0 +1,163 @@
+"""Apply one message to the submission of a job that it is about, within a transaction.
+
+All submissions of the id are locked first. A message of a later submission than those stored makes
+the stored one an earlier job.
+"""
+
+from __future__ import annotations
+
+from dataclasses import KW_ONLY, dataclass, replace
+from typing import TYPE_CHECKING
+
+from hpcobs.domain.audit import ChangeType
+from hpcobs.domain.lifecycle.outcome import Outcome, Status
+from hpcobs.domain.lifecycle.replay import replay
+from hpcobs.domain.lifecycle.runs import stored_end
+from hpcobs.domain.lifecycle.submissions import (
+    Relation,
+    find,
+    free_id,
+    submitted_at,
+    supersede,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from hpcobs.domain.audit import AuditInfo
+    from hpcobs.domain.events import RunEnd
+    from hpcobs.domain.jobs import Job
+    from hpcobs.ports.unit_of_work import UnitOfWork
+
+    Decision = Callable[[Job, UnitOfWork], Outcome]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message about the job ``job_id``, the id that the cluster uses.
+
+    ``relate`` compares it with a stored submission, ``decide`` applies it to one. ``incoming`` is
+    the job as the message describes it, if it describes one. ``held_of`` is the node that sent a
+    start. ``whole`` means that the message is a view, which describes a job completely: an earlier
+    submission that is not stored is created from it.
+    """
+
+    job_id: str
+    _: KW_ONLY
+    relate: Callable[[Job], Relation]
+    decide: Decision
+    incoming: Job | None = None
+    held_of: str | None = None
+    whole: bool = False
+
+
+def apply(message: Message, work: UnitOfWork, audit: AuditInfo) -> Outcome | None:
+    """Lock the job, decide and save. Return None if no job has this id."""
+    # All events of one job queue up at this lock, so that the last of several nodes that end at the
+    # same moment sees the ends of all others.
+    submissions = work.jobs.lock_submissions(message.job_id)
+    if not submissions:
+        return None
+    job, relation = find(submissions, message.relate)
+    if job is not None:
+        return _save(message, job, message.decide(job, work), work, audit)
+    latest, incoming = submissions[0], message.incoming
+    if incoming is not None and relation is Relation.LATER:
+        return _add_later(message, incoming, submissions, work, audit)
+    if incoming is not None and relation is Relation.EARLIER and message.whole:
+        return _add_earlier(message, incoming, submissions, work, audit)
+    if incoming is not None and relation is Relation.UNSURE and not message.whole:
+        work.jobs.hold_start(latest.key, incoming, message.held_of)
+    return Outcome(latest, Status.SKIPPED, "message of another submission of this job id")
+
+
+def _save(
+    message: Message, job: Job, outcome: Outcome, work: UnitOfWork, audit: AuditInfo
+) -> Outcome:
+    if outcome.begins:
+        held = work.jobs.unmatched_starts(job.key)
+        outcome = replay(outcome, held, unmatched_ends(job, outcome.job, work))
+    if outcome.unmatched is not None:
+        work.jobs.keep_unmatched(job.key, outcome.unmatched)
+    if outcome.held is not None:
+        work.jobs.hold_start(job.key, outcome.held, message.held_of)
+    if outcome.displaced is not None:
+        _keep_run(message, outcome.displaced, work)
+    if outcome.reopened:
+        work.jobs.clear_node_ends(job.key)
+    if outcome.discard is not None:
+        work.jobs.discard(job, outcome.discard)
+    if outcome.change is not None:
+        work.jobs.save(outcome.job, outcome.change, audit, recompute=outcome.recompute)
+    elif outcome.job.scheduler_seen_at != job.scheduler_seen_at:
+        work.jobs.record_seen(outcome.job)
+    # After `save`, which resets the node ends of an earlier run.
+    for end in outcome.node_ends:
+        work.jobs.record_node_end(job.key, end)
+    return outcome
+
+
+def _keep_run(message: Message, job: Job, work: UnitOfWork) -> None:
+    """Keep a run that is replaced, and may be true, as messages that await its confirmation."""
+    work.jobs.hold_start(job.key, job, message.held_of or ",".join(job.nodes[:1]))
+    ends = [*work.jobs.node_ends(job.key), stored_end(job)]
+    for end in ends:
+        if end is not None:
+            work.jobs.keep_unmatched(job.key, end)
+
+
+def _add_later(
+    message: Message,
+    incoming: Job,
+    submissions: Sequence[Job],
+    work: UnitOfWork,
+    audit: AuditInfo,
+) -> Outcome:
+    """Store a submission that is later than all others: it gets the plain id."""
+    latest, moment = submissions[0], submitted_at(incoming)
+    earlier = latest
+    # Where the latest submission was deleted, the one before has its own id already.
+    if latest.id == message.job_id:
+        earlier = supersede(latest, submissions, plain_id=message.job_id, by=moment)
+        work.jobs.save(earlier, ChangeType.UPDATE, audit)
+    key = free_id(message.job_id, moment, {known.key for known in submissions})
+    added = replace(incoming, stored_as=key, submission_at=moment)
+    work.jobs.create(added, audit)
+    held = work.jobs.unmatched_starts(latest.key)
+    work.jobs.release_starts(latest.key)
+    # An end describes a job that runs, and ends it. A start, or a view, changes nothing more.
+    outcome = replay(message.decide(added, work), held)
+    if outcome.job != added:
+        outcome = replace(outcome, change=ChangeType.UPDATE)
+    _save(message, added, outcome, work, audit)
+    # The collector may have stored samples of it before it was known. They come last, because a
+    # save would overwrite the statistics that they change.
+    work.jobs.move_samples(earlier, added)
+    return replace(outcome, status=Status.CREATED, message="job created: its id was used before")
+
+
+def _add_earlier(
+    message: Message,
+    incoming: Job,
+    submissions: Sequence[Job],
+    work: UnitOfWork,
+    audit: AuditInfo,
+) -> Outcome:
+    """Store a submission from before the latest one: its id has the time of its submission."""
+    latest, moment = submissions[0], submitted_at(incoming)
+    if latest.submission_at is None:
+        # From here on, its samples have to be told from those of the earlier one.
+        reused = replace(latest, stored_as=latest.key, submission_at=submitted_at(latest))
+        work.jobs.save(reused, ChangeType.UPDATE, audit)
+    taken = {known.id for known in submissions} | {known.key for known in submissions}
+    job_id = free_id(message.job_id, moment, taken)
+    added = replace(incoming, id=job_id, stored_as=job_id, submission_at=moment)
+    work.jobs.create(added, audit)
+    return Outcome(added, Status.CREATED, "job created: its id was used again since")
+
+
+def unmatched_ends(job: Job, incoming: Job, work: UnitOfWork) -> Sequence[RunEnd]:
+    """Return the job's unmatched ends. Only a requeued job can have some: others save the query."""
+    if not max(job.restart_count, incoming.restart_count):
+        return ()
+    return work.jobs.unmatched_ends(job.key)
