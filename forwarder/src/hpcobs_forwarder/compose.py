@@ -12,7 +12,6 @@ from hpcobs_forwarder.daemon.health import Health
 from hpcobs_forwarder.daemon.loop import Forwarder, SenderThread
 from hpcobs_forwarder.node.cgroups.discovery import Discovery
 from hpcobs_forwarder.node.gpus.detection import Gpus
-from hpcobs_forwarder.node.held import PATIENCE_SECONDS, HeldJobs
 from hpcobs_forwarder.node.host import boot_id
 from hpcobs_forwarder.node.records import Records
 from hpcobs_forwarder.node.sampler import NodeWork, Sampler, Sources
@@ -33,15 +32,11 @@ if TYPE_CHECKING:
 def sources(config: Config, *, every_pass: bool = False) -> Sources:
     """Return the sources of the node's readings. ``every_pass`` reads slow ones in each pass."""
     root = config.root.rstrip("/")
-    # A single pass is for people, who look at a job that they know.
-    patience_seconds = 0.0 if every_pass else PATIENCE_SECONDS
     return Sources(
         root=root,
         discovery=Discovery(root, config.node),
         records=Records(f"{config.spool_dir}/jobs"),
         gpus=Gpus(config.gpus, root, every_pass=every_pass),
-        node=config.node,
-        held=HeldJobs(boot_id(root), patience_seconds=patience_seconds),
     )
 
 

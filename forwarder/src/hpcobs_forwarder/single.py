@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import logging
 import sys
@@ -56,22 +55,17 @@ def _pass(parts: Parts) -> bool:
         return controller_work(config, parts.spool, parts.health, parts.clock).sync()
     taken, cluster_name = _taken(parts)
     writer = BatchWriter(parts.spool, config.node, parts.clock)
-    for node, samples in taken.others.items():
-        writer.add(samples, {}, cluster_name, node=node)
-    writer.add(taken.samples, taken.host, cluster_name, node=taken.node)
+    writer.add(taken.samples, taken.host, cluster_name)
     writer.seal(cluster_name)
     return True
 
 
 def dry_run(config: Config) -> int:
-    """Print the batches without spool and site. Return 1 if Slurm does not respond."""
+    """Print one batch without spool and site. Return 1 if Slurm does not respond."""
     if config.role != NODE:
         return _print_cluster(slurm_source(config, SystemClock()))
     taken, cluster_name = _taken(Parts(config))
-    for node, samples in taken.others.items():
-        lines = [opening_line(node, cluster_name), samples_line(samples)]
-        _print(json.loads(decode(b"".join(lines)).body()))
-    lines = [opening_line(taken.node, cluster_name), samples_line(taken.samples)]
+    lines = [opening_line(config.node, cluster_name), samples_line(taken.samples)]
     if taken.host:
         lines.append(host_line(taken.host))
     return _print(json.loads(decode(b"".join(lines)).body()))
@@ -109,9 +103,7 @@ def show_jobs(config: Config) -> int:
     )
     sampler.take()
     time.sleep(_BETWEEN_PASSES_SECONDS)
-    taken = sampler.take()
-    all_samples = itertools.chain(taken.samples, *taken.others.values())
-    samples = {sample["job_id"]: sample for sample in all_samples}
+    samples = {sample["job_id"]: sample for sample in sampler.take().samples}
     if not sampler.jobs():
         _log.info(
             "no Slurm job was found on this node; `hpcobs-forwarder doctor` shows where it looks"

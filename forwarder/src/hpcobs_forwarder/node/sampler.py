@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hpcobs_forwarder.clock import rfc3339
 from hpcobs_forwarder.node.gpus.assignment import GpuAssignment
 from hpcobs_forwarder.node.gpus.mapping import NodeGpus
-from hpcobs_forwarder.node.held import HeldJobs, is_held
-from hpcobs_forwarder.node.host import boot_id, read_cpus, read_host
-from hpcobs_forwarder.node.samples import held_sample_of, sample_of, with_gpus
+from hpcobs_forwarder.node.host import read_cpus, read_host
+from hpcobs_forwarder.node.samples import sample_of, with_gpus
 from hpcobs_forwarder.node.tracking import Count, TrackedJob
 
 if TYPE_CHECKING:
@@ -21,39 +20,26 @@ if TYPE_CHECKING:
     from hpcobs_forwarder.daemon.health import Health
     from hpcobs_forwarder.node.cgroups.discovery import Discovery
     from hpcobs_forwarder.node.gpus.readings import GpuReader
-    from hpcobs_forwarder.node.records import JobRecord, Records
+    from hpcobs_forwarder.node.records import Records
     from hpcobs_forwarder.spool.journal import BatchWriter
 
 _log = logging.getLogger(__name__)
 
-_SEVERAL = 2
-
 
 class Pass(NamedTuple):
-    """The result of one pass, in the shape of the contract's sample batches.
-
-    ``host`` is the reading of ``node``. ``others`` are samples of jobs that Slurm runs under
-    another node name on this host, which has several slurmd then.
-    """
+    """The result of one pass, in the shape of the contract's sample batch."""
 
     samples: list[dict[str, Any]]
     host: dict[str, Any]
-    node: str
-    others: dict[str, list[dict[str, Any]]]
 
 
 class Sources(NamedTuple):
-    """Where a node's readings come from. ``root`` holds its /proc and /sys.
-
-    ``node`` is the configured name of the node.
-    """
+    """Where a node's readings come from. ``root`` holds its /proc and /sys."""
 
     root: str
     discovery: Discovery
     records: Records
     gpus: Iterable[GpuReader] = ()
-    node: str = ""
-    held: HeldJobs | None = None
 
 
 class Sampler:
@@ -74,19 +60,16 @@ class Sampler:
         self._jobs: dict[tuple[str, int], TrackedJob] = {}
         self._gpus = GpuAssignment(sources.gpus, sources.root, self._failed)
         self._gpu_count: int | None = None
-        self._held = sources.held or HeldJobs(boot_id(sources.root))
-        self._node = sources.node
         self._logged: set[str] = set()
 
     def take(self) -> Pass:
         """Make one pass. A job that cannot be read has no sample, and affects no other job."""
         timestamp = rfc3339(self._clock.wall())
         self._track_jobs()
-        self._name_node()
-        by_node = self._samples(timestamp, self._read_gpus())
+        samples = self._samples(timestamp, self._read_gpus())
         self._health.set("jobs", len(self._jobs))
-        self._health.add("samples_read_total", sum(map(len, by_node.values())))
-        return Pass(by_node.pop(self._node, []), self._read_host(), self._node, by_node)
+        self._health.add("samples_read_total", len(samples))
+        return Pass(samples, self._read_host())
 
     def jobs(self) -> list[TrackedJob]:
         """Return the jobs that the last pass found."""
@@ -104,46 +87,21 @@ class Sampler:
                 job = self._jobs.get(key) or TrackedJob(layout, folder)
                 job.find_record(records, now=now, young_seconds=self._young_seconds)
                 jobs[key] = job
-        # Where Slurm makes no cgroups at all, a job without one is no idle job.
-        if self._sources.discovery.layouts_found():
-            ids = {job.job_id for job in jobs.values()}
-            for job in self._held.find(self._records_of_node(), ids, now=now):
-                jobs[f"held {job.job_id}", 0] = job
         self._jobs = jobs
 
-    def _records_of_node(self) -> list[JobRecord]:
-        """Return the records, without those of another slurmd on this host."""
-        records = self._sources.records.all()
-        if len({record.node for record in records if record.node}) < _SEVERAL:
-            return records
-        return [record for record in records if record.node == self._sources.node]
-
-    def _name_node(self) -> None:
-        """Use the name that Slurm has for this node, once a Prolog has recorded it."""
-        # The name must not change back when the last job ends.
-        names = {record.node for record in self._sources.records.all() if record.node}
-        if len(names) == 1:
-            self._node = names.pop()
-        elif names:
-            self._node = self._sources.node
-
-    def _samples(self, timestamp: str, node_gpus: NodeGpus) -> dict[str, list[dict[str, Any]]]:
-        """Return the samples of all jobs, by the name of their node."""
+    def _samples(self, timestamp: str, node_gpus: NodeGpus) -> list[dict[str, Any]]:
         gpus = self._gpus.assign(node_gpus, list(self._jobs.values()))
         host_cpus = self._host_cpus()
-        by_node: dict[str, list[dict[str, Any]]] = {}
+        samples: list[dict[str, Any]] = []
         for job in self._jobs.values():
             sample = self._sample(job, timestamp, host_cpus)
             if sample is not None:
-                node = (job.record.node if job.record else None) or self._node
-                by_node.setdefault(node, []).append(with_gpus(sample, gpus.get(job, ())))
-        if by_node:
+                samples.append(with_gpus(sample, gpus.get(job, ())))
+        if samples:
             self._gpus.forget()
-        return by_node
+        return samples
 
     def _sample(self, job: TrackedJob, timestamp: str, host_cpus: int) -> dict[str, Any] | None:
-        if is_held(job):
-            return held_sample_of(job.job_id, timestamp)
         reading = job.read()
         if isinstance(reading, Exception):
             self._failed(job.layout.name, reading)
@@ -230,9 +188,7 @@ class NodeWork:
     def tick(self) -> None:
         """Sample all jobs, and complete the batch if a push is due."""
         taken = self.sampler.take()
-        for node, samples in taken.others.items():
-            self._writer.add(samples, {}, self.cluster_name(), node=node)
-        self._writer.add(taken.samples, taken.host, self.cluster_name(), node=taken.node)
+        self._writer.add(taken.samples, taken.host, self.cluster_name())
         now = self._clock.uptime()
         if now >= self._push_at:
             self._push_at = now + self._push_seconds

@@ -46,11 +46,6 @@ def sample_of(job_id: str, timestamp: str, cpu_percent: float, reading: Reading)
     }
 
 
-def held_sample_of(job_id: str, timestamp: str) -> dict[str, Any]:
-    """Return the sample of a job without a cgroup on this node: nothing of it runs here."""
-    return {"job_id": job_id, "timestamp": timestamp, "cpu_usage": 0.0, "memory_usage_mb": 0}
-
-
 def with_gpus(sample: dict[str, Any], gpus: Sequence[GpuReading]) -> dict[str, Any]:
     """Add the job's GPUs to its sample. ``gpu_usage`` is the mean over GPUs that report one.
 

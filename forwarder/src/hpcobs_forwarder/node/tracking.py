@@ -76,11 +76,7 @@ class TrackedJob:
         return None if last is None else cpu_percent(last, count, self._cpus)
 
     def _allocated_cpus(self, host_cpus: int) -> float:
-        """Return the CPUs of the Prolog's record, else of the cgroup's limit, else of the host."""
-        # Slurm's CPUs may be cores. Then the CPU set has all threads of each core, and a job that
-        # uses all its CPUs would show half of its use on a host with two threads per core.
-        if self.record is not None and self.record.cpus:
-            return self.record.cpus
+        """Return the CPUs of the cgroup's limit, else of the Prolog's record, else of the host."""
         try:
             limit = self.layout.cpu_limit(self.folder)
         except (OSError, ValueError):
@@ -88,7 +84,7 @@ class TrackedJob:
         # Without ConstrainCores the CPU set holds all CPUs of the host: that is no limit.
         if limit is not None and not 0 < host_cpus <= limit:
             return limit
-        return host_cpus
+        return (self.record.cpus if self.record else None) or host_cpus
 
     def oom_kills(self, counted: int | None) -> int | None:
         """Return the kills so far, never fewer than before. None stays None."""

@@ -25,37 +25,21 @@ _OPEN = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
 class BatchWriter:
-    """Writes passes to the spool, and seals batches that are ready to be sent.
-
-    ``node`` is the node of a pass that names none.
-    """
+    """Writes the passes of ``node`` to the spool, and seals batches that are ready to be sent."""
 
     def __init__(self, spool: Spool, node: str, clock: Clock) -> None:
         """Create the writer without touching the disk."""
         self._spool = spool
-        self._default_node = self._node = node
+        self._node = node
         self._clock = clock
         self._journal: Journal | None = None
         self._host: dict[str, Any] = {}
         self._disk_failed = False
 
     def add(
-        self,
-        samples: list[dict[str, Any]],
-        host: dict[str, Any],
-        cluster_name: str | None,
-        *,
-        node: str | None = None,
+        self, samples: list[dict[str, Any]], host: dict[str, Any], cluster_name: str | None
     ) -> None:
-        """Add one pass. It is on disk when this returns, or in memory if the disk is full.
-
-        A batch has one node. Samples of another ``node`` (None: the writer's own) close it.
-        """
-        named = node or self._default_node
-        if named != self._node:
-            if self._journal is not None:
-                self.seal(cluster_name)
-            self._node = named
+        """Add one pass. It is on disk when this returns, or in memory if the disk is full."""
         self._host = host
         for start in range(0, len(samples), MAX_SAMPLES):
             self._add(samples[start : start + MAX_SAMPLES], cluster_name)

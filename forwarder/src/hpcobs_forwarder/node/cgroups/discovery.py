@@ -38,10 +38,6 @@ class Discovery:
         self._used: list[Layout] = []
         self._passes = 0
 
-    def layouts_found(self) -> bool:
-        """Return whether Slurm makes cgroups on this node, as far as the last pass has found."""
-        return bool(self._used)
-
     def layouts(self) -> Sequence[Layout]:
         """Return the layouts to read in this pass."""
         if not self._used:
