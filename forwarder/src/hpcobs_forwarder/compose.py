@@ -37,6 +37,7 @@ def sources(config: Config) -> Sources:
         discovery=Discovery(root, config.node),
         records=Records(f"{config.spool_dir}/jobs"),
         gpus=Gpus(config.gpus, root),
+        node=config.node,
     )
 
 

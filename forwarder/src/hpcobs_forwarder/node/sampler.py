@@ -7,9 +7,10 @@ import random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hpcobs_forwarder.clock import rfc3339
+from hpcobs_forwarder.node.cpus import NodeCpus, UnknownCpusError
 from hpcobs_forwarder.node.gpus.mapping import gpus_of_job, used_by_processes
 from hpcobs_forwarder.node.gpus.readings import GpuError
-from hpcobs_forwarder.node.host import read_cpus, read_host
+from hpcobs_forwarder.node.host import read_host
 from hpcobs_forwarder.node.samples import sample_of, with_gpus
 from hpcobs_forwarder.node.tracking import Count, TrackedJob
 
@@ -34,12 +35,16 @@ class Pass(NamedTuple):
 
 
 class Sources(NamedTuple):
-    """Where a node's readings come from. ``root`` holds its /proc and /sys."""
+    """Where a node's readings come from. ``root`` holds its /proc and /sys.
+
+    ``node`` is the node's configured name.
+    """
 
     root: str
     discovery: Discovery
     records: Records
     gpus: Iterable[GpuReader] = ()
+    node: str = ""
 
 
 class Sampler:
@@ -57,6 +62,7 @@ class Sampler:
         self._young_seconds = 2 * interval_seconds
         self._health = health
         self._clock = clock
+        self._cpus = NodeCpus(sources.root, sources.node)
         self._jobs: dict[tuple[str, int], TrackedJob] = {}
         self._gpu_count: int | None = None
         self._logged: set[str] = set()
@@ -90,16 +96,16 @@ class Sampler:
 
     def _samples(self, timestamp: str, gpus: list[GpuReading]) -> list[dict[str, Any]]:
         users = used_by_processes(gpus, f"{self._sources.root}/proc") if gpus else {}
-        host_cpus = self._host_cpus()
+        self._refresh_cpus()
         samples: list[dict[str, Any]] = []
         for job in self._jobs.values():
-            sample = self._sample(job, timestamp, host_cpus)
+            sample = self._sample(job, timestamp)
             if sample is None:
                 continue
             samples.append(with_gpus(sample, gpus_of_job(gpus, job, users)) if gpus else sample)
         return samples
 
-    def _sample(self, job: TrackedJob, timestamp: str, host_cpus: int) -> dict[str, Any] | None:
+    def _sample(self, job: TrackedJob, timestamp: str) -> dict[str, Any] | None:
         reading = job.read()
         if isinstance(reading, Exception):
             self._failed(job.layout.name, reading)
@@ -107,7 +113,11 @@ class Sampler:
         if reading is None:
             return None
         # Read the clock for each job: a pass over 1,000 jobs is long enough to distort a rate.
-        percent = job.percent(Count(self._clock.uptime(), reading.cpu_seconds), host_cpus)
+        try:
+            percent = job.percent(Count(self._clock.uptime(), reading.cpu_seconds), self._cpus)
+        except UnknownCpusError as error:
+            self._failed("cpus", error)
+            return None
         if not job.job_id:
             self._failed("sluid", ValueError(f"no Prolog record has the SLUID {job.folder.name}"))
             return None
@@ -134,12 +144,11 @@ class Sampler:
         self._gpu_count = max(self._gpu_count or 0, len(readings))
         return readings
 
-    def _host_cpus(self) -> int:
+    def _refresh_cpus(self) -> None:
         try:
-            return read_cpus(self._sources.root)
+            self._cpus.refresh()
         except (OSError, ValueError) as error:
             self._failed("host", error)
-            return 0
 
     def _read_host(self) -> dict[str, Any]:
         try:
