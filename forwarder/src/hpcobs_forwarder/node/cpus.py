@@ -23,21 +23,25 @@ class UnknownCpusError(ValueError):
 
 
 class NodeCpus:
-    """The CPUs of the host below ``root``, which Slurm calls ``node``."""
+    """The CPUs of the host below ``root``."""
 
-    def __init__(self, root: str, node: str) -> None:
+    def __init__(self, root: str) -> None:
         """Read nothing yet."""
         self._root = root
-        self._node = node
+        self._node: str | None = None
         self._threads_per_cpu: float | None = None
         self._until = float("-inf")
         self.online = 0
 
-    def refresh(self) -> None:
-        """Read the number of CPUs online. Raise OSError or ValueError, and keep none then."""
-        online, self.online = self.online, 0
+    def refresh(self, node: str | None) -> None:
+        """Read the number of CPUs online of ``node``, which is None for one of several nodes.
+
+        Raise OSError or ValueError, and keep no number then.
+        """
+        known, self._node = (self.online, self._node), node
+        self.online = 0
         self.online = files.count_ids(files.read(f"{self._root}/sys/devices/system/cpu/online"))
-        if self.online != online:
+        if known != (self.online, node):
             self._until = float("-inf")
 
     def of_threads(self, threads: float, now: float) -> float:
@@ -76,14 +80,14 @@ def cores_in(root: str) -> int:
     return len(siblings)
 
 
-def _configured(conf: SlurmConf | None, node: str) -> int | None:
+def _configured(conf: SlurmConf | None, node: str | None) -> int | None:
     """Return the CPUs that slurm.conf gives to ``node``, or None if it gives none."""
     found: dict[str, str] = {}
     defaults: dict[str, str] = {}
     for line in conf.describing("NodeName") if conf else ():
         if line["nodename"].lower() == "default":
             defaults.update(line)  # for the lines below it
-        elif _has(line["nodename"], node):
+        elif node and _has(line["nodename"], node):
             found = {**defaults, **line}
     try:
         return _cpus_of(found)

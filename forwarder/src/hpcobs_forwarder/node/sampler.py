@@ -11,6 +11,7 @@ from hpcobs_forwarder.node.cpus import NodeCpus, UnknownCpusError
 from hpcobs_forwarder.node.gpus.mapping import gpus_of_job, used_by_processes
 from hpcobs_forwarder.node.gpus.readings import GpuError
 from hpcobs_forwarder.node.host import read_host
+from hpcobs_forwarder.node.names import NodeNames, UnknownNodeError
 from hpcobs_forwarder.node.samples import sample_of, with_gpus
 from hpcobs_forwarder.node.tracking import Count, TrackedJob
 
@@ -28,10 +29,18 @@ _log = logging.getLogger(__name__)
 
 
 class Pass(NamedTuple):
-    """The result of one pass, in the shape of the contract's sample batch."""
+    """The result of one pass, in the shape of the contract's sample batches.
 
-    samples: list[dict[str, Any]]
+    ``by_node`` has a node for each ``slurmd`` on this host. ``host`` is the state of all of them.
+    """
+
+    by_node: dict[str, list[dict[str, Any]]]
     host: dict[str, Any]
+
+    @property
+    def samples(self) -> list[dict[str, Any]]:
+        """Return the samples of all nodes."""
+        return [sample for samples in self.by_node.values() for sample in samples]
 
 
 class Sources(NamedTuple):
@@ -62,7 +71,8 @@ class Sampler:
         self._young_seconds = 2 * interval_seconds
         self._health = health
         self._clock = clock
-        self._cpus = NodeCpus(sources.root, sources.node)
+        self._cpus = NodeCpus(sources.root)
+        self._names = NodeNames(sources.node)
         self._jobs: dict[tuple[str, int], TrackedJob] = {}
         self._gpu_count: int | None = None
         self._logged: set[str] = set()
@@ -71,10 +81,11 @@ class Sampler:
         """Make one pass. A job that cannot be read has no sample, and affects no other job."""
         timestamp = rfc3339(self._clock.wall())
         self._track_jobs()
-        samples = self._samples(timestamp, self._read_gpus())
+        by_node = self._samples(timestamp, self._read_gpus())
+        taken = Pass(by_node, self._read_host())
         self._health.set("jobs", len(self._jobs))
-        self._health.add("samples_read_total", len(samples))
-        return Pass(samples, self._read_host())
+        self._health.add("samples_read_total", len(taken.samples))
+        return taken
 
     def jobs(self) -> list[TrackedJob]:
         """Return the jobs that the last pass found."""
@@ -85,7 +96,10 @@ class Sampler:
         records, now = self._sources.records, self._clock.uptime()
         records.refresh()
         jobs: dict[tuple[str, int], TrackedJob] = {}
-        for layout in self._sources.discovery.layouts():
+        recorded = {record.node for record in records.all() if record.node}
+        layouts = self._sources.discovery.layouts(recorded)
+        self._names.learn(recorded, [top for layout in layouts for top in layout.tops()])
+        for layout in layouts:
             for folder in layout.folders():
                 # A requeued job has the same path. Its new inode starts new counters.
                 key = (folder.path, folder.inode)
@@ -94,16 +108,24 @@ class Sampler:
                 jobs[key] = job
         self._jobs = jobs
 
-    def _samples(self, timestamp: str, gpus: list[GpuReading]) -> list[dict[str, Any]]:
+    def _samples(self, timestamp: str, gpus: list[GpuReading]) -> dict[str, list[dict[str, Any]]]:
         users = used_by_processes(gpus, f"{self._sources.root}/proc") if gpus else {}
         self._refresh_cpus()
-        samples: list[dict[str, Any]] = []
+        by_node: dict[str, list[dict[str, Any]]] = {node: [] for node in self._names.all()}
         for job in self._jobs.values():
-            sample = self._sample(job, timestamp)
-            if sample is None:
+            sample, node = self._sample(job, timestamp), self._node_of(job)
+            if sample is None or node is None:
                 continue
-            samples.append(with_gpus(sample, gpus_of_job(gpus, job, users)) if gpus else sample)
-        return samples
+            sample = with_gpus(sample, gpus_of_job(gpus, job, users)) if gpus else sample
+            by_node.setdefault(node, []).append(sample)
+        return by_node
+
+    def _node_of(self, job: TrackedJob) -> str | None:
+        try:
+            return self._names.of_job(job.record.node if job.record else None, job.folder.path)
+        except UnknownNodeError as error:
+            self._failed("node", error)
+            return None
 
     def _sample(self, job: TrackedJob, timestamp: str) -> dict[str, Any] | None:
         reading = job.read()
@@ -146,7 +168,7 @@ class Sampler:
 
     def _refresh_cpus(self) -> None:
         try:
-            self._cpus.refresh()
+            self._cpus.refresh(self._names.own())
         except (OSError, ValueError) as error:
             self._failed("host", error)
 
@@ -202,7 +224,7 @@ class NodeWork:
     def tick(self) -> None:
         """Sample all jobs, and complete the batch if a push is due."""
         taken = self.sampler.take()
-        self._writer.add(taken.samples, taken.host, self.cluster_name())
+        self._writer.add_nodes(taken.by_node, taken.host, self.cluster_name())
         now = self._clock.uptime()
         if now >= self._push_at:
             self._push_at = now + self._push_seconds

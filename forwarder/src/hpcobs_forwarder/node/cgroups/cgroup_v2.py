@@ -11,13 +11,13 @@ import os
 from typing import TYPE_CHECKING
 
 from hpcobs_forwarder.node.cgroups import files
-from hpcobs_forwarder.node.cgroups.files import jobs_in, of_node
+from hpcobs_forwarder.node.cgroups.files import jobs_in, of_nodes
 from hpcobs_forwarder.node.cgroups.layout import Details, JobFolder, Reading
 from hpcobs_forwarder.node.cgroups.memory import in_use_v2
 from hpcobs_forwarder.node.cgroups.processes import processes_below
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 _SCOPE = "slurmstepd.scope"
 
@@ -38,7 +38,7 @@ class CgroupV2:
         self._scopes: list[str] = []
         self._absent: set[str] = set()
 
-    def search(self) -> bool:
+    def search(self, nodes: Collection[str] = ()) -> bool:
         """Search for Slurm's scopes again. Return whether there are any."""
         found: dict[str, list[str]] = {}
         for slice_ in files.names(self._mount):
@@ -49,7 +49,7 @@ class CgroupV2:
                 if scope.endswith(_SCOPE):
                     node = scope[: -len(_SCOPE) - 1]
                     found.setdefault(node, []).append(f"{self._mount}/{slice_}/{scope}")
-        self._scopes = of_node(found, self._node)
+        self._scopes = of_nodes(found, {self._node, *nodes})
         self._absent.clear()  # a controller may have been enabled since
         return bool(self._scopes)
 

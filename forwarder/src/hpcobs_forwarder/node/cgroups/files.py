@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import os
 import re
+from typing import TYPE_CHECKING
 
 from hpcobs_forwarder.node.cgroups.layout import JobFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC
 _BLOCK = 16_384
@@ -133,15 +137,16 @@ def job_id_in(name: str) -> str | None:
     return name[4:] if name.startswith("job_") else None
 
 
-def of_node(found: dict[str, list[str]], node: str) -> list[str]:
-    """Return the paths in ``found`` that belong to ``node``.
+def of_nodes(found: dict[str, list[str]], nodes: Collection[str]) -> list[str]:
+    """Return the paths in ``found`` that belong to ``nodes``.
 
     ``found`` maps the node in a folder's name to the paths. The key is empty for folders that name
     no node.
     """
-    if node in found:
+    wanted = sorted(found.keys() & set(nodes))
+    if wanted:
         # Several slurmd on one host: the folders of the others have their own forwarder.
-        return found[node] + found.get("", [])
-    # No folder names this node: Slurm's node name differs from the name used here. Take all
-    # folders, since lost samples are worse than misnamed ones. The doctor reports the difference.
+        return [path for node in (*wanted, "") for path in found.get(node, ())]
+    # No folder has the configured name: Slurm has another name for this node. Take all folders.
+    # Their names show the nodes.
     return [path for paths in found.values() for path in paths]
