@@ -42,7 +42,7 @@ hpc_job_runtime_seconds{job_id="2",user="eve",node="n2"} 3
 # HELP hpc_job_cpu_usage_percent CPU use in percent of the CPUs allocated on the node.
 # TYPE hpc_job_cpu_usage_percent gauge
 hpc_job_cpu_usage_percent{job_id="1",user="ada",node="n1"} 50
-# HELP hpc_job_memory_usage_bytes Memory in use on the node.
+# HELP hpc_job_memory_usage_bytes Memory in use on the node, without page cache.
 # TYPE hpc_job_memory_usage_bytes gauge
 hpc_job_memory_usage_bytes{job_id="1",user="ada",node="n1"} 1048576
 # HELP hpc_job_info Names of the job, as labels. Always 1.

@@ -37,6 +37,7 @@ def sources(config: Config, *, every_pass: bool = False) -> Sources:
         discovery=Discovery(root, config.node),
         records=Records(f"{config.spool_dir}/jobs"),
         gpus=Gpus(config.gpus, root, every_pass=every_pass),
+        node=config.node,
     )
 
 

@@ -55,20 +55,25 @@ def _pass(parts: Parts) -> bool:
         return controller_work(config, parts.spool, parts.health, parts.clock).sync()
     taken, cluster_name = _taken(parts)
     writer = BatchWriter(parts.spool, config.node, parts.clock)
-    writer.add(taken.samples, taken.host, cluster_name)
+    writer.add_nodes(taken.by_node, taken.host, cluster_name)
     writer.seal(cluster_name)
     return True
 
 
 def dry_run(config: Config) -> int:
-    """Print one batch without spool and site. Return 1 if Slurm does not respond."""
+    """Print one batch of each node on this host, without spool and site.
+
+    Return 1 if Slurm does not respond.
+    """
     if config.role != NODE:
         return _print_cluster(slurm_source(config, SystemClock()))
     taken, cluster_name = _taken(Parts(config))
-    lines = [opening_line(config.node, cluster_name), samples_line(taken.samples)]
-    if taken.host:
-        lines.append(host_line(taken.host))
-    return _print(json.loads(decode(b"".join(lines)).body()))
+    for node, samples in taken.by_node.items():
+        lines = [opening_line(node, cluster_name), samples_line(samples)]
+        if taken.host:
+            lines.append(host_line(taken.host))
+        _print(json.loads(decode(b"".join(lines)).body()))
+    return 0
 
 
 def _print_cluster(source: Source) -> int:

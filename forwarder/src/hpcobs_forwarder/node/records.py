@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hpcobs_forwarder.node.hostlist import cpus_on_node
+from hpcobs_forwarder.node.names import valid_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,7 +120,7 @@ def read_record(path: str) -> JobRecord | None:
 
 
 def _record(fields: dict[str, Any]) -> JobRecord:
-    node = fields.get("node")
+    node = valid_name(fields.get("node"))
     began_at = fields.get("uptime_seconds")  # /proc/uptime when the Prolog ran
     return JobRecord(
         job_id=fields["job_id"],

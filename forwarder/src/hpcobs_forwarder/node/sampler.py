@@ -7,9 +7,11 @@ import random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hpcobs_forwarder.clock import rfc3339
+from hpcobs_forwarder.node.cpus import NodeCpus, UnknownCpusError
 from hpcobs_forwarder.node.gpus.assignment import GpuAssignment
 from hpcobs_forwarder.node.gpus.mapping import NodeGpus
-from hpcobs_forwarder.node.host import read_cpus, read_host
+from hpcobs_forwarder.node.host import read_host
+from hpcobs_forwarder.node.names import NodeNames, UnknownNodeError
 from hpcobs_forwarder.node.samples import sample_of, with_gpus
 from hpcobs_forwarder.node.tracking import Count, TrackedJob
 
@@ -27,19 +29,31 @@ _log = logging.getLogger(__name__)
 
 
 class Pass(NamedTuple):
-    """The result of one pass, in the shape of the contract's sample batch."""
+    """The result of one pass, in the shape of the contract's sample batches.
 
-    samples: list[dict[str, Any]]
+    ``by_node`` has a node for each ``slurmd`` on this host. ``host`` is the state of all of them.
+    """
+
+    by_node: dict[str, list[dict[str, Any]]]
     host: dict[str, Any]
+
+    @property
+    def samples(self) -> list[dict[str, Any]]:
+        """Return the samples of all nodes."""
+        return [sample for samples in self.by_node.values() for sample in samples]
 
 
 class Sources(NamedTuple):
-    """Where a node's readings come from. ``root`` holds its /proc and /sys."""
+    """Where a node's readings come from. ``root`` holds its /proc and /sys.
+
+    ``node`` is the node's configured name.
+    """
 
     root: str
     discovery: Discovery
     records: Records
     gpus: Iterable[GpuReader] = ()
+    node: str = ""
 
 
 class Sampler:
@@ -57,6 +71,8 @@ class Sampler:
         self._young_seconds = 2 * interval_seconds
         self._health = health
         self._clock = clock
+        self._cpus = NodeCpus(sources.root)
+        self._names = NodeNames(sources.node)
         self._jobs: dict[tuple[str, int], TrackedJob] = {}
         self._gpus = GpuAssignment(sources.gpus, sources.root, self._failed)
         self._gpu_count: int | None = None
@@ -66,10 +82,11 @@ class Sampler:
         """Make one pass. A job that cannot be read has no sample, and affects no other job."""
         timestamp = rfc3339(self._clock.wall())
         self._track_jobs()
-        samples = self._samples(timestamp, self._read_gpus())
+        by_node = self._samples(timestamp, self._read_gpus())
+        taken = Pass(by_node, self._read_host())
         self._health.set("jobs", len(self._jobs))
-        self._health.add("samples_read_total", len(samples))
-        return Pass(samples, self._read_host())
+        self._health.add("samples_read_total", len(taken.samples))
+        return taken
 
     def jobs(self) -> list[TrackedJob]:
         """Return the jobs that the last pass found."""
@@ -80,7 +97,10 @@ class Sampler:
         records, now = self._sources.records, self._clock.uptime()
         records.refresh()
         jobs: dict[tuple[str, int], TrackedJob] = {}
-        for layout in self._sources.discovery.layouts():
+        recorded = {record.node for record in records.all() if record.node}
+        layouts = self._sources.discovery.layouts(recorded)
+        self._names.learn(recorded, [top for layout in layouts for top in layout.tops()])
+        for layout in layouts:
             for folder in layout.folders():
                 # A requeued job has the same path. Its new inode starts new counters.
                 key = (folder.path, folder.inode)
@@ -89,19 +109,26 @@ class Sampler:
                 jobs[key] = job
         self._jobs = jobs
 
-    def _samples(self, timestamp: str, node_gpus: NodeGpus) -> list[dict[str, Any]]:
+    def _samples(self, timestamp: str, node_gpus: NodeGpus) -> dict[str, list[dict[str, Any]]]:
         gpus = self._gpus.assign(node_gpus, list(self._jobs.values()))
-        host_cpus = self._host_cpus()
-        samples: list[dict[str, Any]] = []
+        self._refresh_cpus()
+        by_node: dict[str, list[dict[str, Any]]] = {node: [] for node in self._names.all()}
         for job in self._jobs.values():
-            sample = self._sample(job, timestamp, host_cpus)
-            if sample is not None:
-                samples.append(with_gpus(sample, gpus.get(job, ())))
-        if samples:
+            sample, node = self._sample(job, timestamp), self._node_of(job)
+            if sample is not None and node is not None:
+                by_node.setdefault(node, []).append(with_gpus(sample, gpus.get(job, ())))
+        if any(by_node.values()):
             self._gpus.forget()
-        return samples
+        return by_node
 
-    def _sample(self, job: TrackedJob, timestamp: str, host_cpus: int) -> dict[str, Any] | None:
+    def _node_of(self, job: TrackedJob) -> str | None:
+        try:
+            return self._names.of_job(job.record.node if job.record else None, job.folder.path)
+        except UnknownNodeError as error:
+            self._failed("node", error)
+            return None
+
+    def _sample(self, job: TrackedJob, timestamp: str) -> dict[str, Any] | None:
         reading = job.read()
         if isinstance(reading, Exception):
             self._failed(job.layout.name, reading)
@@ -109,7 +136,11 @@ class Sampler:
         if reading is None:
             return None
         # Read the clock for each job: a pass over 1,000 jobs is long enough to distort a rate.
-        percent = job.percent(Count(self._clock.uptime(), reading.cpu_seconds), host_cpus)
+        try:
+            percent = job.percent(Count(self._clock.uptime(), reading.cpu_seconds), self._cpus)
+        except UnknownCpusError as error:
+            self._failed("cpus", error)
+            return None
         if not job.job_id:
             self._failed("sluid", ValueError(f"no Prolog record has the SLUID {job.folder.name}"))
             return None
@@ -129,12 +160,11 @@ class Sampler:
         self._gpu_count = max(self._gpu_count or 0, len(gpus.readings))
         return gpus
 
-    def _host_cpus(self) -> int:
+    def _refresh_cpus(self) -> None:
         try:
-            return read_cpus(self._sources.root)
+            self._cpus.refresh(self._names.own())
         except (OSError, ValueError) as error:
             self._failed("host", error)
-            return 0
 
     def _read_host(self) -> dict[str, Any]:
         try:
@@ -188,7 +218,7 @@ class NodeWork:
     def tick(self) -> None:
         """Sample all jobs, and complete the batch if a push is due."""
         taken = self.sampler.take()
-        self._writer.add(taken.samples, taken.host, self.cluster_name())
+        self._writer.add_nodes(taken.by_node, taken.host, self.cluster_name())
         now = self._clock.uptime()
         if now >= self._push_at:
             self._push_at = now + self._push_seconds

@@ -8,6 +8,7 @@ from hpcobs_forwarder.node.cgroups.files import job_id_in
 
 if TYPE_CHECKING:
     from hpcobs_forwarder.node.cgroups.layout import JobFolder, Layout, Reading
+    from hpcobs_forwarder.node.cpus import NodeCpus
     from hpcobs_forwarder.node.records import JobRecord, Records
 
 CPUS_KNOWN_FOR_SECONDS = 60.0
@@ -67,24 +68,31 @@ class TrackedJob:
         if self._last is None and began is not None and 0 <= now - began <= young_seconds:
             self._last = Count(began, 0.0)
 
-    def percent(self, count: Count, host_cpus: int) -> float | None:
-        """Return the use of the allocated CPUs since the last count, 0-100, or None without one."""
-        if count.at >= self._cpus_until:
-            self._cpus = self._allocated_cpus(host_cpus)
-            self._cpus_until = count.at + CPUS_KNOWN_FOR_SECONDS
+    def percent(self, count: Count, host: NodeCpus) -> float | None:
+        """Return the use of the allocated CPUs since the last count, 0-100, or None without one.
+
+        Raise UnknownCpusError if nothing shows how many CPUs Slurm allocated.
+        """
         last, self._last = self._last, count
+        if count.at >= self._cpus_until:
+            self._cpus = self._allocated_cpus(host, count.at)
+            self._cpus_until = count.at + CPUS_KNOWN_FOR_SECONDS
         return None if last is None else cpu_percent(last, count, self._cpus)
 
-    def _allocated_cpus(self, host_cpus: int) -> float:
-        """Return the CPUs of the cgroup's limit, else of the Prolog's record, else of the host."""
+    def _allocated_cpus(self, host: NodeCpus, now: float) -> float:
+        """Return the CPUs of the Prolog's record, else of the cgroup's limit, else of the host.
+
+        Raise UnknownCpusError.
+        """
+        # Slurm's own number comes first: a CPU set has threads where Slurm may count cores.
+        if self.record is not None and self.record.cpus:
+            return self.record.cpus
         try:
             limit = self.layout.cpu_limit(self.folder)
         except (OSError, ValueError):
             limit = None
-        # Without ConstrainCores the CPU set holds all CPUs of the host: that is no limit.
-        if limit is not None and not 0 < host_cpus <= limit:
-            return limit
-        return (self.record.cpus if self.record else None) or host_cpus
+        # Without ConstrainCores the CPU set holds all CPUs of the host.
+        return host.of_threads(limit or host.online, now)
 
     def oom_kills(self, counted: int | None) -> int | None:
         """Return the kills so far, never fewer than before. None stays None."""

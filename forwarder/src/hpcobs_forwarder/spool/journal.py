@@ -25,7 +25,10 @@ _OPEN = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
 class BatchWriter:
-    """Writes the passes of ``node`` to the spool, and seals batches that are ready to be sent."""
+    """Writes passes to the spool, and seals batches that are ready to be sent.
+
+    A batch is of one node: ``node``, unless a pass is of another one.
+    """
 
     def __init__(self, spool: Spool, node: str, clock: Clock) -> None:
         """Create the writer without touching the disk."""
@@ -33,28 +36,44 @@ class BatchWriter:
         self._node = node
         self._clock = clock
         self._journal: Journal | None = None
-        self._host: dict[str, Any] = {}
+        self._journal_node = node
+        self._hosts: dict[str, dict[str, Any]] = {}
+        self._reported: set[str] = set()
         self._disk_failed = False
 
     def add(
         self, samples: list[dict[str, Any]], host: dict[str, Any], cluster_name: str | None
     ) -> None:
         """Add one pass. It is on disk when this returns, or in memory if the disk is full."""
-        self._host = host
-        for start in range(0, len(samples), MAX_SAMPLES):
-            self._add(samples[start : start + MAX_SAMPLES], cluster_name)
+        self.add_nodes({self._node: samples}, host, cluster_name)
 
-    def _add(self, samples: list[dict[str, Any]], cluster_name: str | None) -> None:
+    def add_nodes(
+        self,
+        samples: dict[str, list[dict[str, Any]]],
+        host: dict[str, Any],
+        cluster_name: str | None,
+    ) -> None:
+        """Add one pass of the nodes on this host, by their names."""
+        self._hosts = dict.fromkeys(samples, host)
+        for node, of_node in samples.items():
+            for start in range(0, len(of_node), MAX_SAMPLES):
+                self._add(node, of_node[start : start + MAX_SAMPLES], cluster_name)
+
+    def _add(self, node: str, samples: list[dict[str, Any]], cluster_name: str | None) -> None:
         journal = self._journal
         if journal is not None and (
-            journal.samples + len(samples) > MAX_SAMPLES or journal.bytes > _MAX_BYTES
+            journal.samples + len(samples) > MAX_SAMPLES
+            or journal.bytes > _MAX_BYTES
+            # Several nodes on a host are rare. One open batch is enough, and simple to recover.
+            or node != self._journal_node
         ):
-            self.seal(cluster_name)
+            self._seal_journal()
             journal = None
         if journal is None:
             path = f"{self._spool.samples}/{JOURNAL}"
             self._journal = journal = Journal(path, sync=self._spool.sync)
-            journal.buffer(opening_line(self._node, cluster_name))
+            self._journal_node = node
+            journal.buffer(opening_line(node, cluster_name))
         journal.buffer(samples_line(samples), len(samples))
         try:
             journal.flush()
@@ -66,19 +85,26 @@ class BatchWriter:
     def seal(self, cluster_name: str | None) -> None:
         """Close the open batch and queue it for the sender.
 
-        Without samples, queue the state of the host alone, if it is known.
+        For a node without samples, queue the state of the host alone, if it is known.
         """
-        journal, self._journal = self._journal, None
-        samples = 0 if journal is None else journal.samples
-        name = batch_name(self._clock.wall(), samples)
-        if journal is None:
-            if self._host:
+        self._seal_journal()
+        reported, self._reported = self._reported, set()
+        for node, host in self._hosts.items():
+            if host and node not in reported:
                 # In memory only: it is worthless later, and an idle node should not write to disk.
-                lines = opening_line(self._node, cluster_name) + host_line(self._host)
-                self._spool.keep_in_memory(name, lines)
+                lines = opening_line(node, cluster_name) + host_line(host)
+                self._spool.keep_in_memory(batch_name(self._clock.wall(), 0), lines)
+
+    def _seal_journal(self) -> None:
+        """Queue the open batch, if there is one, with the state of the host."""
+        journal, self._journal = self._journal, None
+        if journal is None:
             return
-        if self._host:
-            journal.buffer(host_line(self._host))
+        host = self._hosts.get(self._journal_node)
+        if host:
+            journal.buffer(host_line(host))
+            self._reported.add(self._journal_node)
+        name = batch_name(self._clock.wall(), journal.samples)
         try:
             journal.seal(f"{self._spool.samples}/{name}")
         except OSError as error:

@@ -10,6 +10,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from hpcobs_forwarder.spool.batch import decode
 from hpcobs_forwarder.spool.entries import EVENT, EVENT_ENDINGS, Entry, listed, write_whole
 
 if TYPE_CHECKING:
@@ -178,8 +179,11 @@ class MemoryQueue:
         dropped: list[Entry] = []
         with self._lock:
             if not entry.samples:
-                # A batch without samples is the state of the host: only the newest is of use.
-                self._entries = [one for one in self._entries if one.samples]
+                # A batch without samples is the state of a node: only the newest is of use.
+                node = _node_of(entry)
+                self._entries = [
+                    one for one in self._entries if one.samples or _node_of(one) != node
+                ]
             self._entries.append(entry)
             while sum(one.size for one in self._entries) > MEMORY_BYTES:
                 dropped.append(self._entries.pop(0))
@@ -194,6 +198,10 @@ class MemoryQueue:
         """Return the queued batches, oldest first."""
         with self._lock:
             return list(self._entries)
+
+
+def _node_of(entry: Entry) -> object:
+    return decode(entry.read()).opening.get("node")
 
 
 def _name_of(uid: int) -> str:

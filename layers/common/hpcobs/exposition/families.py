@@ -52,7 +52,7 @@ FAMILIES: tuple[Family, ...] = (
         JOB_NODE, "jobs", "percent", _RUNNING, "avg by (user) (hpc_job_cpu_usage_percent)",
     ),
     _gauge(
-        "hpc_job_memory_usage_bytes", "Memory in use on the node.",
+        "hpc_job_memory_usage_bytes", "Memory in use on the node, without page cache.",
         JOB_NODE, "jobs", "bytes", _RUNNING, "sum by (job_id) (hpc_job_memory_usage_bytes)",
     ),
     _gauge(

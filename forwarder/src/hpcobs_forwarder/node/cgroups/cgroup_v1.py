@@ -11,12 +11,13 @@ import os
 from typing import TYPE_CHECKING
 
 from hpcobs_forwarder.node.cgroups import files
-from hpcobs_forwarder.node.cgroups.files import jobs_in, of_node
+from hpcobs_forwarder.node.cgroups.files import jobs_in, of_nodes
 from hpcobs_forwarder.node.cgroups.layout import Details, JobFolder, Reading
+from hpcobs_forwarder.node.cgroups.memory import in_use_v1
 from hpcobs_forwarder.node.cgroups.processes import cpu_seconds, processes_below
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 _NO_LIMIT = 1 << 60
 """Version 1 writes "no limit" as the largest multiple of a page, which depends on the page size."""
@@ -44,13 +45,13 @@ class CgroupV1:
         self._tops: list[str] = []
         self._cpuacct = True
 
-    def search(self) -> bool:
+    def search(self, nodes: Collection[str] = ()) -> bool:
         """Search for Slurm's folders again. Return whether there are any."""
         found: dict[str, list[str]] = {}
         for name in files.names(f"{self._mount}/memory"):
             if name == "slurm" or name.startswith("slurm_"):
                 found.setdefault(name[len("slurm_") :], []).append(name)
-        self._tops = of_node(found, self._node)
+        self._tops = of_nodes(found, {self._node, *nodes})
         self._cpuacct = any(os.path.isdir(f"{self._mount}/cpuacct/{top}") for top in self._tops)
         return bool(self._tops)
 
@@ -72,13 +73,10 @@ class CgroupV1:
     def read(self, folder: JobFolder) -> Reading:
         """Read a job's use. Raise OSError if the job has gone, ValueError for a malformed file."""
         memory = f"{self._mount}/memory/{folder.path}"
-        # Page cache that the kernel can drop at once (inactive_file) is not the job's need. kubelet
-        # and docker stats subtract it too. "total_" includes the cgroups below this one.
-        used = files.read_int(f"{memory}/memory.usage_in_bytes")
-        inactive = files.value(files.read(f"{memory}/memory.stat"), b"total_inactive_file") or 0
+        usage = files.read_int(f"{memory}/memory.usage_in_bytes")
         return Reading(
             cpu_seconds=self._cpu_seconds(folder),
-            memory_bytes=max(used - inactive, 0),  # the two files are not read at the same moment
+            memory_bytes=in_use_v1(usage, files.read(f"{memory}/memory.stat")),
             memory_peak_bytes=files.read_int(f"{memory}/memory.max_usage_in_bytes"),
             oom_kills=_oom_kills(memory),
             throttled_seconds=self._throttled_seconds(folder),

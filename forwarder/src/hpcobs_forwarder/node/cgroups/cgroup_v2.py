@@ -11,12 +11,13 @@ import os
 from typing import TYPE_CHECKING
 
 from hpcobs_forwarder.node.cgroups import files
-from hpcobs_forwarder.node.cgroups.files import jobs_in, of_node
+from hpcobs_forwarder.node.cgroups.files import jobs_in, of_nodes
 from hpcobs_forwarder.node.cgroups.layout import Details, JobFolder, Reading
+from hpcobs_forwarder.node.cgroups.memory import in_use_v2
 from hpcobs_forwarder.node.cgroups.processes import processes_below
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 _SCOPE = "slurmstepd.scope"
 
@@ -37,7 +38,7 @@ class CgroupV2:
         self._scopes: list[str] = []
         self._absent: set[str] = set()
 
-    def search(self) -> bool:
+    def search(self, nodes: Collection[str] = ()) -> bool:
         """Search for Slurm's scopes again. Return whether there are any."""
         found: dict[str, list[str]] = {}
         for slice_ in files.names(self._mount):
@@ -48,7 +49,7 @@ class CgroupV2:
                 if scope.endswith(_SCOPE):
                     node = scope[: -len(_SCOPE) - 1]
                     found.setdefault(node, []).append(f"{self._mount}/{slice_}/{scope}")
-        self._scopes = of_node(found, self._node)
+        self._scopes = of_nodes(found, {self._node, *nodes})
         self._absent.clear()  # a controller may have been enabled since
         return bool(self._scopes)
 
@@ -72,16 +73,14 @@ class CgroupV2:
         if usage is None:
             raise ValueError(f"{path}/cpu.stat has no usage_usec")
         throttled = files.value(cpu, b"throttled_usec")
-        # Page cache that the kernel can drop at once (inactive_file) is not the job's need. kubelet
-        # and docker stats subtract it too.
         current = files.read_int(f"{path}/memory.current")
-        inactive = files.value(files.read(f"{path}/memory.stat"), b"inactive_file") or 0
+        memory = in_use_v2(current, files.read(f"{path}/memory.stat"))
         peak = self._optional(path, "memory.peak")
         events = self._optional(path, "memory.events")
         io = self._optional(path, "io.stat")
         return Reading(
             cpu_seconds=usage / 1e6,
-            memory_bytes=max(current - inactive, 0),  # not read at the same moment
+            memory_bytes=memory,
             memory_peak_bytes=int(peak) if peak else None,
             oom_kills=files.value(events, b"oom_kill") if events else None,
             throttled_seconds=None if throttled is None else throttled / 1e6,

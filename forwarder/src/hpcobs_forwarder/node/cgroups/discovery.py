@@ -9,7 +9,7 @@ from hpcobs_forwarder.node.cgroups.cgroup_v1 import CgroupV1
 from hpcobs_forwarder.node.cgroups.cgroup_v2 import CgroupV2
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from hpcobs_forwarder.node.cgroups.layout import Layout
 
@@ -36,14 +36,16 @@ class Discovery:
         self._node = node
         self._all: Sequence[Layout] = ()
         self._used: list[Layout] = []
+        self._nodes: Collection[str] = frozenset()
         self._passes = 0
 
-    def layouts(self) -> Sequence[Layout]:
-        """Return the layouts to read in this pass."""
+    def layouts(self, nodes: Collection[str] = frozenset()) -> Sequence[Layout]:
+        """Return the layouts to read in this pass, with the folders of ``nodes`` too."""
         if not self._used:
             # On a node without jobs, cgroups may also be mounted later than the forwarder starts.
             self._all = layouts_in(self._root, self._node)
-        if not self._used or self._passes % SEARCH_EVERY == 0:
-            self._used = [layout for layout in self._all if layout.search()]
+        if not self._used or nodes != self._nodes or self._passes % SEARCH_EVERY == 0:
+            self._nodes = nodes
+            self._used = [layout for layout in self._all if layout.search(nodes)]
         self._passes += 1
         return self._used

@@ -8,11 +8,19 @@ from __future__ import annotations
 
 import os
 import re
+from typing import TYPE_CHECKING
 
 from hpcobs_forwarder.node.cgroups.layout import JobFolder
 
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC
 _BLOCK = 16_384
+_LARGEST = (1 << 63) - 1
+_MOST_DIGITS = len(str(_LARGEST))
+_MOST_IDS = 1 << 16
+"""More CPUs than any kernel has (NR_CPUS is at most 8192)."""
 
 # Slurm 26.05 can name the folder by the job's SLUID instead of job_<id>.
 _JOB = re.compile(r"job_\d+|s[0-9A-Za-z]{13}")
@@ -37,11 +45,29 @@ def read(path: str) -> bytes:
 
 def read_int(path: str) -> int:
     """Return the one number in the file. Raise OSError or ValueError."""
-    return int(read(path))
+    try:
+        return number(read(path))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def number(text: bytes) -> int:
+    """Return the number that the kernel wrote. Raise ValueError for anything else."""
+    # int() would accept signs and underscores. Every counter of a cgroup is a u64 or less, and
+    # those of the contract are 63 bits long.
+    digits = text.strip()
+    if not digits.isdigit() or len(digits) > _MOST_DIGITS:
+        raise ValueError(f"{text[:40]!r} is not a number")
+    if int(digits) > _LARGEST:
+        raise ValueError(f"{text[:40]!r} is too large")
+    return int(digits)
 
 
 def value(data: bytes, key: bytes) -> int | None:
-    """Return the number after ``key`` in lines of ``key number``, or None without such a line."""
+    """Return the number after ``key`` in lines of ``key number``, or None without such a line.
+
+    Raise ValueError if it is not a number.
+    """
     # Searching for the line is several times faster than splitting memory.stat's 40 lines.
     if data.startswith(key + b" "):
         start = len(key) + 1
@@ -50,7 +76,10 @@ def value(data: bytes, key: bytes) -> int | None:
         if start < len(key) + 2:
             return None
     end = data.find(b"\n", start)
-    return int(data[start:] if end < 0 else data[start:end])
+    try:
+        return number(data[start:] if end < 0 else data[start:end])
+    except ValueError as error:
+        raise ValueError(f"{key.decode()}: {error}") from error
 
 
 def names(path: str) -> list[str]:
@@ -62,13 +91,32 @@ def names(path: str) -> list[str]:
 
 
 def count_ids(text: bytes) -> int:
-    """Count the ids in a kernel list such as ``cpuset.cpus``: ``0-3,8`` has 5."""
-    count = 0
-    for part in text.strip().split(b","):
-        if part:
-            first, _, last = part.partition(b"-")
-            count += int(last or first) - int(first) + 1
-    return count
+    """Count the ids in a kernel list such as ``cpuset.cpus``: ``0-3,8`` has 5.
+
+    Raise ValueError if it is not such a list.
+    """
+    return len(ids_in(text))
+
+
+def ids_in(text: bytes) -> set[int]:
+    """Return the ids in a kernel list. ``0-7:2/4`` has the first two of every four: 0, 1, 4, 5.
+
+    Raise ValueError if it is not such a list. Format: bitmap_parselist() in the kernel's
+    Documentation/core-api/kernel-api.
+    """
+    found: set[int] = set()
+    for part in filter(None, text.strip().split(b",")):
+        span, _, stride = part.partition(b":")
+        first, _, last = span.partition(b"-")
+        start, end = number(first), number(last or first)
+        used, _, group = stride.partition(b"/") if stride else (b"1", b"", b"1")
+        of_group = number(group)
+        if not start <= end < _MOST_IDS or not of_group:
+            raise ValueError(f"{text[:40]!r} is not a list of ids")
+        found.update(
+            one for one in range(start, end + 1) if (one - start) % of_group < number(used)
+        )
+    return found
 
 
 def jobs_in(path: str) -> list[JobFolder]:
@@ -89,15 +137,16 @@ def job_id_in(name: str) -> str | None:
     return name[4:] if name.startswith("job_") else None
 
 
-def of_node(found: dict[str, list[str]], node: str) -> list[str]:
-    """Return the paths in ``found`` that belong to ``node``.
+def of_nodes(found: dict[str, list[str]], nodes: Collection[str]) -> list[str]:
+    """Return the paths in ``found`` that belong to ``nodes``.
 
     ``found`` maps the node in a folder's name to the paths. The key is empty for folders that name
     no node.
     """
-    if node in found:
+    wanted = sorted(found.keys() & set(nodes))
+    if wanted:
         # Several slurmd on one host: the folders of the others have their own forwarder.
-        return found[node] + found.get("", [])
-    # No folder names this node: Slurm's node name differs from the name used here. Take all
-    # folders, since lost samples are worse than misnamed ones. The doctor reports the difference.
+        return [path for node in (*wanted, "") for path in found.get(node, ())]
+    # No folder has the configured name: Slurm has another name for this node. Take all folders.
+    # Their names show the nodes.
     return [path for paths in found.values() for path in paths]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 
 class JobFolder(NamedTuple):
@@ -47,8 +47,11 @@ class Layout(Protocol):
 
     name: str
 
-    def search(self) -> bool:
-        """Search for Slurm's folders again. Return whether there are any."""
+    def search(self, nodes: Collection[str] = ()) -> bool:
+        """Search for the folders of the configured node and of ``nodes`` again.
+
+        Return whether there are any.
+        """
         ...
 
     def tops(self) -> Sequence[str]:

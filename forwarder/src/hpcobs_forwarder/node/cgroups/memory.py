@@ -1,0 +1,50 @@
+"""The memory that a job has in use: what the kernel cannot drop."""
+
+from __future__ import annotations
+
+from hpcobs_forwarder.node.cgroups import files
+
+_LARGEST_BYTES = 1 << 60
+"""The contract's limit. A larger value is damaged: it is 1 EiB."""
+
+
+def in_use_v2(current: int, stat: bytes) -> int:
+    """Return the bytes in use by ``memory.current`` and ``memory.stat`` of a job.
+
+    Raise ValueError if a value is damaged.
+    """
+    # A job that reads large files keeps them in the cache up to its limit, whether or not it needs
+    # them. "file" counts tmpfs and shared memory too, which the kernel can only swap out.
+    droppable = _page_cache(stat, b"file", b"shmem") + _of(stat, b"slab_reclaimable")
+    return _checked(current - droppable)
+
+
+def in_use_v1(usage: int, stat: bytes) -> int:
+    """Return the bytes in use by ``memory.usage_in_bytes`` and ``memory.stat`` of a job.
+
+    Raise ValueError if a value is damaged.
+    """
+    # "total_" includes the cgroups below. Version 1 does not show the reclaimable slab.
+    return _checked(usage - _page_cache(stat, b"total_cache", b"total_shmem"))
+
+
+def checked_size(size: int) -> int:
+    """Return ``size`` in bytes. Raise ValueError if no job can have it."""
+    if size > _LARGEST_BYTES:
+        raise ValueError(f"{size} bytes are more than any memory")
+    return size
+
+
+def _checked(size: int) -> int:
+    return checked_size(max(size, 0))  # the two files are not read at the same moment
+
+
+def _page_cache(stat: bytes, all_key: bytes, shmem_key: bytes) -> int:
+    """Return the bytes of page cache without shared memory. Raise ValueError for an empty file."""
+    if not stat.strip():
+        raise ValueError("memory.stat is empty")
+    return max(_of(stat, all_key) - _of(stat, shmem_key), 0)
+
+
+def _of(stat: bytes, key: bytes) -> int:
+    return files.value(stat, key) or 0  # older kernels lack some of the keys

@@ -1,0 +1,77 @@
+"""What Slurm calls this host. Its node names need not be the host's name, and may be several."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_SCOPE = "_slurmstepd.scope"
+_TOP = "slurm_"
+
+# What the site accepts as a name. One wrong name would cost the whole batch.
+_NAME = re.compile(r"[^\x00-\x20\x7f-\x9f,]{1,255}")
+
+
+class UnknownNodeError(ValueError):
+    """Several nodes of Slurm are on this host, and nothing shows which one runs the job."""
+
+
+class NodeNames:
+    """The names of this host's nodes. Each ``slurmd`` on the host has its own.
+
+    Slurm's word counts: the records of its Prologs, and the folders of its jobs. ``configured`` is
+    the name while there is neither.
+    """
+
+    def __init__(self, configured: str) -> None:
+        """Know no other name yet."""
+        self._configured = configured
+        self._found: list[str] = []
+
+    def learn(self, recorded: Iterable[str | None], tops: Iterable[str]) -> None:
+        """Remember the names in the Prologs' records and in the paths of Slurm's folders."""
+        found = {*recorded, *map(node_in, tops)} - {None, ""}
+        # An idle node has no record, and keeps its name.
+        if found:
+            self._found = sorted(filter(None, found))
+
+    def all(self) -> list[str]:
+        """Return the names under which the host's own readings are sent."""
+        return self._found or [self._configured]
+
+    def own(self) -> str | None:
+        """Return the node of a job of which nothing shows the node. None if it is in doubt."""
+        if not self._found or self._configured in self._found:
+            return self._configured
+        return self._found[0] if len(self._found) == 1 else None
+
+    def of_job(self, recorded: str | None, path: str) -> str:
+        """Return the node of a job, by its Prolog's record, else by the path of its cgroup.
+
+        Raise UnknownNodeError.
+        """
+        name = recorded or node_in(path) or self.own()
+        if name is None:
+            raise UnknownNodeError(
+                f"{path} is a job of one of the nodes {', '.join(self._found)}; set HPCOBS_NODE"
+            )
+        return name
+
+
+def valid_name(name: object) -> str | None:
+    """Return the node's name in a record, or None if it cannot be one."""
+    return name if isinstance(name, str) and _NAME.fullmatch(name) else None
+
+
+def node_in(path: str) -> str | None:
+    """Return the node in a path such as ``slurm_n1/uid_7/job_1``, or None if it names none."""
+    # A job is at most two folders below Slurm's own.
+    for part in reversed(path.split("/")[-3:]):
+        name = part[: -len(_SCOPE)] if part.endswith(_SCOPE) else None
+        name = part[len(_TOP) :] if part.startswith(_TOP) else name
+        if name is not None:
+            return valid_name(name)
+    return None
