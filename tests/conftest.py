@@ -29,6 +29,7 @@ HERE = Path(__file__).parent
 SLURM = HERE / "slurm"
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep each file's tests in one worker, and all tests on a release of Slurm.
 
