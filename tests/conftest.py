@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import signal
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -23,6 +24,31 @@ FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 TEMPLATE = "migrated"
 
 _numbers = itertools.count()
+
+HERE = Path(__file__).parent
+SLURM = HERE / "slurm"
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep each file's tests in one worker, and all tests on a release of Slurm.
+
+    Those take long, but mostly wait. So they run first, while other workers use the CPUs.
+    """
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    items.sort(key=lambda item: SLURM not in item.path.parents)
+
+
+def _group(item: pytest.Item) -> str:
+    of_test = getattr(item, "callspec", None)
+    release = of_test.params.get("release") if of_test else None
+    return (
+        f"slurm {release}"
+        if release and SLURM in item.path.parents
+        else str(item.path.relative_to(HERE))
+    )
+
 
 # A shell starts background jobs with SIGINT ignored, and processes that tests start inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 ODD_NAME = 'a "b" \\ ü'
 NO_TEXT = b"bad\xff\xfename"
@@ -54,5 +55,8 @@ SHORT = [name for name, case in CASES.items() if case.by_hooks and name not in L
 CANCELLED = ("cancelled", "trapped")
 CORRECTED = (*CANCELLED, "memory")
 NEVER_RAN = ("held", "waiting")
-KILLED_FOR_MEMORY = {"JobAcctGatherFrequency": "task=1", "JobAcctGatherParams": "OverMemoryKill"}
+KILLED_FOR_MEMORY: dict[str, Any] = {
+    "JobAcctGatherFrequency": "task=1",
+    "JobAcctGatherParams": "OverMemoryKill",
+}
 """Settings of slurm.conf with which a job above its memory is killed."""

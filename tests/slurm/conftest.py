@@ -8,13 +8,6 @@ import pytest
 
 from tests.slurm.releases import RELEASES, Release, reason_against
 
-HERE = Path(__file__).parent
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run these tests first: they take long, but mostly wait, while other tests can run."""
-    items.sort(key=lambda item: HERE not in item.path.parents)
-
 
 @pytest.fixture(scope="module", params=RELEASES, ids=str)
 def release(request: pytest.FixtureRequest) -> Release:

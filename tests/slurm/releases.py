@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ PROGRAMS = (
     *("munged", "slurmctld", "slurmd", "slurmrestd", "slurmdbd", "mariadbd"),
     *("sacct", "sacctmgr", "sbatch", "scancel", "scontrol", "squeue"),
 )
+USERS = ("slurm", "www-data", "nobody")
 JWT_PLUGIN = "usr/lib/*/slurm-wlm/auth_jwt.so"
 MOUNTS = ("proc", "sys", "dev", "tmp", "etc/passwd", "etc/group", "etc/hosts")
 # Each command has mounts of its own. The kernel removes them with the command's last process, so
@@ -83,6 +85,9 @@ def installation(release: Release) -> Installation:
 def _find(release: Release) -> Installation | str:
     if os.geteuid() != 0:
         return "slurmd starts jobs as their users, which only root may"
+    absent = [user for user in USERS if not _has_user(user)]
+    if absent:
+        return f"no user {', '.join(absent)} here"
     if _is_on_host(release):
         return Installation(release, HOST)
     if not _may_mount():
@@ -91,6 +96,14 @@ def _find(release: Release) -> Installation | str:
         return Installation(release, packages.unpacked(release.version, release.suite))
     except UnpackError as error:
         return str(error)
+
+
+def _has_user(name: str) -> bool:
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
 
 
 def _is_on_host(release: Release) -> bool:
