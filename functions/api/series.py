@@ -31,8 +31,9 @@ def get_samples(request: Request) -> Response:
 def add_sample(request: Request) -> Response:
     """Store one sample: 201, or 200 if it is a duplicate."""
     job_id = request.job_id  # a bad path is rejected before a bad body
-    sample = parse_body(NewSample, request.body).to_sample(job_id)
-    added = bootstrap.jobs().add_sample(sample, viewer=request.principal.user)
+    jobs = bootstrap.jobs()
+    sample = parse_body(NewSample, request.body).to_sample(job_id, now=jobs.now())
+    added = jobs.add_sample(sample, viewer=request.principal.user)
     return Response.json(serializers.sample(sample), status=201 if added else 200)
 
 

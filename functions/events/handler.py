@@ -23,7 +23,7 @@ def job_started(request: Request) -> Response:
     """Record the start of a job, as one of Slurm's hooks reports it."""
     event = parse_body(StartedEvent, request.body).to_event()
     request.check_sender(event)
-    # Hooks send no X-Source: the source of their changes is the scheduler.
+    # The source of the cluster's events is the scheduler. X-Source can only add to it.
     audit = request.audit(default_source=bootstrap.settings().scheduler_backend)
     return Response.json(_result(bootstrap.job_events().job_started(event, audit)))
 
