@@ -18,15 +18,7 @@ from hpcobs.http.schemas.sync import SeenJob
 from hpcobs.scheduler.slurm import records
 from hpcobs.scheduler.slurm.client import SlurmrestdClient
 from hpcobs.scheduler.slurm.source import SlurmJobSource
-from hpcobs.scheduler.slurm.values import (
-    ExitCode,
-    Number,
-    SetNumber,
-    exit_of,
-    number,
-    resources,
-    time,
-)
+from hpcobs.scheduler.slurm.values import exit_of, number, resources, time
 from hpcobs_forwarder.controller.jobs import job_of
 from tests.forwarder.fake_site import Reply, Site
 from tests.forwarder.slurm_json import FIXTURES, RECORDED, as_newer
@@ -177,12 +169,28 @@ def test_odd_record_never_stops_parsing(changed: dict[str, Any]) -> None:
         (2**32 - 2, None),
         (2**64 - 1, None),
         (-1, None),
-        (SetNumber(set=True, number=3), 3),
-        (SetNumber(set=True, infinite=True, number=3), None),
-        (SetNumber(), None),
+        ({"set": True, "number": 3}, 3),
+        ({"set": True, "infinite": False, "number": 0}, 0),
+        ({"set": True, "infinite": True, "number": 3}, None),
+        ({"set": False, "number": 3}, None),
+        ({"number": 3}, None),
+        ({}, None),
+        (3.0, 3),
+        (float("inf"), None),
+        (float("nan"), None),
+        ("Infinity", None),
+        ("3", None),
+        (True, None),
+        ([3], None),
+        (2**63, None),
+        (2**1100, None),
+        ({"set": True, "number": "Infinity"}, None),
+        ({"set": True, "number": float("inf")}, None),
+        ({"set": True, "number": {"number": 3}}, None),
     ],
+    ids=lambda value: repr(value)[:20] if isinstance(value, (str, dict, float)) else None,
 )
-def test_slurms_notations_of_no_number_are_known(value: Number, expected: int | None) -> None:
+def test_slurms_notations_of_no_number_are_known(value: Any, expected: int | None) -> None:
     assert number(value) == expected
 
 
@@ -195,8 +203,11 @@ def test_time_beyond_api_range_is_dropped() -> None:
 
 def test_exit_code_is_parsed_in_every_wrapping() -> None:
     assert exit_of(3 << 8) == (3, 0)
-    assert exit_of(ExitCode(set=True, number=15)) == (0, 15)
-    assert exit_of(ExitCode(return_code=9)) == (9, 0)
+    assert exit_of({"set": True, "number": 15}) == (0, 15)
+    assert exit_of({"return_code": 9}) == (9, 0)
+    assert exit_of({"return_code": {"set": True, "number": 9}, "signal": "x"}) == (9, 0)
+    assert exit_of({"return_code": 2**40, "signal": {"signal_id": 2**40}}) == (None, None)
+    assert exit_of("0:15") == (None, None)
     assert exit_of(None) == (None, None)
 
 
