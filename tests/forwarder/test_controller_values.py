@@ -20,7 +20,7 @@ JOB_FIELDS = {
     "partition", "account", "qos", "priority", "exit_code", "signal", "state_reason",
     "time_limit_minutes", "requested_cpus", "allocated_cpus", "requested_memory_mb",
     "allocated_memory_mb", "requested_gpus", "allocated_gpus", "array_job_id", "array_task_id",
-    "restart_count", "extra",
+    "restart_count", "extra", "suspended_seconds", "suspended_since",
 }  # fmt: skip
 
 
@@ -188,6 +188,12 @@ def test_slurms_placeholders_are_no_number(value: Any, expected: int | None) -> 
         ("cpu=1,mem=64M,node=1,billing=1", {"cpus": 1, "memory_mb": 64}),
         ("cpu=4,mem=1.50G,gres/gpu=2,gres/gpu:a100=2", {"cpus": 4, "memory_mb": 1536, "gpus": 2}),
         ("gres/gpu:a100=1,gres/gpu:h100=2", {"gpus": 3}),
+        ("gres/gpu=4,gres/gpu:a100=4", {"gpus": 4}),
+        ("gres/gpu:a100=4,gres/gpu=4", {"gpus": 4}),
+        ("gres/gpu=2,gres/shard=8,gres/mps=200,gres/gpu:a100=2", {"gpus": 2}),
+        ("gres/gpu=0,gres/gpu:a100=2", {"gpus": 2}),
+        ("gres/shard=4", {}),
+        ("cpu=\u00b2,mem=1.2.3G,gres/gpu=x", {}),
         ("mem=2T", {"memory_mb": 2 << 20}),
         ("", {}),
         (None, {}),

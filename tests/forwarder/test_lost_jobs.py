@@ -76,6 +76,30 @@ def test_no_job_is_lost_while_accounting_is_down(controller: Controller) -> None
     assert controller.sent_states() == {"1": "NODE_FAIL"}
 
 
+@pytest.mark.parametrize("restart", [True, False])
+def test_database_gets_time_after_its_outage(controller: Controller, restart: bool) -> None:
+    controller.slurm.now = [job(1)]
+    controller.tick()
+    controller.slurm.now, controller.slurm.accounting_down = [], True
+    assert controller.lost(100) == []
+    controller.slurm.accounting_down = False
+    if restart:
+        controller.restart()
+    assert controller.lost(15) == [], "slurmctld first sends the ends of the outage to slurmdbd"
+    controller.slurm.past = [job(1, "NODE_FAIL")]
+
+    assert controller.sent_states() == {"1": "NODE_FAIL"}
+
+
+def test_silent_database_is_awaited_for_day(controller: Controller) -> None:
+    controller.slurm.now = [job(1)]
+    controller.tick()
+    controller.slurm.now, controller.slurm.accounting_down = [], True
+    assert controller.lost(2879) == []
+
+    assert [body["job_id"] for body in controller.lost(1)] == ["1"]
+
+
 def test_restart_remembers_missing_jobs(controller: Controller) -> None:
     controller.slurm.no_accounting = True
     controller.slurm.now = [job(1), job(2, "PENDING")]

@@ -78,6 +78,12 @@ def test_api_version_is_found_again_after_upgrade(site: Site, token: SlurmToken)
     "reply",
     [
         Reply(500, '{"jobs": [], "errors": [{"error": "Unable to contact slurm controller"}]}'),
+        Reply(500, '{"jobs": []}'),
+        Reply(503, JOBS_JSON),
+        Reply(202, JOBS_JSON),
+        Reply(302, JOBS_JSON),
+        Reply(200, '{"jobs": [], "last_update": {"set": true, "number": 0}}'),
+        Reply(200, JOBS_JSON[:-1]),
         Reply(200, "<html>"),
         Reply(200, "[]"),
         Reply(401, "Authentication failure"),

@@ -2,67 +2,50 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import re
 import shutil
-import signal
-import socket
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
-from tests.local.processes import alive
 from tests.ports import free_ports
-from tests.waiting import WAIT_SECONDS, eventually
+from tests.slurm.accounting import Accounting
+from tests.slurm.daemons import STOP_SECONDS, Programs, end, end_process, until
+from tests.slurm.releases import Release, installation
+from tests.slurm.settings import CGROUP_CONF, CLUSTER, GRES_CONF, NODES, controller, slurm_conf
+from tests.waiting import WAIT_SECONDS
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+__all__ = ["CLUSTER", "NODES", "Slurm", "seconds_of", "until"]
 
-PROGRAMS = ("munged", "slurmctld", "slurmd", "slurmrestd", "sbatch", "scancel", "scontrol")
-USERS = ("slurm", "www-data", "nobody")
-JWT_PLUGIN = "/usr/lib/*/slurm-wlm/auth_jwt.so"
-NODES = ("n1", "n2")
-CLUSTER = "lab"
-STOP_SECONDS = 30.0
-CREDENTIAL_SECONDS = 5
-"""The least time that a requeued job waits. Slurm's default is 120."""
+FOLDERS = ("etc", "hooks", "munge", "run", "log", "spool", "ctld", "spool/ctld", "jobs")
 
 
-def missing() -> str | None:
-    """Return why Slurm cannot be started here, or None if it can."""
-    absent = [name for name in PROGRAMS if shutil.which(name) is None]
-    if absent:
-        return f"no {', '.join(absent)} here (.ci/apt-packages names Debian's packages)"
-    if getpass.getuser() != "root":
-        return "slurmd starts jobs as their users, which only root may"
-    if not list(Path("/").glob(JWT_PLUGIN[1:])):
-        return "no auth_jwt.so here (slurm-wlm-jwt-plugin)"
-    return None
-
-
-def until(what: Callable[[], object], seconds: float = WAIT_SECONDS) -> None:
-    """Wait until a condition is met. Check it a few times a second."""
-    eventually(what, seconds, every=0.2)
+def seconds_of(text: str) -> int:
+    """Return the seconds of Slurm's ``[D-]HH:MM:SS``."""
+    days, _, clock = text.rpartition("-")
+    hours, minutes, seconds = (int(part) for part in clock.split(":"))
+    return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
 class Slurm:
     """The daemons, their folder, and commands that use them.
 
-    Each daemon is stopped by its pid file. ``hooks`` holds the four hooks by the names of their
-    settings; MinJobAge is ``forgets_after_seconds``.
+    Each daemon is stopped by its pid file. MinJobAge is ``forgets_after_seconds``. With
+    ``accounting``, a slurmdbd keeps the jobs for ``sacct``.
     """
 
-    def __init__(self, *, forgets_after_seconds: int = 300) -> None:
+    def __init__(
+        self, release: Release, *, forgets_after_seconds: int = 300, accounting: bool = False
+    ) -> None:
+        self.release = release
         self.folder = Path(tempfile.mkdtemp(prefix="hpcobs-slurm-", dir="/tmp"))
         self.folder.chmod(0o755)
         self.conf = self.folder / "etc/slurm.conf"
-        self.environ = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("SLURM_")},
-            "SLURM_CONF": str(self.conf),
-        }
+        self.programs = Programs(installation(release), self.conf)
         self._forgets_after_seconds = forgets_after_seconds
+        self._accounting = Accounting(self.folder, self.programs) if accounting else None
         controller, *nodes, self._rest_port = free_ports(2 + len(NODES))
         self._controller_port, self._node_ports = controller, dict(zip(NODES, nodes, strict=True))
         self._rest: subprocess.Popen[bytes] | None = None
@@ -74,7 +57,7 @@ class Slurm:
         return f"http://127.0.0.1:{self._rest_port}"
 
     def _make_folders(self) -> None:
-        for name in ("etc", "hooks", "munge", "run", "log", "spool", "ctld", "spool/ctld", "jobs"):
+        for name in FOLDERS:
             (self.folder / name).mkdir(mode=0o755)
         for name in ("ctld", "spool/ctld"):
             shutil.chown(self.folder / name, "slurm")
@@ -85,60 +68,23 @@ class Slurm:
             key.chmod(0o400)
             shutil.chown(key, owner)
 
-    def configure(self, hooks: dict[str, Path]) -> None:
-        """Write ``slurm.conf``, with ``hooks`` by the names of their settings."""
-        host = socket.gethostname().partition(".")[0]
-        settings = {
-            "ClusterName": CLUSTER,
-            "SlurmctldHost": f"{host}(127.0.0.1)",
-            "SlurmctldPort": self._controller_port,
-            "SlurmUser": "slurm",
-            "AuthType": "auth/munge",
-            "AuthInfo": f"socket={self.folder}/munge/socket,cred_expire={CREDENTIAL_SECONDS}",
-            "CredType": "cred/munge",
-            "AuthAltTypes": "auth/jwt",
-            "AuthAltParameters": f"jwt_key={self.folder}/etc/jwt.key",
-            "CommunicationParameters": "NoCtldInAddrAny,NoInAddrAny",
-            "StateSaveLocation": f"{self.folder}/spool/ctld",
-            "SlurmdSpoolDir": f"{self.folder}/spool/%n",
-            "SlurmctldPidFile": f"{self.folder}/ctld/slurmctld.pid",
-            "SlurmctldLogFile": f"{self.folder}/ctld/slurmctld.log",
-            "SlurmdPidFile": f"{self.folder}/run/slurmd.%n.pid",
-            "SlurmdLogFile": f"{self.folder}/log/slurmd.%n.log",
-            # Slurm must not touch this machine's own cgroups.
-            "ProctrackType": "proctrack/linuxproc",
-            "TaskPlugin": "task/none",
-            "JobAcctGatherType": "jobacct_gather/linux",
-            "AccountingStorageType": "accounting_storage/none",
-            "SelectType": "select/cons_tres",
-            "SelectTypeParameters": "CR_Core_Memory",
-            "SchedulerParameters": "sched_interval=2,bf_interval=2",
-            "MpiDefault": "none",
-            "ReturnToService": 2,
-            "KillWait": 2,
-            "MinJobAge": self._forgets_after_seconds,
-            "PrologFlags": "Alloc",
-            # The nodes may have more CPUs than this machine.
-            "SlurmdParameters": "config_overrides",
-            "GresTypes": "gpu",
-            **hooks,
-        }
-        lines = [f"{name}={value}" for name, value in settings.items()]
-        for node, port in self._node_ports.items():
-            lines.append(
-                f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} "
-                "CPUs=4 RealMemory=2000 Gres=gpu:2"
-            )
-        lines.append("PartitionName=main Nodes=ALL Default=YES MaxTime=60 State=UP")
-        self.conf.write_text("\n".join(lines) + "\n")
-        (self.folder / "etc/gres.conf").write_text(
-            "Name=gpu File=/dev/null\nName=gpu File=/dev/zero\n"
-        )
+    def configure(self, hooks: dict[str, Path], **settings: object) -> None:
+        """Write the configuration, with ``hooks`` and ``settings`` by their names in slurm.conf."""
+        ours = controller(self.folder, self._controller_port)
+        if self._accounting:
+            ours |= self._accounting.settings()
+        self._settings = {**ours, "MinJobAge": self._forgets_after_seconds, **settings, **hooks}
+        self._write()
+        (self.folder / "etc/gres.conf").write_text(GRES_CONF)
+        (self.folder / "etc/cgroup.conf").write_text(CGROUP_CONF[self.release.version])
+
+    def _write(self) -> None:
+        self.conf.write_text(slurm_conf(self._settings, self._node_ports))
 
     def start(self) -> Self:
         """Start all daemons and wait until both nodes are idle."""
         munge = self.folder / "munge"
-        self._run(
+        self.programs.run(
             "munged",
             f"--socket={munge}/socket",
             f"--key-file={self.folder}/etc/munge.key",
@@ -146,94 +92,104 @@ class Slurm:
             f"--log-file={munge}/munged.log",
             f"--seed-file={munge}/munged.seed",
         )
-        self._run("slurmctld")
+        if self._accounting:
+            self._accounting.start()
+        self.start_controller()
         for node in NODES:
-            self._run("slurmd", "-N", node)
-        self._start_rest()
+            self.programs.run("slurmd", "-N", node)
+        self.start_rest()
         until(lambda: self.idle_nodes() == len(NODES))
         return self
 
-    def _start_rest(self) -> None:
-        with (self.folder / "log/slurmrestd.log").open("wb") as log:
-            self._rest = subprocess.Popen(
-                [
-                    "slurmrestd",
-                    "-a",
-                    "rest_auth/jwt",
-                    "-s",
-                    "openapi/v0.0.38",
-                    f"127.0.0.1:{self._rest_port}",
-                ],
-                env={**self.environ, "SLURM_JWT": "daemon"},
-                user="nobody",
-                group="nogroup",
-                extra_groups=[],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd="/",
-            )
+    def start_controller(self, *options: str) -> None:
+        """Start slurmctld."""
+        self.programs.run("slurmctld", *options)
+
+    def stop_controller(self) -> None:
+        """End slurmctld. Jobs go on."""
+        end(self.folder / "ctld/slurmctld.pid")
+
+    def start_rest(self) -> None:
+        """Start slurmrestd, which does not run as root or slurm."""
+        self._rest = self.programs.start(
+            self.folder / "log/slurmrestd.log",
+            "slurmrestd",
+            *("-a", "rest_auth/jwt", "-s", self.release.rest_plugins),
+            f"127.0.0.1:{self._rest_port}",
+            user="nobody",
+            group="nogroup",
+            SLURM_JWT="daemon",
+        )
+
+    def stop_rest(self) -> None:
+        """End slurmrestd."""
+        end_process(self._rest)
+        self._rest = None
 
     def stop(self) -> None:
         """End all jobs and daemons that were started, and remove the folder."""
         self._end_jobs()
-        if self._rest is not None:
-            self._rest.terminate()
-            self._rest.wait(STOP_SECONDS)
-        pid_files = [
-            *(self.folder / f"run/slurmd.{node}.pid" for node in NODES),
-            self.folder / "ctld/slurmctld.pid",
-            self.folder / "munge/munged.pid",
-        ]
-        for pid_file in pid_files:
-            _end(pid_file)
+        self.stop_rest()
+        for node in NODES:
+            end(self.folder / f"run/slurmd.{node}.pid")
+        self.stop_controller()
+        if self._accounting:
+            self._accounting.stop()
+        end(self.folder / "munge/munged.pid")
         shutil.rmtree(self.folder)
 
     def lose_all_jobs(self) -> None:
-        """Restart the controller without its stored jobs."""
-        _end(self.folder / "ctld/slurmctld.pid")
-        self._run("slurmctld", "-c")
+        """Restart the controller without its stored jobs. New jobs get new ids."""
+        self.stop_controller()
+        self.start_controller("-c")
+
+    def lose_all_state(self) -> None:
+        """Restart the controller with an empty StateSaveLocation. Its job ids begin again."""
+        self.stop_controller()
+        state = self.folder / "spool/ctld"
+        shutil.rmtree(state)
+        state.mkdir()
+        shutil.chown(state, "slurm")
+        self.start_controller()
+        until(lambda: self.idle_nodes() == len(NODES))
+
+    def reconfigure(self, **settings: object) -> None:
+        """Run ``scontrol reconfigure`` with further settings of slurm.conf."""
+        self._settings |= settings
+        self._write()
+        self.control("reconfigure")
+
+    def restart_controller(self, **settings: object) -> None:
+        """Restart the controller with further settings of slurm.conf."""
+        self.stop_controller()
+        self._settings |= settings
+        self._write()
+        self.start_controller()
+        until(lambda: self.idle_nodes() == len(NODES))
 
     def _end_jobs(self) -> None:
         # Jobs would outlive slurmd.
         try:
-            self._run("scancel", "--user=www-data")
-            until(lambda: not self._run("squeue", "--noheader"), STOP_SECONDS)
+            self.programs.run("scancel", "--user=www-data")
+            until(lambda: not self.programs.run("squeue", "--noheader"), STOP_SECONDS)
         except AssertionError:
             return  # slurmctld is not running
 
-    def _run(self, *command: str) -> str:
-        done = subprocess.run(
-            command, env=self.environ, capture_output=True, text=True, timeout=30, check=False
-        )
-        assert done.returncode == 0, f"{command}: {done.stderr}{done.stdout}"
-        return done.stdout
-
-    def submit(self, script: str, *options: str) -> str:
+    def submit(self, script: str, *options: str | bytes) -> str:
         """Submit a job of www-data that runs ``script``. Return its id."""
-        command = ["sbatch", "--parsable", "-D", str(self.folder / "jobs"), "-o", "%j.out"]
-        done = subprocess.run(
-            [*command, "--mem=64M", *options, f"--wrap={script}"],
-            env=self.environ,
-            user="www-data",
-            group="www-data",
-            extra_groups=[],
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-            cwd="/",
+        place = ("-D", str(self.folder / "jobs"), "-o", "%j.out", "--mem=64M")
+        shown = self.programs.run(
+            "sbatch", "--parsable", *place, *options, f"--wrap={script}", user="www-data"
         )
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip().partition(";")[0]
+        return shown.strip().partition(";")[0]
 
     def cancel(self, job_id: str) -> None:
         """Run ``scancel``."""
-        self._run("scancel", job_id)
+        self.programs.run("scancel", job_id)
 
     def control(self, *words: str) -> str:
         """Run ``scontrol`` and return its output."""
-        return self._run("scontrol", *words)
+        return self.programs.run("scontrol", *words)
 
     def idle_nodes(self) -> int:
         """Return the number of idle nodes that can get jobs."""
@@ -245,14 +201,7 @@ class Slurm:
 
     def job(self, job_id: str) -> dict[str, str]:
         """Return ``scontrol``'s fields of a job, or nothing if slurmctld no longer has it."""
-        done = subprocess.run(
-            ["scontrol", "--oneliner", "show", "job", job_id],
-            env=self.environ,
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
+        done = self.programs.attempt("scontrol", "--oneliner", "show", "job", job_id)
         if "Invalid job id" in done.stderr:
             return {}
         assert done.returncode == 0, done.stderr
@@ -270,20 +219,3 @@ class Slurm:
         """Return the ends of the daemons' logs."""
         files = [*self.folder.glob("ctld/*.log"), *self.folder.glob("log/*.log")]
         return "\n".join(f"== {file.name}\n{file.read_text()[-4000:]}" for file in files)
-
-
-def _end(pid_file: Path) -> None:
-    """Send the daemon SIGTERM, and SIGKILL if it has not ended after ``STOP_SECONDS``."""
-    try:
-        pid = int(pid_file.read_text())
-    except (FileNotFoundError, ValueError):
-        return
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.kill(pid, number)
-            eventually(lambda: not alive(pid), STOP_SECONDS)
-        except ProcessLookupError:
-            return
-        except AssertionError:
-            continue
-        return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -15,10 +14,13 @@ from tests.forwarder.trees import V2Job, host
 from tests.local.services import Service
 from tests.ports import free_port
 from tests.slurm.lab import CLUSTER, NODES, Slurm, until
+from tests.slurm.releases import HOST
 from tests.waiting import WAIT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.slurm.releases import Release
 
 ENVIRON = {"CLUSTER_NAME": CLUSTER, "COLLECT_INTERVAL_SECONDS": "1"}
 FORWARDER = Path(__file__).parents[2] / "forwarder"
@@ -41,8 +43,10 @@ exit $status
 """
 
 
-def public_python() -> str:
+def public_python(root: Path) -> str:
     """Return an interpreter for all users. The test's own may be in a private folder."""
+    if root != HOST:
+        return "/usr/bin/python3"
     for path in (getattr(sys, "_base_executable", sys.executable), "/usr/bin/python3"):
         try:
             subprocess.run([path, "-c", ""], user="slurm", check=True, cwd="/")
@@ -66,7 +70,7 @@ class Site:
         """Install hooks, forwarder and spools. Return the hooks by their settings in Slurm."""
         libexec = self.slurm.folder / "libexec"
         shutil.copytree(FORWARDER / "slurm", libexec)
-        self._python = public_python()
+        self._python = public_python(self.slurm.programs.installation.root)
         self._program = libexec / "hpcobs-forwarder"
         builder = [sys.executable, str(FORWARDER / "build_zipapp.py")]
         subprocess.run(
@@ -110,13 +114,15 @@ class Site:
             self._configure(f"node-{node}", node, HPCOBS_NODE=node, HPCOBS_HOOK_POST=post)
         self.configure_controller()
 
-    def configure_controller(self, *, by_commands: bool = False) -> None:
+    def configure_controller(self, *, by_commands: bool = False, **settings: str) -> None:
         """Configure the controller role, to read slurmctld by slurmrestd or by commands."""
         rest = {
             "SLURM_BASE_URL": self.slurm.rest_url,
             "SLURM_AUTH_TOKEN_COMMAND": "/usr/bin/scontrol token lifespan=60",
         }
-        self._configure("controller", None, owner="slurm", **({} if by_commands else rest))
+        self._configure(
+            "controller", None, owner="slurm", **({} if by_commands else rest), **settings
+        )
 
     def _configure(
         self, name: str, node: str | None, *, owner: str = "root", **settings: str
@@ -149,24 +155,11 @@ class Site:
         config = str(self._etc / f"{name}.conf")
         return [self._python, str(self._program), *arguments, "--config", config]
 
-    def environ(self) -> dict[str, str]:
-        """Return a minimal environment, as of a service manager."""
-        return {"PATH": os.environ["PATH"], "SLURM_CONF": str(self.slurm.conf)}
-
     def start(self, name: str, *arguments: str, user: str = "root") -> None:
         """Start a forwarder."""
-        with (self.slurm.folder / f"log/{name}.log").open("ab") as log:
-            self.forwarders[name] = subprocess.Popen(
-                self.command(name, *arguments),
-                env=self.environ(),
-                user=user,
-                group=user,
-                extra_groups=[],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd="/",
-            )
+        log = self.slurm.folder / f"log/{name}.log"
+        command = self.command(name, *arguments)
+        self.forwarders[name] = self.slurm.programs.start(log, *command, user=user)
 
     def stop(self, name: str) -> None:
         """End a forwarder with SIGTERM, as a service manager does."""
@@ -183,15 +176,7 @@ class Site:
 
     def doctor(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the doctor."""
-        return subprocess.run(
-            self.command(name, "doctor", *arguments),
-            env=self.environ(),
-            capture_output=True,
-            text=True,
-            timeout=WAIT_SECONDS,
-            check=False,
-            cwd="/",
-        )
+        return self.slurm.programs.attempt(*self.command(name, "doctor", *arguments))
 
     def job(self, job_id: str) -> dict[str, Any]:
         """Return the job as stored by hpcobs, or nothing if there is none."""
@@ -225,15 +210,25 @@ class Site:
 
 
 @contextmanager
-def installed(folder: Path, *, forgets_after_seconds: int = 60) -> Iterator[Site]:
-    """Start Slurm, service, hooks and nodes' forwarders, without the controller role."""
+def installed(
+    folder: Path,
+    release: Release,
+    *,
+    forgets_after_seconds: int = 300,
+    accounting: bool = False,
+    **settings: object,
+) -> Iterator[Site]:
+    """Start Slurm, service, hooks and nodes' forwarders, without the controller role.
+
+    ``settings`` are further ones of slurm.conf.
+    """
     port = free_port()
     service = Service(folder, "--no-simulate", "--port", str(port), environ=ENVIRON)
-    slurm = Slurm(forgets_after_seconds=forgets_after_seconds)
+    slurm = Slurm(release, forgets_after_seconds=forgets_after_seconds, accounting=accounting)
     site = Site(slurm, service, url=f"http://127.0.0.1:{port}")
     try:
         with service:
-            slurm.configure(site.install())
+            slurm.configure(site.install(), **settings)
             site.configure()
             slurm.start()
             site.start_node_forwarders()

@@ -15,7 +15,8 @@ from tests.slurm.lab import CLUSTER, NODES, Slurm, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+    from tests.slurm.releases import Release
 
 __all__ = ["connect", "query", "site"]
 
@@ -23,9 +24,9 @@ ENDS = {"true": "COMPLETED", "exit 3": "FAILED", "exec sleep 300": "CANCELLED"}
 
 
 @pytest.fixture(scope="module")
-def slurm(folder: Path) -> Iterator[Slurm]:  # noqa: ARG001
-    """Start Slurm alone. ``folder`` skips the test without a real Slurm."""
-    slurm = Slurm()
+def slurm(release: Release) -> Iterator[Slurm]:
+    """Start Slurm alone."""
+    slurm = Slurm(release)
     try:
         slurm.configure({})
         yield slurm.start()

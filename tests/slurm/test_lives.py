@@ -2,84 +2,62 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.slurm.lab import NODES, until
+from tests.slurm.cases import (
+    CANCELLED,
+    CASES,
+    CORRECTED,
+    KILLED_FOR_MEMORY,
+    LONG,
+    NEVER_RAN,
+    ODD_NAME,
+    SHORT,
+    Case,
+)
+from tests.slurm.lab import NODES, seconds_of, until
 from tests.slurm.site import Site, installed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.slurm.releases import Release
 
-TRAP = "trap 'exit 9' TERM; sleep 300 & >ready; wait"
-ODD_NAME = 'a "b" \\ ü'
-
-
-@dataclass(frozen=True)
-class Case:
-    """A job and its end in Slurm: state, exit code, signal.
-
-    ``by_hooks`` is the state that its epilogs report. They see only the exit status.
-    """
-
-    script: str
-    raw_state: str
-    state: str
-    exit: tuple[int, int]
-    options: tuple[str, ...] = ()
-    by_hooks: str | None = None
-    nodes: int = 1
-
-
-CASES = {
-    "time limit": Case("exec sleep 300", "TIMEOUT", "failed", (0, 15), ("-t1",), "completed"),
-    "requeued": Case("sleep 5", "COMPLETED", "completed", (0, 0), ("--requeue",), "completed"),
-    "success": Case("true", "COMPLETED", "completed", (0, 0), (f"-J{ODD_NAME}",), "completed"),
-    "exit 3": Case("exit 3", "FAILED", "failed", (3, 0), (), "failed"),
-    "SEGV": Case("kill -SEGV $$", "FAILED", "failed", (0, 11), (), "failed"),
-    "two nodes": Case("sleep 4; exit 5", "FAILED", "failed", (5, 0), ("-N2",), "failed", nodes=2),
-    "GPU": Case("true", "COMPLETED", "completed", (0, 0), ("--gres=gpu:2",), "completed"),
-    "cancelled": Case("exec sleep 300", "CANCELLED", "cancelled", (0, 15), (), "completed"),
-    "trapped": Case(TRAP, "CANCELLED", "cancelled", (9, 0), (), "completed"),
-    "never ran": Case("true", "CANCELLED", "cancelled", (0, 0), ("--hold",), None, nodes=0),
-    "task 0": Case("exit 0", "COMPLETED", "completed", (0, 0), (), "completed"),
-    "task 1": Case("exit 1", "FAILED", "failed", (1, 0), (), "failed"),
-    "task 2": Case("exit 2", "FAILED", "failed", (2, 0), (), "failed"),
-}
-LONG = ("time limit", "requeued")
-SHORT = [name for name, case in CASES.items() if case.by_hooks and name not in LONG]
-CORRECTED = ("cancelled", "trapped")
+SUSPENDED_SECONDS = 5
 
 
 @pytest.fixture(scope="module")
-def site(folder: Path) -> Iterator[Site]:
+def site(folder: Path, release: Release) -> Iterator[Site]:
     """Start Slurm with hpcobs, without the controller role."""
-    with installed(folder) as site:
+    with installed(folder, release, **KILLED_FOR_MEMORY) as site:
         yield site
 
 
 @pytest.fixture(scope="module")
 def ids(site: Site) -> dict[str, str]:
-    """Submit all cases at once. Return their ids."""
+    """Submit all cases at once, and do to them what their cases need. Return their ids."""
     slurm = site.slurm
     alone = {name: case for name, case in CASES.items() if not name.startswith("task")}
     ids = {name: slurm.submit(case.script, *case.options) for name, case in alone.items()}
     array = slurm.submit("exit $SLURM_ARRAY_TASK_ID", "--array=0-2")
     # The last task keeps the array's id, the others get new ones (see the table of tests/e2e).
     ids |= {"task 0": str(int(array) + 1), "task 1": str(int(array) + 2), "task 2": array}
-    for name in (*LONG, *CORRECTED, "two nodes"):
+    for name in (*LONG, *CANCELLED, "suspended", "two nodes"):
         slurm.wait_for(ids[name], "RUNNING")
+    slurm.control("suspend", ids["suspended"])
     until((slurm.folder / "jobs/ready").exists)
     for node in NODES:
         site.cgroup(node, ids["two nodes"])
     slurm.control("update", f"jobid={ids['time limit']}", "EndTime=now+1")
     slurm.control("requeue", ids["requeued"])
-    for name in (*CORRECTED, "never ran"):
+    time.sleep(SUSPENDED_SECONDS)
+    slurm.control("resume", ids["suspended"])
+    for name in (*CANCELLED, *NEVER_RAN):
         slurm.cancel(ids[name])
     return ids
 
@@ -123,6 +101,14 @@ def test_hooks_alone_report_ends_they_can_see(
     assert hook_jobs[name]["cluster_name"] == "lab"
 
 
+@pytest.mark.parametrize("name", SHORT)
+def test_end_is_provisional_until_slurm_confirms(
+    name: str, hook_jobs: dict[str, dict[str, Any]], final_jobs: dict[str, dict[str, Any]]
+) -> None:
+    assert hook_jobs[name]["end_confirmed"] is False
+    assert final_jobs[name]["end_confirmed"] is True
+
+
 def test_node_hook_reports_its_gpus(hook_jobs: dict[str, dict[str, Any]]) -> None:
     assert hook_jobs["GPU"]["allocated_gpus"] == 2
     assert hook_jobs["GPU"]["gpu_devices"] == ["0", "1"]
@@ -132,6 +118,7 @@ def test_controller_reports_names_and_arrays(
     ids: dict[str, str], final_jobs: dict[str, dict[str, Any]]
 ) -> None:
     assert final_jobs["success"]["name"] == ODD_NAME
+    assert final_jobs["no text"]["name"] == "bad\ufffd\ufffdname"
     assert final_jobs["task 1"]["array_job_id"] == ids["task 2"]
     assert final_jobs["task 1"]["array_task_id"] == "1"
 
@@ -147,9 +134,21 @@ def test_final_jobs_equal_those_of_slurm(
     assert job["user"] == "www-data"
     assert len(job["nodes"]) == case.nodes
     slurms = site.slurm.job(ids[name])
-    if slurms:
-        assert slurms["JobState"] == scheduler["raw_state"] == case.raw_state
-        assert slurms["ExitCode"] == "{}:{}".format(*case.exit)
+    assert slurms["JobState"] == scheduler["raw_state"] == case.raw_state
+    assert slurms["ExitCode"] == "{}:{}".format(*case.exit)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_run_time_is_slurms(
+    name: str, site: Site, ids: dict[str, str], final_jobs: dict[str, dict[str, Any]]
+) -> None:
+    slurms = seconds_of(site.slurm.job(ids[name])["RunTime"])
+    run_time = final_jobs[name].get("runtime_seconds")
+
+    if name in NEVER_RAN:
+        assert slurms == run_time == 0
+    else:
+        assert run_time == pytest.approx(slurms, abs=1)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -166,7 +165,7 @@ def test_audit_trail_has_changes_and_authors(
     assert audit[-1]["changed_by"] == "controller"
     if name in CORRECTED:
         assert {event["changed_by"] for event in corrections} == {"controller"}
-        assert corrections[0]["snapshot"]["state"] == "cancelled"
+        assert corrections[0]["snapshot"]["state"] == CASES[name].state
 
 
 def test_requeued_job_has_two_audited_runs(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.slurm.releases import Release
 
 FORGETS_AFTER_SECONDS = 3
+LOST_SECONDS = 15.0
+"""Some passes of the controller role, each with a query that fails."""
 ENDS = {
     "true": ("COMPLETED", "completed", 0),
     "exit 3": ("FAILED", "failed", 3),
@@ -24,9 +28,11 @@ ENDS = {
 
 
 @pytest.fixture(scope="module")
-def site(folder: Path) -> Iterator[Site]:
+def site(folder: Path, release: Release) -> Iterator[Site]:
     """Start a site whose slurmctld soon forgets jobs and is read by Slurm's commands."""
-    with installed(folder, forgets_after_seconds=FORGETS_AFTER_SECONDS) as site:
+    forgets = FORGETS_AFTER_SECONDS
+    # Commands give slurmctld up after two seconds.
+    with installed(folder, release, forgets_after_seconds=forgets, MessageTimeout=2) as site:
         site.configure_controller(by_commands=True)
         site.start_controller()
         yield site
@@ -102,6 +108,25 @@ def test_forgotten_waiting_job_is_cancelled(site: Site, waiting: str, running: s
 
     assert "raw_state" not in job["scheduler"], "Slurm never reported it"
     assert site.state(running) == "running"
+
+
+@pytest.mark.usefixtures("unseen")
+@pytest.mark.parametrize("by_commands", [True, False], ids=["commands", "slurmrestd"])
+def test_lost_slurmctld_ends_no_job(*, by_commands: bool, site: Site, running: str) -> None:
+    site.stop("controller")
+    site.configure_controller(by_commands=by_commands)
+    site.start_controller()
+    ended = site.slurm.submit("true")
+    site.wait_for(ended, "completed")
+    site.slurm.stop_controller()
+    time.sleep(LOST_SECONDS)
+    site.slurm.start_controller()
+    until(lambda: not site.slurm.job(ended))
+    site.wait_for(site.slurm.submit("true"), "completed")
+
+    assert site.state(running) == "running"
+    states = [event["snapshot"]["state"] for event in site.audit(running)]
+    assert set(states) <= {"pending", "running"}
 
 
 @pytest.mark.usefixtures("unseen")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from hpcobs_forwarder.controller.look_back import LookBack
 from hpcobs_forwarder.controller.source import NoHistoryError, SourceError
 from hpcobs_forwarder.controller.state_file import State, load, save
-from hpcobs_forwarder.controller.states import is_open
-from hpcobs_forwarder.controller.submissions import is_same_job, key_of, last_run_of
+from hpcobs_forwarder.controller.states import is_open, may_go_on
+from hpcobs_forwarder.controller.submissions import key_of, last_run_of
 from hpcobs_forwarder.controller.tracking import Tracking
 
 if TYPE_CHECKING:
@@ -43,7 +43,6 @@ class Backfill:
         self._state = load(path)
         self._next = self._state
         self._ends: list[Job] = []
-        self._passes_until_lost = _PASSES_WHEN_UNKNOWN
         self.failure: SourceError | None = None
 
     def ended(self, look: Look, now: float) -> list[Job]:
@@ -52,38 +51,41 @@ class Backfill:
         ``failure`` is the error if the database could not be queried, or None.
         """
         tracking = self._state.tracking.after(look, now)
-        ends, read_until = self._look_back.read(self._state.read_until, now)
+        ends, read = self._look_back.read(self._state.read_until, now)
         self.failure = self._look_back.failure
-        records: dict[str, list[Job]] = {}
-        for job in ends:
-            records.setdefault(job["job_id"], []).append(job)
-        if tracking.missing and self.failure is None and self._look_back.has_history:
-            self._query_missing(tracking, records)
-        self._set_passes_until_lost()
+        ends = [job for job in ends if not self._look_back.is_reported(job)]
+        records = self._records(tracking, ends, look)
+        # After a failure, the ends are to be found again.
+        read_until = read if self.failure is self._look_back.failure else self._state.read_until
         missing, found = self._judged(tracking, records, look)
         self._next = State(Tracking(tracking.open, missing), read_until)
         known = {key_of(job) for job in found}
-        found += [job for job in ends if key_of(job) not in known and self._is_news(job, look)]
+        found += [
+            job for job in ends if key_of(job) not in known and self._is_news(job, look, records)
+        ]
         self._ends = [*found, *(job for job in look.jobs if not is_open(job["state"]))]
         return found
 
-    def _query_missing(self, tracking: Tracking, records: dict[str, list[Job]]) -> None:
-        ids = sorted({key[0] for key, job in tracking.missing.items() if job.is_due})
+    def _records(self, tracking: Tracking, ends: list[Job], look: Look) -> dict[str, list[Job]]:
+        """Return the database's records by id: the ``ends``, and all records where these lack."""
+        records: dict[str, list[Job]] = {}
+        for job in ends:
+            records.setdefault(job["job_id"], []).append(job)
+        ids = {key[0] for key, job in tracking.missing.items() if job.is_due}
+        ids |= {job["job_id"] for job in ends if not self._is_certain(job, look)}
+        if not ids or self.failure is not None or not self._look_back.has_history:
+            return records
         try:
-            # These replace what the last ends showed: they include open and earlier runs.
-            records.update((job_id, []) for job_id in ids)
-            for job in self._history.jobs(ids) if ids else ():
-                records.setdefault(job["job_id"], []).append(job)
+            # These include open and earlier runs.
+            jobs = self._history.jobs(sorted(ids))
         except SourceError as error:
             self.failure = error
-
-    def _set_passes_until_lost(self) -> None:
-        if isinstance(self.failure, NoHistoryError) or not self._look_back.has_history:
-            self._passes_until_lost = _PASSES_WITHOUT_HISTORY
-        elif self.failure is not None:
-            self._passes_until_lost = _PASSES_WHILE_SILENT
-        else:
-            self._passes_until_lost = _PASSES_WHEN_UNKNOWN
+            return {}
+        records.update((job_id, []) for job_id in ids)
+        for job in jobs:
+            if job["job_id"] in ids:
+                records[job["job_id"]].append(job)
+        return records
 
     def _judged(
         self, tracking: Tracking, records: dict[str, list[Job]], look: Look
@@ -94,29 +96,52 @@ class Backfill:
         for key, job in tracking.missing.items():
             last = last_run_of(key, records.get(key[0], []))
             if last is None:
-                # A job that was not queried is as missing as before.
-                counts = look.is_complete and (job.is_due or self.failure is not None)
-                missing[key] = job._replace(passes=job.passes + counts)
+                missing[key] = self._still_missing(job) if look.is_complete else job
             elif is_open(last["state"]):
-                missing[key] = job._replace(passes=0)
+                missing[key] = job._replace(passes=0, silent=0)
             else:
                 found.append(_with_restarts(last, key, job))
         return missing, found
 
-    def _is_news(self, job: Job, look: Look) -> bool:
-        """Return whether the end is neither reported nor of a job that slurmctld shows."""
-        job_id, submit_time = key_of(job)
-        if job_id in look.unread_ids or self._look_back.is_reported(job):
-            return False
-        shown = look.by_id.get(job_id)
-        return shown is None or not is_same_job(submit_time, job.get("restart_count"), shown)
+    def _still_missing(self, job: Tracked) -> Tracked:
+        if self._is_silent():
+            return job._replace(silent=job.silent + 1)
+        # A job that was not queried is as missing as before.
+        return job._replace(passes=job.passes + job.is_due, silent=0)
+
+    def _is_silent(self) -> bool:
+        return self.failure is not None and not isinstance(self.failure, NoHistoryError)
+
+    def _is_certain(self, end: Job, look: Look) -> bool:
+        """Return whether the last ends and what slurmctld shows suffice to judge this end."""
+        shown = look.by_id.get(end["job_id"])
+        if shown is not None:
+            return key_of(shown) == key_of(end)
+        # A later run is shown, or is among the last ends.
+        is_all_known = look.is_complete and self._look_back.is_caught_up
+        return end["job_id"] not in look.unread_ids and (
+            is_all_known or not may_go_on(end["state"])
+        )
+
+    def _is_news(self, end: Job, look: Look, records: dict[str, list[Job]]) -> bool:
+        """Return whether this end is a job's last, and slurmctld does not show that job."""
+        shown = look.by_id.get(end["job_id"])
+        if self._is_certain(end, look):
+            return shown is None
+        # Either there is a later run of the job, or Slurm uses the id again.
+        runs = records.get(end["job_id"], [])
+        if shown is not None and key_of(shown) not in map(key_of, runs):
+            return False  # the database does not have the later one yet
+        last = last_run_of(key_of(end), runs)
+        return last is not None and key_of(last) == key_of(end)
 
     def lost(self) -> dict[Key, Tracked]:
         """Return the jobs that have been missing for too long. Their end is unknown."""
+        most = _PASSES_WHEN_UNKNOWN if self._look_back.has_history else _PASSES_WITHOUT_HISTORY
         return {
             key: job
             for key, job in self._next.tracking.missing.items()
-            if job.passes >= self._passes_until_lost
+            if job.silent >= _PASSES_WHILE_SILENT or (job.passes >= most and not job.silent)
         }
 
     def finish_pass(self, now: float) -> None:

@@ -50,7 +50,8 @@ def job_of(raw: dict[str, Any]) -> dict[str, Any] | None:
             "suspended_seconds": _suspended(times, raw_state, start),
             "exit_code": exit_code,
             "signal": signal,
-            "state_reason": reason(states.get("reason")),
+            # The database keeps why the job waited, which is not why it ended.
+            "state_reason": None if start else reason(states.get("reason")),
             "time_limit_minutes": number(times.get("limit")),
             **allocation(_resources(tres.get("requested")), _resources(tres.get("allocated"))),
             **array(part_of.get("job_id"), part_of.get("task_id"), part_of.get("task")),

@@ -34,6 +34,12 @@ _LEAST_WINDOW_SECONDS = 60.0
 _WINDOWS_AT_ONCE = 48
 _JOBS_AT_ONCE = 20_000
 
+_TOO_LARGE = (
+    *("no complete output within", "bytes of output"),
+    *("Query result exceeds size limit", "Too wide of a date range"),
+)
+"""Errors of `process.run`, and of slurmdbd with its limits MaxQueryTimeRange and max_rpc_size."""
+
 _REMEMBERED_SECONDS = 2 * _LONG_OVERLAP_SECONDS
 
 
@@ -46,9 +52,11 @@ class LookBack:
         self._window = _WINDOW_SECONDS
         self._last: float | None = None
         self._last_long: float | None = None
+        self._resume: float | None = None
         self._reported: dict[Key, float] = {}
         self.failure: SourceError | None = None
         self.has_history = True
+        self.is_caught_up = False
 
     def read(self, read_until: float | None, now: float) -> tuple[list[dict[str, Any]], float]:
         """Return the jobs that ended since ``read_until``, and the time up to which it was read.
@@ -56,8 +64,10 @@ class LookBack:
         ``failure`` is the error that stopped the reading, or None.
         """
         self.failure = None
-        start = self._start(read_until, now)
+        self.is_caught_up = False
         done = now - _FIRST_SECONDS if read_until is None else min(read_until, now)
+        # A reading that stopped early goes on where it stopped, and not with the overlap again.
+        start = self._start(read_until, now) if self._resume is None else min(self._resume, done)
         if not self._is_due(done, now):
             return [], done
         found: dict[Key, dict[str, Any]] = {}  # two windows may show an end between them
@@ -68,8 +78,8 @@ class LookBack:
             except SourceError as error:
                 self._failed(error, now)
                 return last_runs(list(found.values())), done
-            start, done = end, max(done, end)
-            self._window = min(self._window * 2, _WINDOW_SECONDS)
+            self._resume = start = end
+            done = max(done, end)
             if end >= now or len(found) >= _JOBS_AT_ONCE:
                 break
         self._succeeded(done, now)
@@ -93,7 +103,11 @@ class LookBack:
     def _succeeded(self, done: float, now: float) -> None:
         self.has_history = True
         self._last = now
-        if done >= now and (
+        self.is_caught_up = done >= now
+        if self.is_caught_up:
+            self._resume = None
+            self._window = min(self._window * 2, _WINDOW_SECONDS)
+        if self.is_caught_up and (
             self._last_long is None or not 0 <= now - self._last_long < _LONG_EVERY_SECONDS
         ):
             self._last_long = now
@@ -102,8 +116,9 @@ class LookBack:
         self.failure = error
         self._last = now
         self.has_history = not isinstance(error, NoHistoryError)
-        # A window with too many jobs for the limits of time and size fails each time.
-        self._window = max(self._window / 2, _LEAST_WINDOW_SECONDS)
+        # A window with too many jobs would fail each time.
+        if any(words in str(error) for words in _TOO_LARGE):
+            self._window = max(self._window / 2, _LEAST_WINDOW_SECONDS)
 
     def is_reported(self, job: dict[str, Any]) -> bool:
         """Return whether this end was reported lately."""

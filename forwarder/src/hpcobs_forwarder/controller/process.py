@@ -16,27 +16,23 @@ MAX_OUTPUT_BYTES = 1 << 30
 """100,000 jobs take some hundred megabytes."""
 _MAX_ERROR_BYTES = 1 << 16
 
-_ENVIRONMENT = {"TZ": "UTC0", "SLURM_TIME_FORMAT": "standard"}
-"""An hour of local time occurs twice a year in which clocks are put back. One of UTC does not."""
+_UTC = {"TZ": "UTC0", "SLURM_TIME_FORMAT": "standard"}
+
+
+def run_in_utc(command: list[str]) -> bytes:
+    """Run the command so that Slurm reads and prints times in UTC. Raise SourceError."""
+    # When clocks are put back, an hour of local time occurs twice.
+    return run(command, environment=_UTC)
 
 
 def run(
     command: list[str],
     time_limit: float = TIME_LIMIT_SECONDS,
     max_output_bytes: int = MAX_OUTPUT_BYTES,
+    environment: dict[str, str] | None = None,
 ) -> bytes:
     """Return what the command prints. Raise SourceError if it fails or exceeds a limit."""
-    try:
-        process = subprocess.Popen(  # noqa: S603 - Slurm's commands by name, without a shell
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, **_ENVIRONMENT},
-            start_new_session=True,
-        )
-    except (OSError, ValueError) as error:
-        raise SourceError(f"{command[0]}: {error}") from error
+    process = _start(command, environment or {})
     expired = threading.Event()
     timer = threading.Timer(time_limit, _expire, (process, expired))
     timer.daemon = True
@@ -55,6 +51,20 @@ def run(
     if status:
         raise SourceError(f"{command[0]} failed: {_one_line(errors) or f'exit status {status}'}")
     return output
+
+
+def _start(command: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(  # noqa: S603 - Slurm's commands by name, without a shell
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **environment},
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{command[0]}: {error}") from error
 
 
 def _read(process: subprocess.Popen[bytes], max_bytes: int) -> tuple[bytes, bytes]:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from hpcobs_forwarder.clock import rfc3339
 from hpcobs_forwarder.controller import history
 from hpcobs_forwarder.controller.commands import query
-from hpcobs_forwarder.controller.process import run
+from hpcobs_forwarder.controller.process import run_in_utc
 from hpcobs_forwarder.controller.records import Faults, parsed
 from hpcobs_forwarder.controller.source import NoHistoryError, NothingFoundError, SourceError
-from hpcobs_forwarder.controller.states import ENDED
+from hpcobs_forwarder.controller.states import ENDED, GOES_ON
 from hpcobs_forwarder.controller.values import number
 
 if TYPE_CHECKING:
@@ -34,18 +34,21 @@ Submission = tuple[int, "str | None"]
 class Sacct:
     """The accounting database, queried by ``sacct``. NoHistoryError if there is none."""
 
-    def __init__(self, run: Callable[[list[str]], bytes] = run) -> None:
-        """Use ``run`` to run a command."""
+    def __init__(self, run: Callable[[list[str]], bytes] = run_in_utc) -> None:
+        """Use ``run`` to run a command with times in UTC."""
         self._run = run
 
     def ended(self, since: float, until: float) -> list[dict[str, Any]]:
-        """Return the jobs that ended between two times, in epoch seconds. Raise SourceError."""
+        """Return the jobs that ended between two times, in epoch seconds. Raise SourceError.
+
+        The runs that ended by a requeue are among them.
+        """
         # With --state, sacct selects by the time of the end. Without, it leaves out the jobs that
         # were never eligible to start, such as held jobs that were cancelled.
         return self._read(
             [
                 "--allusers",
-                f"--state={','.join(ENDED)}",
+                f"--state={','.join((*ENDED, *GOES_ON))}",
                 f"--starttime={_utc(since)}",
                 f"--endtime={_utc(math.ceil(until))}",
             ]
@@ -105,5 +108,5 @@ def _correction(
 
 
 def _utc(seconds: float) -> str:
-    """Format a time as sacct expects and prints it in the time zone that ``run`` sets: UTC."""
+    """Format a time as sacct expects and prints it in UTC."""
     return rfc3339(math.floor(seconds)).partition(".")[0]

@@ -90,10 +90,11 @@ class Slurmrestd:
 
 
 def _found(response: Response, what: str) -> list[Any]:
+    try:
+        body = decoded(response.body)
+    except ValueError as error:
+        raise SourceError(f"response {response.status} without JSON: {error}") from error
     # The oldest versions answer 500 with an empty list and no error if slurmctld is silent.
     if response.status != _OK:
         raise SourceError(f"response {response.status}: {response.excerpt()}")
-    try:
-        return listed(decoded(response.body), what)
-    except ValueError as error:
-        raise SourceError(f"response {response.status} without JSON: {error}") from error
+    return listed(body, what)

@@ -20,7 +20,10 @@ ENDED = (
     *("PREEMPTED", "REVOKED", "TIMEOUT"),
 )
 
-_GOES_ON = frozenset({"REQUEUED", "REQUEUED_CRON", "RESIZING"})
+GOES_ON = ("REQUEUED", "RESIZING")
+"""States of the accounting database's records of earlier runs."""
+
+_FINAL = frozenset({"CANCELLED", "COMPLETED", "TIMEOUT"})
 
 
 def is_pending(raw_state: str) -> bool:
@@ -40,7 +43,12 @@ def is_suspended(raw_state: str) -> bool:
 
 def goes_on(raw_state: str) -> bool:
     """Return whether the accounting database closed this record of a job and opened another."""
-    return not _GOES_ON.isdisjoint(_words(raw_state))
+    return any(state in _words(raw_state) for state in GOES_ON)
+
+
+def may_go_on(raw_state: str) -> bool:
+    """Return whether Slurm may requeue a job whose run ended so, without a record of that."""
+    return is_open(raw_state) or _words(raw_state)[0] not in _FINAL
 
 
 def _words(raw_state: str) -> list[str]:

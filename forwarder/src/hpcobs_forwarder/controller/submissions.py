@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from hpcobs_forwarder.controller.states import goes_on
+from hpcobs_forwarder.controller.states import goes_on, may_go_on
 
 Key = tuple[str, "str | None"]
 Job = dict[str, Any]
@@ -79,9 +79,11 @@ def _goes_on_in(run: Job, later: Job | None) -> bool:
         return bool(later["restart_count"] > 0)
     # Before 24.11 the database has no restart count.
     identity = ("user", "name", "account", "partition")
-    return all(run.get(name) == later.get(name) for name in identity) and (
-        0 <= _seconds_between(run.get("end_time"), later.get("submit_time")) <= _REQUEUE_SECONDS
-        and run["state"] not in {"COMPLETED", "CANCELLED", "TIMEOUT"}
+    seconds = _seconds_between(run.get("end_time"), later.get("submit_time"))
+    return (
+        may_go_on(run["state"])
+        and 0 <= seconds <= _REQUEUE_SECONDS
+        and all(run.get(name) == later.get(name) for name in identity)
     )
 
 

@@ -19,7 +19,8 @@ _QUERIED_EVERY = 20
 class Tracked(NamedTuple):
     """A job that waited or ran at ``seen_at``, in seconds since the epoch.
 
-    A missing job has ``passes`` without an answer, and ``queries`` in which it was missing.
+    A missing job has ``passes`` in which the accounting database did not have it, ``queries`` in
+    which it was missing, and the ``silent`` passes since the database last responded.
     """
 
     pending: bool
@@ -27,6 +28,7 @@ class Tracked(NamedTuple):
     seen_at: float
     passes: int = 0
     queries: int = 0
+    silent: int = 0
 
     @property
     def is_due(self) -> bool:
