@@ -17,6 +17,7 @@ from hpcobs.scheduler.slurm.decode import decode_record
 from hpcobs.scheduler.slurm.faults import odd_fields
 from hpcobs.scheduler.slurm.values import (
     INT4_MAX,
+    LONGEST_TEXT,
     MEMORY_MB_MAX,
     YEAR_2200,
     at_most,
@@ -199,9 +200,10 @@ def _nodes(listed: Any) -> tuple[str, ...]:
     if names is None or not _NODE_LIST.fullmatch(names):
         return ()
     try:
-        return expanded(names)
+        nodes = expanded(names)
     except InvalidInputError:
         return ()
+    return nodes if max(map(len, nodes), default=0) <= LONGEST_TEXT else ()
 
 
 def _start(raw: RawJob, raw_state: str, *, has_nodes: bool) -> int | None:
