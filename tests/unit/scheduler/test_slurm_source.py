@@ -115,6 +115,155 @@ def test_newest_version_is_found_again_after_upgrade(
     assert len(job_source.list_jobs()) == 23
 
 
+EMPTY = '"jobs": [], "nodes": []'
+UNSET = '{"set": false, "infinite": false, "number": 0}'
+FULL = JOBS.strip()[:-1] + ', "nodes": ' + json.dumps(json.loads(NODES)["nodes"])
+"""A response with all jobs and nodes, without its last brace."""
+
+
+def with_last_update(value: str, records: str = EMPTY) -> Reply:
+    return Reply(200, f'{{"errors": [], {records}, "last_update": {value}}}')
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        *(Reply(status, FULL + "}") for status in (201, 204, 206, 400, 404, 500, 502, 503)),
+        Reply(500, '{"meta": {}, "errors": [], "jobs": [], "nodes": []}'),
+        Reply(200, FULL[:-200]),
+        Reply(200, FULL + "}}"),
+        Reply(200, ""),
+        Reply(200, "null"),
+        Reply(200, "[]"),
+        Reply(200, '{"errors": [], "jobs": null, "nodes": null}'),
+        Reply(200, '{"errors": [], "jobs": {}, "nodes": {}}'),
+        Reply(200, '{"errors": [], "jobs": "[]", "nodes": 0}'),
+        *(
+            Reply(200, f'{{"errors": {errors}, {EMPTY}}}')
+            for errors in ('[{"error_number": 2017}]', "[{}]", "[null]", '["x"]', '"x"', "7", "{}7")
+        ),
+        Reply(200, FULL.replace('"errors": []', '"errors": [{"error_number": 1007}]', 1) + "}"),
+        with_last_update("0"),
+        with_last_update("0.0"),
+        with_last_update("null"),
+        with_last_update(UNSET),
+        with_last_update('{"set": true, "infinite": false, "number": 0}'),
+        with_last_update('{"set": true, "infinite": true, "number": 7}'),
+        with_last_update("4294967294"),
+        with_last_update('"x"'),
+        with_last_update("{}"),
+        Reply(200, FULL + ', "last_update": {"set": true, "number": 0}}'),
+    ],
+)
+def test_failed_query_is_no_list(slurmrestd: Site, reply: Reply) -> None:
+    slurmrestd.by_path = {}
+    slurmrestd.usual = reply
+    job_source = source(slurmrestd)
+    with pytest.raises(UnavailableError):
+        job_source.list_jobs()
+    with pytest.raises(UnavailableError):
+        job_source.list_nodes()
+
+
+@pytest.mark.parametrize(
+    "last_update", ["7", '{"set": true, "infinite": false, "number": 1795000000}']
+)
+def test_loaded_list_may_be_empty(slurmrestd: Site, last_update: str) -> None:
+    slurmrestd.by_path = {}
+    slurmrestd.usual = with_last_update(last_update)
+    assert (source(slurmrestd).list_jobs(), source(slurmrestd).list_nodes()) == ([], [])
+    slurmrestd.usual = Reply(200, f'{FULL}, "last_update": {last_update}}}')
+    assert len(source(slurmrestd).list_jobs()) == 23
+
+
+@pytest.mark.parametrize("status", [200, 404, 500])
+def test_invalid_job_id_is_no_outage(slurmrestd: Site, status: int) -> None:
+    slurmrestd.by_path["/slurm/v0.0.38/job/99"] = Reply(status, json.dumps(UNKNOWN))
+    with pytest.raises(JobNotFoundError):
+        source(slurmrestd).get_job("99")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(500, '{"errors": [], "jobs": []}'),
+        Reply(500, json.dumps({**UNKNOWN, "errors": [*UNKNOWN["errors"], {"error_number": 1}]})),
+        with_last_update("0"),
+        Reply(404, "Unable find requested URL"),
+    ],
+)
+def test_failed_query_leaves_job_unknown(slurmrestd: Site, reply: Reply) -> None:
+    slurmrestd.by_path["/slurm/v0.0.38/job/99"] = reply
+    with pytest.raises(UnavailableError):
+        source(slurmrestd).get_job("99")
+
+
+def test_odd_values_are_logged_once(slurmrestd: Site, caplog: pytest.LogCaptureFixture) -> None:
+    odd = [
+        {**RECORDED[0], "priority": "Infinity"},
+        {**RECORDED[1], "job_state": "PERPLEXED"},
+        {**RECORDED[2], "user_name": None, "user_id": []},
+        {**RECORDED[3], "name": "\ud800"},
+    ]
+    slurmrestd.by_path["/slurm/v0.0.38/jobs"] = Reply(200, json.dumps({"jobs": odd}))
+    job_source = source(slurmrestd)
+    for _ in range(3):
+        assert [job.job_id for job in job_source.list_jobs()] == ["1", str(RECORDED[3]["job_id"])]
+    (message,) = caplog.messages
+    for part in ("job 1: priority", "job 2 was skipped", "PERPLEXED", "job 3 was skipped"):
+        assert part in message
+
+
+def test_suspensions_are_computed_from_slurms_times() -> None:
+    start = {"start_time": 1000, "pre_sus_time": 300}
+    first, later = ({**start, "suspend_time": time_} for time_ in (1300, 1900))
+    expected = [
+        ("RUNNING", {**start, "suspend_time": 0}, 0, None),
+        ("SUSPENDED", first, 0, 1300),
+        ("RUNNING", later, 600, None),
+        ("SUSPENDED", {**later, "pre_sus_time": 500}, 400, 1900),
+        ("COMPLETED", later, 600, None),
+        ("SUSPENDED+STOPPED", first, 0, 1300),
+        ("PENDING", later, 0, None),
+        ("RUNNING", {**later, "pre_sus_time": "x"}, 0, None),
+        ("RUNNING", {**later, "suspend_time": 900}, 0, None),
+    ]
+    for state, times, seconds, since in expected:
+        (job,) = read({**RECORDED[0], "job_state": state, **times})
+        began = since and datetime.fromtimestamp(since, UTC)
+        assert (job.suspended_seconds, job.suspended_since) == (seconds, began), (state, times)
+
+
+@pytest.mark.parametrize("nodes", ["", None, "None assigned", "(null)"])
+def test_job_cancelled_while_waiting_never_started(nodes: str | None) -> None:
+    times = {"start_time": 1000, "end_time": 1000, "nodes": nodes}
+    (job,) = read({**RECORDED[0], "job_state": "CANCELLED", **times})
+    assert (job.start_time, job.end_time) == (None, datetime.fromtimestamp(1000, UTC))
+    (ran,) = read({**RECORDED[0], "job_state": "CANCELLED", **times, "nodes": "n1"})
+    assert ran.start_time == ran.end_time
+
+
+def test_waiting_tasks_share_their_range() -> None:
+    waiting = {
+        **RECORDED[0],
+        "job_state": "PENDING",
+        "array_job_id": 9,
+        "array_task_string": "0-9%2",
+    }
+    none = {"set": False, "infinite": False, "number": 0}
+    assert [
+        read({**waiting, "array_task_id": task_id})[0].array_task_id
+        for task_id in (2**32 - 2, none, None, 4)
+    ] == ["0-9%2", "0-9%2", "0-9%2", "4"]
+    assert read({**waiting, "array_job_id": 0})[0].array_task_id is None
+
+
+@pytest.mark.parametrize("reason", ["None", "", None, "(null)", 7])
+def test_absent_reason_is_left_out(reason: Any) -> None:
+    (job,) = read({**RECORDED[0], "state_reason": reason})
+    assert job.state_reason in (None, "7")
+
+
 @pytest.mark.parametrize(
     "reply",
     [

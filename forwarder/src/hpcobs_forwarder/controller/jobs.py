@@ -31,7 +31,7 @@ _LARGEST_OF = {
 _RANGES = r"\[\d{1,18}(?:-\d{1,18})?(?:,\d{1,18}(?:-\d{1,18})?)*\](?!\[)"
 _NODE = rf"[A-Za-z0-9](?:[A-Za-z0-9._-]|{_RANGES})*"
 _NODES = re.compile(rf"(?!.*[^,\[\]]{{256}}){_NODE}(?:,{_NODE})*", re.ASCII)
-"""Slurm's notation, with names of up to 255 characters. The site rejects a job with another text as a whole."""
+"""Slurm's notation, with names of up to 255 characters. Any other text would cost the whole job."""
 
 
 def job_of(raw: dict[str, Any]) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from hpcobs.domain.errors import ForbiddenError, InvalidInputError
-from hpcobs.wire.batches import decode_batch, decode_envelope, pack
+from hpcobs.wire.batches import decode_envelope, decode_posted, pack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,11 +39,13 @@ class Ingestion:
     def accept(self, body: bytes, *, principal_node: str | None) -> Accepted:
         """Check a batch and queue it. It is durable when this returns.
 
-        A batch with some bad samples is queued as it was posted, and the collector stores those as
-        rejected, with their reason. Raise InvalidInputError if no sample is good, ForbiddenError if
-        the batch is of another node than the token.
+        A batch with some bad samples is queued with them, and the collector stores those as
+        rejected, with their reason. Texts that are not UTF-8 are repaired before.
+
+        Raise InvalidInputError if no sample is good, ForbiddenError if the batch is of another node
+        than the token.
         """
-        batch = decode_batch(body)
+        batch, body = decode_posted(body)
         if principal_node not in (None, batch.node):
             raise ForbiddenError(f"the token may not send samples of node {batch.node}")
         if batch.rejected and not batch.entries:

@@ -35,7 +35,7 @@ MEMORY_MB_MAX = 2**40
 
 JOB_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._+\[\]-]*$"
 CLUSTER_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
-NODE_PATTERN = r"^[^\s,\[\]\x00-\x1f\x7f-\x9f]+$"
+NODE_PATTERN = r"^[^\s,\[\]\x00-\x1f\x7f-\x9f\ufffd]+$"
 
 _RFC3339 = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:[0-5]\d)", re.ASCII | re.IGNORECASE
