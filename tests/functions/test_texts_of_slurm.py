@@ -126,7 +126,7 @@ def test_any_bytes_in_name_keep_the_rest(raw: bytes) -> None:
 def test_unknown_field_is_rejected_after_repair(model: Any) -> None:
     with pytest.raises(InvalidFieldsError) as caught:
         parse_slurm_body(model, b'{"typo": "\xe9"}')
-    assert "typo" in {error["field"] for error in caught.value.details["errors"]}
+    assert "typo" in str(caught.value.details["errors"])
 
 
 @pytest.mark.parametrize("raw", [raw for raw, _ in ODD.values()], ids=ODD)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def test_suspensions_are_computed_from_slurms_times() -> None:
     start = {"start_time": 1000, "pre_sus_time": 300}
     first, later = ({**start, "suspend_time": time_} for time_ in (1300, 1900))
-    expected = [
+    expected: list[tuple[str, dict[str, Any], int, int | None]] = [
         ("RUNNING", {**start, "suspend_time": 0}, 0, None),
         ("SUSPENDED", first, 0, 1300),
         ("RUNNING", later, 600, None),
