@@ -31,9 +31,10 @@ def get_samples(request: Request) -> Response:
 def add_sample(request: Request) -> Response:
     """Store one sample: 201, or 200 if it is a duplicate."""
     job_id = request.job_id  # a bad path is rejected before a bad body
-    sample = parse_body(NewSample, request.body).to_sample(job_id)
+    jobs = bootstrap.jobs()
+    sample = parse_body(NewSample, request.body).to_sample(job_id, now=jobs.now())
     caller = request.principal
-    added = bootstrap.jobs().add_sample(sample, viewer=caller.user, speaker=caller.cluster)
+    added = jobs.add_sample(sample, viewer=caller.user, speaker=caller.cluster)
     return Response.json(serializers.sample(sample), status=201 if added else 200)
 
 

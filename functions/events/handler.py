@@ -9,7 +9,7 @@ from hpcobs.http.app import Handlers, HttpApp
 from hpcobs.http.response import Response
 from hpcobs.http.schemas.events import FinishedEvent, StartedEvent
 from hpcobs.http.schemas.sync import StateSync
-from hpcobs.http.validation import parse_body
+from hpcobs.http.validation import parse_slurm_body
 
 if TYPE_CHECKING:
     from hpcobs.http.request import Event, Request
@@ -21,9 +21,9 @@ handlers = Handlers("events")
 @handlers.route("POST /v1/events/job-started")
 def job_started(request: Request) -> Response:
     """Record the start of a job, as one of Slurm's hooks reports it."""
-    event = parse_body(StartedEvent, request.body).to_event()
+    event = parse_slurm_body(StartedEvent, request.body).to_event()
     request.check_sender(event, home_cluster=bootstrap.settings().cluster_name)
-    # Hooks send no X-Source: the source of their changes is the scheduler.
+    # The source of the cluster's events is the scheduler. X-Source can only add to it.
     audit = request.audit(default_source=bootstrap.settings().scheduler_backend)
     return Response.json(_result(bootstrap.job_events().job_started(event, audit)))
 
@@ -31,7 +31,7 @@ def job_started(request: Request) -> Response:
 @handlers.route("POST /v1/events/job-finished")
 def job_finished(request: Request) -> Response:
     """Record the end of a job, or of its part on one node, as one of Slurm's hooks reports it."""
-    event = parse_body(FinishedEvent, request.body).to_event()
+    event = parse_slurm_body(FinishedEvent, request.body).to_event()
     request.check_sender(event, home_cluster=bootstrap.settings().cluster_name)
     audit = request.audit(default_source=bootstrap.settings().scheduler_backend)
     return Response.json(_result(bootstrap.job_events().job_finished(event, audit)))
@@ -41,7 +41,7 @@ def job_finished(request: Request) -> Response:
 def sync_state(request: Request) -> Response:
     """Apply the controller's view, job by job, and return one result per job of the request."""
     request.check_controller()
-    body = parse_body(StateSync, request.body)
+    body = parse_slurm_body(StateSync, request.body)
     entries = body.entries()
     job_ids = [job.job_id for job in entries.jobs]
     home_cluster = bootstrap.settings().cluster_name

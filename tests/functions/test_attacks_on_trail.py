@@ -35,7 +35,7 @@ def test_headers_never_replace_token_subject(site: Gateway) -> None:
     site.post("/v1/jobs", {**JOB, "id": "1"}, headers=SPOOFED, authorization=writer)
     (event,) = trail(site)
     assert event["changed_by"] == "mallory (root)"
-    assert (event["source"], event["correlation_id"]) == ("slurm", "stolen")
+    assert (event["source"], event["correlation_id"]) == ("api (slurm)", "stolen")
 
 
 @pytest.mark.parametrize("header", ["x-changed-by", "x-source"])

@@ -73,7 +73,9 @@ def rejection_message(answer: Answer, status: int, error: str) -> str:
 @pytest.mark.parametrize("body", ["", "{", "nope", "{} {}", '{"a": NaN}', '"\ud800"', "[" * 50_000])
 def test_broken_json_is_rejected(shared_site: Gateway, kind: str, body: str) -> None:
     answer = send(shared_site, kind, body=body)
-    if kind == "batch":  # read field by field: another fault may be found before this one
+    if (
+        kind == "batch" or "\ud800" in body
+    ):  # repaired, or read field by field: another fault may be found
         assert answer.status == 400
         return
     assert "JSON" in rejection_message(answer, 400, "invalid_request")
@@ -149,7 +151,11 @@ def test_number_instead_of_text_is_rejected(shared_site: Gateway, kind: str, fie
     assert_field_rejected(shared_site, kind, field, 5)
 
 
-@pytest.mark.parametrize(("kind", "field"), TEXTS)
+# In Slurm's own texts it is replaced: a name must not cost its job.
+REPLACED = {("start", "user"), ("start", "account"), ("end", "user")}
+
+
+@pytest.mark.parametrize(("kind", "field"), sorted({*TEXTS} - REPLACED))
 def test_nul_in_text_is_rejected(shared_site: Gateway, kind: str, field: str) -> None:
     assert_field_rejected(shared_site, kind, field, "a\0b")
 

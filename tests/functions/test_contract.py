@@ -48,7 +48,7 @@ JOB: dict[str, Any] = {
         "priority": 1,
         "exit_code": 1,
         "signal": 1,
-        "state_reason": "None",
+        "state_reason": "Priority",
         "time_limit_minutes": 60,
         "extra": {"comment": "hi"},
     },

@@ -104,7 +104,7 @@ def test_trail_names_subject_and_source(site: Gateway) -> None:
     assert answer.headers["x-correlation-id"] == "ticket-7"
     (event,) = site.get("/v1/jobs/1/audit").json["events"]
     assert event["changed_by"] == "tester (bob)"
-    assert event["source"] == "portal"
+    assert event["source"] == "api (portal)"
     assert event["correlation_id"] == "ticket-7"
     assert event["snapshot"]["id"] == "1"
 

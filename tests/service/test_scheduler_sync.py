@@ -30,6 +30,7 @@ class Controller:
     def __init__(self, *jobs: SchedulerJob) -> None:
         self.jobs = list(jobs)
         self.down = False
+        self.nodes = [NodeReport(node="n1", state="idle", cluster_name="lab")]
 
     def list_jobs(self) -> Sequence[SchedulerJob]:
         if self.down:
@@ -43,7 +44,7 @@ class Controller:
         raise JobNotFoundError(job_id)
 
     def list_nodes(self) -> Sequence[NodeReport]:
-        return [NodeReport(node="n1", state="idle", cluster_name="lab")]
+        return self.nodes
 
 
 def run_pass(syncing: SchedulerSync, seconds: float = 60.0) -> int:
@@ -115,6 +116,30 @@ def test_silent_controller_ends_no_job(store: PostgresStore, query: Query) -> No
 
     assert run_pass(syncing) == 0
     assert query("SELECT state FROM jobs") == [("running",)]
+
+
+@pytest.mark.parametrize("state", ["allocated", "mixed", "mixed+drain", "allocated*", "mixed-"])
+def test_empty_list_of_busy_nodes_failed(store: PostgresStore, query: Query, state: str) -> None:
+    controller = Controller(scheduler_job("RUNNING", 10))
+    syncing = SchedulerSync(controller, JobEvents(store, ORIGIN), scheduler="slurm")
+    run_pass(syncing)
+    jobs, controller.jobs = controller.jobs, []
+    controller.nodes = [replace(controller.nodes[0], state=state)]
+
+    assert run_pass(syncing) == 0
+    assert query("SELECT state FROM nodes WHERE name = 'n1'") == [("idle",)]
+    controller.jobs = jobs
+    assert run_pass(syncing) == 0, "what was sent before is still known"
+    assert query("SELECT state FROM nodes WHERE name = 'n1'") == [(state,)]
+
+
+@pytest.mark.parametrize("state", ["idle", "down", "idle+drain", "planned", "unknown"])
+def test_idle_cluster_has_no_jobs(store: PostgresStore, query: Query, state: str) -> None:
+    controller = Controller()
+    controller.nodes = [replace(controller.nodes[0], state=state)]
+    run_pass(SchedulerSync(controller, JobEvents(store, ORIGIN), scheduler="slurm"))
+
+    assert query("SELECT state FROM nodes WHERE name = 'n1'") == [(state,)]
 
 
 def test_remaining_jobs_are_left_for_next_pass(

@@ -138,7 +138,7 @@ def test_audit_names_token_subject() -> None:
 
 
 def test_headers_never_replace_audit_subject() -> None:
-    assert audit_of(x_changed_by="bob", x_source="portal") == ("ada (bob)", "portal", "id-1")
+    assert audit_of(x_changed_by="bob", x_source="portal") == ("ada (bob)", "api (portal)", "id-1")
 
 
 @pytest.mark.parametrize("value", ["x" * 256, "a\0b", "a\nb"])

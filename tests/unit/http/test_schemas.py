@@ -46,6 +46,7 @@ GPUS: dict[str, Any] = {
     "cgroup_path": "/slurm/job_1",
 }
 SCHEDULER: dict[str, Any] = {
+    "type": "mock",
     "external_job_id": "77",
     "raw_state": "RUNNING",
     "submit_time": "2026-11-02T07:00:00Z",
@@ -55,7 +56,7 @@ SCHEDULER: dict[str, Any] = {
     "priority": 2**63 - 1,
     "exit_code": 0,
     "signal": 0,
-    "state_reason": "None",
+    "state_reason": "Priority",
     "time_limit_minutes": 60,
     "extra": {"comment": "hi"},
 }
@@ -170,7 +171,7 @@ def test_controllers_view_keeps_every_field() -> None:
     of_scheduler = {
         key: value
         for key, value in SCHEDULER.items()
-        if key not in ("external_job_id", "raw_state")
+        if key not in ("type", "external_job_id", "raw_state")
     }
     event = incoming(
         state="CANCELLED by 1000",
@@ -213,7 +214,7 @@ def test_sample_may_lack_its_node() -> None:
     body: NewSample = parsed(
         NewSample, timestamp="2026-11-02T08:00:00Z", cpu_usage=1, memory_usage_mb=2
     )
-    assert body.to_sample("1").node == ""
+    assert body.to_sample("1", now=T0).node == ""
 
 
 def test_sync_entries_are_validated_one_by_one() -> None:

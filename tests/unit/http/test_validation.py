@@ -139,7 +139,7 @@ def test_wrong_type_names_its_field(field: str, value: object) -> None:
         ("scheduler", {"extra": {"a": "\0"}}),
         ("scheduler", {"extra": {"\0": "a"}}),
         ("scheduler", {"extra": {str(number): "" for number in range(101)}}),
-        ("scheduler", {"type": "slurm"}),
+        ("scheduler", {"type": "pbs"}),
     ],
 )
 def test_broken_rule_names_its_field(field: str, value: object) -> None:
@@ -172,7 +172,7 @@ def test_every_missing_field_is_named() -> None:
 
 def test_error_names_place_in_list() -> None:
     with pytest.raises(InvalidRequestError) as caught:
-        job(nodes=["n1", 2], scheduler={"extra": {"a": 1}})
+        job(nodes=["n1", 2], scheduler={"extra": {"a": "\0"}})
     assert set(fields_of(caught.value)) == {"nodes[1]", "scheduler.extra.a"}
 
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import jwt
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,59 +12,13 @@ from hypothesis import strategies as st
 from hpcobs.domain.errors import JobNotFoundError, UnavailableError
 from hpcobs.domain.nodes import NodeReport
 from hpcobs.http.schemas.sync import SeenJob
-from hpcobs.scheduler.slurm import records
-from hpcobs.scheduler.slurm.client import SlurmrestdClient
-from hpcobs.scheduler.slurm.source import SlurmJobSource
-from hpcobs.scheduler.slurm.values import (
-    ExitCode,
-    Number,
-    SetNumber,
-    exit_of,
-    number,
-    resources,
-    time,
-)
 from hpcobs_forwarder.controller.jobs import job_of
-from tests.forwarder.fake_site import Reply, Site
-from tests.forwarder.slurm_json import FIXTURES, RECORDED, as_newer
+from tests.forwarder.fake_site import Reply
+from tests.forwarder.slurm_json import RECORDED, as_newer
+from tests.unit.scheduler.served import NOW, TOKEN, offer, read, source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-JOBS = (FIXTURES / "slurmrestd-v0.0.38-jobs.json").read_text()
-NODES = (FIXTURES / "slurmrestd-v0.0.38-nodes.json").read_text()
-NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
-TOKEN = jwt.encode({"sun": "observer"}, "k" * 32)
-UNKNOWN = {"errors": [{"error_number": 2017, "error": "Invalid job id specified"}], "jobs": []}
-
-
-@pytest.fixture
-def slurmrestd() -> Iterator[Site]:
-    """Serve v0.0.38 only, like a slurmrestd of that version."""
-    site = Site()
-    site.usual = Reply(404, "Unable find requested URL")
-    offer(site, "v0.0.38")
-    yield site
-    site.close()
-
-
-def offer(site: Site, version: str) -> None:
-    alone = json.dumps({"jobs": [RECORDED[0]], "errors": []})
-    site.by_path = {
-        f"/slurm/{version}/ping": Reply(200, "{}"),
-        f"/slurm/{version}/jobs": Reply(200, JOBS),
-        f"/slurm/{version}/nodes": Reply(200, NODES),
-        f"/slurm/{version}/job/1": Reply(200, alone),
-        f"/slurm/{version}/job/99": Reply(500, json.dumps(UNKNOWN)),
-    }
-
-
-def source(site: Site, version: str | None = "v0.0.38") -> SlurmJobSource:
-    return SlurmJobSource(SlurmrestdClient(site.url, token=TOKEN, version=version), lambda: NOW)
-
-
-def read(raw: dict[str, Any]) -> Any:
-    return records.parse_jobs([msgspec.Raw(msgspec.json.encode(raw))], NOW)
+    from tests.forwarder.fake_site import Site
 
 
 @pytest.mark.parametrize("raw", RECORDED, ids=lambda raw: str(raw["job_id"]))
@@ -123,34 +74,20 @@ def test_newest_version_is_found_again_after_upgrade(
     assert len(job_source.list_jobs()) == 23
 
 
-@pytest.mark.parametrize(
-    "reply",
-    [
-        Reply(401, "Authentication failure"),
-        Reply(500, '{"errors": [{"error": "Unable to contact slurm controller"}], "jobs": []}'),
-        Reply(200, '{"errors": []}'),
-        Reply(200, "<html>"),
-        Reply(302, "", (("Location", "http://127.0.0.1:9/"),)),
-        Reply(404, "{}"),
-    ],
-)
-def test_invalid_response_is_no_empty_cluster(slurmrestd: Site, reply: Reply) -> None:
-    slurmrestd.by_path = {}
-    slurmrestd.usual = reply
-    with pytest.raises(UnavailableError) as caught:
-        source(slurmrestd).list_jobs()
-    with pytest.raises(UnavailableError):
-        source(slurmrestd).list_nodes()
-    assert TOKEN not in str(caught.value)
-
-
-def test_unreachable_slurmrestd_is_unavailable(slurmrestd: Site) -> None:
-    job_source = source(slurmrestd, version=None)
-    slurmrestd.planned = [Reply(404)] * 100
-    with pytest.raises(UnavailableError, match=r"offers no API from v0\.0\.36"):
-        job_source.list_jobs()
-    with pytest.raises(UnavailableError, match="does not respond"):
-        SlurmJobSource(SlurmrestdClient("http://127.0.0.1:9", token=None)).list_jobs()
+def test_odd_values_are_logged_once(slurmrestd: Site, caplog: pytest.LogCaptureFixture) -> None:
+    odd = [
+        {**RECORDED[0], "priority": "Infinity"},
+        {**RECORDED[1], "job_state": "PERPLEXED"},
+        {**RECORDED[2], "user_name": None, "user_id": []},
+        {**RECORDED[3], "name": "\ud800"},
+    ]
+    slurmrestd.by_path["/slurm/v0.0.38/jobs"] = Reply(200, json.dumps({"jobs": odd}))
+    job_source = source(slurmrestd)
+    for _ in range(3):
+        assert [job.job_id for job in job_source.list_jobs()] == ["1", str(RECORDED[3]["job_id"])]
+    (message,) = caplog.messages
+    for part in ("job 1: priority", "job 2 was skipped", "PERPLEXED", "job 3 was skipped"):
+        assert part in message
 
 
 def test_invalid_job_affects_no_other(slurmrestd: Site) -> None:
@@ -167,40 +104,3 @@ def test_invalid_job_affects_no_other(slurmrestd: Site) -> None:
 )
 def test_odd_record_never_stops_parsing(changed: dict[str, Any]) -> None:
     assert len(read({**RECORDED[0], **changed})) <= 1
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        (7, 7),
-        (65534, 65534),
-        (2**32 - 2, None),
-        (2**64 - 1, None),
-        (-1, None),
-        (SetNumber(set=True, number=3), 3),
-        (SetNumber(set=True, infinite=True, number=3), None),
-        (SetNumber(), None),
-    ],
-)
-def test_slurms_notations_of_no_number_are_known(value: Number, expected: int | None) -> None:
-    assert number(value) == expected
-
-
-def test_time_beyond_api_range_is_dropped() -> None:
-    years = (datetime(2199, 12, 31, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
-    last, beyond = (int(year.timestamp()) for year in years)
-    assert time(last) == years[0]
-    assert [time(value) for value in (0, beyond, 253402300800, 2**63)] == [None] * 4
-
-
-def test_exit_code_is_parsed_in_every_wrapping() -> None:
-    assert exit_of(3 << 8) == (3, 0)
-    assert exit_of(ExitCode(set=True, number=15)) == (0, 15)
-    assert exit_of(ExitCode(return_code=9)) == (9, 0)
-    assert exit_of(None) == (None, None)
-
-
-def test_resources_are_parsed_from_slurms_text() -> None:
-    read = resources("cpu=4,mem=1.50G,gres/gpu:a100=1,gres/gpu:v100=2", "cpu=8,mem=512K,gres/gpu=3")
-    assert (read.requested_cpus, read.requested_memory_mb, read.requested_gpus) == (4, 1536, 3)
-    assert (read.allocated_cpus, read.allocated_memory_mb, read.allocated_gpus) == (8, 0, 3)

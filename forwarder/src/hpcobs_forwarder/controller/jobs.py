@@ -28,7 +28,10 @@ _LARGEST_OF = {
     "memory_total_mb": 2**40,
 }
 """The largest numbers of the contract. The site rejects a job with a larger one as a whole."""
-_NODES = re.compile(r"[^\s\x00-\x1f\x7f-\x9f\ufffd]+")
+_RANGES = r"\[\d{1,18}(?:-\d{1,18})?(?:,\d{1,18}(?:-\d{1,18})?)*\](?!\[)"
+_NODE = rf"[A-Za-z0-9](?:[A-Za-z0-9._-]|{_RANGES})*"
+_NODES = re.compile(rf"(?!.*[^,\[\]]{{256}}){_NODE}(?:,{_NODE})*", re.ASCII)
+"""Slurm's notation, with names of up to 255 characters. Any other text would cost the whole job."""
 
 
 def job_of(raw: dict[str, Any]) -> dict[str, Any] | None:

@@ -9,6 +9,8 @@ from hpcobs_forwarder.controller.jobs import present
 from hpcobs_forwarder.controller.values import gres_gpus, number, positive, resources, state, text
 
 _NAME = re.compile(r"[^\s,\[\]\x00-\x1f\x7f-\x9f\ufffd]+")
+_LARGEST_LOAD = 10**17
+"""In hundredths. The site rejects a node with a larger one as a whole."""
 _BUSY = frozenset({"allocated", "mixed"})
 
 
@@ -27,6 +29,7 @@ def node_of(raw: dict[str, Any]) -> dict[str, Any] | None:
     flags = flags if isinstance(flags, list) else []
     words = [base, *(flag for flag in flags if isinstance(flag, str))]
     load = number(raw.get("cpu_load"))
+    load = None if load is None or load > _LARGEST_LOAD else load
     return present(
         {
             "node": name,

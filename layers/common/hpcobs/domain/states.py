@@ -1,6 +1,7 @@
 """The five states of a job, and the mapping of Slurm's states and exits to them.
 
-Sources: ``squeue(1)`` JOB STATE CODES; the state table of the contract.
+Sources: ``job_state_string()`` of Slurm 20.11 to 26.05, whose states and flags are all here; the
+state table of the contract. The forwarder has the same table for itself.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ _SLURM_STATES: dict[JobState, tuple[str, ...]] = {
     JobState.PENDING: (
         "PENDING",
         "CONFIGURING",
+        "EXPEDITING",
         "REQUEUED",
+        "REQUEUED_CRON",
         "RESIZING",
         "SUSPENDED",
         "RESV_DEL_HOLD",
@@ -46,7 +49,7 @@ _SLURM_STATES: dict[JobState, tuple[str, ...]] = {
         "REQUEUE_HOLD",
         "SPECIAL_EXIT",
     ),
-    JobState.RUNNING: ("RUNNING", "COMPLETING", "SIGNALING", "STAGE_OUT"),
+    JobState.RUNNING: ("RUNNING", "COMPLETING", "SIGNALING", "STAGE_OUT", "STOPPED"),
     JobState.COMPLETED: ("COMPLETED",),
     JobState.FAILED: ("FAILED", "BOOT_FAIL", "DEADLINE", "NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT"),
     JobState.CANCELLED: ("CANCELLED", "PREEMPTED", "REVOKED"),
@@ -62,6 +65,15 @@ def is_suspended(raw_state: str | None) -> bool:
 def is_completing(raw_state: str | None) -> bool:
     """Return whether Slurm's state is ``COMPLETING``: its processes end, its epilogs run."""
     return raw_state is not None and "COMPLETING" in raw_state.upper()
+
+
+def waits(raw_state: str) -> bool:
+    """Return whether the run is still to begin. A suspended or resized job has begun.
+
+    Raise InvalidStateError for an unknown state.
+    """
+    begun = ("SUSPENDED", "RESIZING")
+    return from_slurm(raw_state) is JobState.PENDING and _name_of(raw_state) not in begun
 
 
 def _name_of(raw_state: str) -> str:

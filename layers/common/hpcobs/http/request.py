@@ -73,15 +73,21 @@ class Request:
         return job_id
 
     def audit(self, *, default_source: str) -> AuditInfo:
-        """Return the author and the source of a change, from the token's subject and headers."""
-        # A header is the client's own claim: it never replaces the subject of a checked token.
-        named = _header_text(self.headers, "x-changed-by")
-        subject = self.principal.subject
+        """Return the author and the source of a change.
+
+        Both begin with what the service knows: the token's subject, and ``default_source``. The
+        client's headers follow in parentheses.
+        """
         return AuditInfo(
-            changed_by=f"{subject} ({named})" if named else subject,
-            source=_header_text(self.headers, "x-source") or default_source,
+            changed_by=self._with_claim(self.principal.subject, "x-changed-by"),
+            source=self._with_claim(default_source, "x-source"),
             correlation_id=self.correlation_id,
         )
+
+    def _with_claim(self, known: str, header: str) -> str:
+        # A header is the client's own claim: it is added to what is known, and never replaces it.
+        claimed = _header_text(self.headers, header)
+        return f"{known} ({claimed})" if claimed else known
 
     def check_cluster(
         self, named: str | None, job_ids: Iterable[str], *, home_cluster: str

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from hpcobs.http.errors import InvalidFieldsError, InvalidRequestError
+from hpcobs.wire.repair import has_nul, repaired
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -39,6 +40,22 @@ def json_in(body: bytes) -> Any:
         return from_json(body, allow_inf_nan=False, cache_strings="keys")
     except ValueError as error:
         raise InvalidRequestError(f"the body is not JSON: {error}") from None
+
+
+def parse_slurm_body(model: type[Model], body: bytes) -> Model:
+    """Return a body with Slurm's texts as ``model``. Bytes that are not UTF-8 become U+FFFD.
+
+    Raise InvalidRequestError or InvalidFieldsError.
+    """
+    mended = repaired(body) if has_nul(body) else None
+    try:
+        found = json_in(mended or body)
+    except InvalidRequestError:
+        mended = repaired(body)
+        if mended is None:
+            raise
+        found = json_in(mended)
+    return validated(model, found)
 
 
 def parse_query(model: type[Model], query: str) -> Model:

@@ -9,7 +9,7 @@ import msgspec
 
 from hpcobs.domain.clusters import check_cluster
 from hpcobs.domain.errors import ForbiddenError, InvalidInputError
-from hpcobs.wire.batches import decode_batch, decode_envelope, pack
+from hpcobs.wire.batches import decode_envelope, decode_posted, pack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,11 +43,13 @@ class Ingestion:
     ) -> Accepted:
         """Check a batch and queue it. It is durable when this returns.
 
-        A batch with some bad samples is queued as it was posted, and the collector stores those as
-        rejected, with their reason. Raise InvalidInputError if no sample is good, ForbiddenError if
-        the batch is of another node or cluster than the token.
+        A batch with some bad samples is queued with them, and the collector stores those as
+        rejected, with their reason. Texts that are not UTF-8 are repaired before.
+
+        Raise InvalidInputError if no sample is good, ForbiddenError if the batch is of another node
+        or cluster than the token.
         """
-        batch = decode_batch(body)
+        batch, body = decode_posted(body)
         job_ids = {entry.job_id for entry in batch.entries}
         home = self._home_cluster
         check_cluster(principal_cluster, batch.cluster_name, job_ids, home_cluster=home)

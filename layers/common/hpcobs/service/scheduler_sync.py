@@ -10,14 +10,15 @@ from uuid import uuid4
 from zlib import crc32
 
 from hpcobs.domain.audit import AuditInfo
-from hpcobs.domain.errors import DomainError
+from hpcobs.domain.errors import DomainError, UnavailableError
 from hpcobs.domain.states import JobState
 from hpcobs.service.job_events import FAILED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from hpcobs.domain.events import SchedulerJob
+    from hpcobs.domain.nodes import NodeReport
     from hpcobs.ports.scheduler import JobSource
     from hpcobs.service.job_events import JobEvents
 
@@ -27,6 +28,8 @@ JOBS_PER_CHECK = 100
 """Jobs between two checks of the remaining time."""
 RESEND_SECONDS = 600
 """How often an unchanged running job is sent again, so that it does not become stale."""
+BUSY = frozenset({"allocated", "mixed"})
+"""States of a node that has jobs."""
 _NO_TIME = datetime.fromtimestamp(0, UTC)
 
 
@@ -58,6 +61,7 @@ class SchedulerSync:
     def _sync(self, remaining_seconds: Callable[[], float], reserve_seconds: float) -> int:
         audit = AuditInfo("collector", self._scheduler, str(uuid4()))
         jobs, nodes = self._source.list_jobs(), self._source.list_nodes()
+        _check_complete(jobs, nodes)
         self._events.sync([], nodes, audit)
         keys = {job.job_id: _comparison_key(job) for job in jobs}
         # Drop jobs that Slurm no longer lists, so that this memory does not grow without bound.
@@ -75,6 +79,20 @@ class SchedulerSync:
                 if result.status != FAILED
             }
         return len(changed)
+
+
+def _check_complete(jobs: Sequence[SchedulerJob], nodes: Sequence[NodeReport]) -> None:
+    """Raise UnavailableError if no job is listed while a node has some: the query failed silently.
+
+    What was sent before is kept then, and compared with the jobs of the next pass.
+    """
+    busy = None if jobs else next((node for node in nodes if _is_busy(node)), None)
+    if busy is not None:
+        raise UnavailableError(f"no jobs were listed, although node {busy.node} is {busy.state}")
+
+
+def _is_busy(node: NodeReport) -> bool:
+    return node.state is not None and node.state.partition("+")[0].strip("*~#!%$@^-") in BUSY
 
 
 def _comparison_key(job: SchedulerJob) -> tuple[SchedulerJob, int]:

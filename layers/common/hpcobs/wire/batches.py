@@ -22,6 +22,7 @@ from msgspec.json import Decoder
 
 from hpcobs.domain.errors import InvalidInputError
 from hpcobs.wire.faults import explain
+from hpcobs.wire.repair import repaired
 from hpcobs.wire.samples import Envelope, SampleBatch, SampleEntry
 
 if TYPE_CHECKING:
@@ -136,6 +137,26 @@ def decode_batch(body: bytes, *, first_position: int = 0) -> DecodedBatch:
         entries=batch.samples,
         positions=range(first_position, first_position + len(batch.samples)),
     )
+
+
+def decode_posted(body: bytes) -> tuple[DecodedBatch, bytes]:
+    """Decode a batch, with its texts repaired if it has faults. Return the body that was decoded.
+
+    Raise InvalidInputError where it is wrong as a whole.
+    """
+    try:
+        batch = decode_batch(body)
+        if not batch.rejected:
+            return batch, body
+    except InvalidInputError:
+        mended = repaired(body)
+        if mended is None:
+            raise
+        return decode_batch(mended), mended
+    mended = repaired(body) or body
+    again = decode_batch(mended)
+    # Rejected samples are kept as they were posted, unless the repair helped.
+    return (again, mended) if len(again.rejected) < len(batch.rejected) else (batch, body)
 
 
 def decode_entry(payload: bytes | str | Raw) -> SampleEntry:

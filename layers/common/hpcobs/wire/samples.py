@@ -20,7 +20,7 @@ MAX_GPUS = 256
 JobId = Annotated[str, Meta(min_length=1, max_length=255)]
 GpuId = Annotated[str, Meta(min_length=1, max_length=255)]
 NodeName = Annotated[
-    str, Meta(min_length=1, max_length=255, pattern=r"\A[^\x00-\x20\x7f-\x9f,]+\Z")
+    str, Meta(min_length=1, max_length=255, pattern=r"\A[^\x00-\x20\x7f-\x9f\ufffd,]+\Z")
 ]
 ClusterName = Annotated[
     str, Meta(min_length=1, max_length=64, pattern=r"\A[A-Za-z0-9][A-Za-z0-9_-]*\Z")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hpcobs.domain.errors import JobNotFoundError
 from hpcobs.domain.jobs import Job, Precedence, SchedulerInfo, SchedulerType, scoped_id
-from hpcobs.domain.states import JobState, is_suspended
+from hpcobs.domain.states import JobState, is_suspended, waits
 
 if TYPE_CHECKING:
     from hpcobs.domain.events import JobFinished, JobStarted, SchedulerJob
@@ -83,13 +83,13 @@ def from_finish(event: JobFinished, origin: Origin) -> Job:
 def from_scheduler(event: SchedulerJob, origin: Origin) -> Job:
     """Return the job as the controller shows it, without times that are only planned."""
     ended = event.state.is_terminal
-    waits = event.state is JobState.PENDING and not is_suspended(event.raw_state)
+    is_waiting = waits(event.raw_state)
     # Slurm gives a waiting job the start, and a running one the end, that it expects.
-    start = None if waits else event.start_time
+    start = None if is_waiting else event.start_time
     end = (event.end_time or event.observed_at) if ended else None
     # A job that ended without a start never ran: it starts with its end, not with its submission.
     start_time = start or end or event.submit_time or event.observed_at
-    run_since = event.observed_at if waits else start_time
+    run_since = event.observed_at if is_waiting else start_time
     return Job(
         id=origin.job_id(event),
         user=event.user,

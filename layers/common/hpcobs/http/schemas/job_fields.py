@@ -17,6 +17,7 @@ from hpcobs.http.schemas.types import (
     Int8,
     MemoryMb,
     Path,
+    Reason,
     Text,
     Time,
 )
@@ -47,7 +48,7 @@ class DeviceFields(Body):
 
     gpu_vendor: Annotated[GpuVendor, Field(strict=False)] | None = None
     gpu_devices: Devices | None = None
-    cgroup_path: Path | None = None
+    cgroup_path: Path = None
 
 
 class ResourceFields(Body):
@@ -81,6 +82,6 @@ class SchedulerFields(QueueFields, ExitFields):
     submit_time: Time | None = None
     qos: Text = None
     priority: Int8 | None = None
-    state_reason: Text = None
+    state_reason: Reason = None
     time_limit_minutes: Count | None = None
     extra: Extra | None = None

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from hpcobs.domain.jobs import Job, Precedence, Resources, SchedulerInfo, scoped_id
+from hpcobs.domain.jobs import (
+    Job,
+    Precedence,
+    Resources,
+    SchedulerInfo,
+    SchedulerType,
+    scoped_id,
+)
 from hpcobs.domain.samples import Sample
 from hpcobs.domain.states import JobState
 from hpcobs.http.schemas.job_fields import (
@@ -38,6 +45,7 @@ if TYPE_CHECKING:
 class NewScheduler(SchedulerFields):
     """The scheduler's facts on a new job."""
 
+    type: Annotated[SchedulerType, Field(strict=False)] | None = None
     external_job_id: Text = None
     raw_state: Text = None
 
@@ -72,7 +80,7 @@ class NewJob(ClusterField, NameFields, DeviceFields, ResourceFields):
         given = self.scheduler or NewScheduler()
         return given.into(
             SchedulerInfo,
-            type=origin.scheduler_type,
+            type=given.type or origin.scheduler_type,
             external_job_id=given.external_job_id or self.id,
         )
 
@@ -93,12 +101,17 @@ class JobChanges(Body):
 class NewSample(Body):
     """The body of ``POST /v1/jobs/{jobId}/metrics``."""
 
-    timestamp: Time
+    timestamp: Time | None = None
     cpu_usage: Percent
     memory_usage_mb: MemoryMb
     gpu_usage: Percent | None = None
     node: NodeName | None = None
 
-    def to_sample(self, job_id: str) -> Sample:
-        """Return the job's sample. An empty node stands for the job's first."""
-        return self.into(Sample, job_id=job_id, node=self.node or "")
+    def to_sample(self, job_id: str, *, now: datetime) -> Sample:
+        """Return the job's sample, of ``now`` if it has no time.
+
+        An empty node stands for the job's first.
+        """
+        return self.into(
+            Sample, job_id=job_id, node=self.node or "", timestamp=self.timestamp or now
+        )

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, to_json
 
 from hpcobs.domain.errors import InvalidInputError
 from hpcobs.scheduler.hostlists import MAX_NODES, expanded, node_cpus
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MAX_TEXT = 255
+MAX_FACT = 4096
 INT4_MAX = 2**31 - 1
 INT8_MAX = 2**63 - 1
 MEMORY_MB_MAX = 2**40
@@ -34,7 +35,7 @@ MEMORY_MB_MAX = 2**40
 
 JOB_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._+\[\]-]*$"
 CLUSTER_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
-NODE_PATTERN = r"^[^\s,\[\]\x00-\x1f\x7f-\x9f]+$"
+NODE_PATTERN = r"^[^\s,\[\]\x00-\x1f\x7f-\x9f\ufffd]+$"
 
 _RFC3339 = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:[0-5]\d)", re.ASCII | re.IGNORECASE
@@ -116,9 +117,21 @@ def _text_or_none(text: str | None) -> str | None:
     return _without_nul(text) if text else None
 
 
+def _reason_or_none(text: str | None) -> str | None:
+    # Slurm writes "None" where there is no reason.
+    return None if text == "None" else _text_or_none(text)
+
+
+def _fact(value: Any) -> str:
+    text = value if isinstance(value, str) else to_json(value).decode()
+    if len(text) > MAX_FACT:
+        raise ValueError(f"must have {MAX_FACT} characters at the most")
+    return _without_nul(text)
+
+
 def _nodes(value: Any) -> tuple[Any, ...]:
     if isinstance(value, list):
-        return tuple(value)
+        return tuple(node for item in value for node in _nodes_of_item(item))
     if not isinstance(value, str):
         raise PydanticCustomError(
             "node_list_type", "must be a list of node names, or Slurm's compressed text"
@@ -127,6 +140,11 @@ def _nodes(value: Any) -> tuple[Any, ...]:
         return expanded(value)
     except InvalidInputError as error:
         raise ValueError(error.details["reason"]) from None
+
+
+def _nodes_of_item(item: Any) -> tuple[Any, ...]:
+    # A hook without scontrol at hand sends Slurm's compressed text as the only name of a list.
+    return _nodes(item) if isinstance(item, str) and "[" in item else (item,)
 
 
 def _as_tuple(value: Any) -> Any:
@@ -155,6 +173,9 @@ RequiredText = Annotated[
 
 Text = Annotated[str | None, Field(max_length=MAX_TEXT), AfterValidator(_text_or_none)]
 """As RequiredText, but an empty text counts as None."""
+
+Reason = Annotated[str | None, Field(max_length=MAX_TEXT), AfterValidator(_reason_or_none)]
+"""As Text, but Slurm's text for no reason counts as None as well."""
 
 JobId = Annotated[str, Field(min_length=1, max_length=MAX_TEXT, pattern=JOB_ID_PATTERN)]
 ClusterName = Annotated[str, Field(min_length=1, max_length=64, pattern=CLUSTER_PATTERN)]
@@ -188,9 +209,10 @@ Count = Annotated[int, Field(ge=0, le=INT4_MAX)]
 Int4 = Annotated[int, Field(ge=-INT4_MAX - 1, le=INT4_MAX)]
 Int8 = Annotated[int, Field(ge=-INT8_MAX - 1, le=INT8_MAX)]
 Quantity = Annotated[float, Field(ge=0, le=1e15)]
-Path = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_without_nul)]
+Path = Annotated[str | None, Field(max_length=4096), AfterValidator(_text_or_none)]
 Devices = Annotated[tuple[RequiredText, ...], Field(max_length=1024), BeforeValidator(_as_tuple)]
 Extra = Annotated[
-    dict[RequiredText, Annotated[str, Field(max_length=4096), AfterValidator(_without_nul)]],
+    dict[RequiredText, Annotated[Any, AfterValidator(_fact)]],
     Field(max_length=100),
 ]
+"""Facts for which there is no field. A value that is not a text becomes its JSON."""

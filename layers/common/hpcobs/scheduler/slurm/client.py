@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import NamedTuple
 
 import jwt
 import urllib3
@@ -13,6 +14,13 @@ OLDEST, NEWEST = 36, 60
 """API versions to try. Each one above slurmrestd's newest costs one request, once."""
 TIMEOUT = urllib3.Timeout(connect=5.0, read=30.0)
 DEFAULT_USER = "slurm"
+
+
+class Reply(NamedTuple):
+    """The status and the body of a response."""
+
+    status: int
+    body: bytes
 
 
 class SlurmrestdClient:
@@ -26,14 +34,14 @@ class SlurmrestdClient:
         # No retries: the collector's next pass sends the request again.
         self._pool = urllib3.PoolManager(timeout=TIMEOUT, retries=False)
 
-    def get(self, path: str) -> bytes:
-        """Return the body of a GET of ``path``, such as ``jobs``, whatever its status."""
+    def get(self, path: str) -> Reply:
+        """Return the response to a GET of ``path``, such as ``jobs``, whatever its status."""
         version = self._version = self._version or self._newest_version()
         response = self._get(f"{version}/{path}")
         if response.status == HTTPStatus.NOT_FOUND:
             # Slurm may have been upgraded and dropped this version: find one again next time.
             self._version = self._fixed_version
-        return response.data
+        return Reply(response.status, response.data)
 
     def _newest_version(self) -> str:
         for number in range(NEWEST, OLDEST - 1, -1):

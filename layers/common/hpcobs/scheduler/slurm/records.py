@@ -1,24 +1,31 @@
-"""Parse slurmrestd's job and node records. An invalid record is skipped and logged."""
+"""Map slurmrestd's job and node records to the domain. An invalid record or value costs itself."""
 
 from __future__ import annotations
 
-import logging
-from typing import TYPE_CHECKING
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import msgspec
-from msgspec import Struct, field
+from msgspec import Struct
 
-from hpcobs.domain.errors import DomainError
+from hpcobs.domain.errors import DomainError, InvalidInputError
 from hpcobs.domain.events import SchedulerJob
 from hpcobs.domain.nodes import NodeReport
-from hpcobs.domain.states import JobState, from_slurm, is_suspended
+from hpcobs.domain.states import from_slurm, is_suspended, waits
 from hpcobs.scheduler.hostlists import expanded
+from hpcobs.scheduler.slurm.decode import decode_record
+from hpcobs.scheduler.slurm.faults import odd_fields
 from hpcobs.scheduler.slurm.values import (
-    ExitCode,
-    Number,
+    INT4_MAX,
+    LONGEST_TEXT,
+    MEMORY_MB_MAX,
+    YEAR_2200,
+    at_most,
     exit_of,
     gpus_of_node,
     number,
+    positive,
+    reason,
     resources,
     state,
     text,
@@ -26,123 +33,243 @@ from hpcobs.scheduler.slurm.values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import datetime
+    from collections.abc import Callable, Iterable
 
-logger = logging.getLogger(__name__)
+    from msgspec import Raw
+
+_LARGEST_LOAD = 10**17
+"""In hundredths: more than the API accepts from a node."""
+_NODE_LIST = re.compile(r"[^\s\x00-\x1f\x7f-\x9f\ufffd]+")
+_NODE = re.compile(r"[^\s,\[\]\x00-\x1f\x7f-\x9f\ufffd]+")
+_CLUSTER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
 
 
 class RawJob(Struct, kw_only=True):
     """A job record. See ``job_info`` in slurmrestd's OpenAPI document."""
 
-    job_id: Number
-    job_state: str | list[str]
-    user_name: str | None = None
-    user_id: int | None = None
-    cluster: str | None = None
-    nodes: str | None = None
-    submit_time: Number = None
-    start_time: Number = None
-    end_time: Number = None
-    name: str | None = None
-    partition: str | None = None
-    account: str | None = None
-    qos: str | None = None
-    priority: Number = None
-    exit_code: int | ExitCode | None = None
-    state_reason: str | None = None
-    time_limit: Number = None
-    tres_req_str: str | None = None
-    tres_alloc_str: str | None = None
-    gres_detail: list[str] | None = None
-    array_job_id: Number = None
-    array_task_id: Number = None
-    restart_cnt: Number = None
-    het_job_id: Number = None
+    # Without types: a value of a wrong type must not cost the other values.
+    job_id: Any = None
+    job_state: Any = None
+    user_name: Any = None
+    user_id: Any = None
+    cluster: Any = None
+    nodes: Any = None
+    submit_time: Any = None
+    start_time: Any = None
+    end_time: Any = None
+    suspend_time: Any = None
+    pre_sus_time: Any = None
+    name: Any = None
+    partition: Any = None
+    account: Any = None
+    qos: Any = None
+    priority: Any = None
+    exit_code: Any = None
+    state_reason: Any = None
+    time_limit: Any = None
+    tres_req_str: Any = None
+    tres_alloc_str: Any = None
+    gres_detail: Any = None
+    array_job_id: Any = None
+    array_task_id: Any = None
+    array_task_string: Any = None
+    restart_cnt: Any = None
+    het_job_id: Any = None
+
+    @property
+    def label(self) -> str:
+        """The job's name in messages."""
+        return f"job {number(self.job_id) or '?'}"
 
 
 class RawNode(Struct, kw_only=True):
     """A node record. See ``node`` in slurmrestd's OpenAPI document."""
 
-    name: str
-    state: str | list[str]
-    state_flags: list[str] = field(default_factory=list)
-    cluster_name: str | None = None
-    cpus: Number = None
-    real_memory: Number = None
-    cpu_load: Number = None
-    gres: str | None = None
-    tres: str | None = None
+    name: Any = None
+    state: Any = None
+    state_flags: Any = None
+    cluster_name: Any = None
+    cpus: Any = None
+    real_memory: Any = None
+    cpu_load: Any = None
+    gres: Any = None
+    tres: Any = None
+
+    @property
+    def label(self) -> str:
+        """The node's name in messages."""
+        return f"node {text(self.name) or '?'}"
 
 
-def parse_jobs(raws: Iterable[msgspec.Raw], observed_at: datetime) -> list[SchedulerJob]:
-    """Return the valid jobs. Log the others."""
+Record = TypeVar("Record", RawJob, RawNode)
+Parsed = TypeVar("Parsed")
+
+
+def parse_jobs(
+    raws: Iterable[Raw], observed_at: datetime, faults: list[str] | None = None
+) -> list[SchedulerJob]:
+    """Return the valid jobs. Add what could not be read of the list to ``faults``."""
+    return _each(raws, RawJob, lambda record: _job(record, observed_at), faults)
+
+
+def parse_nodes(
+    raws: Iterable[Raw], cluster_name: str | None, faults: list[str] | None = None
+) -> list[NodeReport]:
+    """Return the valid nodes. Add what could not be read of the list to ``faults``."""
+    return _each(raws, RawNode, lambda record: _node(record, cluster_name), faults)
+
+
+def _each(
+    raws: Iterable[Raw],
+    kind: type[Record],
+    parse: Callable[[Record], Parsed],
+    faults: list[str] | None,
+) -> list[Parsed]:
     found = []
+    faults = [] if faults is None else faults
     for raw in raws:
-        # One record at a time: decoded together, one odd job would hide all others.
+        name = "a record"
+        # One record at a time: decoded together, one odd record would hide all others.
         try:
-            found.append(_job(msgspec.json.decode(raw, type=RawJob), observed_at))
-        except (msgspec.DecodeError, DomainError) as error:
-            logger.warning("skipped an invalid job from slurmrestd: %s", error)
-    return found
-
-
-def parse_nodes(raws: Iterable[msgspec.Raw], cluster_name: str | None) -> list[NodeReport]:
-    """Return the valid nodes. Log the others."""
-    found = []
-    for raw in raws:
-        try:
-            found.append(_node(msgspec.json.decode(raw, type=RawNode), cluster_name))
-        except msgspec.DecodeError as error:
-            logger.warning("skipped an invalid node from slurmrestd: %s", error)
+            record = decode_record(raw, kind)
+            name = record.label
+            found.append(parse(record))
+        except (ValueError, DomainError) as error:
+            faults.append(f"{name} was skipped: {error}")
+        else:
+            faults += (f"{name}: {field}" for field in odd_fields(record))
     return found
 
 
 def _job(raw: RawJob, observed_at: datetime) -> SchedulerJob:
+    """Return the job. Raise ValueError without an id or a user, DomainError without a state."""
+    job_id, user = positive(raw.job_id), text(raw.user_name) or text(raw.user_id)
+    if job_id is None or user is None:
+        raise ValueError("it has no id" if job_id is None else "it has no user")
     raw_state = state(raw.job_state)
-    normal = from_slurm(raw_state)
-    # Slurm reports planned times as well: a running job's end, a waiting job's start. Before the
-    # end, the exit code is only zero.
-    waits = normal is JobState.PENDING and not is_suspended(raw_state)
-    exit_code, signal = exit_of(raw.exit_code) if normal.is_terminal else (None, None)
-    array_job_id = number(raw.array_job_id) or None
-    het_job_id = number(raw.het_job_id)
     return SchedulerJob(
-        job_id=str(number(raw.job_id)),
-        user=text(raw.user_name) or text(raw.user_id) or "unknown",
-        state=normal,
+        job_id=str(job_id),
+        user=user,
+        state=from_slurm(raw_state),
         raw_state=raw_state,
         observed_at=observed_at,
-        nodes=expanded(raw.nodes if raw.nodes and text(raw.nodes) else ""),
-        submit_time=time(raw.submit_time),
-        start_time=None if waits else time(raw.start_time),
-        end_time=time(raw.end_time) if normal.is_terminal else None,
-        name=text(raw.name),
-        partition=text(raw.partition),
-        account=text(raw.account),
-        qos=text(raw.qos),
-        priority=number(raw.priority),
-        exit_code=exit_code,
-        signal=signal,
-        state_reason=text(raw.state_reason),
-        time_limit_minutes=number(raw.time_limit),
-        cluster_name=text(raw.cluster),
-        array_job_id=text(array_job_id),
-        array_task_id=text(number(raw.array_task_id)) if array_job_id else None,
-        restart_count=number(raw.restart_cnt),
+        cluster_name=_cluster(raw.cluster),
+        **_run(raw, raw_state),
+        **_queue(raw),
+        **_array(raw),
+        restart_count=at_most(INT4_MAX, number(raw.restart_cnt)),
         resources=resources(raw.tres_req_str, raw.tres_alloc_str, raw.gres_detail),
-        extra={"het_job_id": str(het_job_id)} if het_job_id else None,
+        extra=_extra(raw),
     )
 
 
+def _run(raw: RawJob, raw_state: str) -> dict[str, Any]:
+    """Return where and when the job runs or ran, and how it ended."""
+    nodes = _nodes(raw.nodes)
+    start = _start(raw, raw_state, has_nodes=bool(nodes))
+    run = {
+        "nodes": nodes,
+        "submit_time": time(raw.submit_time),
+        "start_time": time(start),
+        **_suspensions(raw, raw_state, start),
+    }
+    # Slurm reports planned times as well: a running job's end, a waiting job's start. Before the
+    # end, the exit code is only zero.
+    if not from_slurm(raw_state).is_terminal:
+        return run
+    exit_code, signal = exit_of(raw.exit_code)
+    return {**run, "end_time": time(raw.end_time), "exit_code": exit_code, "signal": signal}
+
+
+def _queue(raw: RawJob) -> dict[str, Any]:
+    """Return the job's name, and its place among the waiting jobs."""
+    return {
+        "name": text(raw.name),
+        "partition": text(raw.partition),
+        "account": text(raw.account),
+        "qos": text(raw.qos),
+        "priority": number(raw.priority),
+        "state_reason": reason(raw.state_reason),
+        "time_limit_minutes": at_most(INT4_MAX, number(raw.time_limit)),
+    }
+
+
+def _nodes(listed: Any) -> tuple[str, ...]:
+    """Return the nodes, or none if the text is not a list of nodes."""
+    names = text(listed, None)
+    if names is None or not _NODE_LIST.fullmatch(names):
+        return ()
+    try:
+        nodes = expanded(names)
+    except InvalidInputError:
+        return ()
+    return nodes if max(map(len, nodes), default=0) <= LONGEST_TEXT else ()
+
+
+def _start(raw: RawJob, raw_state: str, *, has_nodes: bool) -> int | None:
+    """Return when the job started, or None if it never did."""
+    start = positive(raw.start_time)
+    if start is None or waits(raw_state):
+        return None
+    # Slurm sets both times of a job that is cancelled while it waits to the time of the cancel.
+    ended = from_slurm(raw_state).is_terminal
+    never_ran = ended and not has_nodes and start >= (positive(raw.end_time) or 0)
+    return None if never_ran else start
+
+
+def _suspensions(raw: RawJob, raw_state: str, start: int | None) -> dict[str, Any]:
+    """Return how long the job was suspended before, and since when it is suspended now.
+
+    Slurm sets ``suspend_time`` at each suspension and resumption. ``pre_sus_time`` is the time that
+    the job ran before the last suspension (``_job_suspend_op`` in job_mgr.c).
+    """
+    changed, ran = positive(raw.suspend_time), number(raw.pre_sus_time)
+    if start is None or changed is None or ran is None or not start <= changed < YEAR_2200:
+        return {}
+    since = datetime.fromtimestamp(changed, UTC) if is_suspended(raw_state) else None
+    seconds = at_most(INT4_MAX, max(changed - start - ran, 0)) or 0
+    return {"suspended_seconds": float(seconds), "suspended_since": since}
+
+
+def _array(raw: RawJob) -> dict[str, Any]:
+    """Return the ids of the array and of the task in it.
+
+    The tasks that wait together are one job: its task id is their range, such as ``0-9%2``.
+    """
+    array_job_id = positive(raw.array_job_id)
+    if array_job_id is None:
+        return {}
+    task_id = number(raw.array_task_id)
+    tasks = raw.array_task_string if isinstance(raw.array_task_string, str) else None
+    return {
+        "array_job_id": str(array_job_id),
+        "array_task_id": text(tasks) if task_id is None else str(task_id),
+    }
+
+
+def _extra(raw: RawJob) -> dict[str, str] | None:
+    het_job_id = positive(raw.het_job_id)
+    return {"het_job_id": str(het_job_id)} if het_job_id else None
+
+
+def _cluster(value: Any) -> str | None:
+    name = text(value)
+    return name if name and _CLUSTER.fullmatch(name) else None
+
+
 def _node(raw: RawNode, cluster_name: str | None) -> NodeReport:
+    """Return the node. Raise ValueError without a name or a state."""
+    name, base = text(raw.name), state(raw.state)
+    if name is None or not _NODE.fullmatch(name) or not base:
+        raise ValueError("it has no state" if name else "it has no valid name")
+    flags = raw.state_flags if isinstance(raw.state_flags, list) else []
     load = number(raw.cpu_load)  # in hundredths
     return NodeReport(
-        node=raw.name,
-        state="+".join([state(raw.state), *raw.state_flags]).lower(),
-        cluster_name=text(raw.cluster_name) or cluster_name,
-        cpus=number(raw.cpus) or None,
-        memory_total_mb=number(raw.real_memory) or None,
+        node=name,
+        state=state([base, *flags]).lower(),
+        cluster_name=_cluster(raw.cluster_name) or cluster_name,
+        cpus=at_most(INT4_MAX, positive(raw.cpus)),
+        memory_total_mb=at_most(MEMORY_MB_MAX, positive(raw.real_memory)),
         gpus=gpus_of_node(raw.gres, raw.tres),
-        cpu_load=None if load is None else load / 100,
+        cpu_load=None if load is None or load > _LARGEST_LOAD else load / 100,
     )
