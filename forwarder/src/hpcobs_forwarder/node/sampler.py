@@ -10,7 +10,7 @@ from hpcobs_forwarder.clock import rfc3339
 from hpcobs_forwarder.node.cpus import NodeCpus, UnknownCpusError
 from hpcobs_forwarder.node.gpus.mapping import gpus_of_job, used_by_processes
 from hpcobs_forwarder.node.gpus.readings import GpuError
-from hpcobs_forwarder.node.host import read_host
+from hpcobs_forwarder.node.host import read_parts
 from hpcobs_forwarder.node.names import NodeNames, UnknownNodeError
 from hpcobs_forwarder.node.samples import sample_of, with_gpus
 from hpcobs_forwarder.node.tracking import Count, TrackedJob
@@ -134,6 +134,8 @@ class Sampler:
             return None
         if reading is None:
             return None
+        for error in reading.unread:
+            self._failed(job.layout.name, error)
         # Read the clock for each job: a pass over 1,000 jobs is long enough to distort a rate.
         try:
             percent = job.percent(Count(self._clock.uptime(), reading.cpu_seconds), self._cpus)
@@ -173,12 +175,10 @@ class Sampler:
             self._failed("host", error)
 
     def _read_host(self) -> dict[str, Any]:
-        try:
-            host: dict[str, Any] = read_host(self._sources.root)._asdict()
-        except (OSError, ValueError) as error:
+        host, errors = read_parts(self._sources.root)
+        for error in errors:
             self._failed("host", error)
-            return {}
-        if self._gpu_count:
+        if host and self._gpu_count:
             host["gpus"] = self._gpu_count
         return host
 
