@@ -38,6 +38,7 @@ def sources(config: Config) -> Sources:
         records=Records(f"{config.spool_dir}/jobs"),
         gpus=Gpus(config.gpus, root),
         node=config.node,
+        spool=config.spool_dir,
     )
 
 

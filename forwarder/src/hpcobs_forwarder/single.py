@@ -53,7 +53,10 @@ def _pass(parts: Parts) -> bool:
     config = parts.config
     if config.role != NODE:
         return controller_work(config, parts.spool, parts.health, parts.clock).sync()
-    taken, cluster_name = _taken(parts)
+    work = parts.node_work()
+    taken = _taken(work.sampler)
+    work.sampler.save()
+    cluster_name = work.cluster_name()
     writer = BatchWriter(parts.spool, config.node, parts.clock)
     writer.add_nodes(taken.by_node, taken.host, cluster_name)
     writer.seal(cluster_name)
@@ -67,7 +70,8 @@ def dry_run(config: Config) -> int:
     """
     if config.role != NODE:
         return _print_cluster(slurm_source(config, SystemClock()))
-    taken, cluster_name = _taken(Parts(config))
+    work = Parts(config).node_work()
+    taken, cluster_name = _taken(work.sampler), work.cluster_name()
     for node, samples in taken.by_node.items():
         lines = [opening_line(node, cluster_name), samples_line(samples)]
         if taken.host:
@@ -90,20 +94,17 @@ def _print(body: object) -> int:
     return 0
 
 
-def _taken(parts: Parts) -> tuple[Pass, str | None]:
-    work = parts.node_work()
-    work.sampler.take()
+def _taken(sampler: Sampler) -> Pass:
+    sampler.take()
     time.sleep(_BETWEEN_PASSES_SECONDS)
-    return work.sampler.take(), work.cluster_name()
+    return sampler.take()
 
 
 def show_jobs(config: Config) -> int:
     """Print a line for each job: the values that are sent, and more values of the kernel."""
     parts = Parts(config)
     sampler = Sampler(sources(config), interval_seconds=1.0, health=parts.health, clock=parts.clock)
-    sampler.take()
-    time.sleep(_BETWEEN_PASSES_SECONDS)
-    samples = {sample["job_id"]: sample for sample in sampler.take().samples}
+    samples = {sample["job_id"]: sample for sample in _taken(sampler).samples}
     if not sampler.jobs():
         _log.info(
             "no Slurm job was found on this node; `hpcobs-forwarder doctor` shows where it looks"

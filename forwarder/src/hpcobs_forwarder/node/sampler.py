@@ -10,10 +10,11 @@ from hpcobs_forwarder.clock import rfc3339
 from hpcobs_forwarder.node.cpus import NodeCpus, UnknownCpusError
 from hpcobs_forwarder.node.gpus.mapping import gpus_of_job, used_by_processes
 from hpcobs_forwarder.node.gpus.readings import GpuError
-from hpcobs_forwarder.node.host import read_parts
+from hpcobs_forwarder.node.host import boot_id, read_parts
 from hpcobs_forwarder.node.names import NodeNames, UnknownNodeError
-from hpcobs_forwarder.node.samples import sample_of, with_gpus
+from hpcobs_forwarder.node.samples import idle_sample, sample_of, with_gpus
 from hpcobs_forwarder.node.tracking import Count, TrackedJob
+from hpcobs_forwarder.node.without_cgroup import NO_CGROUP, JobsWithoutCgroup
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,7 +47,7 @@ class Pass(NamedTuple):
 class Sources(NamedTuple):
     """Where a node's readings come from. ``root`` holds its /proc and /sys.
 
-    ``node`` is the node's configured name.
+    ``node`` is the node's configured name. ``spool`` is the folder that the hooks write to.
     """
 
     root: str
@@ -54,6 +55,7 @@ class Sources(NamedTuple):
     records: Records
     gpus: Iterable[GpuReader] = ()
     node: str = ""
+    spool: str = ""
 
 
 class Sampler:
@@ -74,6 +76,15 @@ class Sampler:
         self._cpus = NodeCpus(sources.root)
         self._names = NodeNames(sources.node)
         self._jobs: dict[tuple[str, int], TrackedJob] = {}
+        self._without_cgroup = JobsWithoutCgroup(
+            sources.records,
+            sources.discovery,
+            spool=sources.spool,
+            root=sources.root,
+            boot_id=boot_id(sources.root),
+            grace_seconds=interval_seconds,
+        )
+        self._idle: list[TrackedJob] = []
         self._gpu_count: int | None = None
         self._logged: set[str] = set()
 
@@ -83,13 +94,20 @@ class Sampler:
         self._track_jobs()
         by_node = self._samples(timestamp, self._read_gpus())
         taken = Pass(by_node, self._read_host())
-        self._health.set("jobs", len(self._jobs))
+        self._health.set("jobs", len(self.jobs()))
         self._health.add("samples_read_total", len(taken.samples))
         return taken
 
     def jobs(self) -> list[TrackedJob]:
         """Return the jobs that the last pass found."""
-        return list(self._jobs.values())
+        return [*self._jobs.values(), *self._idle]
+
+    def save(self) -> None:
+        """Keep what the next start of the forwarder needs."""
+        try:
+            self._without_cgroup.seen.save()
+        except OSError as error:
+            self._failed("seen", error)
 
     def _track_jobs(self) -> None:
         """Find the running jobs. Keep the state of those that the last pass found."""
@@ -107,13 +125,16 @@ class Sampler:
                 job.find_record(records, now=now, young_seconds=self._young_seconds)
                 jobs[key] = job
         self._jobs = jobs
+        self._idle = self._without_cgroup.find(list(jobs.values()), now)
 
     def _samples(self, timestamp: str, gpus: list[GpuReading]) -> dict[str, list[dict[str, Any]]]:
         users = used_by_processes(gpus, f"{self._sources.root}/proc") if gpus else {}
         self._refresh_cpus()
         by_node: dict[str, list[dict[str, Any]]] = {node: [] for node in self._names.all()}
-        for job in self._jobs.values():
-            sample, node = self._sample(job, timestamp), self._node_of(job)
+        for job in self.jobs():
+            is_idle = job.layout is NO_CGROUP
+            sample = idle_sample(job.job_id, timestamp) if is_idle else self._sample(job, timestamp)
+            node = self._node_of(job)
             if sample is None or node is None:
                 continue
             sample = with_gpus(sample, gpus_of_job(gpus, job, users)) if gpus else sample
@@ -153,7 +174,7 @@ class Sampler:
     def _read_gpus(self) -> list[GpuReading]:
         """Read all GPUs. While no job runs, read them once to count them, then not at all."""
         # A reading can wake an idle GPU from its low-power state.
-        if not self._jobs and self._gpu_count is not None:
+        if not self.jobs() and self._gpu_count is not None:
             return []
         readings: list[GpuReading] = []
         for reader in self._sources.gpus:
@@ -224,6 +245,7 @@ class NodeWork:
     def tick(self) -> None:
         """Sample all jobs, and complete the batch if a push is due."""
         taken = self.sampler.take()
+        self.sampler.save()
         self._writer.add_nodes(taken.by_node, taken.host, self.cluster_name())
         now = self._clock.uptime()
         if now >= self._push_at:
