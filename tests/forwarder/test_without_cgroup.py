@@ -6,71 +6,18 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from hpcobs_forwarder.node.cgroups.discovery import Discovery
 from hpcobs_forwarder.node.gpus.readings import GpuReading
-from hpcobs_forwarder.node.records import Records
-from hpcobs_forwarder.node.sampler import Sampler, Sources
 from hpcobs_forwarder.node.without_cgroup import makes_cgroups
-from tests.forwarder.clocks import FakeClock
 from tests.forwarder.daemon import Node
-from tests.forwarder.properties import patient
-from tests.forwarder.trees import V1Job, V2Job, host, record, write
+from tests.forwarder.held import SLUID, Held, is_idle
+from tests.forwarder.trees import V1Job, V2Job, record, write
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from hpcobs_forwarder.daemon.health import Health
     from tests.forwarder.fake_site import Site
-
-BOOT = "f0e1d2c3"
-SLUID = "s4YDWXGQK8ZT30"
-
-
-class Held:
-    """A node where Slurm makes cgroups, its spool and its sampler."""
-
-    def __init__(self, root: Path, health: Health, *, has_cgroups: bool = True) -> None:
-        self.root = root
-        self.spool = root / "spool"
-        self.clock = FakeClock()
-        self.readers: tuple[Any, ...] = ()
-        self._health = health
-        host(root)
-        write(root / "proc/sys/kernel/random/boot_id", f"{BOOT}\n")
-        write(root / "sys/fs/cgroup/cgroup.controllers", "cpuset cpu io memory pids\n")
-        if has_cgroups:
-            write(root / "sys/fs/cgroup/system.slice/slurmstepd.scope/system/cgroup.procs", "1\n")
-        self.restart()
-
-    def restart(self) -> None:
-        sources = Sources(
-            str(self.root),
-            Discovery(str(self.root), "n1"),
-            Records(str(self.spool / "jobs")),
-            self.readers,
-            node="n1",
-            spool=str(self.spool),
-        )
-        self.sampler = Sampler(sources, interval_seconds=10, health=self._health, clock=self.clock)
-
-    def prolog(self, job_id: str = "7", *, ago: float = 100, **fields: Any) -> Path:
-        """Write the record of a Prolog that ran ``ago`` seconds before."""
-        began = {"uptime_seconds": f"{self.clock.up - ago:.2f}", "boot_id": BOOT, "node": "n1"}
-        return record(self.spool / "jobs", job_id, **{**began, **fields})
-
-    def epilog(self, job_id: str = "7", *, at: float = 9e12, name: str = "{}") -> None:
-        """Write the event of an Epilog, without removing the record."""
-        event = name.format(f"{at:013.0f}-{job_id}-4711.finished.json")
-        write(self.spool / "events" / event, "{}")
-
-    def take(self, *, after: float = 10) -> list[dict[str, Any]]:
-        samples = self.sampler.take().samples
-        self.sampler.save()
-        self.clock.advance(after)
-        return samples
 
 
 @pytest.fixture
@@ -253,11 +200,6 @@ def test_new_folder_of_slurm_is_found_first(node: Held) -> None:
     assert held == [["1"]] * 3
 
 
-def is_idle(sample: dict[str, Any]) -> bool:
-    """Return whether a sample has no counters: they belong to a cgroup."""
-    return "cpu_seconds_total" not in sample
-
-
 def test_damaged_memory_of_seen_jobs_is_ignored(node: Held) -> None:
     for text in ("", "[]", "{}", '{"boot_id": 1, "jobs": []}', "\x00", "[" * 100_000):
         write(node.spool / "seen", text)
@@ -275,49 +217,3 @@ def test_dry_run_shows_held_job(tmp_path: Path, site: Site) -> None:
     assert (samples["8"]["cpu_usage"], samples["8"]["memory_usage_mb"]) == (0, 0)
     assert sorted(path.name for path in node.spool.iterdir()) == ["jobs"]
     assert "8" in node.run("jobs").stdout.splitlines()[2].split()
-
-
-steps = st.lists(
-    st.sampled_from(
-        [
-            *("prolog", "prolog_with_sluid", "cgroup", "sluid_cgroup", "vanish"),
-            *("event", "epilog", "restart", "wait", "wait"),
-        ]
-    ),
-    max_size=14,
-)
-
-
-@settings(patient, max_examples=80)
-@given(steps)
-def test_any_order_gives_no_false_idle_sample(
-    tmp_path_factory: pytest.TempPathFactory, health: Health, order: list[str]
-) -> None:
-    """No idle sample: without a record, after an Epilog, or once the run's cgroup was seen."""
-    node = Held(tmp_path_factory.mktemp("node"), health)
-    jobs: list[V2Job] = []
-    path: Path | None = None
-    is_seen = is_ended = False
-    began = 0.0
-    for step in order:
-        if step.startswith("prolog"):
-            path = node.prolog(ago=0, **({"sluid": SLUID} if "sluid" in step else {}))
-            is_seen, is_ended, began = bool(jobs), False, node.clock.up
-        elif step in {"cgroup", "sluid_cgroup"}:
-            jobs.append(V2Job(node.root, "job_7" if step == "cgroup" else SLUID))
-            is_seen = True
-        elif step == "vanish":
-            for job in {job.path: job for job in jobs}.values():
-                job.vanish()
-            jobs.clear()
-        elif step == "event":
-            node.epilog()
-            is_ended = True
-        elif step == "epilog" and path is not None:
-            path.unlink(missing_ok=True)
-            path = None
-        elif step == "restart":
-            node.restart()
-        samples = [one for one in node.take(after=20) if is_idle(one)]
-        if path is None or is_seen or is_ended or node.clock.up - 20 - began < 30:
-            assert samples == []
