@@ -15,6 +15,7 @@ from hpcobs_forwarder.node.gpus.detection import Gpus
 from hpcobs_forwarder.node.host import boot_id
 from hpcobs_forwarder.node.records import Records
 from hpcobs_forwarder.node.sampler import NodeWork, Sampler, Sources
+from hpcobs_forwarder.node.without_cgroup import LEAST_GRACE_SECONDS
 from hpcobs_forwarder.sending.http_client import HttpClient, TokenFile
 from hpcobs_forwarder.sending.retry_policy import RetryState
 from hpcobs_forwarder.sending.sender import Sender
@@ -38,6 +39,9 @@ def sources(config: Config, *, every_pass: bool = False) -> Sources:
         records=Records(f"{config.spool_dir}/jobs"),
         gpus=Gpus(config.gpus, root, every_pass=every_pass),
         node=config.node,
+        spool=config.spool_dir,
+        # A person who looks at a job that has just started sees what it uses now.
+        grace_seconds=0.0 if every_pass else LEAST_GRACE_SECONDS,
     )
 
 

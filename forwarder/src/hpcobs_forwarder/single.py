@@ -53,7 +53,10 @@ def _pass(parts: Parts) -> bool:
     config = parts.config
     if config.role != NODE:
         return controller_work(config, parts.spool, parts.health, parts.clock).sync()
-    taken, cluster_name = _taken(parts)
+    work = parts.node_work(every_pass=True)
+    taken = _taken(work.sampler)
+    work.sampler.save()
+    cluster_name = work.cluster_name()
     writer = BatchWriter(parts.spool, config.node, parts.clock)
     writer.add_nodes(taken.by_node, taken.host, cluster_name)
     writer.seal(cluster_name)
@@ -67,7 +70,8 @@ def dry_run(config: Config) -> int:
     """
     if config.role != NODE:
         return _print_cluster(slurm_source(config, SystemClock()))
-    taken, cluster_name = _taken(Parts(config))
+    work = Parts(config).node_work(every_pass=True)
+    taken, cluster_name = _taken(work.sampler), work.cluster_name()
     for node, samples in taken.by_node.items():
         lines = [opening_line(node, cluster_name), samples_line(samples)]
         if taken.host:
@@ -90,11 +94,10 @@ def _print(body: object) -> int:
     return 0
 
 
-def _taken(parts: Parts) -> tuple[Pass, str | None]:
-    work = parts.node_work(every_pass=True)
-    work.sampler.take()
+def _taken(sampler: Sampler) -> Pass:
+    sampler.take()
     time.sleep(_BETWEEN_PASSES_SECONDS)
-    return work.sampler.take(), work.cluster_name()
+    return sampler.take()
 
 
 def show_jobs(config: Config) -> int:
@@ -106,9 +109,7 @@ def show_jobs(config: Config) -> int:
         health=parts.health,
         clock=parts.clock,
     )
-    sampler.take()
-    time.sleep(_BETWEEN_PASSES_SECONDS)
-    samples = {sample["job_id"]: sample for sample in sampler.take().samples}
+    samples = {sample["job_id"]: sample for sample in _taken(sampler).samples}
     if not sampler.jobs():
         _log.info(
             "no Slurm job was found on this node; `hpcobs-forwarder doctor` shows where it looks"

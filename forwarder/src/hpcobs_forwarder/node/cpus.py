@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hpcobs_forwarder.node.cgroups import files
+from hpcobs_forwarder.node.host import read_cpus
 from hpcobs_forwarder.node.hostlist import expand
 from hpcobs_forwarder.slurm_conf import read_slurm_conf
 
@@ -40,7 +41,7 @@ class NodeCpus:
         """
         known, self._node = (self.online, self._node), node
         self.online = 0
-        self.online = files.count_ids(files.read(f"{self._root}/sys/devices/system/cpu/online"))
+        self.online = read_cpus(self._root)
         if known != (self.online, node):
             self._until = float("-inf")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,6 +17,8 @@ from hpcobs_forwarder.node.names import valid_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_JOB_ID = re.compile(r"[0-9]{1,20}")
 
 # File times advance by ticks: up to 10 ms on a local disk, a second on some file servers.
 _TICK_NANOSECONDS = 1_000_000_000
@@ -85,6 +88,10 @@ class Records:
         """Return the job's record, or None if its Prolog wrote none."""
         return self._files.get(f"{job_id}.json")
 
+    def written_ms(self, job_id: str) -> int:
+        """Return when the job's record was written, in milliseconds of the wall clock."""
+        return self._stamps.get(f"{job_id}.json", (0, 0))[1] // 1_000_000
+
     def of_sluid(self, sluid: str) -> JobRecord | None:
         """Return the record of the job with this SLUID, or None."""
         return self._by_sluid.get(sluid)
@@ -122,19 +129,28 @@ def read_record(path: str) -> JobRecord | None:
 def _record(fields: dict[str, Any]) -> JobRecord:
     node = valid_name(fields.get("node"))
     began_at = fields.get("uptime_seconds")  # /proc/uptime when the Prolog ran
+    if not _JOB_ID.fullmatch(fields["job_id"]):
+        raise ValueError(fields["job_id"])
     return JobRecord(
         job_id=fields["job_id"],
-        sluid=fields.get("sluid"),
-        cluster_name=fields.get("cluster_name"),
+        sluid=_text(fields, "sluid"),
+        cluster_name=_text(fields, "cluster_name"),
         node=node,
         cpus=cpus_on_node(fields.get("cpus_per_node", ""), fields.get("node_list", ""), node or ""),
         gpus=_names(fields.get("gpus")),
         visible_gpus=_names(fields.get("visible_gpus")),
         began_at=float(began_at) if began_at else None,
-        boot_id=fields.get("boot_id"),
-        slurm_conf=fields.get("slurm_conf"),
+        boot_id=_text(fields, "boot_id"),
+        slurm_conf=_text(fields, "slurm_conf"),
     )
 
 
-def _names(text: str | None) -> tuple[str, ...]:
-    return tuple(filter(None, map(str.strip, text.split(",")))) if text else ()
+def _names(text: object) -> tuple[str, ...]:
+    if not isinstance(text, str):
+        return ()
+    return tuple(filter(None, map(str.strip, text.split(","))))
+
+
+def _text(fields: dict[str, Any], name: str) -> str | None:
+    value = fields.get(name)
+    return value if isinstance(value, str) else None

@@ -10,10 +10,11 @@ from hpcobs_forwarder.clock import rfc3339
 from hpcobs_forwarder.node.cpus import NodeCpus, UnknownCpusError
 from hpcobs_forwarder.node.gpus.assignment import GpuAssignment
 from hpcobs_forwarder.node.gpus.mapping import NodeGpus
-from hpcobs_forwarder.node.host import read_host
+from hpcobs_forwarder.node.host import boot_id, read_parts
 from hpcobs_forwarder.node.names import NodeNames, UnknownNodeError
-from hpcobs_forwarder.node.samples import sample_of, with_gpus
+from hpcobs_forwarder.node.samples import idle_sample, sample_of, with_gpus
 from hpcobs_forwarder.node.tracking import Count, TrackedJob
+from hpcobs_forwarder.node.without_cgroup import LEAST_GRACE_SECONDS, NO_CGROUP, JobsWithoutCgroup
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,7 +47,8 @@ class Pass(NamedTuple):
 class Sources(NamedTuple):
     """Where a node's readings come from. ``root`` holds its /proc and /sys.
 
-    ``node`` is the node's configured name.
+    ``node`` is the node's configured name. ``spool`` is the folder that the hooks write to.
+    ``grace_seconds`` is how long a job's cgroup may come after the record of its Prolog.
     """
 
     root: str
@@ -54,6 +56,8 @@ class Sources(NamedTuple):
     records: Records
     gpus: Iterable[GpuReader] = ()
     node: str = ""
+    spool: str = ""
+    grace_seconds: float = LEAST_GRACE_SECONDS
 
 
 class Sampler:
@@ -75,6 +79,17 @@ class Sampler:
         self._names = NodeNames(sources.node)
         self._jobs: dict[tuple[str, int], TrackedJob] = {}
         self._gpus = GpuAssignment(sources.gpus, sources.root, self._failed)
+        self._without_cgroup = JobsWithoutCgroup(
+            sources.records,
+            sources.discovery,
+            spool=sources.spool,
+            root=sources.root,
+            boot_id=boot_id(sources.root),
+            grace_seconds=max(sources.grace_seconds, interval_seconds)
+            if sources.grace_seconds
+            else 0.0,
+        )
+        self._idle: list[TrackedJob] = []
         self._gpu_count: int | None = None
         self._logged: set[str] = set()
 
@@ -84,13 +99,20 @@ class Sampler:
         self._track_jobs()
         by_node = self._samples(timestamp, self._read_gpus())
         taken = Pass(by_node, self._read_host())
-        self._health.set("jobs", len(self._jobs))
+        self._health.set("jobs", len(self.jobs()))
         self._health.add("samples_read_total", len(taken.samples))
         return taken
 
     def jobs(self) -> list[TrackedJob]:
         """Return the jobs that the last pass found."""
-        return list(self._jobs.values())
+        return [*self._jobs.values(), *self._idle]
+
+    def save(self) -> None:
+        """Keep what the next start of the forwarder needs."""
+        try:
+            self._without_cgroup.seen.save()
+        except OSError as error:
+            self._failed("seen", error)
 
     def _track_jobs(self) -> None:
         """Find the running jobs. Keep the state of those that the last pass found."""
@@ -108,13 +130,16 @@ class Sampler:
                 job.find_record(records, now=now, young_seconds=self._young_seconds)
                 jobs[key] = job
         self._jobs = jobs
+        self._idle = self._without_cgroup.find(list(jobs.values()), now)
 
     def _samples(self, timestamp: str, node_gpus: NodeGpus) -> dict[str, list[dict[str, Any]]]:
-        gpus = self._gpus.assign(node_gpus, list(self._jobs.values()))
+        gpus = self._gpus.assign(node_gpus, self.jobs())
         self._refresh_cpus()
         by_node: dict[str, list[dict[str, Any]]] = {node: [] for node in self._names.all()}
-        for job in self._jobs.values():
-            sample, node = self._sample(job, timestamp), self._node_of(job)
+        for job in self.jobs():
+            is_idle = job.layout is NO_CGROUP
+            sample = idle_sample(job.job_id, timestamp) if is_idle else self._sample(job, timestamp)
+            node = self._node_of(job)
             if sample is not None and node is not None:
                 by_node.setdefault(node, []).append(with_gpus(sample, gpus.get(job, ())))
         if any(by_node.values()):
@@ -135,6 +160,8 @@ class Sampler:
             return None
         if reading is None:
             return None
+        for error in reading.unread:
+            self._failed(job.layout.name, error)
         # Read the clock for each job: a pass over 1,000 jobs is long enough to distort a rate.
         try:
             percent = job.percent(Count(self._clock.uptime(), reading.cpu_seconds), self._cpus)
@@ -152,7 +179,7 @@ class Sampler:
     def _read_gpus(self) -> NodeGpus:
         """Read all GPUs. While no job runs, read them once to count them, then not at all."""
         # A reading can wake an idle GPU from its low-power state.
-        if not self._jobs and self._gpu_count is not None:
+        if not self.jobs() and self._gpu_count is not None:
             self._gpus.forget()
             return NodeGpus()
         gpus = self._gpus.read()
@@ -167,12 +194,10 @@ class Sampler:
             self._failed("host", error)
 
     def _read_host(self) -> dict[str, Any]:
-        try:
-            host: dict[str, Any] = read_host(self._sources.root)._asdict()
-        except (OSError, ValueError) as error:
+        host, errors = read_parts(self._sources.root)
+        for error in errors:
             self._failed("host", error)
-            return {}
-        if self._gpu_count:
+        if host and self._gpu_count:
             host["gpus"] = self._gpu_count
         return host
 
@@ -218,6 +243,7 @@ class NodeWork:
     def tick(self) -> None:
         """Sample all jobs, and complete the batch if a push is due."""
         taken = self.sampler.take()
+        self.sampler.save()
         self._writer.add_nodes(taken.by_node, taken.host, self.cluster_name())
         now = self._clock.uptime()
         if now >= self._push_at:

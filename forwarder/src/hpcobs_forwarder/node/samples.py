@@ -46,6 +46,12 @@ def sample_of(job_id: str, timestamp: str, cpu_percent: float, reading: Reading)
     }
 
 
+def idle_sample(job_id: str, timestamp: str) -> dict[str, Any]:
+    """Return the sample of a job that has no cgroup on this node: it uses nothing here."""
+    # There are no counters. They belong to a cgroup, and would go back to 0.
+    return {"job_id": job_id, "timestamp": timestamp, "cpu_usage": 0.0, "memory_usage_mb": 0}
+
+
 def with_gpus(sample: dict[str, Any], gpus: Sequence[GpuReading]) -> dict[str, Any]:
     """Add the job's GPUs to its sample. ``gpu_usage`` is the mean over GPUs that report one.
 

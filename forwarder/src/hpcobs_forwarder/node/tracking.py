@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from hpcobs_forwarder.node.cgroups.files import job_id_in
+from hpcobs_forwarder.node.cpus import UnknownCpusError
 
 if TYPE_CHECKING:
     from hpcobs_forwarder.node.cgroups.layout import JobFolder, Layout, Reading
@@ -89,8 +90,9 @@ class TrackedJob:
             return self.record.cpus
         try:
             limit = self.layout.cpu_limit(self.folder)
-        except (OSError, ValueError):
-            limit = None
+        except (OSError, ValueError) as error:
+            # There is a limit, and it cannot be read. All CPUs of the host would be invented.
+            raise UnknownCpusError(f"{self.folder.name}: {error}") from error
         # Without ConstrainCores the CPU set holds all CPUs of the host.
         return host.of_threads(limit or host.online, now)
 

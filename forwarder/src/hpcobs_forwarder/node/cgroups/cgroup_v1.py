@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from hpcobs_forwarder.node.cgroups import files
 from hpcobs_forwarder.node.cgroups.files import jobs_in, of_nodes
 from hpcobs_forwarder.node.cgroups.layout import Details, JobFolder, Reading
-from hpcobs_forwarder.node.cgroups.memory import in_use_v1
+from hpcobs_forwarder.node.cgroups.memory import checked_size, in_use_v1
+from hpcobs_forwarder.node.cgroups.optional import OptionalValues
 from hpcobs_forwarder.node.cgroups.processes import cpu_seconds, processes_below
 
 if TYPE_CHECKING:
@@ -74,12 +75,15 @@ class CgroupV1:
         """Read a job's use. Raise OSError if the job has gone, ValueError for a malformed file."""
         memory = f"{self._mount}/memory/{folder.path}"
         usage = files.read_int(f"{memory}/memory.usage_in_bytes")
+        in_use = in_use_v1(usage, files.read(f"{memory}/memory.stat"))
+        optional = OptionalValues(memory)
         return Reading(
             cpu_seconds=self._cpu_seconds(folder),
-            memory_bytes=in_use_v1(usage, files.read(f"{memory}/memory.stat")),
-            memory_peak_bytes=files.read_int(f"{memory}/memory.max_usage_in_bytes"),
-            oom_kills=_oom_kills(memory),
-            throttled_seconds=self._throttled_seconds(folder),
+            memory_bytes=in_use,
+            memory_peak_bytes=optional.read(lambda: _peak(memory)),
+            oom_kills=optional.read(lambda: _oom_kills(memory)),
+            throttled_seconds=optional.read(lambda: self._throttled_seconds(folder)),
+            unread=optional.errors,
         )
 
     def _cpu_seconds(self, folder: JobFolder) -> float:
@@ -132,13 +136,22 @@ class CgroupV1:
     def details(self, folder: JobFolder) -> Details:
         """Read more about a job, for people. Version 1 has no pressure files."""
         memory = f"{self._mount}/memory/{folder.path}"
-        stat = files.read(f"{memory}/memory.stat")
-        limit = files.read_int(f"{memory}/memory.limit_in_bytes")
+        optional = OptionalValues(memory)
+        stat = optional.read(lambda: files.read(f"{memory}/memory.stat")) or b""
         return Details(
-            anonymous_bytes=files.value(stat, b"total_rss"),
-            file_bytes=files.value(stat, b"total_cache"),
-            limit_bytes=limit if limit < _NO_LIMIT else None,
+            anonymous_bytes=optional.read(lambda: files.value(stat, b"total_rss")),
+            file_bytes=optional.read(lambda: files.value(stat, b"total_cache")),
+            limit_bytes=optional.read(lambda: _limit(memory)),
         )
+
+
+def _peak(memory: str) -> int:
+    return checked_size(files.read_int(f"{memory}/memory.max_usage_in_bytes"))
+
+
+def _limit(memory: str) -> int | None:
+    limit = files.read_int(f"{memory}/memory.limit_in_bytes")
+    return limit if limit < _NO_LIMIT else None
 
 
 def _oom_kills(memory: str) -> int | None:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from hpcobs_forwarder.node.cgroups import files
 from hpcobs_forwarder.node.cgroups.files import jobs_in, of_nodes
 from hpcobs_forwarder.node.cgroups.layout import Details, JobFolder, Reading
-from hpcobs_forwarder.node.cgroups.memory import in_use_v2
+from hpcobs_forwarder.node.cgroups.memory import checked_size, in_use_v2
+from hpcobs_forwarder.node.cgroups.optional import OptionalValues
 from hpcobs_forwarder.node.cgroups.processes import processes_below
 
 if TYPE_CHECKING:
@@ -72,21 +73,30 @@ class CgroupV2:
         usage = files.value(cpu, b"usage_usec")
         if usage is None:
             raise ValueError(f"{path}/cpu.stat has no usage_usec")
-        throttled = files.value(cpu, b"throttled_usec")
-        current = files.read_int(f"{path}/memory.current")
-        memory = in_use_v2(current, files.read(f"{path}/memory.stat"))
-        peak = self._optional(path, "memory.peak")
-        events = self._optional(path, "memory.events")
-        io = self._optional(path, "io.stat")
+        memory = in_use_v2(
+            files.read_int(f"{path}/memory.current"), files.read(f"{path}/memory.stat")
+        )
+        optional = OptionalValues(path)
+        throttled = optional.read(lambda: files.value(cpu, b"throttled_usec"))
+        io = optional.read(lambda: self._optional(path, "io.stat"))
         return Reading(
             cpu_seconds=usage / 1e6,
             memory_bytes=memory,
-            memory_peak_bytes=int(peak) if peak else None,
-            oom_kills=files.value(events, b"oom_kill") if events else None,
+            memory_peak_bytes=optional.read(lambda: self._peak(path)),
+            oom_kills=optional.read(lambda: self._oom_kills(path)),
             throttled_seconds=None if throttled is None else throttled / 1e6,
-            io_read_bytes=None if io is None else _summed(io, b"rbytes="),
-            io_write_bytes=None if io is None else _summed(io, b"wbytes="),
+            io_read_bytes=optional.read(lambda: _summed(io, b"rbytes=")),
+            io_write_bytes=optional.read(lambda: _summed(io, b"wbytes=")),
+            unread=optional.errors,
         )
+
+    def _peak(self, path: str) -> int | None:
+        peak = self._optional(path, "memory.peak")
+        return None if peak is None else checked_size(files.number(peak))
+
+    def _oom_kills(self, path: str) -> int | None:
+        events = self._optional(path, "memory.events")
+        return None if events is None else files.value(events, b"oom_kill")
 
     def _optional(self, path: str, name: str) -> bytes | None:
         """Read a file that the kernel or the configuration may lack. Return None if it is missing.
@@ -114,7 +124,7 @@ class CgroupV2:
             limits.append(files.count_ids(cpus))
         quota, _, period = (self._optional(folder.path, "cpu.max") or b"max").partition(b" ")
         if quota.strip() != b"max":
-            limits.append(int(quota) / int(period))
+            limits.append(files.number(quota) / files.number(period))
         return min(limits, default=None)
 
     def processes(self, folder: JobFolder) -> list[int]:
@@ -128,24 +138,35 @@ class CgroupV2:
     def details(self, folder: JobFolder) -> Details:
         """Read more about a job, for people. Raise OSError if the job has gone."""
         path = folder.path
-        stat = self._optional(path, "memory.stat") or b""
-        limit = (self._optional(path, "memory.max") or b"max").strip()
+        optional = OptionalValues(path)
+        stat = optional.read(lambda: self._optional(path, "memory.stat")) or b""
         return Details(
-            anonymous_bytes=files.value(stat, b"anon"),
-            file_bytes=files.value(stat, b"file"),
-            limit_bytes=None if limit == b"max" else int(limit),
-            cpu_pressure_percent=_pressure(self._optional(path, "cpu.pressure")),
-            memory_pressure_percent=_pressure(self._optional(path, "memory.pressure")),
-            io_pressure_percent=_pressure(self._optional(path, "io.pressure")),
+            anonymous_bytes=optional.read(lambda: files.value(stat, b"anon")),
+            file_bytes=optional.read(lambda: files.value(stat, b"file")),
+            limit_bytes=optional.read(lambda: self._limit(path)),
+            cpu_pressure_percent=optional.read(lambda: self._pressure(path, "cpu")),
+            memory_pressure_percent=optional.read(lambda: self._pressure(path, "memory")),
+            io_pressure_percent=optional.read(lambda: self._pressure(path, "io")),
         )
 
+    def _limit(self, path: str) -> int | None:
+        limit = (self._optional(path, "memory.max") or b"max").strip()
+        return None if limit == b"max" else files.number(limit)
 
-def _summed(io: bytes, key: bytes) -> int:
-    """Return the sum of ``key`` over the devices of ``io.stat``."""
-    return sum(int(word[len(key) :]) for word in io.split() if word.startswith(key))
+    def _pressure(self, path: str, resource: str) -> float | None:
+        return _percent_waiting(self._optional(path, f"{resource}.pressure"))
 
 
-def _pressure(data: bytes | None) -> float | None:
+def _summed(io: bytes | None, key: bytes) -> int | None:
+    """Return the sum of ``key`` over the devices of ``io.stat``. Raise ValueError."""
+    if io is None:
+        return None
+    # A device without I/O has no numbers. A damaged one costs the sum, which would fall without it.
+    words = [word for word in io.split() if word.startswith(key)]
+    return files.checked(sum(files.number(word[len(key) :]) for word in words))
+
+
+def _percent_waiting(data: bytes | None) -> float | None:
     """Return the percentage of the last minute in which some task waited."""
     if data is None:
         return None

@@ -28,24 +28,33 @@ def layouts_in(root: str, node: str) -> list[Layout]:
 
 
 class Discovery:
-    """The layouts that contain Slurm's folders. While there are none, every pass searches again."""
+    """The layouts that contain Slurm's folders. While there are none, every pass searches again.
+
+    ``used`` has those of the last pass. ``is_fresh`` is true if that pass searched for them.
+    """
 
     def __init__(self, root: str, node: str) -> None:
         """Read nothing yet."""
         self._root = root
         self._node = node
         self._all: Sequence[Layout] = ()
-        self._used: list[Layout] = []
+        self.used: list[Layout] = []
+        self.is_fresh = False
         self._nodes: Collection[str] = frozenset()
         self._passes = 0
 
     def layouts(self, nodes: Collection[str] = frozenset()) -> Sequence[Layout]:
         """Return the layouts to read in this pass, with the folders of ``nodes`` too."""
-        if not self._used:
+        if not self.used:
             # On a node without jobs, cgroups may also be mounted later than the forwarder starts.
             self._all = layouts_in(self._root, self._node)
-        if not self._used or nodes != self._nodes or self._passes % SEARCH_EVERY == 0:
+        self.is_fresh = not self.used or nodes != self._nodes or self._passes % SEARCH_EVERY == 0
+        if self.is_fresh:
             self._nodes = nodes
-            self._used = [layout for layout in self._all if layout.search(nodes)]
+            self.used = [layout for layout in self._all if layout.search(nodes)]
         self._passes += 1
-        return self._used
+        return self.used
+
+    def expire(self) -> None:
+        """Search again in the next pass."""
+        self._passes = 0

@@ -58,9 +58,14 @@ def number(text: bytes) -> int:
     digits = text.strip()
     if not digits.isdigit() or len(digits) > _MOST_DIGITS:
         raise ValueError(f"{text[:40]!r} is not a number")
-    if int(digits) > _LARGEST:
-        raise ValueError(f"{text[:40]!r} is too large")
-    return int(digits)
+    return checked(int(digits))
+
+
+def checked(count: int) -> int:
+    """Return ``count``. Raise ValueError if it is larger than any counter."""
+    if count > _LARGEST:
+        raise ValueError(f"{count} is too large")
+    return count
 
 
 def value(data: bytes, key: bytes) -> int | None:
@@ -107,8 +112,8 @@ def ids_in(text: bytes) -> set[int]:
     found: set[int] = set()
     for part in filter(None, text.strip().split(b",")):
         span, _, stride = part.partition(b":")
-        first, _, last = span.partition(b"-")
-        start, end = number(first), number(last or first)
+        first, dash, last = span.partition(b"-")
+        start, end = number(first), number(last if dash else first)
         used, _, group = stride.partition(b"/") if stride else (b"1", b"", b"1")
         of_group = number(group)
         if not start <= end < _MOST_IDS or not of_group:

@@ -20,7 +20,10 @@ class JobFolder(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """A job's use of this node, in bytes, seconds and counts. None means "not read"."""
+    """A job's use of this node, in bytes, seconds and counts. None means "not read".
+
+    ``unread`` has a reason for each value that is None though its file is there.
+    """
 
     cpu_seconds: float
     memory_bytes: int
@@ -29,6 +32,7 @@ class Reading(NamedTuple):
     throttled_seconds: float | None = None
     io_read_bytes: int | None = None
     io_write_bytes: int | None = None
+    unread: Sequence[Exception] = ()
 
 
 class Details(NamedTuple):

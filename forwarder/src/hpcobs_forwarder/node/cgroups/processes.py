@@ -25,8 +25,10 @@ def processes_below(path: str) -> list[int]:
 
 def _processes_in(folder: str) -> list[int]:
     try:
-        with open(f"{folder}/cgroup.procs", encoding="ascii") as lines:
-            return [int(line) for line in lines]
+        # Anything else than a number is no process.
+        return [
+            int(line) for line in files.read(f"{folder}/cgroup.procs").split() if line.isdigit()
+        ]
     except OSError:
         return []  # the step has just ended
 
@@ -54,4 +56,4 @@ def _ticks(path: str) -> int | None:
         return None  # the process has just ended
     # The second field is the command, which may contain spaces and parentheses.
     fields = stat[stat.rfind(b")") + 2 :].split()
-    return sum(int(ticks) for ticks in fields[11:15])
+    return sum(files.number(ticks) for ticks in fields[11:15])
