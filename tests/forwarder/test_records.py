@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING
 
 import pytest
 
-from hpcobs_forwarder.node.records import Records, read_record
+from hpcobs_forwarder.node.records import JobRecord, Records, read_record
 from tests.forwarder.trees import record
 
 if TYPE_CHECKING:
@@ -91,7 +92,6 @@ def test_missing_folder_has_no_records(tmp_path: Path) -> None:
         "[]",
         "{}",
         "null",
-        '{"job_id": "1", "gpus": 3}',
         '{"job_id":"1"',
         "\x00\x00",
     ],
@@ -101,3 +101,11 @@ def test_malformed_record_is_skipped(tmp_path: Path, text: str) -> None:
     file.write_text(text)
 
     assert read_record(str(file)) is None
+
+
+@pytest.mark.parametrize("name", ["gpus", "visible_gpus", "sluid", "cluster_name", "slurm_conf"])
+def test_malformed_value_costs_itself(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "1.json"
+    file.write_text(json.dumps({"job_id": "1", "boot_id": "this", name: 3}))
+
+    assert read_record(str(file)) == JobRecord("1", boot_id="this")

@@ -55,7 +55,8 @@ class Gpus:
         ]
 
 
-def test_held_gpus_are_read(node: Held) -> None:
+def test_held_gpus_are_read(node: Held, tmp_path: Path) -> None:
+    write(tmp_path / "etc/slurm/gres.conf", "Name=gpu File=/dev/nvidia[0-1]\n")
     node.readers = (Gpus(),)
     node.restart()
     node.prolog(gpus="1")
