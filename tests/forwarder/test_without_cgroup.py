@@ -48,18 +48,15 @@ class Gpus:
 
     def read(self) -> list[GpuReading]:
         return [
-            GpuReading(
-                number, "nvidia", frozenset({number}), minor=int(number), utilization_percent=use
-            )
+            GpuReading(number, "nvidia", frozenset({f"GPU-{number}"}), utilization_percent=use)
             for number, use in (("0", 97.0), ("1", 3.0))
         ]
 
 
-def test_held_gpus_are_read(node: Held, tmp_path: Path) -> None:
-    write(tmp_path / "etc/slurm/gres.conf", "Name=gpu File=/dev/nvidia[0-1]\n")
+def test_held_gpus_are_read(node: Held) -> None:
     node.readers = (Gpus(),)
     node.restart()
-    node.prolog(gpus="1")
+    node.prolog(gpus="GPU-1")
 
     (sample,) = node.take()
 
