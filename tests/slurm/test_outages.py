@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from tests.slurm.releases import Release
 
 FORGETS_AFTER_SECONDS = 8
+LOST_SECONDS = 12.0
+"""Some passes of the controller role, each with a query that fails."""
 ENDS = {
     "true": ("COMPLETED", "completed", 0),
     "exit 3": ("FAILED", "failed", 3),
@@ -28,7 +31,8 @@ ENDS = {
 def site(folder: Path, release: Release) -> Iterator[Site]:
     """Start a site whose slurmctld soon forgets jobs and is read by Slurm's commands."""
     forgets = FORGETS_AFTER_SECONDS
-    with installed(folder, release, forgets_after_seconds=forgets) as site:
+    # Commands give slurmctld up after two seconds.
+    with installed(folder, release, forgets_after_seconds=forgets, MessageTimeout=2) as site:
         site.configure_controller(by_commands=True)
         site.start_controller()
         yield site
@@ -104,6 +108,18 @@ def test_forgotten_waiting_job_is_cancelled(site: Site, waiting: str, running: s
 
     assert "raw_state" not in job["scheduler"], "Slurm never reported it"
     assert site.state(running) == "running"
+
+
+@pytest.mark.usefixtures("unseen")
+def test_lost_slurmctld_ends_no_job(site: Site, running: str) -> None:
+    site.slurm.stop_controller()
+    time.sleep(LOST_SECONDS)
+    site.slurm.start_controller()
+    site.wait_for(site.slurm.submit("true"), "completed")
+
+    assert site.state(running) == "running"
+    states = {event["snapshot"]["state"] for event in site.audit(running)}
+    assert states <= {"pending", "running"}
 
 
 @pytest.mark.usefixtures("unseen")
