@@ -21,7 +21,7 @@ run: .venv/run ## start the whole service with a simulated cluster (PORT=8080, A
 
 # Two of the workers mostly wait at first: each has one release of Slurm (tests/conftest.py).
 test: .venv/dev ## run the whole test suite, or some of it (ARGS="-k name")
-	@$(PY) -m pytest -n 3 --dist loadgroup $(ARGS)
+	@$(PY) -m pytest -n 3 --dist loadfile $(ARGS)
 
 check: .venv/dev ## check lint, format, spelling, types and import rules
 	@.venv/bin/ruff check .

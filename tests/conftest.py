@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import signal
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
+from xdist.scheduler import LoadScopeScheduling
 
 from hpcobs.storage.migrations import migrate
 from hpcobs_local.postgres.server import EmbeddedPostgres
@@ -19,35 +21,35 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
+    from xdist.remote import Producer
+
 # The data of a test need not survive a crash of the machine.
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 TEMPLATE = "migrated"
 
 _numbers = itertools.count()
 
-HERE = Path(__file__).parent
-SLURM = HERE / "slurm"
+SLURM = Path(__file__).parent / "slurm"
+SLURM_TEST = re.compile(r"tests/slurm/.*\[(\d\d\.\d\d)[]-]")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Keeps each file's tests in one worker, and all tests on a release of Slurm in one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        of_slurm = SLURM_TEST.search(nodeid)
+        return f"slurm {of_slurm[1]}" if of_slurm else nodeid.partition("::")[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
+    """Replace the scheduler of ``--dist``."""
+    return Scheduling(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep each file's tests in one worker, and all tests on a release of Slurm.
-
-    Those take long, but mostly wait. So they run first, while other workers use the CPUs.
-    """
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    """Run the tests on Slurm first: they take long, but mostly wait, while other tests can run."""
     items.sort(key=lambda item: SLURM not in item.path.parents)
-
-
-def _group(item: pytest.Item) -> str:
-    of_test = getattr(item, "callspec", None)
-    release = of_test.params.get("release") if of_test else None
-    return (
-        f"slurm {release}"
-        if release and SLURM in item.path.parents
-        else str(item.path.relative_to(HERE))
-    )
 
 
 # A shell starts background jobs with SIGINT ignored, and processes that tests start inherit that.

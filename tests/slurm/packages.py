@@ -23,7 +23,7 @@ UNPACK_SECONDS = 250
 LIST_PACKAGES = 'ls "$1/var/cache/apt/archives" >"$1/packages"'
 """Writes the packages with their versions into the file ``packages`` of the folder."""
 WANTED = ("Debian", "main")
-INDEXES = ("$(LABEL) $(COMPONENT) $(REPO_URI)", "Created-By: Packages")
+INDEXES = ("$(LABEL)\t$(COMPONENT)\t$(REPO_URI)", "Created-By: Packages")
 
 
 class UnpackError(Exception):
@@ -73,7 +73,7 @@ def _bootstrap(suite: str, root: Path) -> None:
 def _mirror() -> str:
     """Return the URI from which this host's apt gets Debian."""
     for line in _output("apt-get", "indextargets", "--format", *INDEXES).splitlines():
-        label, component, uri = line.split()
+        label, component, uri = line.split("\t")
         if (label, component) == WANTED:
             return uri
     raise UnpackError("this host's apt has no package lists of Debian (apt-get update)")

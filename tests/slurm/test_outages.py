@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from tests.slurm.releases import Release
 
-FORGETS_AFTER_SECONDS = 8
+FORGETS_AFTER_SECONDS = 15
+"""Long enough for a pass of the controller role after the service is back."""
 LOST_SECONDS = 12.0
 """Some passes of the controller role, each with a query that fails."""
 ENDS = {
