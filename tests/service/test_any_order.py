@@ -152,7 +152,9 @@ def test_any_order_of_events_gives_same_job(
     store: PostgresStore, database_url: str, data: st.DataObject, history: History
 ) -> None:
     with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("TRUNCATE jobs, job_nodes, job_audit_events, unmatched_ends")
+        connection.execute(
+            "TRUNCATE jobs, job_nodes, job_audit_events, unmatched_ends, unmatched_starts"
+        )
     messages = list(history.messages())
     repeated = data.draw(st.lists(st.sampled_from(messages), max_size=4))
     events = JobEvents(store, ORIGIN)
