@@ -146,7 +146,7 @@ def _add_earlier(
     """Store a submission from before the latest one: its id has the time of its submission."""
     latest, moment = submissions[0], submitted_at(incoming)
     if latest.submission_at is None:
-        # From here on, its samples have to be told from those of the earlier one.
+        # From here on, the time of a sample shows which of the two it is of.
         reused = replace(latest, stored_as=latest.key, submission_at=submitted_at(latest))
         work.jobs.save(reused, ChangeType.UPDATE, audit)
     taken = {known.id for known in submissions} | {known.key for known in submissions}

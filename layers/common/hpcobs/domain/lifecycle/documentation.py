@@ -48,7 +48,7 @@ _RULES = """
   the job runs again.
 - A node's token may only send events of jobs on that node. Once the controller has reported the
   job's nodes, another node changes nothing.
-- A job is one submission. Where Slurm uses an id again, `submit_time` tells the jobs apart, else
+- A job is one submission. Where Slurm uses an id again, `submit_time` distinguishes the jobs, else
   user, start and end. The latest job has the plain id, an earlier one
   `<id>@<yyyymmddThhmmssZ>`, the time of its submission (its start, if no source reported that).
 

@@ -1,4 +1,4 @@
-"""Tell the submissions of one job id apart: Slurm uses an id again.
+"""Distinguish the submissions of one job id: Slurm uses an id again.
 
 That happens after the highest id, with another FirstJobId, or after ``slurmctld -c``. A submission
 is a job of its own. The controller reports the submit time, which identifies it. Hooks do not, so
