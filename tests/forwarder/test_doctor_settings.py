@@ -204,8 +204,8 @@ def test_settings_of_guide_satisfy_doctor(node: Config) -> None:
     folder = Path(node.root, "etc/slurm")
     for block in blocks(PAGE.read_text()):
         if block.file.startswith("/etc/slurm/"):
-            with (folder / f"guide-{Path(block.file).name}").open("a") as file:
-                file.write(block.text.replace("/usr/libexec/hpcobs", str(HOOKS)))
+            with (folder / f"guide-{Path(block.file).name}").open("a") as conf:
+                conf.write(block.text.replace("/usr/libexec/hpcobs", str(HOOKS)))
     for file in folder.glob("guide-*"):
         file.rename(folder / file.name.removeprefix("guide-"))
     gpus(node, "nvidia0", "nvidia1")

@@ -211,11 +211,12 @@ def weak_starts(draw: st.DrawFn) -> JobStarted:
 @st.composite
 def weak_ends(draw: st.DrawFn) -> JobFinished:
     nodes = tuple(draw(NODES))
-    make = draw(st.sampled_from([finished, controller_finished]))
-    node = {"node": nodes[0]} if make is finished else {}
-    fields: dict[str, Any] = {"user": draw(USERS), "nodes": nodes, **node}
+    fields: dict[str, Any] = {"user": draw(USERS), "nodes": nodes}
     fields |= {"exit_code": draw(st.sampled_from([0, 9])), "restart_count": draw(RESTARTS)}
-    return make(draw(MOMENTS), draw(st.sampled_from(["completed", "cancelled"])), **fields)
+    moment, state = draw(MOMENTS), draw(st.sampled_from(["completed", "cancelled"]))
+    if draw(st.booleans()):
+        return finished(moment, state, node=nodes[0], **fields)
+    return controller_finished(moment, state, **fields)
 
 
 PATCHES = st.builds(

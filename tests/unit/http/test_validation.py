@@ -209,12 +209,14 @@ def test_compressed_node_list_is_expanded() -> None:
     ["2026-11-02T08:00:00Z", "2026-11-02T10:00:00+02:00", "2026-11-02t08:00:00.000000000z"],
 )
 def test_times_become_utc(text: str) -> None:
-    assert sample(timestamp=text).timestamp == datetime(2026, 11, 2, 8, tzinfo=UTC)
-    assert sample(timestamp=text).timestamp.tzinfo is UTC
+    moment = sample(timestamp=text).timestamp
+    assert moment is not None
+    assert (moment, moment.tzinfo) == (datetime(2026, 11, 2, 8, tzinfo=UTC), UTC)
 
 
 def test_nanoseconds_are_cut_to_microseconds() -> None:
     moment = sample(timestamp="2026-11-02T08:00:00.123456789Z").timestamp
+    assert moment is not None
     assert moment.microsecond == 123456
 
 
