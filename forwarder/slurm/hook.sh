@@ -41,8 +41,8 @@ finished() { # finished SOURCE ROLE
     text node "$SLURMD_NODENAME"
     number restart_count "$SLURM_JOB_RESTART_COUNT"
     text source "$1"
-    [ "$1" = epilog ] && [ -e "$spool/jobs/$SLURM_JOB_ID.json" ] &&
-        record=$spool/jobs/$SLURM_JOB_ID.json
+    # Also if there is none yet: the Prolog of a very short job may not have renamed it into place.
+    [ "$1" = epilog ] && record=$spool/jobs/$SLURM_JOB_ID.json
     submit finished
 }
 

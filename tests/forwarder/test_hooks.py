@@ -239,3 +239,13 @@ def test_event_and_its_file_carry_hooks_time(cluster: Cluster, shell: str) -> No
     assert int(before * 1000) <= milliseconds <= int(time.time() * 1000)
     reported = datetime.fromisoformat(cluster.event()["timestamp"].replace("Z", "+00:00"))
     assert round(reported.timestamp() * 1000) == milliseconds
+
+
+def test_epilog_removes_record_of_slow_prolog(cluster: Cluster) -> None:
+    jobs = cluster.spool / "jobs"
+    jobs.mkdir(parents=True)
+    (jobs / ".10.json.4242").write_text("{}")  # its Prolog is about to rename it
+    (jobs / ".101.json.4242").write_text("{}")
+    cluster.run("Epilog", recorded("Epilog", "10"))
+
+    eventually(lambda: [file.name for file in jobs.iterdir()] == [".101.json.4242"])

@@ -95,14 +95,26 @@ def test_own_memory_is_found_under_any_cache(
     assert in_use_v1(anon + cache + shmem, v1_stat) == anon + shmem
 
 
-keys = st.sampled_from(["anon", "file", "shmem", "slab_reclaimable", "total_cache", "total_shmem"])
+keys = st.sampled_from(["anon", "shmem", "slab_reclaimable", "total_shmem", "total_active_anon"])
 
 
 @patient
-@given(sizes, st.dictionaries(keys, sizes, min_size=1))
-def test_any_counters_stay_within_the_charge(charge: int, stat: dict[str, int]) -> None:
-    assert 0 <= in_use_v2(charge, lines(**stat)) <= charge
-    assert 0 <= in_use_v1(charge, lines(**stat)) <= charge
+@given(sizes, sizes, st.dictionaries(keys, sizes))
+def test_any_counters_stay_within_the_charge(charge: int, cache: int, stat: dict[str, int]) -> None:
+    assert 0 <= in_use_v2(charge, lines(file=cache, **stat)) <= charge
+    assert 0 <= in_use_v1(charge, lines(total_cache=cache, **stat)) <= charge
+
+
+@patient
+@given(rss=sizes, cache=sizes, shmem=sizes, active=st.floats(0, 1))
+def test_kernel_without_shmem_shows_it_in_lists(
+    rss: int, cache: int, shmem: int, active: float
+) -> None:
+    first = int((rss + shmem) * active)
+    listed = {"total_active_anon": first, "total_inactive_anon": rss + shmem - first}
+    stat = lines(total_cache=cache + shmem, total_rss=rss, **listed)
+
+    assert in_use_v1(rss + cache + shmem, stat) == rss + shmem
 
 
 @pytest.mark.parametrize(

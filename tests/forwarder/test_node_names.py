@@ -56,6 +56,12 @@ class Named:
             for node, samples in by_node.items()
         }
 
+    def percent(self) -> float:
+        """Make a pass. Return the CPU percent of the only sample."""
+        (sample,) = self._sampler.take().samples
+        percent: float = sample["cpu_usage"]
+        return percent
+
 
 @pytest.fixture
 def node(tmp_path: Path, health: Health) -> Named:
@@ -202,3 +208,25 @@ def test_idle_nodes_of_one_host_are_all_reported(spool: Spool, clock: FakeClock)
     counted = sorted((batch.opening["node"], batch.samples) for batch in batches)
     assert counted == [("a1", 0), ("a2", 1), ("a2", 1), ("a3", 0)]
     assert all(batch.host == b'{"cpus":8}' for batch in batches)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_job_on_two_nodes_of_host_is_read_twice(node: Named, version: int) -> None:
+    for name in ("n7", "n8"):
+        if version == 1:
+            V1Job(node.root, "job_1", f"slurm_{name}")
+        else:
+            V2Job(node.root, "job_1", f"{name}_slurmstepd.scope")
+    node.record("1", node="n8", node_list="n[7-8]", cpus_per_node="4(x2)")
+    node.record("2", node="n7")
+
+    assert node.take() == {"n7": ["1"], "n8": ["1"]}
+
+
+def test_other_nodes_record_has_other_cpus(node: Named) -> None:
+    job = V2Job(node.root, "job_1", "n7_slurmstepd.scope")
+    node.record("1", node="n8", node_list="n[7-8]", cpus_per_node="4,1")
+    node.take()
+    job.cpu(20)
+
+    assert node.percent() == 50.0

@@ -215,3 +215,27 @@ def test_dry_run_shows_held_job(tmp_path: Path, site: Site) -> None:
     assert (samples["8"]["cpu_usage"], samples["8"]["memory_usage_mb"]) == (0, 0)
     assert sorted(path.name for path in node.spool.iterdir()) == ["jobs"]
     assert "8" in node.run("jobs").stdout.splitlines()[2].split()
+
+
+@pytest.mark.parametrize(
+    ("command", "jobs"),
+    [
+        (b"slurmstepd: [7.batch]  \0\0", []),
+        (b"slurmstepd: [7.extern]\0", []),
+        (b"slurmstepd: [7+1.0]\0", []),
+        (b"slurmstepd: [StepId=7.0]\0", []),
+        (b"slurmstepd: [s4YDWXGQK8ZT30.0]\0", []),
+        (b"slurmstepd: [\xff\xfe", []),
+        (b"slurmstepd: [77.batch]\0", ["7"]),
+        (b"slurmstepd: [17.0]\0", ["7"]),
+        (b"/usr/sbin/slurmstepd\0infinity\0", ["7"]),
+        (b"echo\0slurmstepd: [7.0]\0", ["7"]),
+        (b"", ["7"]),
+    ],
+)
+def test_job_with_a_step_is_no_held_one(node: Held, command: bytes, jobs: list[str]) -> None:
+    write(node.root / "proc/4242/cmdline", "")
+    (node.root / "proc/4242/cmdline").write_bytes(command)
+    node.prolog(sluid=SLUID)
+
+    assert [sample["job_id"] for sample in node.take()] == jobs

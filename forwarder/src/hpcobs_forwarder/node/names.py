@@ -49,11 +49,12 @@ class NodeNames:
         return self._found[0] if len(self._found) == 1 else None
 
     def of_job(self, recorded: str | None, path: str) -> str:
-        """Return the node of a job, by its Prolog's record, else by the path of its cgroup.
+        """Return the node of a job, by the path of its cgroup, else by its Prolog's record.
 
         Raise UnknownNodeError.
         """
-        name = recorded or node_in(path) or self.own()
+        # A job on several nodes of one host has a cgroup for each of them, and the record of one.
+        name = node_in(path) or recorded or self.own()
         if name is None:
             raise UnknownNodeError(
                 f"{path} is a job of one of the nodes {', '.join(self._found)}; set HPCOBS_NODE"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hpcobs_forwarder.node.cgroups.files import job_id_in
 from hpcobs_forwarder.node.cpus import UnknownCpusError
+from hpcobs_forwarder.node.names import node_in
 
 if TYPE_CHECKING:
     from hpcobs_forwarder.node.cgroups.layout import JobFolder, Layout, Reading
@@ -86,8 +87,9 @@ class TrackedJob:
         Raise UnknownCpusError.
         """
         # Slurm's own number comes first: a CPU set has threads where Slurm may count cores.
-        if self.record is not None and self.record.cpus:
-            return self.record.cpus
+        record = self.record
+        if record is not None and record.cpus and self._is_of_node(record):
+            return record.cpus
         try:
             limit = self.layout.cpu_limit(self.folder)
         except (OSError, ValueError) as error:
@@ -95,6 +97,10 @@ class TrackedJob:
             raise UnknownCpusError(f"{self.folder.name}: {error}") from error
         # Without ConstrainCores the CPU set holds all CPUs of the host.
         return host.of_threads(limit or host.online, now)
+
+    def _is_of_node(self, record: JobRecord) -> bool:
+        # A job on several nodes of one host has one record: that of the last Prolog.
+        return record.node is None or node_in(self.folder.path) in {None, record.node}
 
     def oom_kills(self, counted: int | None) -> int | None:
         """Return the kills so far, never fewer than before. None stays None."""

@@ -1,7 +1,8 @@
 """Jobs that Slurm runs on this node without a cgroup, because no step of theirs runs here.
 
 Such a job holds its CPUs, memory and GPUs, and uses none of them. That is a reading, and no gap. It
-is only sure of a job whose Prolog ran here, whose Epilog did not, and that never had a cgroup.
+is only sure of a job whose Prolog ran here, whose Epilog did not, and that never had a cgroup or
+another step.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from hpcobs_forwarder.node.cgroups.layout import Details, JobFolder, Reading
 from hpcobs_forwarder.node.epilogs import Epilogs
 from hpcobs_forwarder.node.seen import SeenJobs
+from hpcobs_forwarder.node.stepds import steps_in
 from hpcobs_forwarder.node.tracking import TrackedJob
 from hpcobs_forwarder.slurm_conf import read_slurm_conf
 
@@ -106,6 +108,8 @@ class JobsWithoutCgroup:
         held = {one.job_id: one for one in records if self._holds(one, began[one.job_id], now)}
         if held and not self._is_certain(now):
             held = {}
+        if held:
+            held = self._without_steps(held)
         ended = self._epilogs.ended(self._records, held)
         known, self._known = self._known, {}
         is_new = held.keys() - known.keys() - ended
@@ -129,6 +133,17 @@ class JobsWithoutCgroup:
             and now - began >= self._grace_seconds
             and not self.seen.had_cgroup(record)
         )
+
+    def _without_steps(self, held: dict[str, JobRecord]) -> dict[str, JobRecord]:
+        """Return the jobs of which no step runs.
+
+        From Slurm 24.11 on, slurmd's folder exists whatever the plugins are. So a job of
+        ``proctrack/linuxproc`` may use this node without a cgroup where slurm.conf cannot be read.
+        """
+        steps = steps_in(f"{self._root.rstrip('/')}/proc")
+        if steps.unknown:
+            return {}
+        return {job: record for job, record in held.items() if not steps.jobs & {job, record.sluid}}
 
     def _is_certain(self, now: float) -> bool:
         """Return whether Slurm makes cgroups on this node, and all of them can be listed."""

@@ -15,7 +15,8 @@ def in_use_v2(current: int, stat: bytes) -> int:
     """
     # A job that reads large files keeps them in the cache up to its limit, whether or not it needs
     # them. "file" counts tmpfs and shared memory too, which the kernel can only swap out.
-    droppable = _page_cache(stat, b"file", b"shmem") + _of(stat, b"slab_reclaimable")
+    page_cache = _page_cache(stat, b"file", _of(stat, b"shmem"))
+    droppable = page_cache + _of(stat, b"slab_reclaimable")
     return _checked(current - droppable)
 
 
@@ -25,7 +26,17 @@ def in_use_v1(usage: int, stat: bytes) -> int:
     Raise ValueError if a value is damaged.
     """
     # "total_" includes the cgroups below. Version 1 does not show the reclaimable slab.
-    return _checked(usage - _page_cache(stat, b"total_cache", b"total_shmem"))
+    return _checked(usage - _page_cache(stat, b"total_cache", _shmem_v1(stat)))
+
+
+def _shmem_v1(stat: bytes) -> int:
+    shmem = files.value(stat, b"total_shmem")
+    if shmem is not None:
+        return shmem
+    # Before Linux 4.13, as on RHEL 7. Shared memory is on the lists of anonymous pages, but not in
+    # the resident set.
+    listed = _of(stat, b"total_active_anon") + _of(stat, b"total_inactive_anon")
+    return max(listed - _of(stat, b"total_rss"), 0)
 
 
 def checked_size(size: int) -> int:
@@ -39,11 +50,11 @@ def _checked(size: int) -> int:
     return checked_size(max(size, 0))  # the two files are not read at the same moment
 
 
-def _page_cache(stat: bytes, all_key: bytes, shmem_key: bytes) -> int:
+def _page_cache(stat: bytes, key: bytes, shmem: int) -> int:
     """Return the bytes of page cache without shared memory. Raise ValueError for an empty file."""
     if not stat.strip():
         raise ValueError("memory.stat is empty")
-    return max(_of(stat, all_key) - _of(stat, shmem_key), 0)
+    return max(_of(stat, key) - shmem, 0)
 
 
 def _of(stat: bytes, key: bytes) -> int:
