@@ -142,4 +142,5 @@ def moving_clock(ahead: str) -> dict[str, str]:
         "FAKETIME": ahead,
         "FAKETIME_NO_CACHE": "1",
         "DONT_FAKE_MONOTONIC": "1",
+        "PYTHONPATH": str(Path(__file__).with_name("moved_clock")),
     }
