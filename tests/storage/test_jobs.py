@@ -21,6 +21,7 @@ from hpcobs.domain.jobs import (
     SchedulerType,
     Usage,
 )
+from hpcobs.domain.lifecycle.outcome import Recompute
 from hpcobs.domain.queries import JobFilter
 from hpcobs.domain.states import JobState
 from tests.builders import AUDIT, at, running_job
@@ -196,7 +197,8 @@ def test_new_run_removes_earlier_ends(store: PostgresStore, query: Query) -> Non
     store.jobs.keep_unmatched("1", an_end("n1", 60))
     store.jobs.keep_unmatched("1", an_end("n9", 240))
     second_run = replace(running_job(180, restart_count=1), statistics_since=at(180))
-    store.jobs.save(second_run, ChangeType.UPDATE, AUDIT, recompute=True)
+    store.jobs.save(second_run, ChangeType.UPDATE, AUDIT)
+    store.jobs.recompute(running_job(), second_run, Recompute.RUN)
     assert store.jobs.unmatched_ends("1") == [an_end("n9", 240)]
     store.jobs.delete("1", AUDIT)
     assert query("SELECT count(*) FROM unmatched_ends") == [(0,)]

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from hpcobs.domain.jobs import Resources, Usage
 from hpcobs.domain.lifecycle.finish import finish
-from hpcobs.domain.lifecycle.outcome import Status
+from hpcobs.domain.lifecycle.outcome import Recompute, Status
 from hpcobs.domain.lifecycle.runs import exit_status
 from hpcobs.domain.lifecycle.start import start
 from hpcobs.domain.states import JobState
@@ -22,7 +22,7 @@ def test_requeue_reopens_job_with_new_statistics() -> None:
     ended = finish(running_job(), finished(60, restart_count=1)).job
     ended = replace(ended, usage=Usage(sample_count=4, avg_cpu_usage=50.0))
     after = start_of(ended, 100, restart_count=1, nodes=("n2",))
-    assert after.recompute
+    assert after.recompute is Recompute.RUN
     assert after.job.state is JobState.RUNNING
     assert (after.job.end_time, after.job.ended_by) == (None, None)
     assert after.job.usage == Usage()

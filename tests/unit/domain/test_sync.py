@@ -8,7 +8,7 @@ import pytest
 from hpcobs.domain.audit import ChangeType
 from hpcobs.domain.jobs import Precedence, Resources, Usage
 from hpcobs.domain.lifecycle.finish import finish
-from hpcobs.domain.lifecycle.outcome import Status
+from hpcobs.domain.lifecycle.outcome import Recompute, Status
 from hpcobs.domain.lifecycle.runs import exit_status
 from hpcobs.domain.lifecycle.start import start
 from hpcobs.domain.lifecycle.sync import sync
@@ -113,7 +113,7 @@ def test_requeued_job_waits_then_runs_again() -> None:
     waiting = sync(
         ended, incoming_job("PENDING", 65, nodes=(), submit_time=at(-60), restart_count=1)
     )
-    assert (waiting.job.state, waiting.recompute) == (JobState.PENDING, True)
+    assert (waiting.job.state, waiting.recompute) == (JobState.PENDING, Recompute.RUN)
     assert waiting.job.end_time is None
     late = finish(waiting.job, finished(64, restart_count=1))
     assert late.status is Status.SKIPPED

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from hpcobs.domain.audit import AuditEvent, AuditInfo, ChangeType
     from hpcobs.domain.events import RunEnd
     from hpcobs.domain.jobs import Job, Usage
-    from hpcobs.domain.lifecycle.outcome import Discard
+    from hpcobs.domain.lifecycle.outcome import Discard, Recompute
     from hpcobs.domain.nodes import NodeReport
     from hpcobs.domain.queries import JobFilter, JobPage, Position
 
@@ -36,10 +36,14 @@ class JobRepository(Protocol):
     def lock_submissions(self, job_id: str) -> Sequence[Job]:
         """Lock all submissions of an id until the transaction ends. Return them, latest first."""
 
-    def save(
-        self, job: Job, change: ChangeType, audit: AuditInfo, *, recompute: bool = False
-    ) -> None:
-        """Write a locked job. ``recompute`` rebuilds its statistics from the stored samples."""
+    def save(self, job: Job, change: ChangeType, audit: AuditInfo) -> None:
+        """Write a locked job."""
+
+    def recompute(self, before: Job, after: Job, what: Recompute) -> None:
+        """Compute a saved job's statistics again. ``before`` is what they were computed for.
+
+        Where samples are gone, their roll-ups are counted. Nothing is counted twice.
+        """
 
     def discard(self, job: Job, wrong: Discard) -> None:
         """Remove samples of a locked job. The caller then recomputes its statistics."""
@@ -94,7 +98,7 @@ class JobRepository(Protocol):
     def hold_start(self, key: str, incoming: Job, sender: str | None) -> None:
         """Store an unmatched start, unless the same sender has reported a later one.
 
-        ``sender`` is a node, or None for the controller.
+        ``sender`` is a node, or None for the controller. The number of starts of a job is limited.
         """
 
     def release_starts(self, key: str) -> None:

@@ -10,7 +10,7 @@ from dataclasses import KW_ONLY, dataclass, replace
 from typing import TYPE_CHECKING
 
 from hpcobs.domain.audit import ChangeType
-from hpcobs.domain.lifecycle.outcome import Outcome, Status
+from hpcobs.domain.lifecycle.outcome import Outcome, Recompute, Status
 from hpcobs.domain.lifecycle.replay import replay
 from hpcobs.domain.lifecycle.runs import stored_end
 from hpcobs.domain.lifecycle.submissions import (
@@ -51,6 +51,22 @@ class Message:
     whole: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Reuse:
+    """A message of a submission that is not stored, and the locked ones that are, latest first."""
+
+    message: Message
+    incoming: Job
+    submissions: Sequence[Job]
+    work: UnitOfWork
+    audit: AuditInfo
+
+    def free_id(self) -> str:
+        """Return the id of the submission with its time, which no stored job has."""
+        taken = {name for known in self.submissions for name in (known.id, known.key)}
+        return free_id(self.message.job_id, submitted_at(self.incoming), taken)
+
+
 def apply(message: Message, work: UnitOfWork, audit: AuditInfo) -> Outcome | None:
     """Lock the job, decide and save. Return None if no job has this id."""
     # All events of one job queue up at this lock, so that the last of several nodes that end at the
@@ -63,9 +79,9 @@ def apply(message: Message, work: UnitOfWork, audit: AuditInfo) -> Outcome | Non
         return _save(message, job, message.decide(job, work), work, audit)
     latest, incoming = submissions[0], message.incoming
     if incoming is not None and relation is Relation.LATER:
-        return _add_later(message, incoming, submissions, work, audit)
+        return _add_later(_Reuse(message, incoming, submissions, work, audit))
     if incoming is not None and relation is Relation.EARLIER and message.whole:
-        return _add_earlier(message, incoming, submissions, work, audit)
+        return _add_earlier(_Reuse(message, incoming, submissions, work, audit))
     if incoming is not None and relation is Relation.UNSURE and not message.whole:
         work.jobs.hold_start(latest.key, incoming, message.held_of)
     return Outcome(latest, Status.SKIPPED, "message of another submission of this job id")
@@ -77,24 +93,31 @@ def _save(
     if outcome.begins:
         held = work.jobs.unmatched_starts(job.key)
         outcome = replay(outcome, held, unmatched_ends(job, outcome.job, work))
+    _keep_unmatched(message, job, outcome, work)
+    if outcome.reopened:
+        work.jobs.clear_node_ends(job.key)
+    if outcome.discard is not None:
+        work.jobs.discard(job, outcome.discard)
+    if outcome.change is not None:
+        work.jobs.save(outcome.job, outcome.change, audit)
+    elif outcome.job.scheduler_seen_at != job.scheduler_seen_at:
+        work.jobs.record_seen(outcome.job)
+    if outcome.recompute is not Recompute.NOTHING:
+        work.jobs.recompute(job, outcome.job, outcome.recompute)
+    # After `recompute`, which resets the node ends of an earlier run.
+    for end in outcome.node_ends:
+        work.jobs.record_node_end(job.key, end)
+    return outcome
+
+
+def _keep_unmatched(message: Message, job: Job, outcome: Outcome, work: UnitOfWork) -> None:
+    """Keep what may belong to a run that is not reported yet."""
     if outcome.unmatched is not None:
         work.jobs.keep_unmatched(job.key, outcome.unmatched)
     if outcome.held is not None:
         work.jobs.hold_start(job.key, outcome.held, message.held_of)
     if outcome.displaced is not None:
         _keep_run(message, outcome.displaced, work)
-    if outcome.reopened:
-        work.jobs.clear_node_ends(job.key)
-    if outcome.discard is not None:
-        work.jobs.discard(job, outcome.discard)
-    if outcome.change is not None:
-        work.jobs.save(outcome.job, outcome.change, audit, recompute=outcome.recompute)
-    elif outcome.job.scheduler_seen_at != job.scheduler_seen_at:
-        work.jobs.record_seen(outcome.job)
-    # After `save`, which resets the node ends of an earlier run.
-    for end in outcome.node_ends:
-        work.jobs.record_node_end(job.key, end)
-    return outcome
 
 
 def _keep_run(message: Message, job: Job, work: UnitOfWork) -> None:
@@ -106,53 +129,40 @@ def _keep_run(message: Message, job: Job, work: UnitOfWork) -> None:
             work.jobs.keep_unmatched(job.key, end)
 
 
-def _add_later(
-    message: Message,
-    incoming: Job,
-    submissions: Sequence[Job],
-    work: UnitOfWork,
-    audit: AuditInfo,
-) -> Outcome:
+def _add_later(reuse: _Reuse) -> Outcome:
     """Store a submission that is later than all others: it gets the plain id."""
-    latest, moment = submissions[0], submitted_at(incoming)
+    message, work, latest = reuse.message, reuse.work, reuse.submissions[0]
+    moment = submitted_at(reuse.incoming)
     earlier = latest
     # Where the latest submission was deleted, the one before has its own id already.
     if latest.id == message.job_id:
-        earlier = supersede(latest, submissions, plain_id=message.job_id, by=moment)
-        work.jobs.save(earlier, ChangeType.UPDATE, audit)
-    key = free_id(message.job_id, moment, {known.key for known in submissions})
-    added = replace(incoming, stored_as=key, submission_at=moment)
-    work.jobs.create(added, audit)
+        earlier = supersede(latest, reuse.submissions, plain_id=message.job_id, by=moment)
+        work.jobs.save(earlier, ChangeType.UPDATE, reuse.audit)
+    added = replace(reuse.incoming, stored_as=reuse.free_id(), submission_at=moment)
+    work.jobs.create(added, reuse.audit)
     held = work.jobs.unmatched_starts(latest.key)
     work.jobs.release_starts(latest.key)
     # An end describes a job that runs, and ends it. A start, or a view, changes nothing more.
     outcome = replay(message.decide(added, work), held)
     if outcome.job != added:
         outcome = replace(outcome, change=ChangeType.UPDATE)
-    _save(message, added, outcome, work, audit)
+    _save(message, added, outcome, work, reuse.audit)
     # The collector may have stored samples of it before it was known. They come last, because a
     # save would overwrite the statistics that they change.
     work.jobs.move_samples(earlier, added)
     return replace(outcome, status=Status.CREATED, message="job created: its id was used before")
 
 
-def _add_earlier(
-    message: Message,
-    incoming: Job,
-    submissions: Sequence[Job],
-    work: UnitOfWork,
-    audit: AuditInfo,
-) -> Outcome:
+def _add_earlier(reuse: _Reuse) -> Outcome:
     """Store a submission from before the latest one: its id has the time of its submission."""
-    latest, moment = submissions[0], submitted_at(incoming)
+    latest = reuse.submissions[0]
     if latest.submission_at is None:
         # From here on, the time of a sample shows which of the two it is of.
         reused = replace(latest, stored_as=latest.key, submission_at=submitted_at(latest))
-        work.jobs.save(reused, ChangeType.UPDATE, audit)
-    taken = {known.id for known in submissions} | {known.key for known in submissions}
-    job_id = free_id(message.job_id, moment, taken)
-    added = replace(incoming, id=job_id, stored_as=job_id, submission_at=moment)
-    work.jobs.create(added, audit)
+        reuse.work.jobs.save(reused, ChangeType.UPDATE, reuse.audit)
+    key, moment = reuse.free_id(), submitted_at(reuse.incoming)
+    added = replace(reuse.incoming, id=key, stored_as=key, submission_at=moment)
+    reuse.work.jobs.create(added, reuse.audit)
     return Outcome(added, Status.CREATED, "job created: its id was used again since")
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from psycopg.errors import DeadlockDetected
 from psycopg.rows import dict_row
 
 from hpcobs.domain.audit import ChangeType
@@ -13,6 +11,8 @@ from hpcobs.domain.errors import AlreadyExistsError
 from hpcobs.domain.jobs import Precedence
 from hpcobs.domain.queries import JobFilter, JobPage, Position
 from hpcobs.domain.states import JobState
+from hpcobs.storage import statistics
+from hpcobs.storage.deleting import delete_job
 from hpcobs.storage.queries import load
 from hpcobs.storage.rows import end_from_row, end_parameters, from_row, to_parameters
 from hpcobs.storage.timings import ErrorType
@@ -23,16 +23,14 @@ if TYPE_CHECKING:
     from hpcobs.domain.audit import AuditInfo
     from hpcobs.domain.events import RunEnd
     from hpcobs.domain.jobs import Job, Usage
-    from hpcobs.domain.lifecycle.outcome import Discard
-    from hpcobs.storage.connections import Connection
+    from hpcobs.domain.lifecycle.outcome import Discard, Recompute
     from hpcobs.storage.session import Session
 
 _JOBS = load("jobs")
-_DISCARDING = load("discarding")
 _PAGES = load("pages")
-_STATISTICS = load("statistics")
 
-DEADLOCK_RETRIES = 3
+MOST_HELD_STARTS = 100
+"""The starts of one job that are held, each of another node: enough to find the facts of a run."""
 
 
 def _audit_parameters(audit: AuditInfo, change: ChangeType) -> dict[str, str]:
@@ -99,37 +97,27 @@ class PostgresJobs:
             return None
         return from_row(row)
 
-    def save(
-        self, job: Job, change: ChangeType, audit: AuditInfo, *, recompute: bool = False
-    ) -> None:
-        """Write a locked job. ``recompute`` rebuilds its statistics from the stored samples."""
+    def save(self, job: Job, change: ChangeType, audit: AuditInfo) -> None:
+        """Write a locked job."""
         parameters = to_parameters(job) | _audit_parameters(audit, change)
         with self._session.operation("job_save") as connection:
             connection.execute(_JOBS["save"], parameters)
-            if recompute:
-                _recompute(connection, job.key)
+
+    def recompute(self, before: Job, after: Job, what: Recompute) -> None:
+        """Compute a saved job's statistics again. ``before`` is what they were computed for."""
+        with self._session.operation("job_recompute") as connection:
+            statistics.recompute(connection, before, after, what)
 
     def discard(self, job: Job, wrong: Discard) -> None:
         """Remove samples of a locked job. The caller then recomputes its statistics."""
-        parameters = {
-            "id": job.key,
-            "kept_nodes": list(wrong.kept_nodes),
-            "since": wrong.since,
-            "until": wrong.until,
-            "before": wrong.before,
-        }
         with self._session.operation("samples_discard") as connection:
-            # Never prepared: a plan for given times leaves out the other days' partitions.
-            connection.execute(_DISCARDING["discard"], parameters, prepare=False)
+            statistics.discard(connection, job.key, wrong)
 
     def move_samples(self, job: Job, to: Job) -> None:
         """Give the samples since the submission of ``to`` to it. Both jobs are locked."""
-        parameters = {"id": job.key, "to": to.key, "since": to.submission_at}
+        since = to.submission_at or to.start_time
         with self._session.operation("samples_move") as connection:
-            row = connection.execute(_DISCARDING["move"], parameters, prepare=False).fetchone()
-            if row is not None and row[0]:
-                _recompute(connection, job.key)
-                _recompute(connection, to.key)
+            statistics.move(connection, job.key, to.key, since)
 
     def record_seen(self, job: Job) -> None:
         """Store when the scheduler last saw a locked job."""
@@ -152,12 +140,7 @@ class PostgresJobs:
         """Remove the job and its samples. Return False if ``user`` has no such job."""
         parameters = {"id": key, "user": user} | _audit_parameters(audit, ChangeType.DELETE)
         with self._session.operation("job_delete") as connection:
-            # A roll-up of the hour locks the same roll-ups in another order. Either may be the
-            # victim of the deadlock, and the other one then ends soon.
-            for _ in range(DEADLOCK_RETRIES):
-                with suppress(DeadlockDetected):
-                    return _delete(connection, parameters)
-            return _delete(connection, parameters)
+            return delete_job(connection, parameters)
 
     def page(
         self, query: JobFilter, *, limit: int, offset: int = 0, after: Position | None = None
@@ -204,14 +187,16 @@ class PostgresJobs:
 
     def unmatched_starts(self, key: str) -> Sequence[Job]:
         """Return the starts of the job that a source of higher precedence has to confirm."""
+        parameters = {"id": key, "most": MOST_HELD_STARTS}
         with self._session.operation("job_unmatched_starts") as connection:
-            rows = connection.execute(_JOBS["unmatched_starts"], {"id": key}).fetchall()
+            rows = connection.execute(_JOBS["unmatched_starts"], parameters).fetchall()
         return [from_row(job) for (job,) in rows]
 
     def hold_start(self, key: str, incoming: Job, sender: str | None) -> None:
         """Store an unmatched start, unless the same sender has reported a later one."""
         # The empty name stands for the controller, because a primary key takes no NULL.
-        parameters = to_parameters(incoming) | {"id": key, "node": sender or ""}
+        held = {"id": key, "node": sender or "", "most": MOST_HELD_STARTS}
+        parameters = to_parameters(incoming) | held
         with self._session.operation("job_unmatched_start") as connection:
             connection.execute(_JOBS["hold_start"], parameters)
 
@@ -270,18 +255,3 @@ def _page(rows: Sequence[Mapping[str, Any]], limit: int) -> JobPage:
         total=rows[0]["total"],
         next_position=Position(last["page_time"], last["page_id"]) if more else None,
     )
-
-
-def _recompute(connection: Connection, key: str) -> None:
-    connection.execute(_JOBS["reset_nodes"], {"id": key})
-    connection.execute(_STATISTICS["rebuild_nodes"], {"id": key})
-    connection.execute(_STATISTICS["refresh_jobs"], {"ids": [key]})
-
-
-def _delete(connection: Connection, parameters: Mapping[str, Any]) -> bool:
-    with connection.transaction():
-        # Locked by a separate statement: the next one sees what a collector has committed
-        # while this one waited.
-        connection.execute(_JOBS["lock_key"], parameters)
-        row = connection.execute(_JOBS["delete"], parameters).fetchone()
-    return row is not None and row[0] == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,6 +20,31 @@ class Status(StrEnum):
     CREATED = "created"
     UPDATED = "updated"
     SKIPPED = "skipped"
+
+
+class Recompute(Enum):
+    """What an event changes of a run's statistics, so that they are computed again.
+
+    ``WEIGHTS``: the nodes' weights in the job's means. ``BOUNDARY``: where the run's statistics
+    begin. ``SAMPLES``: some of the samples were removed. ``RUN``: another run is stored.
+    """
+
+    NOTHING = auto()
+    WEIGHTS = auto()
+    BOUNDARY = auto()
+    SAMPLES = auto()
+    RUN = auto()
+
+    @classmethod
+    def of(cls, before: Job, after: Job, discard: Discard | None) -> Recompute:
+        """Return what changes where the same run goes on."""
+        if discard is not None:
+            return cls.SAMPLES
+        if after.statistics_since != before.statistics_since:
+            return cls.BOUNDARY
+        weights = (before.nodes, before.resources.cpus_per_node)
+        changed = weights != (after.nodes, after.resources.cpus_per_node)
+        return cls.WEIGHTS if changed and before.usage.sample_count else cls.NOTHING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +66,8 @@ class Outcome:
     """A decision: save ``job`` if ``change`` is set, and store the ends and the start it names.
 
     Without a change, only ``job.scheduler_seen_at`` may differ from the stored job.
-    ``recompute`` means that the run's statistics are rebuilt from the stored samples, after those
-    of ``discard`` were removed. ``begins`` means that another run is stored, for which held starts
+    ``recompute`` is what changes of the run's statistics, after the samples of ``discard`` were
+    removed. ``begins`` means that another run is stored, for which held starts
     may be waiting. ``node_ends`` are nodes of the current run that have ended,
     ``reopened`` means that those stored before were no ends. ``unmatched`` is an end that may
     belong to a run whose start has not been received yet. ``held`` is a start that a source of
@@ -54,7 +79,7 @@ class Outcome:
     message: str
     change: ChangeType | None = None
     _: KW_ONLY
-    recompute: bool = False
+    recompute: Recompute = Recompute.NOTHING
     begins: bool = False
     discard: Discard | None = None
     node_ends: tuple[RunEnd, ...] = ()

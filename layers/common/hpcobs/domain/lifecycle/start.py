@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hpcobs.domain.audit import ChangeType
 from hpcobs.domain.jobs import Precedence
-from hpcobs.domain.lifecycle.outcome import Outcome, Status
+from hpcobs.domain.lifecycle.outcome import Outcome, Recompute, Status
 from hpcobs.domain.lifecycle.runs import (
     apply_unmatched_ends,
     begin_next_run,
@@ -96,7 +96,7 @@ def _start_next_run(job: Job, incoming: Job, unmatched: Sequence[RunEnd]) -> Out
         Status.UPDATED,
         "requeued: a new run begins",
         ChangeType.UPDATE,
-        recompute=True,
+        recompute=Recompute.RUN,
         begins=True,
         node_ends=node_ends,
     )
@@ -112,19 +112,13 @@ def _start_same_run(job: Job, incoming: Job, unmatched: Sequence[RunEnd]) -> Out
         after = _with_start_time(job, filled, incoming)
     if after == job:
         return Outcome(job, Status.SKIPPED, "start already stored")
-    # The statistics count samples from `statistics_since` on and weigh nodes by their CPUs.
     discard = discard_foreign_nodes(job, after)
-    recompute = (
-        discard is not None
-        or after.statistics_since != job.statistics_since
-        or after.resources.cpus_per_node != job.resources.cpus_per_node
-    )
     return Outcome(
         after,
         Status.UPDATED,
         "start merged into the stored job",
         ChangeType.UPDATE,
-        recompute=recompute,
+        recompute=Recompute.of(job, after, discard),
         discard=discard,
         node_ends=node_ends,
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hpcobs.domain.audit import ChangeType
 from hpcobs.domain.jobs import Precedence
-from hpcobs.domain.lifecycle.outcome import Outcome, Status
+from hpcobs.domain.lifecycle.outcome import Outcome, Recompute, Status
 from hpcobs.domain.lifecycle.runs import (
     apply_unmatched_ends,
     begin_next_run,
@@ -69,7 +69,7 @@ def _sync_next_run(job: Job, view: Job, unmatched: Sequence[RunEnd]) -> Outcome:
         Status.UPDATED,
         "requeued: a new run begins",
         ChangeType.UPDATE,
-        recompute=True,
+        recompute=Recompute.RUN,
         begins=True,
         node_ends=node_ends,
     )
@@ -96,13 +96,12 @@ def _changed(
     reopened: bool = False,
 ) -> Outcome:
     discard = discard_foreign_nodes(job, after)
-    recompute = discard is not None or after.statistics_since != job.statistics_since
     return Outcome(
         after,
         Status.UPDATED,
         message,
         change,
-        recompute=recompute,
+        recompute=Recompute.of(job, after, discard),
         discard=discard,
         node_ends=node_ends,
         reopened=reopened,

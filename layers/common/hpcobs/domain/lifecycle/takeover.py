@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from hpcobs.domain.audit import ChangeType
 from hpcobs.domain.jobs import Precedence
-from hpcobs.domain.lifecycle.outcome import Discard, Outcome, Status
+from hpcobs.domain.lifecycle.outcome import Discard, Outcome, Recompute, Status
 from hpcobs.domain.lifecycle.runs import (
     apply_unmatched_ends,
     fill_missing_scheduler,
@@ -74,7 +74,7 @@ def take_over(
         Status.UPDATED,
         "a report of the cluster replaces a wrong claim",
         ChangeType.CORRECTION,
-        recompute=True,
+        recompute=Recompute.RUN,
         begins=True,
         discard=_discard(job, incoming, until=job.start_time if may_follow else None),
         node_ends=node_ends,

@@ -16,3 +16,23 @@ cpu_seconds_total, cpu_throttled_seconds_total, io_read_bytes_total, io_write_by
 -- gpu_samples: list the columns of a GPU's reading, in the order of the fields of GpuSample
 job_id, "timestamp", node, gpu_id, gpu_vendor, utilization_percent, memory_used_mb,
 memory_total_mb, power_watts, temperature_celsius, shared
+
+-- metric_rollups: list the columns of a roll-up between its interval and its counts
+cpu_usage_sum, cpu_usage_max, memory_usage_mb_sum, memory_usage_mb_max, gpu_usage_sum,
+gpu_usage_max, sample_count, gpu_sample_count
+
+-- summed_metrics: sum up those columns of several roll-ups
+sum(cpu_usage_sum), max(cpu_usage_max), sum(memory_usage_mb_sum)::bigint,
+max(memory_usage_mb_max), sum(gpu_usage_sum), max(gpu_usage_max), sum(sample_count),
+sum(gpu_sample_count)
+
+-- gpu_rollups: list the columns of a GPU's roll-up between its interval and its counts
+utilization_percent_sum, utilization_percent_max, memory_used_mb_sum, memory_used_mb_max,
+memory_total_mb_max, power_watts_sum, temperature_celsius_sum, sample_count, utilization_count,
+memory_used_count, power_count, temperature_count, shared
+
+-- summed_gpus: sum up those columns of several roll-ups
+sum(utilization_percent_sum), max(utilization_percent_max), sum(memory_used_mb_sum)::bigint,
+max(memory_used_mb_max), max(memory_total_mb_max), sum(power_watts_sum),
+sum(temperature_celsius_sum), sum(sample_count), sum(utilization_count), sum(memory_used_count),
+sum(power_count), sum(temperature_count), bool_or(shared)

@@ -1,35 +1,45 @@
 -- discard: remove samples that came under a wrong claim on the job, and note their hours for the roll-ups
 -- Both notes are needed: the first makes the roll-up delete the job's part, the second sum it up again.
 WITH wrong AS (
-    DELETE FROM metric_samples
-    WHERE job_id = %(id)s
-      AND ((node <> ALL (%(kept_nodes)s::text[])
-            AND "timestamp" >= coalesce(%(since)s::timestamptz, '-infinity')
-            AND "timestamp" < coalesce(%(until)s::timestamptz, 'infinity'))
-           OR "timestamp" < %(before)s::timestamptz)
-    RETURNING "timestamp"
+    DELETE FROM metric_samples WHERE {{conditions.wrong}} RETURNING "timestamp"
 ), wrong_gpus AS (
-    DELETE FROM gpu_samples
-    WHERE job_id = %(id)s
-      AND ((node <> ALL (%(kept_nodes)s::text[])
-            AND "timestamp" >= coalesce(%(since)s::timestamptz, '-infinity')
-            AND "timestamp" < coalesce(%(until)s::timestamptz, 'infinity'))
-           OR "timestamp" < %(before)s::timestamptz)
-    RETURNING "timestamp"
+    DELETE FROM gpu_samples WHERE {{conditions.wrong}} RETURNING "timestamp"
 ), latest AS (
     DELETE FROM job_gpus
-    WHERE job_id = %(id)s
-      AND ((node <> ALL (%(kept_nodes)s::text[])
-            AND sampled_at < coalesce(%(until)s::timestamptz, 'infinity'))
-           OR sampled_at < %(before)s::timestamptz)
+    WHERE (job_id, node, gpu_id) IN (
+        SELECT job_id, node, gpu_id
+        FROM (SELECT *, sampled_at AS "timestamp" FROM job_gpus) AS reading
+        WHERE {{conditions.wrong}}
+    )
+), unknown AS (
+    UPDATE job_nodes SET last_sample_at = NULL
+    WHERE (job_id, node) IN (
+        SELECT job_id, node
+        FROM (SELECT *, last_sample_at AS "timestamp" FROM job_nodes) AS placed
+        WHERE {{conditions.wrong}}
+    )
 ), hours AS (
-    SELECT DISTINCT date_bin('1 hour', "timestamp", 'epoch') AS hour
-    FROM (SELECT * FROM wrong UNION ALL SELECT * FROM wrong_gpus) AS gone
-), noted AS (
-    INSERT INTO unrolled_hours (hour, removed_job_id)
-    SELECT hour, removed FROM hours, unnest(ARRAY[%(id)s, NULL]) AS removed
+    -- A note on a sealed hour would delete roll-ups that nothing can make again.
+    SELECT date_bin('1 hour', "timestamp", 'epoch') AS hour FROM wrong
+    WHERE NOT {{conditions.metrics_sealed}}
+    UNION
+    SELECT date_bin('1 hour', "timestamp", 'epoch') FROM wrong_gpus
+    WHERE NOT {{conditions.gpus_sealed}}
 )
-SELECT count(*) FROM wrong
+INSERT INTO unrolled_hours (hour, removed_job_id)
+SELECT hour, removed FROM hours, unnest(ARRAY[%(id)s, NULL]) AS removed
+
+-- discard_rollups: remove the sealed roll-ups of such samples; those of an hour with an edge are summed up next
+WITH metrics AS (
+    DELETE FROM metric_rollups
+    WHERE {{conditions.metrics_sealed}}
+      AND (({{conditions.wrong}})
+           OR (job_id = %(id)s AND seconds = 3600 AND "timestamp" = ANY (%(edges)s::timestamptz[])))
+)
+DELETE FROM gpu_rollups
+WHERE {{conditions.gpus_sealed}}
+  AND (({{conditions.wrong}})
+       OR (job_id = %(id)s AND seconds = 3600 AND "timestamp" = ANY (%(edges)s::timestamptz[])))
 
 -- move: give the samples since a time to a later submission of the job's id, and note their hours
 WITH moved AS (
@@ -42,11 +52,71 @@ WITH moved AS (
     RETURNING "timestamp"
 ), latest AS (
     UPDATE job_gpus SET job_id = %(to)s WHERE job_id = %(id)s AND sampled_at >= %(since)s
+), unknown AS (
+    UPDATE job_nodes SET last_sample_at = NULL
+    FROM job_nodes AS known
+    WHERE job_nodes.job_id = %(id)s AND job_nodes.last_sample_at >= %(since)s
+      AND known.job_id = job_nodes.job_id AND known.node = job_nodes.node
+    RETURNING known.*
+), carried AS (
+    -- The samples themselves may be gone. What is known of the last ones stays.
+    INSERT INTO job_nodes (
+        job_id, node, start_time, last_sample_at, cpu_usage, memory_usage_mb, gpu_usage
+    )
+    SELECT jobs.id, unknown.node, jobs.start_time, unknown.last_sample_at, unknown.cpu_usage,
+           unknown.memory_usage_mb, unknown.gpu_usage
+    FROM unknown JOIN jobs ON jobs.id = %(to)s
+    ON CONFLICT (job_id, node) DO UPDATE
+    SET last_sample_at = excluded.last_sample_at, cpu_usage = excluded.cpu_usage,
+        memory_usage_mb = excluded.memory_usage_mb, gpu_usage = excluded.gpu_usage
+    RETURNING 1
 ), hours AS (
-    SELECT DISTINCT date_bin('1 hour', "timestamp", 'epoch') AS hour
-    FROM (SELECT * FROM moved UNION ALL SELECT * FROM moved_gpus) AS gone
+    SELECT date_bin('1 hour', "timestamp", 'epoch') AS hour FROM moved
+    WHERE NOT {{conditions.metrics_sealed}}
+    UNION
+    SELECT date_bin('1 hour', "timestamp", 'epoch') FROM moved_gpus
+    WHERE NOT {{conditions.gpus_sealed}}
 ), noted AS (
     INSERT INTO unrolled_hours (hour, removed_job_id)
     SELECT hour, removed FROM hours, unnest(ARRAY[%(id)s, NULL]) AS removed
 )
-SELECT count(*) FROM moved
+SELECT (SELECT count(*) FROM moved) + (SELECT count(*) FROM carried)
+
+-- move_rollups: give the sealed roll-ups since a time to the later submission; count those of five minutes
+WITH moved AS (
+    UPDATE metric_rollups SET job_id = %(to)s
+    WHERE job_id = %(id)s AND "timestamp" >= %(since)s AND {{conditions.metrics_sealed}}
+      AND NOT (seconds = 3600 AND "timestamp" = ANY (%(edges)s::timestamptz[]))
+    RETURNING seconds
+), moved_gpus AS (
+    UPDATE gpu_rollups SET job_id = %(to)s
+    WHERE job_id = %(id)s AND "timestamp" >= %(since)s AND {{conditions.gpus_sealed}}
+      AND NOT (seconds = 3600 AND "timestamp" = ANY (%(edges)s::timestamptz[]))
+), edge AS (
+    DELETE FROM metric_rollups
+    WHERE job_id = %(id)s AND seconds = 3600 AND {{conditions.metrics_sealed}}
+      AND "timestamp" = ANY (%(edges)s::timestamptz[])
+), gpu_edge AS (
+    DELETE FROM gpu_rollups
+    WHERE job_id = %(id)s AND seconds = 3600 AND {{conditions.gpus_sealed}}
+      AND "timestamp" = ANY (%(edges)s::timestamptz[])
+)
+SELECT count(*) FROM moved WHERE seconds = 300
+
+-- sum_edges: sum up the roll-ups of hours with an edge again, from those of five minutes
+WITH metrics AS (
+    INSERT INTO metric_rollups (seconds, "timestamp", job_id, node, {{columns.metric_rollups}})
+    SELECT 3600, edge, job_id, node, {{columns.summed_metrics}}
+    FROM unnest(%(edges)s::timestamptz[]) AS edge
+    JOIN metric_rollups ON "timestamp" >= edge AND "timestamp" < edge + interval '1 hour'
+    WHERE job_id = ANY (%(ids)s::text[]) AND seconds = 300 AND {{conditions.metrics_sealed}}
+    GROUP BY edge, job_id, node
+)
+INSERT INTO gpu_rollups (
+    seconds, "timestamp", job_id, node, gpu_id, gpu_vendor, {{columns.gpu_rollups}}
+)
+SELECT 3600, edge, job_id, node, gpu_id, gpu_vendor, {{columns.summed_gpus}}
+FROM unnest(%(edges)s::timestamptz[]) AS edge
+JOIN gpu_rollups ON "timestamp" >= edge AND "timestamp" < edge + interval '1 hour'
+WHERE job_id = ANY (%(ids)s::text[]) AND seconds = 300 AND {{conditions.gpus_sealed}}
+GROUP BY edge, job_id, node, gpu_id, gpu_vendor

@@ -119,47 +119,6 @@ SET cpu_usage = coalesce(%(cpu_usage)s::float8, job_nodes.cpu_usage),
 FROM jobs
 WHERE jobs.id = %(id)s AND job_id = jobs.id
 
--- lock_key: lock a stored job by its key
-SELECT FROM jobs WHERE id = %(id)s FOR UPDATE
-
--- delete: remove a locked job, if it is the user's, with its samples, and record that in its trail
-WITH gone AS (
-    DELETE FROM jobs
-    WHERE id = %(id)s AND (%(user)s::text IS NULL OR user_name = %(user)s)
-    RETURNING *
-), noted AS (
-    INSERT INTO job_audit_events (
-        job_id, change_type, changed_by, source, correlation_id, job_snapshot
-    )
-    SELECT id, %(change_type)s, %(changed_by)s, %(source)s, %(correlation_id)s,
-           jsonb_strip_nulls(to_jsonb(gone))
-    FROM gone
-), nodes_gone AS (
-    DELETE FROM job_nodes USING gone WHERE job_id = gone.id
-), latest_gone AS (
-    DELETE FROM job_gpus USING gone WHERE job_id = gone.id
-), samples_gone AS (
-    DELETE FROM metric_samples USING gone WHERE job_id = gone.id RETURNING "timestamp"
-), gpu_samples_gone AS (
-    DELETE FROM gpu_samples USING gone WHERE job_id = gone.id
-), rollups_gone AS (
-    DELETE FROM metric_rollups USING gone WHERE job_id = gone.id
-), gpu_rollups_gone AS (
-    DELETE FROM gpu_rollups USING gone WHERE job_id = gone.id
-), rolling_gone AS (
-    -- A roll-up of these hours may be under way, which this statement does not see. The note makes
-    -- the next one delete the job's part (migration 0004).
-    INSERT INTO unrolled_hours (hour, removed_job_id)
-    SELECT DISTINCT date_bin('1 hour', "timestamp", 'epoch'), %(id)s FROM samples_gone
-), waiting_gone AS (
-    DELETE FROM waiting_samples USING gone WHERE job_id = gone.id
-), ends_gone AS (
-    DELETE FROM unmatched_ends USING gone WHERE job_id = gone.id
-), starts_gone AS (
-    DELETE FROM unmatched_starts USING gone WHERE job_id = gone.id
-)
-SELECT count(*) FROM gone
-
 -- node_ends: read the ends of the job's nodes in its current run
 SELECT node, ended_at, %(by)s::int, end_state, end_exit_code, end_signal
 FROM job_nodes
@@ -190,9 +149,19 @@ SET ended_at = excluded.ended_at, ended_by = excluded.ended_by, end_state = excl
 WHERE (kept.ended_by, kept.ended_at) < (excluded.ended_by, excluded.ended_at)
 
 -- unmatched_starts: read the starts of the job that a source of higher precedence has to confirm
-SELECT job FROM unmatched_starts WHERE job_id = %(id)s ORDER BY start_time, node
+SELECT job FROM unmatched_starts WHERE job_id = %(id)s ORDER BY start_time, node LIMIT %(most)s
 
--- hold_start: store such a start, unless the same sender has reported a later one
+-- hold_start: store such a start, unless the same sender has reported a later one; of too many the earliest goes
+WITH kept AS (
+    SELECT node, start_time FROM unmatched_starts WHERE job_id = %(id)s AND node <> %(node)s
+    -- The controller's own start is kept before those of nodes.
+    ORDER BY node <> '', start_time DESC, node LIMIT %(most)s
+), surplus AS (
+    DELETE FROM unmatched_starts
+    WHERE job_id = %(id)s AND node <> %(node)s
+      AND (SELECT count(*) FROM kept) = %(most)s
+      AND node NOT IN (SELECT node FROM kept ORDER BY node <> '', start_time DESC, node LIMIT %(most)s - 1)
+)
 INSERT INTO unmatched_starts AS held (job_id, node, restart_count, start_time, job)
 SELECT %(id)s, %(node)s, restart_count, start_time, %(job)s
 FROM jsonb_populate_record(NULL::jobs, %(job)s)

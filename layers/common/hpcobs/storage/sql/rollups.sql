@@ -22,14 +22,19 @@ SELECT coalesce(bool_or(removed_job_id IS NULL), false),
 FROM taken
 
 -- delete_removed: delete an hour's roll-ups of removed jobs
+-- Not those of a sealed hour: its samples are gone, so that nothing could make them again. Whoever
+-- removes samples of such an hour changes its roll-ups too (discarding.sql, deleting.sql). So no
+-- other transaction than the deletion of a job writes a roll-up that this one may write.
 WITH metrics AS (
     DELETE FROM metric_rollups
     WHERE job_id = ANY (%(job_ids)s::text[])
       AND "timestamp" >= %(hour)s AND "timestamp" < %(hour)s + interval '1 hour'
+      AND NOT {{conditions.metrics_sealed}}
 )
 DELETE FROM gpu_rollups
 WHERE job_id = ANY (%(job_ids)s::text[])
   AND "timestamp" >= %(hour)s AND "timestamp" < %(hour)s + interval '1 hour'
+  AND NOT {{conditions.gpus_sealed}}
 
 -- ensure_months: create the partitions that an hour's roll-ups need
 SELECT ensure_month_partition(parent, (%(hour)s AT TIME ZONE 'UTC')::date)

@@ -1,0 +1,13 @@
+-- wrong: hold for samples that came under a wrong claim on the job (domain Discard)
+-- A sealed roll-up is compared by its last moment: the caller moves the times back by its length.
+job_id = %(id)s
+AND ((node <> ALL (%(kept_nodes)s::text[])
+      AND "timestamp" >= coalesce(%(since)s::timestamptz, '-infinity')
+      AND "timestamp" < coalesce(%(until)s::timestamptz, 'infinity'))
+     OR "timestamp" < %(before)s::timestamptz)
+
+-- metrics_sealed: hold for roll-ups whose samples are gone: they change no more by a roll-up of their hour
+"timestamp" < (SELECT sealed_before FROM rollup_states WHERE samples = 'metric_samples')
+
+-- gpus_sealed: hold for roll-ups of GPUs whose readings are gone
+"timestamp" < (SELECT sealed_before FROM rollup_states WHERE samples = 'gpu_samples')
