@@ -29,6 +29,7 @@ from hpcobs_local.options import environment, simulator_arguments, url
 from hpcobs_local.postgres.supervised import SupervisedPostgres
 from hpcobs_local.runtime import Runtime
 from hpcobs_local.schedules import SCHEDULES, follow
+from hpcobs_local.waiting import abandonable
 from hpcobs_local.watchdog import RestartedProcess
 
 if TYPE_CHECKING:
@@ -126,7 +127,8 @@ async def _start_postgres(stack: AsyncExitStack, folder: Folder, report: Report)
 
 async def _migrate(database_url: str, report: Report) -> None:
     try:
-        applied = await asyncio.to_thread(migrate, database_url)
+        # Cut by a stop: the migrations are one transaction, which may wait for long.
+        applied = await abandonable(lambda: migrate(database_url))
     except psycopg.Error as error:
         # psycopg's message has several lines: the reason, then details.
         reason = str(error).strip().splitlines()[0]

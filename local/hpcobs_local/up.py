@@ -7,6 +7,7 @@ import logging
 import shutil
 import signal
 import sys
+from contextlib import suppress
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from shlex import quote
@@ -72,8 +73,10 @@ async def _run(options: Options, console: Console) -> None:
     except asyncio.CancelledError:
         if not stopping.is_set():
             raise
-        # On a new line: a terminal shows ^C on this one.
-        console.print("\nhpcobs: stopped" if console.is_terminal else "hpcobs: stopped")
+        # The terminal may be closed, which is one reason for a stop.
+        with suppress(OSError):
+            # On a new line: a terminal shows ^C on this one.
+            console.print("\nhpcobs: stopped" if console.is_terminal else "hpcobs: stopped")
 
 
 def _report(console: Console, text: str) -> None:

@@ -8,7 +8,8 @@ service dies, even by SIGKILL, and the process reads the end of the file.
 |---|---|---|
 | a function (``handler_process``) | its channel | exits at once, even during an invocation |
 | the simulator | its standard input, in ``exit_with_service`` | exits at once |
-| PostgreSQL | a ``ShutdownGuard`` reads for it | gets its signal for a fast shutdown |
+| PostgreSQL | a ``Guard`` reads for it | gets its signal for a fast shutdown |
+| initdb | a ``Guard`` reads for it | is killed, with its children |
 
 PostgreSQL needs the guard because it does not read a pipe of ours, and because a SIGKILL would cost
 a recovery at the next start. Linux's ``prctl(PR_SET_PDEATHSIG)`` is not used: macOS does not have
@@ -25,7 +26,6 @@ import asyncio
 import logging
 import os
 import signal
-import subprocess
 import sys
 import time
 from contextlib import suppress
@@ -45,9 +45,6 @@ STOP_SECONDS = 1.5
 MAX_DELAY_SECONDS = 30.0
 STABLE_SECONDS = 60.0
 
-SCRIPT = 'read -r _ || kill -INT "$1"'
-"""Wait for the end of standard input, then send SIGINT: PostgreSQL's fast shutdown."""
-
 
 def exit_with_service(descriptor: int = 0) -> None:
     """Exit this process when the pipe on ``descriptor`` ends. Return at once."""
@@ -61,25 +58,6 @@ def _exit_at_end(descriptor: int) -> None:
         while os.read(descriptor, 4096):
             pass
     os._exit(0)
-
-
-class ShutdownGuard:
-    """A shell that shuts a PostgreSQL server down if this process dies without doing it."""
-
-    def __init__(self, pid: int) -> None:
-        self._process = subprocess.Popen(
-            ["/bin/sh", "-c", SCRIPT, "hpcobs-guard", str(pid)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-
-    def dismiss(self) -> None:
-        """End the guard without a signal to the server."""
-        # Killed before its pipe is closed: the end of the pipe is what it waits for.
-        self._process.kill()
-        self._process.communicate()
 
 
 class RestartedProcess:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 MARK = "HPCOBS_TEST_MARK"
@@ -22,6 +25,14 @@ def marked(mark: str) -> dict[int, str]:
         except OSError:
             continue
     return found
+
+
+def kill_marked(mark: str) -> None:
+    """Send SIGKILL to all processes with ``mark``."""
+    for pid in marked(mark):
+        # One that has ended since then is fine.
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def wait_until_gone(mark: str, seconds: float) -> dict[int, str]:

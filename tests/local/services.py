@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
-from tests.local.processes import MARK, marked, wait_until_gone
+from tests.local.processes import MARK, kill_marked, marked, wait_until_gone
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -125,20 +125,25 @@ class Service:
         """Wait until ``condition`` holds. Fail after ``seconds``."""
         eventually(condition, seconds, every=0.05, log=self.output)
 
-    def stop(self, number: int = signal.SIGINT) -> None:
-        """Signal the process group, as a terminal does, and wait until no process is left.
+    def send(self, number: int, *, alone: bool = False) -> None:
+        """Signal the process group, as a terminal does, or the process alone."""
+        # A process that was waited for has given its number back.
+        if self.process.poll() is None:
+            (os.kill if alone else os.killpg)(self.process.pid, number)
+
+    def stop(self, number: int = signal.SIGINT, *, alone: bool = False) -> None:
+        """Send a signal, and wait until no process is left.
 
         Kill those that are left after STOP_SECONDS, and fail.
         """
-        os.killpg(self.process.pid, number)
+        self.send(number, alone=alone)
         left = wait_until_gone(self.mark, STOP_SECONDS)
         self.kill()
         assert not left, f"left after {STOP_SECONDS} s: {left}\n{self.output()}"
 
     def kill(self) -> None:
         """Kill all its processes."""
-        for pid in self.processes():
-            _kill(pid)
+        kill_marked(self.mark)
         if self._process is not None:
             self._process.wait(STOP_SECONDS)
 
@@ -155,14 +160,6 @@ class Service:
         if self._process is not None and self._process.poll() is None:
             self.stop()
         self.kill()
-
-
-def _kill(pid: int) -> None:
-    """Send SIGKILL, unless the process has ended."""
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
 
 
 def run_command(

@@ -98,7 +98,10 @@ class Server(uvicorn.Server):
 
 
 def bound_socket(host: str, port: int) -> socket.socket:
-    """Bind a socket that does not listen yet. Raise OSError if the port is taken."""
+    """Return a socket that listens. Raise OSError if the port is taken.
+
+    Requests that come before the gateway accepts them wait.
+    """
     # Bound before anything is started: a taken port must not cost the start of a database.
     family, kind, protocol, _, address = socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -108,6 +111,9 @@ def bound_socket(host: str, port: int) -> socket.socket:
         # A port with old connections in TIME_WAIT can be used again at once.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
+        # With SO_REUSEADDR two sockets may have a port until one listens, and two services that
+        # start together would both go on.
+        listener.listen(BACKLOG)
     except OSError:
         listener.close()
         raise

@@ -21,6 +21,10 @@ class PostgresError(RuntimeError):
     """The embedded PostgreSQL cannot run. The message is one line for people."""
 
 
+class StoppedError(PostgresError):
+    """The server was stopped while it started."""
+
+
 @cache
 def binary(name: str) -> Path:
     """Return the path of a PostgreSQL program. Raise PostgresError without the wheel."""

@@ -1,39 +1,42 @@
-"""The embedded PostgreSQL server: its data, its start and its stop.
+"""The embedded PostgreSQL server: its start and its stop, at any moment of a start.
 
 The server listens on 127.0.0.1 only. It requires a password, which is stored beside its data.
 """
 
 from __future__ import annotations
 
-import secrets
-import shutil
+import re
+import signal
 import socket
-import subprocess
-import tempfile
+import threading
 import time
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import psycopg
 
-from hpcobs_local.folder import PRIVATE, write
-from hpcobs_local.postgres import process, programs
-from hpcobs_local.postgres.programs import PostgresError
+from hpcobs_local.postgres import left_behind, programs
+from hpcobs_local.postgres.child import Child
+from hpcobs_local.postgres.cluster import DATABASE, USER, Cluster, last_line
+from hpcobs_local.postgres.programs import PostgresError, StoppedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 START_SECONDS = 30.0
-USER = "hpcobs"
-DATABASE = "hpcobs"
-UNFINISHED = "unfinished-"
+STOP_SECONDS = 3.0
+CONNECT_SECONDS = 2
+
+# An earlier server was killed, and its last processes still use the shared memory.
+STILL_IN_USE = re.compile("is still in use")
+PORT_TAKEN = re.compile("could not bind|could not create any TCP/IP sockets")
 
 
 class EmbeddedPostgres:
     """A PostgreSQL server with its data in ``data_dir``.
 
-    ``settings`` are set on the server's command line, e.g. ``{"fsync": "off"}``.
+    ``settings`` are set on the server's command line, e.g. ``{"fsync": "off"}``. Threads may share
+    it: a stop interrupts a start in another thread, and waits for its end.
     """
 
     def __init__(
@@ -42,58 +45,75 @@ class EmbeddedPostgres:
         port: int | None = None,
         settings: Mapping[str, str] | None = None,
     ) -> None:
-        self._folder = data_dir.resolve()
-        self.data = self._folder / "data"
-        self._log = self._folder / "postgres.log"
-        self._password = self._folder / "password"
+        self._cluster = Cluster(data_dir.resolve())
+        self.data = self._cluster.data
+        self._log = self._cluster.log
         self._port = port
         self._settings = dict(settings or {})
-        self._process: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
+        self._changing = threading.RLock()
+        self._stops = 0
+        self._closed = False
 
     @property
     def url(self) -> str:
         """The server's URL, with the password."""
-        password = self._password.read_text().strip()
-        return f"postgresql://{USER}:{password}@127.0.0.1:{self._port}/{DATABASE}"
+        return f"postgresql://{USER}:{self._cluster.password()}@127.0.0.1:{self._port}/{DATABASE}"
 
     @property
     def exists(self) -> bool:
         """Whether there is data to start a server on."""
-        return (self.data / "PG_VERSION").exists()
+        return self._cluster.exists
 
     @property
     def pid(self) -> int | None:
-        """The process id of the server that runs on this data."""
-        return process.pid_of(self.data)
+        """The process id of the server if it runs. None if it was not started here."""
+        child = self._child
+        return child.pid if child is not None and child.status is None else None
 
-    @property
-    def running(self) -> bool:
-        """Whether a server runs on this data and responds."""
-        return self.pid is not None and self._responds()
+    def responds(self) -> bool:
+        """Return whether the server answers a login, even if it rejects it.
+
+        A server with too many clients, or one that recovers, is alive.
+        """
+        try:
+            self._connect("postgres").close()
+        except PostgresError:
+            return True  # without a password there is no way to know, and the process runs
+        except psycopg.OperationalError as error:
+            return "FATAL" in str(error)
+        return True
 
     def start(self) -> str:
         """Start the server, on new data if there is none, and return its URL.
 
         Stop a server first that an earlier owner left on this data. Raise PostgresError if the
-        server cannot be started.
+        server cannot be started, StoppedError if it is stopped meanwhile.
         """
-        if not self.exists:
-            self._create_data()
-        process.stop(self.data)
-        # A restart uses the same port, because the functions have it in their URL.
-        self._port = self._port or _free_port()
-        self._launch()
-        self._wait_until_ready()
-        self._ensure_database()
-        return self.url
+        stops = self._stops
+        with self._changing:
+            try:
+                self._cluster.ensure(lambda: self._interrupted(stops))
+                self._end_child()
+                left_behind.stop_server(self.data)
+                self._launch(stops)
+                self._ensure_database()
+            except BaseException:
+                self._end_child()
+                raise
+            return self.url
 
     def stop(self) -> None:
-        """Stop the server. Committed data is safe, sessions are ended."""
-        process.stop(self.data)
-        if self._process is not None:
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(process.STOP_SECONDS)
-            self._process = None
+        """Stop the server, if it was started here. Committed data is safe, sessions are ended."""
+        # Before the lock: a start holds it, and ends when it sees this.
+        self._stops += 1
+        with self._changing:
+            self._end_child()
+
+    def close(self) -> None:
+        """Stop the server, and prevent a start that another thread is about to begin."""
+        self._closed = True
+        self.stop()
 
     def __enter__(self) -> Self:
         self.start()
@@ -102,38 +122,39 @@ class EmbeddedPostgres:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _create_data(self) -> None:
-        """Create the data in a folder of another name, and rename it when it is complete."""
-        # A start may be killed during initdb: half-made data at the final place could not start.
-        self._folder.mkdir(parents=True, exist_ok=True)
-        programs.give(self._folder, self.data)
-        for unfinished in self._folder.glob(f"{UNFINISHED}*"):
-            shutil.rmtree(unfinished, ignore_errors=True)
-        write(self._password, secrets.token_urlsafe(24), mode=PRIVATE)
-        programs.give(self._password, self.data)
-        data = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=self._folder))
-        programs.give(data, self.data)
-        self._initdb(data)
-        data.replace(self.data)
+    def _interrupted(self, stops: int) -> bool:
+        return self._closed or self._stops != stops
 
-    def _initdb(self, data: Path) -> None:
-        arguments = [f"--pgdata={data}", f"--username={USER}", f"--pwfile={self._password}"]
-        arguments += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-instructions"]
-        result = subprocess.run(
-            programs.command("initdb", self.data, *arguments),
-            capture_output=True,
-            text=True,
-            check=False,
-            env=programs.environment(),
-            cwd="/",
-        )
-        if result.returncode != 0:
-            raise PostgresError(f"initdb failed: {_last_line(result.stderr)}")
+    def _end_child(self) -> None:
+        """Try a fast shutdown, then an immediate one (the next start recovers), then SIGKILL."""
+        if self._child is not None:
+            self._child.end(signal.SIGINT, signal.SIGQUIT, signal.SIGKILL, seconds=STOP_SECONDS)
+            self._child = None
 
-    def _launch(self) -> None:
+    def _launch(self, stops: int) -> None:
+        """Start the server and wait until it is ready. Try again what may pass."""
+        deadline = time.monotonic() + START_SECONDS
+        # A restart uses the same port, because the functions have it in their URL.
+        fixed = self._port is not None
+        while True:
+            self._port = self._port or _free_port()
+            self._child = self._begin(self._port)
+            if self._ready(self._child, stops, deadline):
+                return
+            self._end_child()
+            log = self._log.read_text(errors="replace")
+            if not fixed and PORT_TAKEN.search(log):
+                self._port = None
+            elif not STILL_IN_USE.search(log):
+                raise PostgresError(f"PostgreSQL did not start: {last_line(log)}")
+            if time.monotonic() > deadline:
+                raise PostgresError(f"PostgreSQL did not start: {last_line(log)}")
+            time.sleep(0.1)
+
+    def _begin(self, port: int) -> Child:
         settings = {
             "listen_addresses": "127.0.0.1",
-            "port": str(self._port),
+            "port": str(port),
             # A socket's path may have 107 bytes only, and the data folder may lie deeper.
             "unix_socket_directories": "",
             "timezone": "UTC",
@@ -141,54 +162,36 @@ class EmbeddedPostgres:
             **self._settings,
         }
         options = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
+        command = programs.command("postgres", self.data, "-D", str(self.data), *options)
         # A start overwrites the log, so that it does not grow without bound.
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                programs.command("postgres", self.data, "-D", str(self.data), *options),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=programs.environment(),
-                # The user of the programs may not be allowed to enter the current folder.
-                cwd="/",
-                start_new_session=True,
-            )
+        return Child(command, self._log, guard_signal="INT")
 
-    def _wait_until_ready(self) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            if self._process is not None and self._process.poll() is not None:
-                break
-            if self._responds():
-                return
+    def _ready(self, child: Child, stops: int, deadline: float) -> bool:
+        """Wait until the server reports that it is ready. Return False if it ended or is slow."""
+        while child.status is None and time.monotonic() < deadline:
+            if self._interrupted(stops):
+                raise StoppedError("PostgreSQL was stopped while it started")
+            if left_behind.is_ready(self.data, child.pid):
+                return True
             time.sleep(0.02)
-        with suppress(OSError):
-            self.stop()
-        raise PostgresError(f"PostgreSQL did not start: {_last_line(self._log.read_text())}")
-
-    def _responds(self) -> bool:
-        try:
-            self._connect("postgres").close()
-        except psycopg.OperationalError:
-            return False
-        return True
+        return False
 
     def _connect(self, database: str) -> psycopg.Connection:
-        return psycopg.connect(self.url, dbname=database, connect_timeout=2, autocommit=True)
+        return psycopg.connect(
+            self.url, dbname=database, connect_timeout=CONNECT_SECONDS, autocommit=True
+        )
 
     def _ensure_database(self) -> None:
-        with self._connect("postgres") as connection:
-            query = b"SELECT 1 FROM pg_database WHERE datname = %s"
-            if connection.execute(query, [DATABASE]).fetchone() is None:
-                connection.execute(b"CREATE DATABASE " + DATABASE.encode())
+        try:
+            with self._connect("postgres") as connection:
+                query = b"SELECT 1 FROM pg_database WHERE datname = %s"
+                if connection.execute(query, [DATABASE]).fetchone() is None:
+                    connection.execute(b"CREATE DATABASE " + DATABASE.encode())
+        except psycopg.OperationalError as error:
+            raise self._cluster.login_failure(error) from None
 
 
 def _free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
-
-
-def _last_line(text: str) -> str:
-    lines = text.strip().splitlines()
-    return lines[-1] if lines else "no message"
