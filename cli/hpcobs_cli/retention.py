@@ -16,28 +16,42 @@ if TYPE_CHECKING:
     from hpcobs.service.retention import RetentionReport
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only print what a run would do.")]
+Confirm = Annotated[
+    bool,
+    typer.Option("--confirm", help="Delete at once what runs would delete later, or hold back."),
+]
 
 LIMIT_SECONDS = 3600.0
 """A command has an hour, where the function has its timeout."""
 
 
-def retention(*, dry_run: DryRun = False, database_url: DatabaseUrl = None) -> None:
+def retention(
+    *, dry_run: DryRun = False, confirm: Confirm = False, database_url: DatabaseUrl = None
+) -> None:
     """Roll up samples and delete old data.
 
     It also creates partitions for the next days. The schedule does the same every hour. The
     environment sets the limits: METRICS_RETENTION_DAYS, ROLLUP_RETENTION_DAYS and
     AUDIT_RETENTION_DAYS.
+
+    A run deletes at most one day (of roll-ups: one month) of each table, and nothing for which the
+    clock is the only evidence. Use --confirm when the clock is right and the limits are as you want
+    them. If the clocks of this host and of the database differ, nothing is deleted.
     """
     from hpcobs import bootstrap
 
     end = time.monotonic() + LIMIT_SECONDS
     with on_database(database_url):
-        report = bootstrap.retention().run(lambda: end - time.monotonic(), dry_run=dry_run)
+        report = bootstrap.retention().run(
+            lambda: end - time.monotonic(), dry_run=dry_run, confirm=confirm
+        )
     for line in _lines(report):
         typer.echo(line)
 
 
 def _lines(report: RetentionReport) -> Iterator[str]:
+    from hpcobs.service.deletion import EXPLANATIONS
+
     would = "would be " if report.dry_run else ""
     yield from (f"{would}created: {name}" for name in report.made)
     yield f"{would}rolled up: {report.rolled_hours} hours of samples"
@@ -45,5 +59,7 @@ def _lines(report: RetentionReport) -> Iterator[str]:
     yield from (f"kept for now, in use or not rolled up: {name}" for name in report.busy)
     for what, count in report.deleted.items():
         yield f"{would}deleted: {count} rows of {what}"
+    for held in report.held:
+        yield f"held: {held.days:.0f} days of {held.table}, {EXPLANATIONS[held.reason]}"
     if not report.finished:
         yield "not finished: run the command again"

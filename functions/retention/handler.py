@@ -13,11 +13,16 @@ logger = Logger(service="hpcobs-retention")
 
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Run retention. With ``{"dry_run": true}`` only report the data that it would delete."""
-    dry_run = event.get("dry_run") is True
+    """Run retention, and return its report.
+
+    With ``{"dry_run": true}`` only report what it would delete. With ``{"confirm": true}`` delete
+    all that the clocks show to be too old, in one run.
+    """
     report = asdict(
         bootstrap.retention().run(
-            lambda: context.get_remaining_time_in_millis() / 1000, dry_run=dry_run
+            lambda: context.get_remaining_time_in_millis() / 1000,
+            dry_run=event.get("dry_run") is True,
+            confirm=event.get("confirm") is True,
         )
     )
     logger.info("retention ran", report=report)

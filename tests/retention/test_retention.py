@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from hpcobs.service.retention import BATCH, Retention, RetentionLimits
+from hpcobs.ports.retention import Held, Reason
+from hpcobs.service.deletion import BATCH
+from hpcobs.service.retention import Retention, RetentionLimits
 from hpcobs.storage.queries import load
 from hpcobs.storage.retention import DROP_ATTEMPTS, PostgresExpiry
 from hpcobs.storage.rollups import PostgresRollups
 from hpcobs.storage.timings import OperationTimings
 from tests.builders import T0
+from tests.clocks import move_database_clock, set_database_clock
 from tests.retention.writer import Writer
 from tests.waiting import eventually
 
@@ -30,6 +33,11 @@ LIMITS = RetentionLimits(samples_days=7, rollup_days=60, audit_days=400)
 
 def plenty() -> float:
     return 60.0
+
+
+@pytest.fixture(autouse=True)
+def database_clock(database_url: str) -> None:
+    set_database_clock(database_url, T0)
 
 
 @pytest.fixture
@@ -56,27 +64,44 @@ def test_coming_days_are_created_once(retention: Retention, expiry: PostgresExpi
     assert retention.run(plenty).made == []
 
 
-def test_wholly_expired_day_is_dropped(retention: Retention, expiry: PostgresExpiry) -> None:
+def test_one_expired_day_is_dropped_each_run(retention: Retention, expiry: PostgresExpiry) -> None:
     for day in days(-9, -8, -7, -6):
         expiry.ensure_partition("metric_samples", day)
-    report = retention.run(plenty)
-    assert report.dropped == [f"metric_samples {day}" for day in days(-9, -8)]
+    for number, day in enumerate(days(-9, -8)):
+        report = retention.run(plenty)
+        assert report.dropped == [f"metric_samples {day}"]
+        assert report.held == [Held("metric_samples", Reason.PACE, 1)][number:]
+    assert retention.run(plenty).dropped == []
     assert expiry.partitions("metric_samples") == days(-7, -6, 0, 1, 2, 3)
 
 
-def test_wholly_expired_month_is_dropped(retention: Retention, expiry: PostgresExpiry) -> None:
+def test_one_expired_month_is_dropped_each_run(
+    retention: Retention, expiry: PostgresExpiry
+) -> None:
     for month in (7, 8, 9, 10):
         expiry.ensure_partition("gpu_rollups", date(2026, month, 15))
-    assert retention.run(plenty).dropped == ["gpu_rollups 2026-07-01", "gpu_rollups 2026-08-01"]
+    assert retention.run(plenty).dropped == ["gpu_rollups 2026-07-01"]
+    assert retention.run(plenty).dropped == ["gpu_rollups 2026-08-01"]
     kept = [date(2026, month, 1) for month in (9, 10, 11)]
     assert expiry.partitions("gpu_rollups") == kept
 
 
+def test_confirmed_run_drops_all_expired_days(retention: Retention, expiry: PostgresExpiry) -> None:
+    for day in days(-30, -9, -8, -7):
+        expiry.ensure_partition("metric_samples", day)
+    planned = retention.run(plenty, dry_run=True, confirm=True)
+    report = retention.run(plenty, confirm=True)
+    assert report.dropped == [f"metric_samples {day}" for day in days(-30, -9, -8)]
+    assert (planned.dropped, planned.held) == (report.dropped, report.held)
+    assert report.held == []
+
+
 def test_next_month_is_created_in_advance(
-    expiry: PostgresExpiry, connect: Callable[[], SingleConnection]
+    expiry: PostgresExpiry, connect: Callable[[], SingleConnection], database_url: str
 ) -> None:
     rollups = PostgresRollups(connect(), OperationTimings())
     last_days = datetime(2026, 11, 28, tzinfo=UTC)
+    move_database_clock(database_url, last_days)
     Retention(expiry, rollups, LIMITS, clock=lambda: last_days).run(plenty)
     assert expiry.partitions("gpu_rollups") == [date(2026, 11, 1), date(2026, 12, 1)]
 
@@ -93,7 +118,7 @@ def test_dry_run_changes_nothing(
     assert query("SELECT count(*) FROM job_audit_events") == [(3,)]
 
 
-def audit(query: Query, rows: int, *, age_days: int) -> None:
+def audit(query: Query, rows: int, *, age_days: float) -> None:
     query(
         "INSERT INTO job_audit_events (job_id, change_type, changed_at, changed_by, source,"
         " correlation_id, job_snapshot) SELECT '1', 'update', %s, 'x', 'x', 'x', '{}'"
@@ -108,6 +133,28 @@ def test_audit_rows_have_their_retention(retention: Retention, query: Query) -> 
     audit(query, 5, age_days=399)
     assert retention.run(plenty).deleted["audit"] == BATCH + 1
     assert query("SELECT count(*) FROM job_audit_events") == [(5,)]
+
+
+def test_audit_rows_expire_day_by_day(retention: Retention, query: Query) -> None:
+    for age in (800, 799.5, 798.5, 410, 405, 401, 399):
+        audit(query, 1, age_days=age)
+    held = []
+    for count in (2, 1, 1, 1, 1, 0):
+        planned = retention.run(plenty, dry_run=True)
+        done = retention.run(plenty)
+        assert planned.deleted["audit"] == done.deleted["audit"] == count
+        assert planned.held == done.held
+        held.append([(one.reason, one.days) for one in done.held])
+    pace = Reason.PACE
+    assert held == [[(pace, 398.5)], [(pace, 10)], [(pace, 5)], [(pace, 1)], [], []]
+
+
+def test_audit_row_from_wrong_clock_stays(retention: Retention, query: Query) -> None:
+    for age in (401, 5, 500, -30, 450):
+        audit(query, 1, age_days=age)
+    for _ in range(3):
+        retention.run(plenty)
+    assert query("SELECT count(*) FROM job_audit_events") == [(4,)]
 
 
 def test_run_without_time_reports_unfinished(retention: Retention, query: Query) -> None:
@@ -187,9 +234,11 @@ def test_rejected_samples_and_dead_letters_expire(
 ) -> None:
     for number, age in enumerate((29, 31, 60)):
         query(insert, number, T0 - timedelta(days=age))
-    assert retention.run(plenty, dry_run=True).deleted[kind] == 2
-    assert retention.run(plenty).deleted[kind] == 2
-    assert retention.run(plenty).deleted[kind] == 0
+    for expected in (1, 1, 0):
+        planned = retention.run(plenty, dry_run=True)
+        done = retention.run(plenty)
+        assert planned.deleted[kind] == done.deleted[kind] == expected
+        assert planned.held == done.held
 
 
 def test_surplus_rejected_samples_are_deleted(

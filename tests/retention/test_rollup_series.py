@@ -23,6 +23,7 @@ from hpcobs.storage.sample_writer.writer import PostgresSampleWriter
 from hpcobs.storage.store import PostgresStore
 from hpcobs.storage.timings import OperationTimings
 from tests.builders import AUDIT, T0, running_job
+from tests.clocks import set_database_clock
 from tests.retention.rolling import expected, write_batch
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(module_database_url: str) -> Iterator[Site]:
+    set_database_clock(module_database_url, T0 + timedelta(days=1000))
     site = Site(module_database_url)
     yield site
     site.connection.close()

@@ -20,6 +20,7 @@ from hpcobs.storage.sample_writer.writer import PostgresSampleWriter
 from hpcobs.storage.samples import _parameters
 from hpcobs.storage.timings import OperationTimings
 from tests.builders import AUDIT, T0, at, running_job
+from tests.clocks import move_database_clock, set_database_clock
 from tests.retention.rolling import write_batch
 from tests.waiting import WAIT_SECONDS, eventually
 
@@ -35,6 +36,11 @@ LIMITS = RetentionLimits(samples_days=7, rollup_days=400, audit_days=400)
 HOURLY = SeriesQuery(resolution_seconds=3600)
 LATER = T0 + timedelta(days=9)
 ROWS = "SELECT ctid::text, tableoid, * FROM metric_rollups ORDER BY tableoid, ctid"
+
+
+@pytest.fixture(autouse=True)
+def database_clock(database_url: str) -> None:
+    set_database_clock(database_url, LATER)
 
 
 @pytest.fixture
@@ -54,11 +60,12 @@ def sample(seconds: float, cpu: float, job_id: str = "1") -> Sample:
 
 @pytest.fixture
 def retain(
-    rollups: PostgresRollups, connect: Callable[[], SingleConnection]
+    rollups: PostgresRollups, connect: Callable[[], SingleConnection], database_url: str
 ) -> Callable[..., RetentionReport]:
     expiry = PostgresExpiry(connect(), OperationTimings(), sleep=lambda _: None)
 
     def run(now: datetime, *, seconds: float = 60.0, dry_run: bool = False) -> RetentionReport:
+        move_database_clock(database_url, now)
         return Retention(expiry, rollups, LIMITS, clock=lambda: now).run(
             lambda: seconds, dry_run=dry_run
         )

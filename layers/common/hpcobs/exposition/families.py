@@ -182,4 +182,9 @@ FAMILIES: tuple[Family, ...] = (
         "hpc_collector_rejected_total", "counter", "Rejected samples.",
         (), "service", "samples", "site", "rate(hpc_collector_rejected_total[5m])",
     ),
+    _gauge(
+        "hpc_retention_held_days", "Days of data past their limit that retention does not delete.",
+        ("table", "reason"), "service", "days", "table and reason",
+        'hpc_retention_held_days{reason="clock_ahead"}',
+    ),
 )  # fmt: skip

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from dataclasses import dataclass
+from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date, datetime
+
+    from hpcobs.domain.evidence import Evidence, Witness
 
 
 class Span(Enum):
@@ -25,6 +28,32 @@ TABLES = {
 }
 """The partitioned tables."""
 
+ROWS = {
+    "audit": "job_audit_events",
+    "rejected": "rejected_samples",
+    "dead": "sample_queue_dead",
+}
+"""The kinds of data whose rows are deleted one by one, with their tables."""
+
+
+class Reason(StrEnum):
+    """Why retention does not delete data that are past their limit."""
+
+    CLOCKS_DIFFER = "clocks_differ"
+    CLOCK_AHEAD = "clock_ahead"
+    PACE = "pace"
+    ROLL_UPS = "roll_ups"
+    IN_USE = "in_use"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Data of a table that are past their limit, and that a run does not delete."""
+
+    table: str
+    reason: Reason
+    days: float
+
 
 class Expiry(Protocol):
     """The parts of the store that expire. A partition is named by its first day."""
@@ -38,8 +67,24 @@ class Expiry(Protocol):
     def drop_partition(self, table: str, first: date) -> bool:
         """Drop a partition with its rows.
 
-        Return False if its table is busy, or its samples are not rolled up.
+        Return False if its table is busy, its samples are not all rolled up, or it is not past by
+        the database's clock.
         """
+
+    def rolled_up(self, table: str, first: date) -> bool:
+        """Return whether no sample of a day lacks in its roll-ups, except those that are due."""
+
+    def evidence(self) -> Evidence:
+        """Return the database's time, and the evidence that this time has come."""
+
+    def record(self, witness: Witness, held: Sequence[Held]) -> None:
+        """Store the evidence for the next run, and the held data for ``/metrics``."""
+
+    def hold(self, held: Sequence[Held]) -> None:
+        """Store the held data for ``/metrics``. Keep the evidence of the run before."""
+
+    def oldest(self, what: str, since: datetime | None = None) -> datetime | None:
+        """Return the time of the oldest row of ``what`` since a time, or None without one."""
 
     def surplus_rejected(self, most: int) -> datetime | None:
         """Return when the oldest of the latest ``most`` rejected samples was rejected.

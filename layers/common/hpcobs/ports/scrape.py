@@ -51,6 +51,8 @@ class Snapshot:
     ``nodes``: node, cluster, state; 1, CPU %, memory bytes, GPU %, jobs, total memory bytes, CPUs,
     load, last seen.
 
+    ``held``: table, reason, days of the data that retention holds back.
+
     A node's cluster is None if it is the home cluster.
 
     Rows are streamed: iterate over the kinds in this order, over each once and to its end.
@@ -63,6 +65,7 @@ class Snapshot:
     stale_jobs: int = 0
     counters: Mapping[str, float] = field(default_factory=dict)
     gauges: Mapping[str, float] = field(default_factory=dict)
+    held: Sequence[tuple[str, str, float]] = ()
     operations: Sequence[OperationTotals] = ()
     bucket_bounds: Sequence[float] = ()
     error_types: Sequence[str] = ()

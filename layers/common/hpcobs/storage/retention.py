@@ -1,13 +1,15 @@
-"""Expiry in PostgreSQL: drop partitions, and delete single rows in bounded batches."""
+"""Expiry in PostgreSQL: drop partitions, delete single rows in bounded batches, keep evidence."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from psycopg.errors import LockNotAvailable
 
-from hpcobs.ports.retention import TABLES
+from hpcobs.domain.evidence import Evidence, Witness
+from hpcobs.ports.retention import TABLES, Span
 from hpcobs.storage.queries import load
 from hpcobs.storage.session import Session
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import date, datetime
 
+    from hpcobs.ports.retention import Held
     from hpcobs.storage.connections import Connection, Connections
     from hpcobs.storage.timings import OperationTimings
 
@@ -50,26 +53,50 @@ class PostgresExpiry:
         return [day for (day,) in rows]
 
     def drop_partition(self, table: str, first: date) -> bool:
-        """Drop a partition. Return False if its table is busy or its samples are not rolled up."""
-        for attempt in range(DROP_ATTEMPTS):
-            if attempt:
-                self._sleep(DROP_PAUSE_SECONDS)
-            dropped = self._dropped(table, first)
-            if dropped is not None:
-                return dropped
+        """Drop a partition. Return False if it is busy, not rolled up, or not past."""
+        with self._session.operation("partition_drop") as connection, connection.transaction():
+            # The check reads a whole day: once, and before the lock that stops all writers. What is
+            # stored in between leaves its note, because no hour is rolled up until the end.
+            if TABLES[table] is Span.DAYS and not _call(connection, "check", table, first):
+                return False
+            for attempt in range(DROP_ATTEMPTS):
+                if attempt:
+                    self._sleep(DROP_PAUSE_SECONDS)
+                dropped = _dropped(connection, table, first)
+                if dropped is not None:
+                    return dropped
         return False
 
-    def _dropped(self, table: str, first: date) -> bool | None:
-        """Drop a partition if it can be locked soon. Return None if it cannot."""
-        with self._session.operation("partition_drop") as connection:
-            try:
-                with connection.transaction():
-                    # While this waits for its lock, all later readers and writers of the table
-                    # queue up behind it. So it waits a short time only, and tries again later.
-                    connection.execute(_RETENTION["limit_lock_wait"])
-                    return _call(connection, "drop", table, first)
-            except LockNotAvailable:
-                return None
+    def rolled_up(self, table: str, first: date) -> bool:
+        """Return whether no sample of a day lacks in its roll-ups, except those that are due."""
+        with self._session.operation("partition_check") as connection:
+            parameters = {"table": table, "first": first}
+            row = connection.execute(_RETENTION["rolled_up"], parameters).fetchone()
+        return bool(row and row[0])
+
+    def evidence(self) -> Evidence:
+        """Return the database's time, and the evidence that this time has come."""
+        with self._session.operation("retention_evidence") as connection:
+            # The migrations store the one row, which is never deleted.
+            (row,) = connection.execute(_RETENTION["evidence"]).fetchall()
+        return Evidence(row[0], row[1], Witness(*row[2:]))
+
+    def record(self, witness: Witness, held: Sequence[Held]) -> None:
+        """Store the evidence for the next run, and the held data."""
+        with self._session.operation("retention_record") as connection, connection.transaction():
+            connection.execute(_RETENTION["save_witness"], asdict(witness))
+            _hold(connection, held)
+
+    def hold(self, held: Sequence[Held]) -> None:
+        """Store the held data. Keep the evidence of the run before."""
+        with self._session.operation("retention_record") as connection, connection.transaction():
+            _hold(connection, held)
+
+    def oldest(self, what: str, since: datetime | None = None) -> datetime | None:
+        """Return the time of the oldest row of ``what`` since a time, or None without one."""
+        with self._session.operation("expiry_oldest") as connection:
+            row = connection.execute(_RETENTION[f"oldest_{what}"], {"since": since}).fetchone()
+        return row[0] if row else None
 
     def surplus_rejected(self, most: int) -> datetime | None:
         """Return when the oldest of the latest ``most`` rejected samples was rejected, or None."""
@@ -95,3 +122,25 @@ def _call(connection: Connection, function: str, table: str, first: date) -> boo
     statement = _RETENTION[f"{function}_{TABLES[table].value}"]
     row = connection.execute(statement, {"table": table, "first": first}).fetchone()
     return bool(row and row[0])
+
+
+def _dropped(connection: Connection, table: str, first: date) -> bool | None:
+    """Drop a partition if it can be locked soon. Return None if it cannot."""
+    try:
+        with connection.transaction():
+            # While this waits for its lock, all later readers and writers of the table queue up
+            # behind it. So it waits a short time only, and tries again later.
+            connection.execute(_RETENTION["limit_lock_wait"])
+            return _call(connection, "drop", table, first)
+    except LockNotAvailable:
+        return None
+
+
+def _hold(connection: Connection, held: Sequence[Held]) -> None:
+    connection.execute(_RETENTION["forget_held"])
+    columns = {
+        "tables": [one.table for one in held],
+        "reasons": [one.reason.value for one in held],
+        "days": [one.days for one in held],
+    }
+    connection.execute(_RETENTION["hold"], columns)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hpcobs.domain.rollups import CLOSED_AFTER
 from hpcobs.storage.queries import load
 from hpcobs.storage.session import Session
 
@@ -31,13 +32,13 @@ class PostgresRollups:
     def due(self, before: datetime) -> Sequence[datetime]:
         """Return the hours before a time that have samples newer than their roll-ups."""
         with self._session.operation("rollup_due") as connection:
-            rows = connection.execute(_ROLLUPS["due"], {"before": before}).fetchall()
+            rows = connection.execute(_ROLLUPS["due"], _closed(before)).fetchall()
         return [hour for (hour,) in rows]
 
     def count_due(self, before: datetime) -> int:
         """Return how many hours ``due`` would return. Change nothing."""
         with self._session.operation("rollup_count_due") as connection:
-            row = connection.execute(_ROLLUPS["count_due"], {"before": before}).fetchone()
+            row = connection.execute(_ROLLUPS["count_due"], _closed(before)).fetchone()
         return int(row[0]) if row else 0
 
     def roll(self, hour: datetime) -> bool:
@@ -48,6 +49,10 @@ class PostgresRollups:
                 return False
             _roll(connection, hour)
         return True
+
+
+def _closed(before: datetime) -> dict[str, object]:
+    return {"before": before, "closed_after": CLOSED_AFTER}
 
 
 def _roll(connection: Connection, hour: datetime) -> None:

@@ -89,6 +89,7 @@ def _snapshot(
         counters=dict(fetched("counters")),
         stale_jobs=fetched("stale")[0][0] if "jobs" in groups else 0,
         gauges=dict(fetched("gauges")) if service else {},
+        held=fetched("held") if service else (),
         operations=[
             OperationTotals(operation=operation, observations=observations, seconds=seconds)
             for operation, observations, seconds in fetched("operations")

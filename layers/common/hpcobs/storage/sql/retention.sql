@@ -16,21 +16,62 @@ SELECT drop_sample_day(%(table)s, %(first)s)
 -- drop_months: drop a month of roll-ups
 SELECT drop_partition(%(table)s, %(first)s)
 
+-- check_days: check that all samples of a day are rolled up, before it is locked; return false if they are not
+-- An hour of a large site needs more memory and time than other statements, and this reads a day.
+SELECT check_sample_day(%(table)s, %(first)s)
+FROM (SELECT set_config('work_mem', '64MB', true), set_config('statement_timeout', '200s', true)) AS settings
+
+-- rolled_up: read whether a day lacks samples in its roll-ups without a note of that
+SELECT day_has_notes(%(table)s, %(first)s) OR jobs_not_rolled_up(%(table)s, %(first)s) = 0
+
+-- evidence: read the database's clock, the hour of the newest stored sample, and what the last run saw
+SELECT now(), (SELECT max(hour) FROM unrolled_hours WHERE hour <= now()), believed_at, ran_at, steady_since
+FROM retention_clock
+
+-- save_witness: store what this run saw, for the next one
+UPDATE retention_clock
+SET believed_at = %(believed_at)s, ran_at = %(ran_at)s, steady_since = %(steady_since)s
+
+-- forget_held: delete what the last run held
+DELETE FROM retention_held
+
+-- hold: store which data are past their limit and stay, for /metrics
+INSERT INTO retention_held (table_name, reason, days)
+SELECT * FROM unnest(%(tables)s::text[], %(reasons)s::text[], %(days)s::float8[])
+
 -- limit_lock_wait: stop waiting for a lock soon, so that others do not wait behind this transaction
 SELECT set_config('lock_timeout', '250ms', true)
 
--- count_audit: count the audit rows from before a time
--- Ids ascend with time, and their index is the primary key: one on the time would cost each event.
+-- oldest_audit: find the time of the oldest audit row since a time
+SELECT changed_at FROM job_audit_events
+WHERE changed_at >= coalesce(%(since)s::timestamptz, '-infinity') ORDER BY id LIMIT 1
+
+-- oldest_rejected: find when the oldest rejected sample since a time was rejected
+SELECT min(rejected_at) FROM rejected_samples
+WHERE rejected_at >= coalesce(%(since)s::timestamptz, '-infinity')
+
+-- oldest_dead: find when the oldest dead letter since a time died
+SELECT min(died_at) FROM sample_queue_dead
+WHERE died_at >= coalesce(%(since)s::timestamptz, '-infinity')
+
+-- count_audit: count the audit rows from before a time, up to the first that is not
+-- Ids ascend with time, and their index is the primary key: one on the time would cost each event. A row
+-- behind a later one, and a row from the future, have their times from a clock that was wrong.
 SELECT count(*) FROM job_audit_events
-WHERE id < coalesce((SELECT id FROM job_audit_events WHERE changed_at >= %(before)s
+WHERE changed_at < %(before)s
+  AND id < coalesce((SELECT id FROM job_audit_events
+                     WHERE changed_at >= %(before)s AND changed_at <= now()
                      ORDER BY id LIMIT 1), 9223372036854775807)
 
--- delete_audit: delete the oldest audit rows from before a time
+-- delete_audit: delete the oldest audit rows from before a time, up to the first that is not
 DELETE FROM job_audit_events
 WHERE id IN (
     SELECT id
-    FROM (SELECT id, changed_at FROM job_audit_events ORDER BY id LIMIT %(limit)s) AS oldest
-    WHERE changed_at < %(before)s
+    FROM (SELECT id, changed_at,
+                 bool_and(changed_at < %(before)s OR changed_at > now()) OVER (ORDER BY id) AS expired
+          FROM (SELECT id, changed_at FROM job_audit_events ORDER BY id LIMIT %(limit)s) AS oldest
+         ) AS judged
+    WHERE expired AND changed_at < %(before)s
 )
 
 -- surplus_rejected: find the time before which rejected samples are too many

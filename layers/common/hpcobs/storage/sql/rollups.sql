@@ -1,11 +1,18 @@
 -- due: store up to when hours are closed, and list the closed hours with noted samples, oldest first
+-- No hour is closed by the caller's clock alone: the database's must agree. A time that a wrong clock stored
+-- is corrected here.
 WITH closed AS (
-    UPDATE rollup_states SET rolled_before = greatest(rolled_before, %(before)s)
+    UPDATE rollup_states
+    SET rolled_before = least(greatest(rolled_before, %(before)s),
+                              date_bin('1 hour', now() - %(closed_after)s, 'epoch'))
 )
-SELECT DISTINCT hour FROM unrolled_hours WHERE hour < %(before)s ORDER BY hour
+SELECT DISTINCT hour FROM unrolled_hours
+WHERE hour < %(before)s AND hour < date_bin('1 hour', now() - %(closed_after)s, 'epoch')
+ORDER BY hour
 
 -- count_due: count the closed hours with noted samples
-SELECT count(DISTINCT hour) FROM unrolled_hours WHERE hour < %(before)s
+SELECT count(DISTINCT hour) FROM unrolled_hours
+WHERE hour < %(before)s AND hour < date_bin('1 hour', now() - %(closed_after)s, 'epoch')
 
 -- begin: lock out other roll-ups until the transaction ends, unless one is under way; allow time and memory
 -- The lock is only tried: a second run goes on with its other work. An hour of a large site needs
