@@ -140,6 +140,7 @@ def _health_after(root: Path, passes: int) -> tuple[dict[str, float], float]:
     settings = {
         "HPCOBS_URL": "http://127.0.0.1:9",
         "HPCOBS_SPOOL_DIR": str(root / "spool"),
+        "HPCOBS_FALLBACK_DIR": str(root / "fallback"),
         "HPCOBS_TOKEN_FILE": str(root / "token"),
         "HPCOBS_TEXTFILE": str(textfile),
         "HPCOBS_INTERVAL_SECONDS": "0.2",

@@ -51,6 +51,7 @@ def _measure(load: str) -> None:
         environ = JOB | {
             "HPCOBS_CONFIG": f"{folder}/none.conf",
             "HPCOBS_SPOOL_DIR": f"{folder}/spool",
+            "HPCOBS_FALLBACK_DIR": f"{folder}/fallback",
             "HPCOBS_TOKEN_FILE": f"{folder}/token",
             "HPCOBS_URL": "http://127.0.0.1:9",
         }

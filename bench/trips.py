@@ -233,6 +233,7 @@ def _trip_of_a_reading(recorder: Recorder) -> tuple[str, list[str]]:
             "HPCOBS_NODE": "n1",
             "HPCOBS_TOKEN_FILE": str(root / "token"),
             "HPCOBS_SPOOL_DIR": str(root / "spool"),
+            "HPCOBS_FALLBACK_DIR": str(root / "fallback"),
             "HPCOBS_INTERVAL_SECONDS": "1",
             "HPCOBS_PUSH_SECONDS": "1",
             "HPCOBS_GPUS": "none",

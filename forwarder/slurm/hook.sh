@@ -1,6 +1,6 @@
 # Shared by the four hooks. A hook writes one event beside its place in the spool. In the background the
 # event is renamed into place and posted. If the post fails, the forwarder finds the event in the spool
-# and sends it later.
+# and sends it later. While the spool's disk is full, the files are in the fallback folder, in memory.
 # A hook waits for as few programs as it can, because each of them waits for a CPU on a busy node. There
 # are two: `date` (not needed where sh is bash 5) and `setsid`.
 # POSIX sh. Slurm gives a hook only SLURM_* and no PATH. Slurm commands are forbidden in hooks: they can
@@ -42,7 +42,7 @@ finished() { # finished SOURCE ROLE
     number restart_count "$SLURM_JOB_RESTART_COUNT"
     text source "$1"
     # Also if there is none yet: the Prolog of a very short job may not have renamed it into place.
-    [ "$1" = epilog ] && record=$spool/jobs/$SLURM_JOB_ID.json
+    [ "$1" = epilog ] && record=$spool/jobs/$SLURM_JOB_ID.json other=$fallback/jobs/$SLURM_JOB_ID.json
     submit finished
 }
 
@@ -51,9 +51,10 @@ begin() { # begin ROLE: reads the configuration, and sets the fields that every 
     case $SLURM_JOB_ID in '' | *[!0-9]*) return 1 ;; esac
     configure "${HPCOBS_CONFIG:-/etc/hpcobs/$1.conf}"
     spool=${HPCOBS_SPOOL_DIR:-/var/lib/hpcobs/$1}
+    fallback=${HPCOBS_FALLBACK_DIR:-/run/hpcobs/$1}
     token_file=${HPCOBS_TOKEN_FILE:-/etc/hpcobs/$1.token}
     read_clock || return 1
-    body= record=
+    body= record= other=
     text job_id "$SLURM_JOB_ID"
     text user "${SLURM_JOB_USER:-$SLURM_JOB_UID}"
     text timestamp "$timestamp"
@@ -70,6 +71,7 @@ configure() { # reads KEY=VALUE lines; the environment has precedence
             HPCOBS_URL=*) HPCOBS_URL=${HPCOBS_URL:-$value} ;;
             HPCOBS_TOKEN_FILE=*) HPCOBS_TOKEN_FILE=${HPCOBS_TOKEN_FILE:-$value} ;;
             HPCOBS_SPOOL_DIR=*) HPCOBS_SPOOL_DIR=${HPCOBS_SPOOL_DIR:-$value} ;;
+            HPCOBS_FALLBACK_DIR=*) HPCOBS_FALLBACK_DIR=${HPCOBS_FALLBACK_DIR:-$value} ;;
             HPCOBS_CLUSTER_NAME=*) HPCOBS_CLUSTER_NAME=${HPCOBS_CLUSTER_NAME:-$value} ;;
             HPCOBS_CA_FILE=*) HPCOBS_CA_FILE=${HPCOBS_CA_FILE:-$value} ;;
             HPCOBS_CLIENT_CERT_FILE=*) HPCOBS_CLIENT_CERT_FILE=${HPCOBS_CLIENT_CERT_FILE:-$value} ;;
@@ -107,13 +109,9 @@ long_text() { # long_text NAME VALUE: adds a string of any length, unless it is 
     body=$body,\"$1\":$quoted
 }
 
-text() { # text NAME VALUE: adds a string of at most 255 bytes, unless it is empty or `(null)`
+text() { # text NAME VALUE: adds a string of at most 255 characters, unless it is empty or `(null)`
     case $2 in '' | '(null)') return ;; esac
-    if [ ${#2} -le 255 ]; then
-        json_quote "$2"
-    else
-        json_quote "$(printf %.255s "$2")" # the contract's limit, while Slurm allows 1024
-    fi
+    json_quote "$2" 255 # the contract's limit, while Slurm allows 1024
     body=$body${body:+,}\"$1\":$quoted
 }
 
@@ -198,22 +196,28 @@ write_record() { # records the job's CPUs, GPUs and start for the forwarder: no 
     text slurm_conf "$SLURM_CONF"
     text uptime_seconds "$uptime"
     text boot_id "$boot_id"
-    record=$spool/jobs/$SLURM_JOB_ID.json
-    write "$record" || record=
-    body=$event
+    keep "jobs/$SLURM_JOB_ID.json"
+    record=$kept body=$event
 }
 
 submit() { # submit KIND: writes the event, then starts `post`
-    file=$spool/events/$milliseconds-$SLURM_JOB_ID-$$.$1.json
-    write "$file" || file=
+    keep "events/$milliseconds-$SLURM_JOB_ID-$$.$1.json"
+    file=$kept
     case $HPCOBS_HOOK_POST in [nN]* | [fF]* | 0) HPCOBS_URL= ;; esac
-    [ -n "$file$record$HPCOBS_URL" ] || return 0
     # slurmd kills the hook's process group when the hook returns. So `post` runs in a new session.
     # setsid returns only after the session exists and `post` is in the background.
     HPCOBS_EVENT={$body}
     export HPCOBS_URL HPCOBS_CA_FILE HPCOBS_CLIENT_CERT_FILE HPCOBS_PROXY HPCOBS_EVENT
-    set -- "$hooks/post" "job-$1" "$token_file" "$$" "$file" "$record"
+    set -- "$hooks/post" "job-$1" "$token_file" "$$" "$file" "$record" "$other"
     setsid /bin/sh "$@" </dev/null >/dev/null 2>&1 || /bin/sh "$@" </dev/null >/dev/null 2>&1
+}
+
+keep() { # keep NAME: writes `body` below the spool, or else below the fallback folder; sets `kept`
+    kept=$spool/$1
+    write "$kept" && return
+    # Not if another user could have made the folder, or could plant files and links in it.
+    kept=$fallback/$1
+    [ -d "$fallback" ] && [ -O "$fallback" ] && [ ! -h "$fallback" ] && write "$kept" || kept=
 }
 
 write() { # write PATH: writes `body` as a JSON object beside PATH, for `post` to rename to PATH

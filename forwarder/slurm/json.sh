@@ -1,20 +1,30 @@
 # JSON strings in POSIX sh, by built-ins only: a process for each string would slow the hook down.
 # Needs LC_ALL=C, so that `?` is one byte and a range is in the order of byte values.
 
-json_quote() { # sets `quoted` to $1 as a JSON string; bytes that are not UTF-8 become U+FFFD
+json_quote() { # json_quote TEXT [N]: sets `quoted` to the first N characters (or all) as a JSON string
+    # Bytes that are not UTF-8 become U+FFFD.
     case $1 in
-        *[!\ !#-[\]-~]*) json_escape "$1" && quoted=\"$quoted\" ;;
-        *) quoted=\"$1\" ;;
+        *[!\ !#-[\]-~]*) json_escape "$1" "${2:-999999999}" ;;
+        *) quoted=$1 && json_cut "${2:-${#1}}" ;;
     esac
+    quoted=\"$quoted\"
 }
 
-json_escape() {
+json_cut() { # cuts `quoted`, which is plain ASCII, to $1 characters; sets `length` to what it has then
+    length=${#quoted}
+    [ "$length" -le "$1" ] || { quoted=$(printf "%.$1s" "$quoted") && length=$1; }
+}
+
+json_escape() { # json_escape TEXT N
     [ -n "$x80" ] || json_bytes
-    rest=$1 quoted=
-    while [ -n "$rest" ]; do
-        plain=${rest%%[!\ !#-[\]-~]*}
-        rest=${rest#"$plain"}
-        quoted=$quoted$plain
+    rest=$1 left=$2 made=
+    while [ -n "$rest" ] && [ "$left" -gt 0 ]; do
+        quoted=${rest%%[!\ !#-[\]-~]*}
+        rest=${rest#"$quoted"}
+        json_cut "$left"
+        left=$((left - length)) quoted=$made$quoted
+        [ "$left" -gt 0 ] || break
+        left=$((left - 1))
         case $rest in
             '') ;;
             \"*) quoted=$quoted\\\" rest=${rest#?} ;;
@@ -31,6 +41,7 @@ json_escape() {
             ${xf4}[$x80-$x8f][$x80-$xbf][$x80-$xbf]*) json_take "${rest#????}" ;;
             *) quoted=$quoted\\ufffd rest=${rest#?} ;;
         esac
+        made=$quoted
     done
 }
 

@@ -24,6 +24,7 @@ class Node:
     def __init__(self, root: Path, site: Site) -> None:
         self.root = root
         self.spool = root / "spool"
+        self.fallback = root / "fallback"
         self.token = root / "token"
         self.token.write_text("secret\n")
         self.config = root / "node.conf"
@@ -33,6 +34,7 @@ class Node:
             "HPCOBS_NODE": "n1",
             "HPCOBS_TOKEN_FILE": str(self.token),
             "HPCOBS_SPOOL_DIR": str(self.spool),
+            "HPCOBS_FALLBACK_DIR": str(self.fallback),
             "HPCOBS_TEXTFILE": str(root / "health.prom"),
             "HPCOBS_INTERVAL_SECONDS": "0.1",
             "HPCOBS_PUSH_SECONDS": "0.2",

@@ -46,7 +46,7 @@ class Held:
         )
         self.sampler = Sampler(sources, interval_seconds=10, health=self._health, clock=self.clock)
 
-    def prolog(self, job_id: str = "7", *, ago: float = 100, **fields: Any) -> Path:
+    def prolog(self, job_id: str = "7", *, ago: float = 400, **fields: Any) -> Path:
         """Write the record of a Prolog that ran ``ago`` seconds before."""
         began = {"uptime_seconds": f"{self.clock.up - ago:.2f}", "boot_id": BOOT, "node": "n1"}
         return record(self.spool / "jobs", job_id, **{**began, **fields})

@@ -44,11 +44,13 @@ class Cluster:
 
     def __init__(self, root: Path) -> None:
         self.spool = root / "spool"
+        self.fallback = root / "fallback"
         self.token = root / "token"
         self.token.write_text("secret\n")
         self.settings = {
             "HPCOBS_CONFIG": str(root / "none.conf"),
             "HPCOBS_SPOOL_DIR": str(self.spool),
+            "HPCOBS_FALLBACK_DIR": str(self.fallback),
             "HPCOBS_TOKEN_FILE": str(self.token),
         }
         self.root = root

@@ -69,6 +69,7 @@ class GpuNode:
             "HPCOBS_GPUS": "nvidia",
             "HPCOBS_NODE": "n1",
             "HPCOBS_SPOOL_DIR": f"{self.root}/spool",
+            "HPCOBS_FALLBACK_DIR": f"{self.root}/fallback",
         }
         options = ["--config", "/dev/null", "--sysfs-root", str(self.root)]
         return subprocess.run(

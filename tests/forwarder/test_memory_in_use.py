@@ -52,7 +52,6 @@ def v1(root: Path, usage: int, stat: bytes) -> int:
         # tmpfs is part of "file", and cannot be dropped
         (10 * GIB, {"anon": GIB, "file": 9 * GIB, "shmem": 8 * GIB, "active_file": GIB}, 9),
         (10 * GIB, {"anon": GIB, "file": 0, "slab_reclaimable": 9 * GIB, "slab": 9 * GIB}, 1),
-        (10 * GIB, {"anon": 10 * GIB}, 10),
         # the files are not read at the same moment
         (GIB, {"file": 2 * GIB}, 0),
         (GIB, {"file": 0, "shmem": GIB}, 1),
@@ -70,7 +69,6 @@ def test_version_2_counts_no_droppable_page(
         ({"cache": 0, "total_cache": 9 * GIB, "total_active_file": 9 * GIB}, 1),
         ({"cache": 5, "shmem": 5, "total_cache": 9 * GIB, "total_shmem": 8 * GIB}, 9),
         ({"cache": 9 * GIB, "inactive_file": 9 * GIB, "total_cache": 0}, 10),
-        ({"total_rss": GIB}, 10),
     ],
 )
 def test_version_1_counts_no_droppable_page(
@@ -123,6 +121,15 @@ def test_kernel_without_shmem_shows_it_in_lists(
 def test_damaged_counters_are_no_reading(stat: bytes) -> None:
     with pytest.raises(ValueError, match=r"memory.stat|file"):
         in_use_v2(5 * MIB, stat)
+
+
+@patient
+@given(sizes, st.dictionaries(keys, sizes))
+def test_unknown_page_cache_is_no_reading(charge: int, stat: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=r"memory\.stat has no file"):
+        in_use_v2(charge, lines(**stat, inactive_file=0, total_cache=0))
+    with pytest.raises(ValueError, match=r"memory\.stat has no total_cache"):
+        in_use_v1(charge, lines(**stat, file=0, cache=0))
 
 
 @pytest.mark.parametrize("text", ["", "\n", "-1\n", "1_000\n", "99999999999999999999\n", "x\n"])

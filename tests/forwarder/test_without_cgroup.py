@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hpcobs_forwarder.node.gpus.readings import GpuReading
-from hpcobs_forwarder.node.without_cgroup import makes_cgroups
+from hpcobs_forwarder.node.without_cgroup import conf_of
 from tests.forwarder.daemon import Node
 from tests.forwarder.held import SLUID, Held, is_idle
 from tests.forwarder.trees import V1Job, V2Job, record, write
@@ -75,12 +75,12 @@ def test_version_1_holds_too(tmp_path: Path, health: Health) -> None:
 @pytest.mark.parametrize(
     ("record_fields", "ago"),
     [
-        ({}, 29),  # its cgroup may come
-        ({"boot_id": "another"}, 100),
-        ({"boot_id": None}, 100),
+        ({}, 299),  # the site's own Prolog may still run, and its cgroup may come
+        ({"boot_id": "another"}, 400),
+        ({"boot_id": None}, 400),
         ({}, -5),  # of a clock that is not this boot's
-        ({"uptime_seconds": "nan"}, 100),
-        ({"uptime_seconds": None}, 100),
+        ({"uptime_seconds": "nan"}, 400),
+        ({"uptime_seconds": None}, 400),
     ],
 )
 def test_uncertain_record_is_no_reading(
@@ -94,7 +94,7 @@ def test_uncertain_record_is_no_reading(
 def test_record_without_start_waits_from_its_notice(node: Held) -> None:
     node.prolog(uptime_seconds=None)
 
-    assert [len(node.take()) for _ in range(5)] == [0, 0, 0, 0, 1]
+    assert [len(node.take(after=100)) for _ in range(5)] == [0, 0, 0, 0, 1]
 
 
 def test_no_folder_of_slurm_is_no_reading(tmp_path: Path, health: Health) -> None:
@@ -120,8 +120,52 @@ def test_slurm_conf_shows_whether_steps_get_cgroups(node: Held, lines: str, *, m
     write(node.root / "etc/slurm/slurm.conf", lines + "\n")
     node.prolog()
 
-    assert makes_cgroups(str(node.root)) == makes
+    assert conf_of(str(node.root)).makes_cgroups == makes
     assert len(node.take()) == makes
+
+
+@pytest.mark.parametrize("flags", ["Alloc,Contain", "contain", "X11", "Alloc,RunInJob"])
+def test_contained_job_without_cgroup_is_no_reading(node: Held, flags: str) -> None:
+    # Slurm makes the cgroup after its Prolog and removes it before its Epilog. So the job is in one
+    # of them, however long ago our own Prolog ran.
+    write(node.root / "etc/slurm/slurm.conf", f"PrologFlags={flags}\n")
+    for seconds in (31, 301, 900):
+        node.prolog(ago=seconds)
+        assert node.take() == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "seconds"),
+    [
+        ("", 300),
+        ("PrologFlags=Alloc", 300),
+        ("PrologEpilogTimeout=65534", 300),
+        ("PrologEpilogTimeout=x", 300),
+        ("PrologEpilogTimeout=600", 600),
+        ("PrologEpilogTimeout=5", 30),
+        ("PrologEpilogTimeout=60\nPrologTimeout=120", 120),
+    ],
+)
+def test_slow_prolog_gives_no_zeros(node: Held, lines: str, seconds: int) -> None:
+    write(node.root / "etc/slurm/slurm.conf", f"{lines}\n")
+    node.prolog("1", ago=seconds - 1)
+    node.prolog("2", ago=seconds)
+
+    assert [sample["job_id"] for sample in node.take(after=0)] == ["2"]
+
+
+@pytest.mark.parametrize("is_restarted", [True, False])
+def test_slow_epilog_after_restart_gives_no_zeros(node: Held, *, is_restarted: bool) -> None:
+    # The Epilog was killed before it removed the record, and the site has its event.
+    node.prolog()
+    node.epilog()
+    assert node.take() == []
+    (event,) = (node.spool / "events").iterdir()
+    event.unlink()
+    if is_restarted:
+        node.restart()
+
+    assert [node.take() for _ in range(3)] == [[]] * 3
 
 
 @pytest.mark.parametrize("name", ["{}", ".{}.4711"])
@@ -160,7 +204,7 @@ def test_cgroup_before_its_record_counts_as_seen(node: Held) -> None:
     job = V2Job(node.root, "job_7")
     node.take()
     job.vanish()
-    node.prolog(ago=50)
+    node.prolog(ago=350)
 
     assert node.take() == []
 
@@ -183,7 +227,7 @@ def test_requeued_job_may_be_held_later(node: Held) -> None:
     node.take()
     node.prolog(ago=0)
 
-    assert [len(node.take()) for _ in range(5)] == [0, 0, 0, 0, 1]
+    assert [len(node.take(after=100)) for _ in range(5)] == [0, 0, 0, 0, 1]
 
 
 def test_new_folder_of_slurm_is_found_first(node: Held) -> None:

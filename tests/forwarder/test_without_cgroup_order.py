@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from hpcobs_forwarder.daemon.health import Health
 
-SECONDS = 20
+SECONDS = 200
 
 
 class Life:
@@ -66,7 +66,7 @@ class Life:
         """Do nothing until the next pass."""
 
     def may_be_idle(self) -> bool:
-        is_late = self._node.clock.up - self._began >= 30
+        is_late = self._node.clock.up - self._began >= 300
         return is_late and self._record is not None and not (self._is_seen or self._is_ended)
 
 

@@ -135,6 +135,7 @@ class Site:
             "HPCOBS_URL": self._url,
             "HPCOBS_TOKEN_FILE": str(token),
             "HPCOBS_SPOOL_DIR": str(self.spool(name)),
+            "HPCOBS_FALLBACK_DIR": f"{self.spool(name)}.fallback",
             "HPCOBS_INTERVAL_SECONDS": "1",
             "HPCOBS_PUSH_SECONDS": "1",
         }

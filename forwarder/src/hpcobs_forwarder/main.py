@@ -25,6 +25,8 @@ from hpcobs_forwarder.spool.spool import SpoolError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hpcobs_forwarder.compose import Kept
+
 _log = logging.getLogger(__name__)
 
 _USAGE_ERROR = 2
@@ -104,15 +106,29 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace, config: Config) -> int:
-    from hpcobs_forwarder.compose import Parts
+    from hpcobs_forwarder.compose import Kept
 
     signals = Signals()
     signals.install()
     _log.info("hpcobs-forwarder %s: %s of %s", __version__, config.role, config.node)
+    kept = Kept()
+    try:
+        _run_until_stopped(options, config, signals, kept)
+    finally:
+        kept.end()
+    _log.info("stopped")
+    return 0
+
+
+def _run_until_stopped(
+    options: argparse.Namespace, config: Config, signals: Signals, kept: Kept
+) -> None:
+    from hpcobs_forwarder.compose import Parts
+
     before: Config | None = None
     while not signals.stop:
         try:
-            Parts(config, signals=signals).forwarder().run(signals)
+            Parts(config, signals=signals, kept=kept).forwarder().run(signals)
         except SpoolError as error:
             if before is None:
                 raise
@@ -123,8 +139,6 @@ def _serve(options: argparse.Namespace, config: Config) -> int:
         if signals.reload:
             signals.reload = False
             config, before = _reloaded(options, config), config
-    _log.info("stopped")
-    return 0
 
 
 def _reloaded(options: argparse.Namespace, config: Config) -> Config:

@@ -46,6 +46,7 @@ def once(config: Config) -> int:
         return 0 if passed and sent else 1
     finally:
         parts.spool.close()
+        parts.kept.end()
 
 
 def _pass(parts: Parts) -> bool:

@@ -10,12 +10,14 @@ from hpcobs_forwarder.controller.state_file import State, load, save
 from hpcobs_forwarder.controller.states import is_open, may_go_on
 from hpcobs_forwarder.controller.submissions import key_of, last_run_of
 from hpcobs_forwarder.controller.tracking import Tracking
+from hpcobs_forwarder.spool.fallback import NO_FALLBACK, KeptFile
 
 if TYPE_CHECKING:
     from hpcobs_forwarder.controller.look import Look
     from hpcobs_forwarder.controller.source import History
     from hpcobs_forwarder.controller.submissions import Key
     from hpcobs_forwarder.controller.tracking import Tracked
+    from hpcobs_forwarder.spool.fallback import Fallback
 
 # How many passes a job may be missing before it is reported as lost.
 _PASSES_WHEN_UNKNOWN = 20
@@ -31,16 +33,17 @@ Job = dict[str, Any]
 class Backfill:
     """Queries the accounting database for ends that slurmctld does not show.
 
-    The file at ``path`` keeps the progress over a restart. A pass that is not finished with
-    ``finish_pass`` changes nothing: the next pass finds the same again.
+    The file at ``path`` keeps the progress over a restart, in the fallback folder while the disk is
+    full. A pass that is not finished with ``finish_pass`` changes nothing: the next pass finds the
+    same again.
     """
 
-    def __init__(self, history: History, path: str) -> None:
+    def __init__(self, history: History, path: str, fallback: Fallback = NO_FALLBACK) -> None:
         """Load the file at ``path``. Query nothing yet."""
         self._history = history
-        self._path = path
+        self._file = KeptFile(path, fallback)
         self._look_back = LookBack(history)
-        self._state = load(path)
+        self._state = load(self._file)
         self._next = self._state
         self._ends: list[Job] = []
         self.failure: SourceError | None = None
@@ -146,10 +149,11 @@ class Backfill:
 
     def finish_pass(self, now: float) -> None:
         """Save the progress: the events of the pass at ``now`` are spooled. Raise OSError."""
-        for key in self.lost():
-            del self._next.tracking.missing[key]
-        save(self._path, self._next)
-        self._state = self._next
+        tracking, lost = self._next.tracking, self.lost()
+        missing = {key: job for key, job in tracking.missing.items() if key not in lost}
+        state = self._next._replace(tracking=tracking._replace(missing=missing))
+        save(self._file, state)
+        self._state = self._next = state
         self._look_back.mark_reported(self._ends, now)
         self._ends = []
 

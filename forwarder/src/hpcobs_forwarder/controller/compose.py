@@ -55,7 +55,7 @@ def controller_work(
     """Return the work of the controller role."""
     return ControllerWork(
         slurm_source(config, clock),
-        Backfill(Sacct(), f"{spool.folder}/synchronised.json"),
+        Backfill(Sacct(), f"{spool.folder}/synchronised.json", spool.fallback),
         spool=spool,
         cluster_name=config.cluster_name,
         fallback_cluster_name=cluster_name_in_slurm_conf(config.root),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hpcobs_forwarder.controller.tracking import Tracked, Tracking
 
 if TYPE_CHECKING:
     from hpcobs_forwarder.controller.submissions import Key
+    from hpcobs_forwarder.spool.fallback import KeptFile
 
 
 class State(NamedTuple):
@@ -20,29 +20,29 @@ class State(NamedTuple):
     read_until: float | None
 
 
-def load(path: str) -> State:
-    """Return the saved state, or an empty one if the file is absent or damaged."""
+def load(file: KeptFile) -> State:
+    """Return the newest saved state, or an empty one if there is none that is whole."""
+    states = (_state_in(text) for text in file.read())
+    return next(filter(None, states), State(Tracking({}, {}), None))
+
+
+def _state_in(text: str) -> State | None:
     try:
-        with open(path, encoding="ascii") as file:
-            saved = json.load(file)
+        saved = json.loads(text)
         tracking = Tracking(_jobs(saved.get("open")), _jobs(saved.get("missed")))
         return State(tracking, _seconds(saved.get("read_until", saved.get("observed"))))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return State(Tracking({}, {}), None)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None  # the file is damaged
 
 
-def save(path: str, state: State) -> None:
+def save(file: KeptFile, state: State) -> None:
     """Replace the file. Raise OSError if that fails."""
-    temporary = f"{path}.new"
     saved = {
         "read_until": state.read_until,
         "open": _rows(state.tracking.open),
         "missed": _rows(state.tracking.missing),
     }
-    # By rename: a kill in between leaves the old file, not half of a new one.
-    with open(temporary, "w", encoding="ascii") as file:
-        json.dump(saved, file, separators=(",", ":"))
-    os.replace(temporary, path)
+    file.write(json.dumps(saved, separators=(",", ":")))
 
 
 def _seconds(value: Any) -> float | None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import gzip
 import logging
-from contextlib import nullcontext
+import os
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 from hpcobs_forwarder.clock import rfc3339
@@ -16,7 +17,6 @@ from hpcobs_forwarder.controller.changes import Changes
 from hpcobs_forwarder.controller.look import look_at
 from hpcobs_forwarder.controller.source import SourceError
 from hpcobs_forwarder.spool.batch import encode
-from hpcobs_forwarder.spool.entries import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hpcobs_forwarder.controller.backfill import Backfill
     from hpcobs_forwarder.controller.look import Look
     from hpcobs_forwarder.controller.source import Source
+    from hpcobs_forwarder.controller.submissions import Key
     from hpcobs_forwarder.controller.tracking import Tracked
     from hpcobs_forwarder.daemon.health import Health
     from hpcobs_forwarder.spool.spool import Spool
@@ -84,14 +85,14 @@ class ControllerWork:
             self._health.add("reader_errors_total", look.faults.count, label="values")
         self._changes.start_pass(resend=not self._site_is_unreachable())
         changed_jobs = [*self._ended(look, observed), *self._changes.jobs(look.jobs)]
+        lost = self._backfill.lost()
         try:
-            self._write(changed_jobs, self._changes.nodes(look.nodes), observed)
-            self._write_lost(look, observed)
-            self._backfill.finish_pass(observed)
+            self._write(changed_jobs, look, observed)
         except OSError as error:  # nothing is marked as sent: the next pass tries again
             self._failed("spool", error)
             return False
         self._changes.mark_sent(look.jobs, look.nodes)
+        self._count_lost(lost, look)
         return True
 
     def close(self) -> None:
@@ -109,15 +110,34 @@ class ControllerWork:
             self._failed("sacct", self._backfill.failure)
         return ended
 
-    def _write(
-        self, jobs: list[dict[str, Any]], nodes: list[dict[str, Any]], observed: float
-    ) -> None:
+    def _write(self, jobs: list[dict[str, Any]], look: Look, observed: float) -> None:
+        """Spool the pass. Raise OSError, and leave nothing of it, if that is not possible."""
+        written: list[str] = []
+        try:
+            for name, data in self._events(jobs, look, observed):
+                written.append(self._spool.write_event(name, data))
+            self._backfill.finish_pass(observed)
+        except OSError:
+            # The next pass writes all of it again. What stays would fill what room there is.
+            for path in written:
+                with suppress(OSError):  # it has just been sent
+                    os.unlink(path)
+            raise
+
+    def _events(
+        self, jobs: list[dict[str, Any]], look: Look, observed: float
+    ) -> Iterator[tuple[str, bytes]]:
+        """Yield the names and contents of the files of a pass."""
         milliseconds = int(observed * 1000)
+        nodes = self._changes.nodes(look.nodes)
         for number, body in enumerate(self._bodies(jobs, nodes, rfc3339(observed))):
             # The spool is drained in the order of names: time first, then the part.
-            name = f"{milliseconds:013d}-sync-{number:04d}.jobs.json.gz"
             packed = gzip.compress(encode(body), _COMPRESSION)
-            write_whole(f"{self._spool.events}/{name}", packed, sync=self._spool.sync)
+            yield f"{milliseconds:013d}-sync-{number:04d}.jobs.json.gz", packed
+        for (job_id, _), job in self._backfill.lost().items():
+            if job_id not in look.by_id:  # the event would end the job that has the id now
+                name = f"{milliseconds:013d}-lost-{job_id}.finished.json"
+                yield name, encode(self._lost_event(job_id, job))
 
     def _bodies(
         self, jobs: list[dict[str, Any]], nodes: list[dict[str, Any]], observed_at: str
@@ -131,12 +151,11 @@ class ControllerWork:
             }
             yield {**body, "nodes": nodes} if nodes and not start else body
 
-    def _write_lost(self, look: Look, observed: float) -> None:
-        """Spool an end for each lost job: "cancelled" if it was pending, else "failed"."""
-        for (job_id, _), job in self._backfill.lost().items():
+    def _count_lost(self, lost: dict[Key, Tracked], look: Look) -> None:
+        """Count and log the lost jobs. They end as "cancelled" if pending, else as "failed"."""
+        for (job_id, _), job in lost.items():
             self._health.add("jobs_lost_total")
             if job_id in look.by_id:
-                # The event would end the job that has the id now.
                 _log.warning("job %s is gone and its id is used again: its end is unknown", job_id)
                 continue
             _log.warning(
@@ -144,8 +163,6 @@ class ControllerWork:
                 job_id,
                 "cancelled" if job.pending else "failed",
             )
-            path = f"{self._spool.events}/{int(observed * 1000):013d}-lost-{job_id}.finished.json"
-            write_whole(path, encode(self._lost_event(job_id, job)), sync=self._spool.sync)
 
     def _lost_event(self, job_id: str, job: Tracked) -> dict[str, Any]:
         # As the source "epilog", which has the lowest precedence: a hook's event or slurmctld's own

@@ -56,6 +56,7 @@ class Config(NamedTuple):
     slurm_user: str = "slurm"
     slurm_token_file: str | None = None
     slurm_token_command: str | None = None
+    fallback_dir: str = ""
 
 
 def default_path(role: str) -> str:
@@ -87,6 +88,7 @@ def load(role: str, path: str, environ: Mapping[str, str]) -> Config:
         "url": "",
         "token_file": f"/etc/hpcobs/{role}.token",
         "spool_dir": f"/var/lib/hpcobs/{role}",
+        "fallback_dir": f"/run/hpcobs/{role}",
         "node": socket.gethostname().partition(".")[0],
         "interval_seconds": 10.0 if role == NODE else 30.0,
     }
@@ -221,6 +223,7 @@ _SETTINGS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "HPCOBS_URL": ("url", _url),
     "HPCOBS_TOKEN_FILE": ("token_file", _path),
     "HPCOBS_SPOOL_DIR": ("spool_dir", _path),
+    "HPCOBS_FALLBACK_DIR": ("fallback_dir", _path),
     "HPCOBS_NODE": ("node", str),
     "HPCOBS_CLUSTER_NAME": ("cluster_name", str),
     "HPCOBS_INTERVAL_SECONDS": ("interval_seconds", _seconds),

@@ -5,12 +5,16 @@ The format is Prometheus' text exposition 0.0.4. Drops and failures are counted 
 
 from __future__ import annotations
 
+import logging
 import os
 import resource
 import threading
+from contextlib import suppress
 from typing import NamedTuple
 
 from hpcobs_forwarder import __version__
+
+_log = logging.getLogger(__name__)
 
 _PREFIX = "hpcobs_forwarder_"
 
@@ -56,6 +60,7 @@ class Health:
     def __init__(self) -> None:
         """Start all counters without a label at zero."""
         self._lock = threading.Lock()
+        self._logged: set[str] = set()
         # rate() misses the first increase of a counter that appears with it. Label values are
         # unknown before they occur.
         self._values: dict[tuple[str, str], float] = {
@@ -79,6 +84,12 @@ class Health:
         """Return the current value of a counter or gauge, or zero if it was never set."""
         with self._lock:
             return self._values.get((name, label), 0.0)
+
+    def log_once(self, text: str, error: Exception) -> None:
+        """Log a failure that comes back in each pass, once for each error."""
+        if str(error) not in self._logged:
+            self._logged.add(str(error))
+            _log.warning(text, error)
 
     def exposition(self) -> str:
         """Return all metrics in Prometheus' text format."""
@@ -108,7 +119,12 @@ def write_textfile(path: str, text: str) -> None:
     """Replace the file at ``path`` in one step, readable for all. Raise OSError if that fails."""
     temporary = f"{path}.{os.getpid()}"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-    with open(descriptor, "w", encoding="utf-8") as file:
-        os.fchmod(descriptor, 0o644)  # the service's umask is stricter
-        file.write(text)
-    os.rename(temporary, path)
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:
+            os.fchmod(descriptor, 0o644)  # the service's umask is stricter
+            file.write(text)
+        os.rename(temporary, path)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise

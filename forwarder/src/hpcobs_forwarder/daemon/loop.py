@@ -50,17 +50,22 @@ class Forwarder(NamedTuple):
     textfile: str | None = None
 
     def run(self, signals: Signals) -> None:
-        """Run until a signal asks for a stop or a reload. All samples are in the spool then."""
+        """Run until a signal asks for a stop or a reload.
+
+        All samples are in the spool or in the fallback folder then, or in memory if both are full.
+        """
         self.spool.open()
-        self.janitor.recover()
-        self.sender.start()
         try:
+            self.janitor.recover()
+            self.sender.start()
             self._loop(signals)
         finally:
-            # The spool's lock goes last: until then no other forwarder may touch its files.
-            self.work.close()
-            self.sender.stop(_LAST_REQUEST_SECONDS)
-            self.spool.close()
+            try:
+                self.work.close()
+            finally:
+                # The locks go last: until then no other forwarder may touch the files.
+                self.sender.stop(_LAST_REQUEST_SECONDS)
+                self.spool.close()
 
     def _loop(self, signals: Signals) -> None:
         due = self.clock.uptime()
@@ -82,18 +87,28 @@ class Forwarder(NamedTuple):
             self.health.add("pass_failures_total")
         except Interrupted:
             return
+        self._write_back()
         self.health.add("passes_total")
         self.health.set("pass_duration_seconds", self.clock.uptime() - began)
         self.health.set("last_pass_timestamp_seconds", self.clock.wall())
-        if self.textfile:
-            _write_health(self.textfile, self.health)
+        write_health(self.textfile, self.health)
+
+    def _write_back(self) -> None:
+        try:
+            self.spool.write_back(self.clock.wall())
+        except Exception:  # noqa: BLE001 - the edge of the loop: the next pass tries again
+            _log.exception("what was in memory could not be written to the spool")
 
 
-def _write_health(path: str, health: Health) -> None:
+def write_health(path: str | None, health: Health) -> None:
+    """Replace the health file at ``path``, if there is to be one."""
+    if path is None:
+        return
     try:
         write_textfile(path, health.exposition())
     except OSError as error:
-        _log.warning("the health file cannot be written: %s", error)
+        # A full disk fails in each pass. The next pass tries again.
+        health.log_once("the health file cannot be written: %s", error)
 
 
 class SenderThread:
@@ -120,7 +135,8 @@ class SenderThread:
         """Stop after the request in progress. Wait for it no longer than ``timeout_seconds``."""
         self._stopping.set()
         self.wake()
-        self._thread.join(timeout_seconds)
+        if self._thread.ident is not None:  # else it was never started
+            self._thread.join(timeout_seconds)
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from hpcobs_forwarder.spool.fallback import KeptFile
 
 _SCOPE = "_slurmstepd.scope"
 _TOP = "slurm_"
@@ -26,9 +29,11 @@ class NodeNames:
     the name while there is neither.
     """
 
-    def __init__(self, configured: str) -> None:
-        """Know no other name yet."""
+    def __init__(self, configured: str, file: KeptFile | None = None) -> None:
+        """Know no other name yet. ``file`` keeps the names for the next start."""
         self._configured = configured
+        self._file = file
+        self._saved: list[str] = []
         self._found: list[str] = []
 
     def learn(self, recorded: Iterable[str | None], tops: Iterable[str]) -> None:
@@ -37,6 +42,27 @@ class NodeNames:
         # An idle node has no record, and keeps its name.
         if found:
             self._found = sorted(filter(None, found))
+        elif not self._found:
+            self._found = self._saved = self._load()
+
+    def save(self) -> None:
+        """Write the names if they have changed. Raise OSError."""
+        if self._file is None or self._found == self._saved:
+            return
+        kept = {"configured": self._configured, "names": self._found}
+        self._file.write(json.dumps(kept))
+        self._saved = self._found
+
+    def _load(self) -> list[str]:
+        """Return the names of the last run, unless the node was configured anew since."""
+        for text in self._file.read() if self._file else ():
+            try:
+                kept = json.loads(text)
+                if kept["configured"] == self._configured:
+                    return sorted(filter(None, map(valid_name, kept["names"])))
+            except (ValueError, KeyError, TypeError, RecursionError):
+                continue  # the file is damaged
+        return []
 
     def all(self) -> list[str]:
         """Return the names under which the host's own readings are sent."""

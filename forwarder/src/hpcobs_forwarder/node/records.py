@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hpcobs_forwarder.node.hostlist import cpus_on_node
 from hpcobs_forwarder.node.names import valid_name
+from hpcobs_forwarder.spool.fallback import NO_FALLBACK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from hpcobs_forwarder.spool.fallback import Fallback
 
 _JOB_ID = re.compile(r"[0-9]{1,20}")
 
@@ -44,43 +47,49 @@ class JobRecord(NamedTuple):
 
 
 class Records:
-    """The records in ``folder``, read again when a file is added or removed."""
+    """The records in ``folder``, read again when a file is added or removed.
 
-    def __init__(self, folder: str) -> None:
+    While the spool's disk is full, Prologs write them to ``jobs`` in the fallback folder.
+    """
+
+    def __init__(self, folder: str, fallback: Fallback = NO_FALLBACK) -> None:
         """Read nothing yet."""
         self._folder = folder
-        self._changed_at = -1
+        self._fallback = fallback
+        self._changed_at: list[int] = []
         self._stamps: dict[str, tuple[int, int]] = {}
         self._files: dict[str, JobRecord] = {}
         self._by_sluid: dict[str, JobRecord] = {}
 
     def refresh(self) -> None:
         """Read the records that are new. Skip those that cannot be read."""
-        try:
-            # The folder's time changes with each file that the hooks add or remove by rename. One
-            # stat call saves listing the folder in almost every pass.
-            changed_at = os.stat(self._folder).st_mtime_ns
-            if changed_at == self._changed_at:
-                return
-            self._read_anew()
-        except OSError:
-            self._stamps, self._files, self._by_sluid, self._changed_at = {}, {}, {}, -1
+        folders = [self._folder, *(f"{top}/jobs" for top in self._fallback.folders())]
+        # A folder's time changes with each file that the hooks add or remove by rename. One stat
+        # call saves listing the folder in almost every pass.
+        changed_at = list(map(_changed_at, folders))
+        if changed_at == self._changed_at:
             return
+        self._read_anew(folders)
         # A second change within the same tick would not change the time. So a folder that changed
         # just now is read again in the next pass.
-        settled = abs(time.time_ns() - changed_at) > _TICK_NANOSECONDS
-        self._changed_at = changed_at if settled else -1
+        now = time.time_ns()
+        settled = all(abs(now - at) > _TICK_NANOSECONDS for at in changed_at)
+        self._changed_at = changed_at if settled else []
 
-    def _read_anew(self) -> None:
+    def _read_anew(self, folders: list[str]) -> None:
         """Read the files that were added or replaced since the last call."""
         stamps: dict[str, tuple[int, int]] = {}
         files: dict[str, JobRecord] = {}
-        for name, path, stamp in _listed(self._folder):
+        for name, path, stamp in (one for folder in folders for one in _listed(folder)):
+            if name in stamps and stamps[name][1] > stamp[1]:
+                continue  # a requeued job has a newer record in another folder
             stamps[name] = stamp
             known = self._files.get(name) if self._stamps.get(name) == stamp else None
             record = known or read_record(path)
             if record is not None:
                 files[name] = record
+            else:
+                files.pop(name, None)
         self._stamps, self._files = stamps, files
         self._by_sluid = {record.sluid: record for record in files.values() if record.sluid}
 
@@ -101,9 +110,20 @@ class Records:
         return list(self._files.values())
 
 
+def _changed_at(folder: str) -> int:
+    try:
+        return os.stat(folder).st_mtime_ns
+    except OSError:
+        return -1
+
+
 def _listed(folder: str) -> Iterator[tuple[str, str, tuple[int, int]]]:
     """Yield each record's name, path, and stamp, which changes when the file is replaced."""
-    with os.scandir(folder) as entries:
+    try:
+        listed = os.scandir(folder)
+    except OSError:
+        return
+    with listed as entries:
         for entry in entries:
             if entry.name.startswith(".") or not entry.name.endswith(".json"):
                 continue

@@ -14,7 +14,8 @@ from hpcobs_forwarder.node.host import boot_id, read_parts
 from hpcobs_forwarder.node.names import NodeNames, UnknownNodeError
 from hpcobs_forwarder.node.samples import idle_sample, sample_of, with_gpus
 from hpcobs_forwarder.node.tracking import Count, TrackedJob
-from hpcobs_forwarder.node.without_cgroup import LEAST_GRACE_SECONDS, NO_CGROUP, JobsWithoutCgroup
+from hpcobs_forwarder.node.without_cgroup import NO_CGROUP, JobsWithoutCgroup
+from hpcobs_forwarder.spool.fallback import NO_FALLBACK, KeptFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from hpcobs_forwarder.node.cgroups.discovery import Discovery
     from hpcobs_forwarder.node.gpus.readings import GpuReader
     from hpcobs_forwarder.node.records import Records
+    from hpcobs_forwarder.spool.fallback import Fallback
     from hpcobs_forwarder.spool.journal import BatchWriter
 
 _log = logging.getLogger(__name__)
@@ -48,7 +50,8 @@ class Sources(NamedTuple):
     """Where a node's readings come from. ``root`` holds its /proc and /sys.
 
     ``node`` is the node's configured name. ``spool`` is the folder that the hooks write to.
-    ``grace_seconds`` is how long a job's cgroup may come after the record of its Prolog.
+    ``fallback`` is the folder that they write to while the spool's disk is full. ``is_patient``
+    waits for the Prologs and the cgroups of jobs that have just started.
     """
 
     root: str
@@ -57,7 +60,8 @@ class Sources(NamedTuple):
     gpus: Iterable[GpuReader] = ()
     node: str = ""
     spool: str = ""
-    grace_seconds: float = LEAST_GRACE_SECONDS
+    fallback: Fallback = NO_FALLBACK
+    is_patient: bool = True
 
 
 class Sampler:
@@ -76,7 +80,10 @@ class Sampler:
         self._health = health
         self._clock = clock
         self._cpus = NodeCpus(sources.root)
-        self._names = NodeNames(sources.node)
+        names = f"{sources.spool}/names"
+        self._names = NodeNames(
+            sources.node, KeptFile(names, sources.fallback) if sources.spool else None
+        )
         self._jobs: dict[tuple[str, int], TrackedJob] = {}
         self._gpus = GpuAssignment(sources.gpus, sources.root, self._failed)
         self._without_cgroup = JobsWithoutCgroup(
@@ -85,9 +92,8 @@ class Sampler:
             spool=sources.spool,
             root=sources.root,
             boot_id=boot_id(sources.root),
-            grace_seconds=max(sources.grace_seconds, interval_seconds)
-            if sources.grace_seconds
-            else 0.0,
+            fallback=sources.fallback,
+            is_patient=sources.is_patient,
         )
         self._idle: list[TrackedJob] = []
         self._gpu_count: int | None = None
@@ -109,10 +115,11 @@ class Sampler:
 
     def save(self) -> None:
         """Keep what the next start of the forwarder needs."""
-        try:
-            self._without_cgroup.seen.save()
-        except OSError as error:
-            self._failed("seen", error)
+        for reader, save in (("seen", self._without_cgroup.seen.save), ("names", self._names.save)):
+            try:
+                save()
+            except OSError as error:  # the next pass tries again
+                self._failed(reader, error)
 
     def _track_jobs(self) -> None:
         """Find the running jobs. Keep the state of those that the last pass found."""
@@ -252,6 +259,7 @@ class NodeWork:
 
     def close(self) -> None:
         """Hand the last batch to the spool."""
+        self.sampler.save()
         self._writer.seal(self.cluster_name())
 
     def cluster_name(self) -> str | None:

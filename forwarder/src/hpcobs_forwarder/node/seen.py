@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from hpcobs_forwarder.spool.entries import write_whole
+from hpcobs_forwarder.spool.fallback import NO_FALLBACK, KeptFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from hpcobs_forwarder.node.records import JobRecord
     from hpcobs_forwarder.node.tracking import TrackedJob
+    from hpcobs_forwarder.spool.fallback import Fallback
 
 _KEPT_SECONDS = 3600.0
 """How long a job without a record is remembered: its record may come late."""
@@ -24,9 +25,9 @@ class SeenJobs:
     Epilog, records stay for ever.
     """
 
-    def __init__(self, path: str, boot_id: str) -> None:
+    def __init__(self, path: str, boot_id: str, fallback: Fallback = NO_FALLBACK) -> None:
         """Read nothing yet."""
-        self._path = path
+        self._file = KeptFile(path, fallback)
         self._boot_id = boot_id
         self._at: dict[str, float] = {}
         self._is_loaded = False
@@ -55,6 +56,10 @@ class SeenJobs:
         self._is_changed = self._is_changed or self._at.get(name, -1.0) < began
         self._at[name] = now
 
+    def note_end(self, record: JobRecord, now: float) -> None:
+        """Remember that the job's Epilog ran: its record may stay if the Epilog was killed."""
+        self._see(record.job_id, record, now)
+
     def had_cgroup(self, record: JobRecord) -> bool:
         """Return whether a cgroup was seen in the run that ``record`` began."""
         seen = [self._at[name] for name in (record.job_id, record.sluid) if name in self._at]
@@ -64,18 +69,25 @@ class SeenJobs:
         if self._is_loaded:
             return
         self._is_loaded = True
-        try:
-            with open(self._path, encoding="utf-8") as file:
-                kept = json.load(file)
-            if kept["boot_id"] == self._boot_id:
-                self._at = {str(name): float(at) for name, at in kept["jobs"].items()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            return  # there is none yet, or it is damaged
+        for text in self._file.read():
+            for name, at in _times_in(text, self._boot_id).items():
+                self._at[name] = max(at, self._at.get(name, at))
 
     def save(self) -> None:
         """Write the file if a job was seen for the first time. Raise OSError."""
         if not self._is_changed:
             return
         kept = json.dumps({"boot_id": self._boot_id, "jobs": self._at}, separators=(",", ":"))
-        write_whole(self._path, kept.encode(), sync=False)
+        self._file.write(kept)
         self._is_changed = False
+
+
+def _times_in(text: str, boot_id: str) -> dict[str, float]:
+    """Return the times in the file's text, or none if it is damaged or of another boot."""
+    try:
+        kept = json.loads(text)
+        if kept["boot_id"] == boot_id:
+            return {str(name): float(at) for name, at in kept["jobs"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        pass
+    return {}

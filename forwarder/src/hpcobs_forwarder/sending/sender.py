@@ -25,10 +25,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-HOOK_SECONDS = 5.0
-"""How long the sender leaves an event to its hook, which posts it as well."""
-
 _LOG_AGAIN_SECONDS = 600.0
+_NO_ROOM_SECONDS = 60.0
+"""Pause for a batch that is too large, and of which the disk cannot hold the halves."""
 
 
 class Sender:
@@ -84,8 +83,7 @@ class Sender:
         return [
             entry
             for entry in waiting
-            if self._state.allows(entry.key, now)
-            and not (entry.from_hook and 0 <= wall - entry.written_at < HOOK_SECONDS)
+            if self._state.allows(entry.key, now) and not entry.is_with_hook(wall)
         ]
 
     def _deliver(self, entry: Entry) -> bool:
@@ -143,10 +141,7 @@ class Sender:
             self._count_samples(entry, request.batch, report)
 
     def _count_samples(self, entry: Entry, batch: Batch, report: dict[str, Any]) -> None:
-        if batch.damaged:
-            _log.error("%s: %d damaged lines were left out", entry.name, batch.damaged)
-            lost = max(entry.samples - batch.samples, 0)
-            self._health.add("samples_dropped_total", lost, label="damaged")
+        self._count_lost(entry, batch)
         rejected = _objects(report, "rejected")
         accepted = report.get("accepted")
         if not isinstance(accepted, int):
@@ -156,6 +151,15 @@ class Sender:
         if rejected:
             batch_id = batch.opening["batch_id"]
             _log.warning("the site rejects samples of batch %s: %s", batch_id, rejected[0])
+
+    def _count_lost(self, entry: Entry, batch: Batch) -> None:
+        if batch.damaged:
+            _log.error("%s: %d damaged lines were left out", entry.name, batch.damaged)
+            self._spool.quarantine_lines(entry, batch.lost)
+        # Also without a damaged line: the end of the file may be missing.
+        lost = max(entry.samples - batch.samples, 0)
+        if lost:
+            self._health.add("samples_dropped_total", lost, label="damaged")
 
     def _retry(self, entry: Entry, decision: Retry) -> None:
         self._state.wait(entry.key, decision, self._clock.uptime())
@@ -169,7 +173,11 @@ class Sender:
         # The halves are new entries: the next drain sends them.
         half = batch.samples // 2
         names = [batch_name(entry.written_at, part) for part in (half, batch.samples - half)]
-        self._spool.replace(entry, tuple(zip(names, halves)))
+        if self._spool.replace(entry, tuple(zip(names, halves))):
+            self._count_lost(entry, batch)
+        else:
+            wait = Retry("the disk has no room for the halves", _NO_ROOM_SECONDS)
+            self._state.wait(entry.key, wait, self._clock.uptime())
 
 
 class LogThrottle:

@@ -8,10 +8,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import zlib
 from typing import Any, NamedTuple
 
 OPENING, SAMPLES, HOST = b"B", b"S", b"H"
+
+# Any beginning of an opening line.
+_UNBORN = re.compile(rb"(?:B(?: (?:[0-9a-f]{0,8}|[0-9a-f]{8} (?:0(?: (?:\{[ -~]*)?)?)?))?)?")
+
+_DAMAGED = re.compile(rb"^S [0-9a-f]{8} ([0-9]{1,4}) ", re.MULTILINE)
 
 
 class DamagedBatchError(ValueError):
@@ -19,7 +25,10 @@ class DamagedBatchError(ValueError):
 
 
 class Batch(NamedTuple):
-    """A decoded batch. ``damaged`` counts lost lines. ``torn`` means that the last line is cut."""
+    """A decoded batch. ``damaged`` counts lost lines, and ``lost`` has them as they are.
+
+    ``torn`` means that the last line is cut.
+    """
 
     opening: dict[str, Any]
     passes: tuple[bytes, ...]
@@ -27,6 +36,7 @@ class Batch(NamedTuple):
     host: bytes | None
     damaged: int
     torn: bool
+    lost: bytes = b""
 
     def body(self) -> bytes:
         """Return the batch as the JSON of the contract."""
@@ -93,7 +103,18 @@ def decode(data: bytes) -> Batch:
         host=hosts[-1] if hosts else None,
         damaged=len(checked) - len(whole),
         torn=torn,
+        lost=b"".join(line + b"\n" for line, good in zip(lines, checked) if good is None),
     )
+
+
+def is_unborn(data: bytes) -> bool:
+    """Return whether a file ends before its opening line does, as after a kill at its start."""
+    return _UNBORN.fullmatch(data) is not None
+
+
+def samples_in(damaged: bytes) -> int:
+    """Return how many samples the damaged lines had, as far as they show it."""
+    return sum(int(count) for count in _DAMAGED.findall(damaged))
 
 
 def _checked(line: bytes) -> tuple[bytes, int, bytes] | None:

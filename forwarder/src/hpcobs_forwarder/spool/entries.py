@@ -7,7 +7,6 @@ A file name starts with the time in milliseconds, so names sort by age:
 
 from __future__ import annotations
 
-import gzip
 import os
 import re
 import stat
@@ -16,7 +15,14 @@ from typing import NamedTuple
 
 _MILLISECONDS = re.compile(r"(\d{13})-")
 _COUNT = re.compile(r"\d{13}-(\d+)-[^.]*\.batch(\.gz)?$")
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+# Not O_EXCL: a kill may leave the file, and a later process can have the same id.
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+_GZIP = 31
+"""zlib's number for gzip with the largest window."""
+_INFLATED_AT_ONCE = 512
+
+HOOK_SECONDS = 5.0
+"""How long an event is left to its hook, which posts it as well."""
 
 BATCH, EVENT = "batch", "event"
 EVENT_ENDINGS = (".json", ".json.gz")
@@ -72,19 +78,42 @@ class Entry(NamedTuple):
         match = _COUNT.match(self.name)
         return int(match[1]) if match else 0
 
-    def read(self) -> bytes:
-        """Return the content. Raise OSError if it is unreadable, ValueError if it is damaged."""
+    def is_with_hook(self, wall: float) -> bool:
+        """Return whether the hook that wrote the event may be posting it at ``wall``."""
+        return self.from_hook and 0 <= wall - self.written_at < HOOK_SECONDS
+
+    def raw(self) -> bytes:
+        """Return the content as it is in the file. Raise OSError."""
         if self.data is not None:
             return self.data
         with open(self.path, "rb") as file:
-            data = file.read()
+            return file.read()
+
+    def read(self) -> bytes:
+        """Return the content. Of a damaged batch, return what can be decompressed.
+
+        Raise OSError if it is unreadable, ValueError if it is a damaged event.
+        """
+        data = self.raw()
         if not self.name.endswith(".gz"):
             return data
-        try:
-            return gzip.decompress(data)
-        except (OSError, EOFError, zlib.error) as error:
-            # gzip raises an OSError for bad data. Callers retry an OSError, which is useless here.
-            raise ValueError(str(error)) from error
+        content, is_whole = inflated(data)
+        if self.kind == EVENT and not is_whole:  # a batch has a checksum in each line
+            raise ValueError("the compressed file is damaged")
+        return content
+
+
+def inflated(data: bytes) -> tuple[bytes, bool]:
+    """Return what ``data`` contains up to its first damage, and whether that is all."""
+    inflater = zlib.decompressobj(_GZIP)
+    whole = bytearray()
+    try:
+        # In small steps: an error costs the whole output of its step.
+        for start in range(0, len(data), _INFLATED_AT_ONCE):
+            whole += inflater.decompress(data[start : start + _INFLATED_AT_ONCE])
+    except zlib.error:
+        return bytes(whole), False
+    return bytes(whole), inflater.eof
 
 
 def batch_name(wall: float, samples: int) -> str:
@@ -96,7 +125,7 @@ def batch_name(wall: float, samples: int) -> str:
 def listed(folder: str, endings: tuple[str, ...]) -> list[Entry]:
     """Return the files in ``folder`` with one of these endings, oldest first."""
     entries = []
-    for name in sorted(_names(folder)):
+    for name in sorted(names(folder)):
         if name.startswith(".") or not name.endswith(endings):
             continue
         try:
@@ -108,10 +137,12 @@ def listed(folder: str, endings: tuple[str, ...]) -> list[Entry]:
     return entries
 
 
-def _names(folder: str) -> list[str]:
+def names(folder: str) -> list[str]:
+    """Return the names in the folder, or none if it does not exist."""
     try:
         return os.listdir(folder)
-    except FileNotFoundError:  # an administrator removed it; the janitor makes it again
+    except (FileNotFoundError, NotADirectoryError):
+        # An administrator removed it. The janitor makes it again.
         return []
 
 

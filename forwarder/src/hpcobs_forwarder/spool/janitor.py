@@ -10,8 +10,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from hpcobs_forwarder.node.records import read_record
-from hpcobs_forwarder.spool.batch import DamagedBatchError, decode
-from hpcobs_forwarder.spool.entries import BATCH, Entry, batch_name, listed
+from hpcobs_forwarder.spool.batch import DamagedBatchError, decode, is_unborn, samples_in
+from hpcobs_forwarder.spool.entries import BATCH, EVENT_ENDINGS, Entry, batch_name, listed, names
+from hpcobs_forwarder.spool.fallback import MAX_BYTES
 from hpcobs_forwarder.spool.journal import JOURNAL
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from hpcobs_forwarder.clock import Clock
     from hpcobs_forwarder.daemon.health import Health
+    from hpcobs_forwarder.spool.batch import Batch
     from hpcobs_forwarder.spool.spool import Spool
 
 _log = logging.getLogger(__name__)
@@ -26,6 +28,7 @@ _log = logging.getLogger(__name__)
 _TRIM_SECONDS = 30.0
 _HOOK_SECONDS = 60.0
 """How long a hook's background work may take to rename its file."""
+_PAGE = 4096
 _LEFTOVER_SECONDS = 3600.0
 _WRITTEN_BY_A_HOOK = re.compile(r"\.(.+\.json)\.\d+")
 _TOO_OLD_SECONDS = 3600.0
@@ -57,28 +60,63 @@ class SpoolJanitor:
 
     def recover(self) -> None:
         """Seal the batch that a killed forwarder left open, and remove its half-written files."""
-        spool = self._spool
         self._tidy()
         self._remove_old_records()
-        path = f"{spool.samples}/{JOURNAL}"
-        if not os.path.exists(path):
-            return
-        status = os.stat(path)
-        entry = Entry(JOURNAL, spool.samples, status.st_size, status.st_mtime)
+        # The fallback folder comes first: while the disk was full, only that one has all lines.
+        for place in reversed(self._spool.places()):
+            self._recover_journal(place.samples)
+
+    def _recover_journal(self, folder: str) -> None:
+        spool = self._spool
+        path = f"{folder}/{JOURNAL}"
         try:
-            batch = decode(entry.read())
-        except DamagedBatchError as error:
-            spool.quarantine(entry, "damaged", str(error))
+            status = os.stat(path)
+            entry = Entry(JOURNAL, folder, status.st_size, status.st_mtime)
+            data = entry.read()
+        except FileNotFoundError:
             return
-        name = batch_name(entry.modified_at, batch.samples)
-        os.rename(path, f"{spool.samples}/{name}")
+        except OSError as error:
+            _log.error("%s cannot be read: %s", path, error)
+            return
+        try:
+            batch = decode(data)
+        except DamagedBatchError as error:
+            if is_unborn(data):  # it was killed at its start: nothing is lost
+                spool.delete(path)
+            else:
+                spool.quarantine(entry, "damaged", str(error))
+            return
+        # With the lost ones: the sender counts the difference between the name and the content.
+        samples = batch.samples + samples_in(batch.lost)
+        if not samples or self._is_elsewhere(batch):
+            spool.delete(path)
+            return
+        name = batch_name(entry.modified_at, samples)
+        try:
+            os.rename(path, f"{folder}/{name}")
+        except OSError:  # a read-only disk
+            spool.keep_in_memory(name, data)
         _log.info("recovered %d samples of an earlier run", batch.samples)
+
+    def _is_elsewhere(self, batch: Batch) -> bool:
+        """Return whether memory or the fallback folder has the whole batch under another name."""
+        for entry in self._spool.elsewhere():
+            try:
+                other = decode(entry.read())
+            except (OSError, DamagedBatchError):
+                continue
+            if other.opening == batch.opening and other.samples >= batch.samples:
+                return True
+        return False
 
     def _tidy(self) -> None:
         """Finish the files that killed hooks left behind, and remove other leftovers."""
         spool = self._spool
-        for folder in (spool.jobs, spool.events, spool.samples, spool.quarantined):
-            for name in os.listdir(folder):
+        folders = [spool.quarantined]
+        for place in spool.places():
+            folders += [place.folder, place.jobs, place.events, place.samples]
+        for folder in folders:
+            for name in names(folder):
                 if name.startswith("."):
                     self._tidy_one(folder, name)
 
@@ -94,12 +132,13 @@ class SpoolJanitor:
 
     def _remove_old_records(self) -> None:
         # A reboot ends jobs without an Epilog, which would remove their records.
-        for name in os.listdir(self._spool.jobs):
-            path = f"{self._spool.jobs}/{name}"
-            record = read_record(path)
-            if record is not None and record.boot_id not in {None, self._boot_id}:
-                with suppress(FileNotFoundError):  # an Epilog has just removed it
-                    os.unlink(path)
+        for place in self._spool.places():
+            for name in names(place.jobs):
+                path = f"{place.jobs}/{name}"
+                record = read_record(path)
+                if record is not None and record.boot_id not in {None, self._boot_id}:
+                    with suppress(OSError):  # an Epilog has just removed it, or a read-only disk
+                        os.unlink(path)
 
     def trim_if_due(self) -> None:
         """Trim the spool, at most once in 30 s."""
@@ -112,7 +151,9 @@ class SpoolJanitor:
     def trim(self) -> None:
         """Drop entries that are over the limits, and report how full the spool is."""
         spool, health = self._spool, self._health
-        spool.make_folders()
+        with suppress(OSError):  # what is there is trimmed, also on a read-only disk
+            spool.make_folders()
+        self._trim_fallback()
         # This order decides what a full spool drops first: batches before events.
         waiting = [*spool.waiting_batches(), *spool.waiting_events()]
         dropped = {entry.name for entry in self._drop_too_old(waiting)}
@@ -140,6 +181,17 @@ class SpoolJanitor:
                 self._spool.remove(entry)
                 self._spool.dropped(entry, "age")
                 yield entry
+
+    def _trim_fallback(self) -> None:
+        """Keep the fallback folder small: its memory belongs to the node's jobs."""
+        for place in self._spool.places()[1:]:
+            batches = self._spool.listed([place.samples], (".batch", ".batch.gz"))
+            events = self._spool.listed([place.events], EVENT_ENDINGS)
+            # A file in memory takes whole pages.
+            paged = [
+                one._replace(size=-(-one.size // _PAGE) * _PAGE) for one in (*batches, *events)
+            ]
+            _drop_over(paged, MAX_BYTES, self._spool, "fallback")
 
     def _trim_quarantine(self) -> None:
         """Keep the quarantine within a quarter of the spool's limit. Its losses count as well."""

@@ -44,7 +44,7 @@ class BatchWriter:
     def add(
         self, samples: list[dict[str, Any]], host: dict[str, Any], cluster_name: str | None
     ) -> None:
-        """Add one pass. It is on disk when this returns, or in memory if the disk is full."""
+        """Add one pass. It is on disk when this returns, or in memory if no folder accepts it."""
         self.add_nodes({self._node: samples}, host, cluster_name)
 
     def add_nodes(
@@ -70,17 +70,17 @@ class BatchWriter:
             self._seal_journal()
             journal = None
         if journal is None:
-            path = f"{self._spool.samples}/{JOURNAL}"
-            self._journal = journal = Journal(path, sync=self._spool.sync)
+            folders = [place.samples for place in self._spool.places()]
+            self._journal = journal = Journal(folders, sync=self._spool.sync)
             self._journal_node = node
             journal.buffer(opening_line(node, cluster_name))
         journal.buffer(samples_line(samples), len(samples))
         try:
             journal.flush()
         except OSError as error:
-            self._log_once(error)
+            self._note(error, "stay in memory")
         else:
-            self._disk_failed = False
+            self._note(journal.failure, f"go to {journal.folder}")
 
     def seal(self, cluster_name: str | None) -> None:
         """Close the open batch and queue it for the sender.
@@ -106,33 +106,40 @@ class BatchWriter:
             self._reported.add(self._journal_node)
         name = batch_name(self._clock.wall(), journal.samples)
         try:
-            journal.seal(f"{self._spool.samples}/{name}")
+            journal.seal(name)
         except OSError as error:
-            self._log_once(error)
+            self._note(error, "stay in memory")
             self._spool.keep_in_memory(name, journal.discard())
 
-    def _log_once(self, error: OSError) -> None:
-        if not self._disk_failed:
-            _log.error("the spool cannot be written, samples stay in memory: %s", error)
-        self._disk_failed = True
+    def _note(self, error: OSError | None, where: str) -> None:
+        """Log the first failure of the disk, and its end."""
+        if error is not None and not self._disk_failed:
+            _log.error("the spool cannot be written, samples %s: %s", where, error)
+        if error is None and self._disk_failed:
+            _log.info("the spool can be written again")
+        self._disk_failed = error is not None
 
 
 class Journal:
-    """An open batch at ``path``, with a copy of its lines in memory.
+    """An open batch, with a copy of its lines in memory.
 
-    While the disk is full, lines stay in memory. Each ``flush`` tries again to write them.
+    It is written to the first of ``folders`` that accepts all of it. While none does, lines stay in
+    memory. Each ``flush`` tries all of them again, the first one first.
     """
 
-    def __init__(self, path: str, *, sync: bool) -> None:
-        """Create the journal without touching the disk. ``sync`` makes it survive a power cut."""
-        self._path = path
-        self._sync = sync
+    def __init__(self, folders: list[str], *, sync: bool) -> None:
+        """Create the journal without touching a disk. ``sync`` makes it survive a power cut."""
+        self._files = [JournalFile(f"{folder}/{JOURNAL}", sync=sync) for folder in folders]
+        self._whole = self._files[0]
         self._lines: list[bytes] = []
-        self._written_lines = 0
-        self._written_bytes = 0
-        self._descriptor = -1
+        self.failure: OSError | None = None
         self.samples = 0
         self.bytes = 0
+
+    @property
+    def folder(self) -> str:
+        """The folder that has the whole batch after a ``flush``."""
+        return os.path.dirname(self._whole.path)
 
     def buffer(self, line: bytes, samples: int = 0) -> None:
         """Add a line in memory. ``flush`` writes it."""
@@ -141,46 +148,87 @@ class Journal:
         self.bytes += len(line)
 
     def flush(self) -> None:
-        """Write the lines that are in memory only. Raise OSError if the disk does not accept them.
+        """Write the lines that are in memory only. Raise OSError if no folder accepts them.
+
+        ``failure`` is the error of the first folder if it is another one that accepts them.
+        """
+        self.failure = None
+        for file in self._files:
+            try:
+                file.write(self._lines)
+            except OSError as error:
+                self.failure = self.failure or error
+            else:
+                self._whole = file
+                return
+        if self.failure is not None:
+            raise self.failure
+
+    def seal(self, name: str) -> None:
+        """Close the batch under its name. Raise OSError if it is not whole in any folder."""
+        self.flush()
+        self._whole.seal(name)
+        for file in self._files:
+            if file is not self._whole:
+                file.discard()
+
+    def discard(self) -> bytes:
+        """Remove the files and return the whole batch from memory."""
+        for file in self._files:
+            file.discard()
+        return b"".join(self._lines)
+
+
+class JournalFile:
+    """The file of an open batch at ``path``, and how many of its lines it has."""
+
+    def __init__(self, path: str, *, sync: bool) -> None:
+        """Create no file yet."""
+        self.path = path
+        self._sync = sync
+        self._lines = 0
+        self._bytes = 0
+        self._descriptor = -1
+
+    def write(self, lines: list[bytes]) -> None:
+        """Write those of all ``lines`` that are not in the file yet. Raise OSError.
 
         After an error the file ends with the last line that was written whole.
         """
         if self._descriptor < 0:
             self._open()
-        pending = b"".join(self._lines[self._written_lines :])
+        pending = b"".join(lines[self._lines :])
         try:
             write_all(self._descriptor, pending)
             if self._sync:
                 os.fdatasync(self._descriptor)
         except OSError:
             # A full disk may accept a part. Cut it off, or the next line would be appended to it.
-            os.ftruncate(self._descriptor, self._written_bytes)
-            os.lseek(self._descriptor, self._written_bytes, os.SEEK_SET)
+            os.ftruncate(self._descriptor, self._bytes)
+            os.lseek(self._descriptor, self._bytes, os.SEEK_SET)
             raise
-        self._written_lines = len(self._lines)
-        self._written_bytes += len(pending)
+        self._lines = len(lines)
+        self._bytes += len(pending)
 
     def _open(self) -> None:
         # A file may be left over: discard() cannot remove it from a read-only disk.
         with suppress(FileNotFoundError):
-            os.unlink(self._path)
-        self._descriptor = os.open(self._path, _OPEN, 0o600)
+            os.unlink(self.path)
+        self._descriptor = os.open(self.path, _OPEN, 0o600)
         if self._sync:
-            sync_folder(os.path.dirname(self._path))
+            sync_folder(os.path.dirname(self.path))
 
-    def seal(self, path: str) -> None:
-        """Close the batch and rename it to ``path``. Raise OSError if it is not whole on disk."""
-        self.flush()
+    def seal(self, name: str) -> None:
+        """Close the file and rename it. Raise OSError."""
         self._close()
-        os.rename(self._path, path)
+        os.rename(self.path, f"{os.path.dirname(self.path)}/{name}")
 
-    def discard(self) -> bytes:
-        """Remove the file and return the whole batch from memory."""
+    def discard(self) -> None:
+        """Remove the file, if there is one."""
         if self._descriptor >= 0:
             self._close()
-        with suppress(OSError):  # there is no file, or the disk is read-only
-            os.unlink(self._path)
-        return b"".join(self._lines)
+            with suppress(OSError):  # the disk is read-only
+                os.unlink(self.path)
 
     def _close(self) -> None:
         os.close(self._descriptor)

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import gzip
 import logging
 import os
-import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from hpcobs_forwarder.spool.batch import decode
 from hpcobs_forwarder.spool.entries import EVENT, EVENT_ENDINGS, Entry, listed, write_whole
+from hpcobs_forwarder.spool.fallback import NO_FALLBACK, Fallback
+from hpcobs_forwarder.spool.memory import MEMORY_BYTES, MemoryQueue
+from hpcobs_forwarder.spool.place import Place
+from hpcobs_forwarder.spool.write_back import outside, write_back
 
 if TYPE_CHECKING:
     from hpcobs_forwarder.daemon.health import Health
 
-_log = logging.getLogger(__name__)
+__all__ = ["MEMORY_BYTES", "Spool", "SpoolError"]
 
-MEMORY_BYTES = 4 << 20
-"""Limit for batches in memory, while the disk is full."""
+_log = logging.getLogger(__name__)
 
 _COMPRESSION = 6
 
@@ -29,27 +31,42 @@ class SpoolError(Exception):
 
 
 class Spool:
-    """One forwarder's spool folder. ``sync`` makes written files survive a power cut."""
+    """One forwarder's spool folder. ``sync`` makes written files survive a power cut.
 
-    def __init__(self, folder: str, *, sync: bool, health: Health) -> None:
+    What its disk does not accept is in the ``fallback`` folder, and else in ``memory``.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        *,
+        sync: bool,
+        health: Health,
+        fallback: Fallback = NO_FALLBACK,
+        memory: MemoryQueue | None = None,
+    ) -> None:
         """Set the paths. ``open`` is the first to touch the disk."""
+        own = Place(folder)
         self.folder = folder
         self.sync = sync
-        self.jobs = f"{folder}/jobs"
-        self.events = f"{folder}/events"
-        self.samples = f"{folder}/samples"
+        self.jobs, self.events, self.samples = own.jobs, own.events, own.samples
         self.quarantined = f"{folder}/quarantine"
+        self.fallback = fallback
         self._health = health
         self._lock = -1
-        self._memory = MemoryQueue()
+        self._memory = MemoryQueue() if memory is None else memory
+
+    def places(self) -> list[Place]:
+        """Return the folders with queued files: the spool's own is the first."""
+        return [Place(folder) for folder in (self.folder, *self.fallback.folders())]
 
     def open(self) -> None:
         """Make the folders and lock them. Raise SpoolError if that fails."""
         try:
             self._check_owner()
+            self.fallback.open()
             self.make_folders()
-            lock = f"{self.folder}/lock"
-            self._lock = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            self._lock = _open_lock(f"{self.folder}/lock")
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise SpoolError(f"{self.folder} is in use by another forwarder") from None
@@ -61,6 +78,10 @@ class Spool:
         # The spool's own folder comes first: `mode` does not count for folders in between.
         for path in (self.folder, self.jobs, self.events, self.samples, self.quarantined):
             os.makedirs(path, mode=0o700, exist_ok=True)
+        for place in self.places()[1:]:
+            with suppress(OSError):  # it is in memory, which may be full
+                for path in (place.jobs, place.events, place.samples):
+                    os.makedirs(path, mode=0o700, exist_ok=True)
 
     def _check_owner(self) -> None:
         # Files that root writes to another user's spool are unreadable for that user's hooks and
@@ -74,30 +95,93 @@ class Spool:
             )
 
     def close(self) -> None:
-        """Release the folder."""
+        """Write what is in memory, if a disk accepts it, and release the folders."""
+        # Not from the fallback folder, which the next start finds. A stop has little time.
+        write_back(self, self._memory, lambda _: outside(self, self._memory, [], None))
         os.close(self._lock)
+        self.fallback.close()
 
     def keep_in_memory(self, name: str, data: bytes) -> None:
         """Queue a batch in memory. Over the limit, the oldest batches are dropped and counted."""
         for entry in self._memory.add(Entry(name, "", len(data), 0.0, data)):
             self.dropped(entry, "memory")
 
+    def write_event(self, name: str, data: bytes) -> str:
+        """Write an event to the first folder that accepts it. Return its path. Raise OSError."""
+        first, *others = [f"{place.events}/{name}" for place in self.places()]
+        try:
+            write_whole(first, data, sync=self.sync)
+        except OSError:
+            if not others:
+                raise
+            write_whole(others[0], data, sync=False)
+            return others[0]
+        return first
+
+    def write_back(self, wall: float) -> None:
+        """Move what is in memory or in the fallback folder to the disk, oldest first.
+
+        A disk that is still full ends it. Events that a hook may be posting at ``wall`` stay.
+        """
+        self._delete_again()
+        write_back(self, self._memory, lambda places: outside(self, self._memory, places, wall))
+
+    def elsewhere(self) -> list[Entry]:
+        """Return the batches that are not in the spool folder, oldest first."""
+        entries = outside(self, self._memory, self.places()[1:], None)
+        return [entry for entry in entries if entry.kind != EVENT]
+
     def waiting_events(self) -> list[Entry]:
         """Return the queued events, oldest first."""
-        return listed(self.events, EVENT_ENDINGS)
+        return self.listed([place.events for place in self.places()], EVENT_ENDINGS)
 
     def waiting_batches(self) -> list[Entry]:
         """Return the sealed batches, oldest first."""
-        on_disk = listed(self.samples, (".batch", ".batch.gz"))
+        folders = [place.samples for place in self.places()]
+        on_disk = self.listed(folders, (".batch", ".batch.gz"))
         return sorted([*on_disk, *self._memory.entries()], key=lambda entry: entry.name)
 
+    def listed(self, folders: list[str], endings: tuple[str, ...]) -> list[Entry]:
+        """Return the files of all ``folders``, oldest first, without those that were sent."""
+        entries = [entry for folder in folders for entry in listed(folder, endings)]
+        if len(folders) > 1:
+            # A kill during a move leaves two copies. The dict keeps that of the first folder.
+            copies = {entry.name: entry for entry in reversed(entries)}
+            entries = [copies[name] for name in sorted(copies)]
+        sent = self._memory.undeleted
+        return [entry for entry in entries if entry.path not in sent] if sent else entries
+
     def remove(self, entry: Entry) -> None:
-        """Remove an entry that was sent or dropped."""
+        """Remove an entry that was sent or dropped, also if it was moved since it was listed."""
         if entry.data is not None:
             self._memory.remove(entry)
+        if entry.folder == self.quarantined:
+            self.delete(entry.path)
             return
-        with suppress(FileNotFoundError):  # a hook has sent it as well
-            os.unlink(entry.path)
+        folder = "events" if entry.kind == EVENT else "samples"
+        for place in self.places():
+            self.delete(f"{place.folder}/{folder}/{entry.name}")
+
+    def delete(self, path: str) -> None:
+        """Remove a file. If the disk is read-only, leave it out of the queue, and try again."""
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            pass  # a hook has sent it as well
+        except OSError as error:
+            if not os.path.lexists(path):
+                return  # the kernel finds the disk read-only before it looks for the file
+            # Without this note it would be sent in each drain.
+            if not self._memory.undeleted:
+                _log.error("%s cannot be removed: %s", path, error)
+            self._memory.undeleted.add(path)
+
+    def _delete_again(self) -> None:
+        for path in list(self._memory.undeleted):
+            with suppress(OSError):
+                os.unlink(path)
+            if not os.path.lexists(path):
+                self._memory.undeleted.discard(path)
 
     def keep_for_later(self, entry: Entry) -> None:
         """Prepare a batch for a long wait: compress its samples, or drop it if it has none."""
@@ -115,39 +199,56 @@ class Spool:
         try:
             packed = gzip.compress(entry.read(), _COMPRESSION)
             write_whole(entry.path + ".gz", packed, sync=self.sync)
+        except FileNotFoundError:
+            return  # it was moved meanwhile
         except OSError as error:
             _log.warning("%s stays uncompressed: %s", entry.name, error)
             return
-        os.unlink(entry.path)
+        try:
+            os.unlink(entry.path)
+        except FileNotFoundError:
+            os.unlink(entry.path + ".gz")  # it was moved meanwhile: one copy is enough
 
     def pack(self, at_most: int = 100) -> None:
         """Compress the oldest plain batches, at most so many per call."""
         # After a restart in an outage there may be thousands: all at once would take minutes.
-        plain = [entry for entry in listed(self.samples, (".batch",)) if entry.samples]
+        plain = [entry for entry in self.listed([self.samples], (".batch",)) if entry.samples]
         for entry in plain[:at_most]:
             self.compress(entry)
 
-    def replace(self, entry: Entry, parts: tuple[tuple[str, bytes], ...]) -> None:
-        """Replace a batch that is too large by ``parts``: pairs of name and content."""
-        for name, data in parts:
-            try:
-                write_whole(f"{self.samples}/{name}", data, sync=self.sync)
-            except OSError:
-                self.keep_in_memory(name, data)
+    def replace(self, entry: Entry, parts: tuple[tuple[str, bytes], ...]) -> bool:
+        """Replace a batch that is too large by ``parts``: pairs of name and content.
+
+        Return False if the disk has no room for them. Then the batch stays as it is.
+        """
+        written: list[str] = []
+        try:
+            for name, data in parts:
+                if entry.data is not None:
+                    self.keep_in_memory(name, data)
+                    continue
+                written.append(f"{os.path.dirname(entry.path)}/{name}")
+                write_whole(written[-1], data, sync=self.sync)
+        except OSError as error:
+            _log.debug("%s stays whole: %s", entry.name, error)
+            for path in written:
+                with suppress(FileNotFoundError):
+                    os.unlink(path)
+            return False
         # Last: a crash before this sends samples twice, which the site ignores, and loses none.
         self.remove(entry)
+        return True
 
     def quarantine(self, entry: Entry, label: str, reason: str) -> None:
         """Move an entry to the quarantine, with the reason in a file beside it, and count it."""
         _log.error("%s was moved to %s: %s", entry.name, self.quarantined, reason)
         path = f"{self.quarantined}/{entry.name}"
         try:
-            if entry.data is None:
+            if os.path.dirname(os.path.dirname(entry.path)) == self.folder:
                 os.rename(entry.path, path)
-            else:
-                write_whole(path, entry.data, sync=self.sync)
+            else:  # in memory, or on another disk
+                write_whole(path, entry.raw(), sync=self.sync)
                 self.remove(entry)
-            write_whole(f"{path}.reason", f"{reason}\n".encode(), sync=False)
         except FileNotFoundError:  # its hook has sent it meanwhile
             return
         except OSError as error:
@@ -156,6 +257,17 @@ class Spool:
             self.dropped(entry, "quarantine")
             return
         self._health.add("quarantined_total", label=label)
+        with suppress(OSError):  # the log has it as well
+            write_whole(f"{path}.reason", f"{reason}\n".encode(), sync=False)
+
+    def quarantine_lines(self, entry: Entry, lines: bytes) -> None:
+        """Write the damaged lines of a batch to the quarantine, and count them as one file."""
+        try:
+            write_whole(f"{self.quarantined}/{entry.key}.lines", lines, sync=False)
+        except OSError as error:
+            _log.error("%s: its damaged lines do not fit in the quarantine: %s", entry.name, error)
+            return
+        self._health.add("quarantined_total", label="damaged")
 
     def dropped(self, entry: Entry, reason: str) -> None:
         """Count and log an entry that is lost."""
@@ -166,44 +278,6 @@ class Spool:
             self._health.add("samples_dropped_total", entry.samples, label=reason)
 
 
-class MemoryQueue:
-    """A bounded queue of batches. The sampler's thread adds, the sender's thread removes."""
-
-    def __init__(self) -> None:
-        """Create an empty queue."""
-        self._lock = threading.Lock()
-        self._entries: list[Entry] = []
-
-    def add(self, entry: Entry) -> list[Entry]:
-        """Add ``entry``. Return the oldest entries, which were dropped to make room."""
-        dropped: list[Entry] = []
-        with self._lock:
-            if not entry.samples:
-                # A batch without samples is the state of a node: only the newest is of use.
-                node = _node_of(entry)
-                self._entries = [
-                    one for one in self._entries if one.samples or _node_of(one) != node
-                ]
-            self._entries.append(entry)
-            while sum(one.size for one in self._entries) > MEMORY_BYTES:
-                dropped.append(self._entries.pop(0))
-        return dropped
-
-    def remove(self, entry: Entry) -> None:
-        """Remove ``entry`` if it is still queued."""
-        with self._lock:
-            self._entries = [one for one in self._entries if one.name != entry.name]
-
-    def entries(self) -> list[Entry]:
-        """Return the queued batches, oldest first."""
-        with self._lock:
-            return list(self._entries)
-
-
-def _node_of(entry: Entry) -> object:
-    return decode(entry.read()).opening.get("node")
-
-
 def _name_of(uid: int) -> str:
     import pwd  # only for an error message
 
@@ -211,3 +285,13 @@ def _name_of(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return str(uid)
+
+
+def _open_lock(path: str) -> int:
+    try:
+        return os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise
+        # The kernel locks a file that can only be read, too. What is in the spool is sent.
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)

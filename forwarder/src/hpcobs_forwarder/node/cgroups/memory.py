@@ -51,11 +51,13 @@ def _checked(size: int) -> int:
 
 
 def _page_cache(stat: bytes, key: bytes, shmem: int) -> int:
-    """Return the bytes of page cache without shared memory. Raise ValueError for an empty file."""
-    if not stat.strip():
-        raise ValueError("memory.stat is empty")
-    return max(_of(stat, key) - shmem, 0)
+    """Return the page cache without shared memory. Raise ValueError if it is unknown."""
+    cached = files.value(stat, key)
+    if cached is None:
+        # Without it, all page cache would count as memory in use.
+        raise ValueError(f"memory.stat has no {key.decode()}")
+    return max(cached - shmem, 0)
 
 
 def _of(stat: bytes, key: bytes) -> int:
-    return files.value(stat, key) or 0  # older kernels lack some of the keys
+    return files.value(stat, key) or 0  # older kernels lack this key
