@@ -171,9 +171,7 @@ class Sums:
         return [sample.gpu for sample in self.samples if sample.gpu is not None]
 
 
-def by_interval(
-    samples: dict[Key, Sample], seconds: int
-) -> dict[tuple[str, str, datetime], Sums]:
+def by_interval(samples: dict[Key, Sample], seconds: int) -> dict[tuple[str, str, datetime], Sums]:
     """Return the samples by job, node and interval of so many seconds."""
     found: dict[tuple[str, str, datetime], Sums] = defaultdict(Sums)
     for (job_id, node, at), sample in samples.items():
@@ -200,4 +198,3 @@ def statistics(job: Job, samples: dict[Key, Sample]) -> dict[str, float | int | 
         "avg_gpu_usage": sum(gpu) / len(gpu) if gpu else None,
         "max_gpu_usage": max(gpu, default=None),
     }
-

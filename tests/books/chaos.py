@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Self
 
-
 from tests.books.workers import CAN_MOVE_CLOCKS
 
 if TYPE_CHECKING:
@@ -101,4 +100,3 @@ KINDS: dict[str, Callable[[Chaos], None]] = {
     "service": Chaos.kill_service,
 }
 CALM = ("collector", "retention")
-

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 LISTED = 3
 
 
-def differences(
-    what: str, books: Mapping[Any, Any], service: Mapping[Any, Any]
-) -> Iterator[str]:
+def differences(what: str, books: Mapping[Any, Any], service: Mapping[Any, Any]) -> Iterator[str]:
     """Yield a line for each of the first keys with different values, and the number of all."""
     keys = [key for key in {**books, **service} if not _equal(books.get(key), service.get(key))]
     for key in sorted(keys, key=str)[:LISTED]:
@@ -71,7 +69,7 @@ def compare_rows(
 
 def _compare_rejected(truth: Truth, rows: dict[Named, str]) -> Iterator[str]:
     allowed = truth.rejected | truth.may_be_rejected
-    expected = {named: "rejected" for named in truth.rejected}
+    expected = dict.fromkeys(truth.rejected, "rejected")
     found = {named: "rejected" for named in rows if named not in truth.may_be_rejected}
     yield from differences("rejected sample", expected, found)
     for named in sorted(set(rows) - allowed)[:LISTED]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -11,9 +10,8 @@ import psycopg
 from tests.books.books import Named
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
-
-EVER = datetime(1, 1, 1, tzinfo=UTC)
 
 
 def url_of(folder: Path) -> str:
@@ -40,11 +38,15 @@ class Database:
         with psycopg.connect(url_of(self._folder), connect_timeout=5) as connection:
             connection.execute(statement.encode())
 
-    def sealed_before(self) -> datetime:
-        """Return the time before which samples are gone. Only their roll-ups are left."""
+    def sealed(self) -> dict[str, datetime]:
+        """Return the time before which samples are gone, by table. Only roll-ups are left."""
         # PostgreSQL's -infinity has no datetime.
-        query = "SELECT max(sealed_before) FROM rollup_states WHERE sealed_before > '1000-01-01'"
-        return self.rows(query)[0][0] or EVER
+        query = "SELECT samples, greatest(sealed_before, '1000-01-01') FROM rollup_states"
+        return {str(table): moment for table, moment in self.rows(query)}
+
+    def sealed_before(self) -> datetime:
+        """Return the time before which samples of any kind are gone."""
+        return max(self.sealed().values())
 
     def queued(self) -> int:
         """Return how many messages wait in the queue, visible or not."""

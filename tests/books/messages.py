@@ -104,7 +104,12 @@ def _named(job: Job, run: Run) -> Body:
     array = {"array_job_id": job.id, "array_task_id": job.array} if job.array else {}
     cluster = {"cluster_name": job.cluster} if job.cluster != HOME else {}
     restart = {"restart_count": run.number}
-    return {"job_id": job.id, "user": job.user, "node_list": list(job.nodes)} | array | cluster | restart
+    return (
+        {"job_id": job.id, "user": job.user, "node_list": list(job.nodes)}
+        | array
+        | cluster
+        | restart
+    )
 
 
 def prolog(job: Job, run: Run, node: str, *, late: timedelta = timedelta()) -> Event:

@@ -163,7 +163,7 @@ class Plan:
             (number - 1) % 8
         ]
         nodes = tuple(self.chance.sample(NODES, self.chance.choice((1, 2, 2, 3))))
-        cluster = HOME if number <= 8 else self.chance.choice(CLUSTERS)  # noqa: PLR2004 - each kind once
+        cluster = HOME if number <= 8 else self.chance.choice(CLUSTERS)
         job = Job(cluster, str(number), nodes, [], gpus=self.chance.choice((0, 0, 2)))
         if self.chance.random() < 1 / 3:
             job.array = str(self.chance.randrange(9))
@@ -174,8 +174,7 @@ def _while_it_ran(job: Job, at: datetime) -> bool:
     """Return whether a run had begun some seconds ago, and not ended."""
     margin = timedelta(minutes=1)
     return any(
-        run.start + margin <= at and (run.end is None or at <= run.end - margin)
-        for run in job.runs
+        run.start + margin <= at and (run.end is None or at <= run.end - margin) for run in job.runs
     )
 
 

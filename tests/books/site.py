@@ -76,15 +76,20 @@ class Site:
         """Return the address of the service."""
         return self.service.url
 
-    def start(self, function: str, *, ahead: str = "+0") -> Work:
+    def start(
+        self, function: str, *, ahead: str = "+0", event: dict[str, Any] | None = None
+    ) -> Work:
         """Start a run of a function beside the service."""
         environ = {**self.settings, "DATABASE_URL": url_of(self.folder), "DB_MAX_CONNS": "1"}
+        # One pass, and not one each second as long as it may run.
         environ["COLLECT_INTERVAL_SECONDS"] = "3600"
-        return self.workers.start(function, environ, ahead=ahead, seconds=60)
+        return self.workers.start(function, environ, ahead=ahead, event=event)
 
-    def run(self, function: str, *, ahead: str = "+0") -> dict[str, Any]:
+    def run(
+        self, function: str, *, ahead: str = "+0", event: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         """Run a function beside the service, and return its report."""
-        result = self.start(function, ahead=ahead).wait()
+        result = self.start(function, ahead=ahead, event=event).wait()
         assert "report" in result, (function, result)
         report: dict[str, Any] = result["report"]
         return report
@@ -116,8 +121,11 @@ class Site:
             self.run("collector")
         self.run("collector")
 
-    def roll_up(self) -> None:
-        """Run retention until it is finished."""
+    def roll_up(self, *, confirm: bool) -> None:
+        """Run retention until it is finished, and has sealed the same days of both tables."""
         deadline = time.monotonic() + SETTLE_SECONDS
-        while not self.run("retention")["finished"]:
-            assert time.monotonic() < deadline, "retention does not finish"
+        while True:
+            report = self.run("retention", event={"confirm": confirm})
+            if report["finished"] and len(set(self.database.sealed().values())) == 1:
+                return
+            assert time.monotonic() < deadline, f"retention does not finish: {report}"

@@ -67,13 +67,13 @@ class Story:
             self._enter(number, days)
             self._send()
             self.site.drain()
-            self.site.roll_up()
+            self.site.roll_up(confirm=self.chance.random() < 1 / 2)
         for ahead in self.outline.clock_jumps:
             self._jump(ahead)
         if CAN_MOVE_CLOCKS:
             self.site.run("collector", ahead=WAITED_LONG)
         before = (datetime.now(UTC) - LATE).replace(minute=0, second=0, microsecond=0)
-        self.site.roll_up()
+        self.site.roll_up(confirm=False)
         self.sender.close()
         found = [*self._differences(before)]
         self.seconds = time.monotonic() - began
@@ -121,9 +121,7 @@ class Story:
         rejected = len(database.rejected())
         # A killed function may have stored what it did not report.
         is_calm = not self.faults.keys() - {"collector", "retention"} and not self.sender.retries
-        yield from compare_counters(
-            self.books, truth, service, rejected=rejected, is_calm=is_calm
-        )
+        yield from compare_counters(self.books, truth, service, rejected=rejected, is_calm=is_calm)
         yield from compare_trail(self.sender, database)
 
     def _sealed(self, sealed_before: datetime) -> Iterator[str]:

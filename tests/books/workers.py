@@ -50,7 +50,7 @@ for line in sys.stdin:
         os.environ.update(order["environ"], AWS_LAMBDA_FUNCTION_NAME=order["function"])
         handler = {"collector": collector, "retention": retention}[order["function"]]
         try:
-            result = {"report": handler({}, Context(order["function"], order["seconds"]))}
+            result = {"report": handler(order["event"], Context(order["function"], order["seconds"]))}
         except Exception as error:
             result = {"error": f"{type(error).__name__}: {error}"}
         with open(order["result"] + ".part", "w") as file:
@@ -97,7 +97,12 @@ class Workers:
         self._count = 0
 
     def start(
-        self, function: str, environ: dict[str, str], *, ahead: str = "+0", seconds: float = 15.0
+        self,
+        function: str,
+        environ: dict[str, str],
+        *,
+        ahead: str = "+0",
+        event: dict[str, Any] | None = None,
     ) -> Work:
         """Start a run of a function, whose clock is ``ahead`` of the true one (``+30d``)."""
         self._count += 1
@@ -105,7 +110,8 @@ class Workers:
         order = {
             "function": function,
             "environ": {**environ, "FAKETIME": ahead},
-            "seconds": seconds,
+            "event": event or {},
+            "seconds": RUN_SECONDS,
             "result": str(result),
         }
         self._orders.write(json.dumps(order) + "\n")
@@ -117,15 +123,18 @@ class Workers:
 def workers(folder: Path) -> Iterator[Workers]:
     """Start the process that forks. Its log is ``folder / "workers.log"``."""
     folder.mkdir()
-    with (folder / "workers.log").open("w") as log, subprocess.Popen(
-        [sys.executable, "-c", FORKING],
-        env={**clean_environment(), **moving_clock("+0"), "POWERTOOLS_LOG_LEVEL": "WARNING"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=log,
-        text=True,
-        cwd=Path(__file__).parents[2],
-    ) as process:
+    with (
+        (folder / "workers.log").open("w") as log,
+        subprocess.Popen(
+            [sys.executable, "-c", FORKING],
+            env={**clean_environment(), **moving_clock("+0"), "POWERTOOLS_LOG_LEVEL": "WARNING"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            cwd=Path(__file__).parents[2],
+        ) as process,
+    ):
         assert process.stdin is not None
         assert process.stdout is not None
         yield Workers(process.stdin, process.stdout, folder)
