@@ -51,8 +51,8 @@ FROM generate_series(1, 5000) AS n,
      LATERAL (SELECT '2026-11-02T08:00Z'::timestamptz + n * interval '0.1 second') AS made (T);
 INSERT INTO rejected_samples_by_sender (batch_id, position, node, reason, payload, rejected_at,
                                         digest)
-SELECT n, n, 'n' || n % 100, 'bad', '{}', '2026-11-02T08:00Z'::timestamptz - n * interval '1 minute',
-       ''
+SELECT n, n, 'n' || n % 100, 'bad', '{}',
+       '2026-11-02T08:00Z'::timestamptz - n * interval '1 minute', ''
 FROM generate_series(1, 5000) AS n;
 INSERT INTO unrolled_hours SELECT '2026-11-02Z'::timestamptz + n % 200 * interval '1 hour'
 FROM generate_series(1, 5000) AS n;
