@@ -14,7 +14,7 @@ import pytest
 from hpcobs.domain.errors import ForbiddenError, InvalidInputError
 from hpcobs.domain.jobs import Resources
 from hpcobs.ports.clock import utc_now
-from hpcobs.service.collection import WAIT_FOR_JOB, CollectionReport
+from hpcobs.service.collection import CollectionReport
 from hpcobs.service.ingestion import Ingestion, messages
 from hpcobs.storage.sample_writer import writer as module
 from hpcobs.wire.batches import pack, unpack
@@ -261,8 +261,8 @@ def test_samples_wait_for_job_start(site: Site, chance: random.Random) -> None:
 def test_samples_without_job_are_rejected_later(site: Site, chance: random.Random) -> None:
     site.post(body("n1", [sample("404", utc_now(), chance)]))
     site.collect()
-    late = site.collect(clock=lambda: utc_now() + 2 * WAIT_FOR_JOB)
-    assert late.samples.rejected == 1
+    site.age_waiting()
+    assert site.collect().samples.rejected == 1
     assert site.query("SELECT job_id, reason FROM rejected_samples") == [
         ("404", "job_id: no such job was reported")
     ]
@@ -279,7 +279,8 @@ def test_pass_settles_all_waiting_samples(
     site.post(body("n1", unknown))
     site.collect()
     site.start_jobs(*jobs)
-    late = site.collect(clock=lambda: utc_now() + 2 * WAIT_FOR_JOB)
+    site.age_waiting()
+    late = site.collect()
     assert (late.samples.stored, late.samples.rejected) == (50, 30)
     site.check(*jobs)
     assert site.query("SELECT count(*) FROM waiting_samples") == [(0,)]

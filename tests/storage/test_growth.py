@@ -49,8 +49,10 @@ INSERT INTO waiting_samples (job_id, "timestamp", node, batch_id, position, payl
 SELECT 'unheard' || n % 200, T, 'n' || n % 100, n, n, '{}', T
 FROM generate_series(1, 5000) AS n,
      LATERAL (SELECT '2026-11-02T08:00Z'::timestamptz + n * interval '0.1 second') AS made (T);
-INSERT INTO rejected_samples (batch_id, position, node, reason, payload, rejected_at)
-SELECT n, n, 'n' || n % 100, 'bad', '{}', '2026-11-02T08:00Z'::timestamptz - n * interval '1 minute'
+INSERT INTO rejected_samples_by_sender (batch_id, position, node, reason, payload, rejected_at,
+                                        digest)
+SELECT n, n, 'n' || n % 100, 'bad', '{}',
+       '2026-11-02T08:00Z'::timestamptz - n * interval '1 minute', ''
 FROM generate_series(1, 5000) AS n;
 INSERT INTO unrolled_hours SELECT '2026-11-02Z'::timestamptz + n % 200 * interval '1 hour'
 FROM generate_series(1, 5000) AS n;
@@ -65,11 +67,12 @@ WHERE relname IN ('jobs', 'job_nodes', 'job_gpus', 'job_audit_events');
 UPDATE pg_class SET reltuples = 100000000
 WHERE relname ~ '^(metric|gpu)_(samples|rollups)_[0-9]{8}$' AND relkind = 'r';
 UPDATE pg_class SET reltuples = 1000000
-WHERE relname IN ('waiting_samples', 'rejected_samples', 'unrolled_hours', 'sample_queue');
+WHERE relname IN ('waiting_samples', 'rejected_samples_by_sender', 'unrolled_hours',
+                  'sample_queue');
 """
 BIG = (
     *("jobs", "job_nodes", "job_gpus", "job_audit_events", "metric_", "gpu_"),
-    *("waiting_samples", "rejected_samples", "unrolled_hours", "sample_queue"),
+    *("waiting_samples", "rejected_samples_by_sender", "unrolled_hours", "sample_queue"),
 )
 MANY_ROWS = 900_000
 HOUR_ROWS = 5_000_000
@@ -95,8 +98,10 @@ PARAMETERS: dict[str, object] = {
     "ended_at": T0,
     "before": T0 - timedelta(days=400),
     "after": None,
-    "after_batch": None,
-    "after_position": None,
+    "after_id": None,
+    "rejected_ids": [7],
+    "samples_sealed_before": T0,
+    "gpus_sealed_before": T0,
     "resolution": 300,
     "interval": 300,
     "limit": 1000,
@@ -172,7 +177,7 @@ ONCE_FOR_ALL = [
     *(("sample_writer", name) for name in ("update_latest_gpus", "update_hosts", "reject")),
     ("append_path", "latest"),
     *(("merge_path", name) for name in ("keep_waiting", "merge", "merge_gpus")),
-    *(("merge_path", name) for name in ("waiting_jobs", "stage_waiting", "reject_overdue")),
+    *(("merge_path", name) for name in ("waiting_jobs", "stage_waiting", "take_overdue")),
     ("statistics", "rebuild_nodes"),
     ("statistics", "refresh_jobs"),
     *(("scrape", name) for name in ("job_nodes", "jobs", "stale", "gpus", "nodes")),
@@ -191,10 +196,13 @@ ELSEWHERE = {
 OF_NO_TABLE = {
     "sample_writer": {
         *("create_staging", "clear_staging", "open_hours", "stage_gpus"),
-        *("count", "fold", "set_gauges"),
+        *("count", "fold", "set_gauges", "limits"),
     },
     "append_path": {"append_samples", "append_gpus", "stage_sums"},
-    "merge_path": {"stage_samples", "staged", "changed_jobs", "key_waiting", "key_waiting_gpus"},
+    "merge_path": {
+        *("stage_samples", "staged", "changed_jobs", "key_waiting", "key_waiting_gpus"),
+        *("unstage_sealed", "unstage_gpus"),
+    },
     "scrape": {"begin", "counters", "gauges", "operations"},
     "rollups": {"begin", "ensure_months"},
     "retention": {

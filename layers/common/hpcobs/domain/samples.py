@@ -55,7 +55,12 @@ class GpuSample(NamedTuple):
 
 
 class QueuedSample(NamedTuple):
-    """A sample received from the queue: its fields, its position in its batch, its GPUs."""
+    """A sample received from the queue: its fields, where it comes from, its GPUs.
+
+    ``job_id`` is the id under which the job is stored, ``reported_id`` the one that the node of
+    ``cluster_name`` sent (None: they are equal). A batch's id and a position in it are the
+    sender's, and identify a sample only together with cluster, node and content.
+    """
 
     job_id: str
     timestamp: datetime
@@ -71,6 +76,8 @@ class QueuedSample(NamedTuple):
     node: str
     batch_id: str = ""
     position: int = 0
+    cluster_name: str | None = None
+    reported_id: str | None = None
     gpus: Sequence[GpuSample] = ()
 
 
@@ -104,25 +111,52 @@ class RejectedSample(NamedTuple):
 
 
 CLOCK_SKEW = timedelta(minutes=10)
-"""The time by which a node's clock may run ahead of the service's."""
+"""The time by which a node's clock may run ahead of the database's."""
+
+SEALED = "is from a day whose samples are dropped; if it was sent before, it is counted already"
+"""The reason of a sample that came too late: its day has roll-ups only, which do not change."""
+
+
+@dataclass(frozen=True, slots=True)
+class SampleLimits:
+    """The database's time, and the time before which days of samples are dropped, if any are."""
+
+    now: datetime
+    sealed_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SampleWindow:
-    """The times of samples that can be stored: from ``oldest`` to ``newest``."""
+    """The times of samples that can be stored: from ``oldest`` to ``newest``.
+
+    ``sealed_before`` is what was known when the window was made. The transaction that stores a
+    sample decides.
+    """
 
     oldest: datetime
     newest: datetime
+    sealed_before: datetime | None = None
 
     @classmethod
-    def at(cls, now: datetime, *, kept_days: int) -> SampleWindow:
-        """Return the window of a site that keeps samples for ``kept_days``."""
-        return cls(now - timedelta(days=kept_days), now + CLOCK_SKEW)
+    def at(cls, limits: SampleLimits, *, kept_days: int, now: datetime) -> SampleWindow:
+        """Return the window of a site that keeps samples for ``kept_days``.
+
+        ``now`` is the time of this host's clock, and ``limits`` have that of the database's.
+
+        All hosts share the database's clock, so it decides what is from the future. A sample is too
+        old only if it is so by both clocks: then no single wrong clock rejects good samples.
+        """
+        kept = timedelta(days=kept_days)
+        oldest = min(now, limits.now) - kept
+        sealed = limits.sealed_before
+        return cls(max(oldest, sealed or oldest), limits.now + CLOCK_SKEW, sealed)
 
     def problem(self, timestamp: datetime) -> str | None:
         """Return why a sample of ``timestamp`` cannot be stored, or None if it can."""
         if timestamp > self.newest:
             return "is from the future"
+        if self.sealed_before is not None and timestamp < self.sealed_before:
+            return SEALED
         if timestamp < self.oldest:
             return "is older than samples are kept"
         return None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 Clock = Callable[[], datetime]
@@ -11,3 +12,9 @@ Clock = Callable[[], datetime]
 
 utc_now: Clock = partial(datetime.now, UTC)
 """The real time."""
+
+
+def continued(now: datetime) -> Clock:
+    """Return a clock that goes on from ``now``, and that no change of the host's clock moves."""
+    began = time.monotonic()
+    return lambda: now + timedelta(seconds=time.monotonic() - began)

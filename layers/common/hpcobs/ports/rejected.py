@@ -6,16 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from hpcobs.domain.samples import RejectedSample
 
-    Place = tuple[datetime, str, int]
-    """When a sample was rejected, and its key: rejected samples are ordered by this."""
-
-Key = tuple[str, int]
-"""A batch's id and a sample's place in it."""
+    Place = tuple[datetime, int]
+    """When a sample was rejected, and its id: rejected samples are ordered by this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,15 +26,16 @@ class RejectedFilter:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A rejected sample, and when it was rejected."""
+    """A rejected sample, when it was rejected, and the id under which it is stored."""
 
     sample: RejectedSample
     rejected_at: datetime
+    id: int
 
     @property
     def place(self) -> Place:
         """Its place in the order by age."""
-        return self.rejected_at, self.sample.batch_id, self.sample.position
+        return self.rejected_at, self.id
 
     def as_json(self) -> dict[str, object]:
         """Return the sample and the time of its rejection, as values that JSON has."""
@@ -54,6 +52,3 @@ class RejectedSamples(Protocol):
 
     def count(self, wanted: RejectedFilter) -> int:
         """Return how many samples match."""
-
-    def remove(self, keys: Iterable[Key]) -> None:
-        """Remove samples that were replayed."""

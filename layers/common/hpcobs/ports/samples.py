@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         QueuedSample,
         RejectedSample,
         Sample,
+        SampleLimits,
         SamplePoint,
         Stored,
     )
@@ -24,8 +25,14 @@ if TYPE_CHECKING:
 class SampleRepository(Protocol):
     """Series of samples, read by job."""
 
+    def limits(self) -> SampleLimits:
+        """Return the database's time, and the time before which samples are dropped."""
+
     def add(self, sample: Sample) -> bool:
-        """Store one sample and update its job's statistics. Return False if it is a duplicate."""
+        """Store one sample and update its job's statistics. Return False if it is a duplicate.
+
+        Raise InvalidInputError if the samples of its day are dropped.
+        """
 
     def series(self, job_id: str, query: SeriesQuery) -> tuple[Sequence[SamplePoint], int]:
         """Return the job's points oldest first, at most ``limit``, and their total.
@@ -39,11 +46,15 @@ class SampleRepository(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WriteBatch:
-    """The rows of one transaction of the collector."""
+    """The rows of one transaction of the collector.
+
+    ``replayed`` are the ids of rejected samples that the samples were. They are deleted.
+    """
 
     samples: list[QueuedSample]
     hosts: list[HostReading]
     rejected: list[RejectedSample]
+    replayed: list[int] = field(default_factory=list)
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -67,10 +78,13 @@ class WriteBatch:
 class SampleWriter(Protocol):
     """The collector's way into the database."""
 
+    def limits(self) -> SampleLimits:
+        """Return the database's time, and the time before which samples are dropped."""
+
     def store(self, batch: WriteBatch) -> Stored:
         """Write a batch in one transaction. Each sample counts once in its job's statistics.
 
-        Samples of unknown jobs wait until their job is known.
+        Samples of unknown jobs wait until their job is known. Samples of dropped days are rejected.
         """
 
     def settle_waiting(self, *, reject_before: datetime) -> Stored:

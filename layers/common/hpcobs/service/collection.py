@@ -11,13 +11,13 @@ import gc
 import logging
 import time
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from hpcobs.domain.errors import DomainError, UnavailableError
 from hpcobs.domain.samples import SampleWindow, Stored
-from hpcobs.ports.clock import utc_now
+from hpcobs.ports.clock import continued, utc_now
 from hpcobs.ports.samples import WriteBatch
 from hpcobs.service.receiving import Receiving
 from hpcobs.service.write_batches import rejected_by_database, write_batch_of
@@ -25,6 +25,7 @@ from hpcobs.service.write_batches import rejected_by_database, write_batch_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from hpcobs.domain.samples import SampleLimits
     from hpcobs.ports.clock import Clock
     from hpcobs.ports.queue import SampleQueue
     from hpcobs.ports.samples import SampleWriter
@@ -45,6 +46,8 @@ another collector receives the messages and stores the same samples at the same 
 # A start event may arrive after the job's first samples: while the site is unreachable, it waits in
 # the spool of its sender.
 WAIT_FOR_JOB = timedelta(minutes=10)
+CLOCKS_DIFFER = timedelta(minutes=1)
+"""The difference between this host's clock and the database's from which it is logged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +73,9 @@ class CollectionReport:
 
 class Collection:
     """The use case of the collector's schedule.
+
+    The database's clock is the one that all collectors share. So it decides which samples are from
+    the future, and how long samples have waited.
 
     One thread uses the queue while another uses the writer: they must not share a connection.
     """
@@ -117,39 +123,65 @@ class Collection:
             )
         # Before anything is received: without the database, messages should stay on the queue,
         # where a receive would count towards the dead letters.
-        self._settle_waiting(has_time, report)
-        self._drain(has_time, report)
-        self._writer.finish_run(finished_at=self._clock(), lag_seconds=report.lag_seconds)
+        limits_now = self._limits(report)
+        self._settle_waiting(has_time, report, limits_now)
+        self._drain(has_time, report, limits_now)
+        finished_at = limits_now().now
+        self._writer.finish_run(finished_at=finished_at, lag_seconds=report.lag_seconds)
 
-    def _settle_waiting(self, has_time: Callable[[], bool], report: CollectionReport) -> None:
+    def _limits(self, report: CollectionReport) -> Callable[[], SampleLimits]:
+        """Read the limits of samples once. Return a function that brings their time up to date."""
+        limits = self._writer.limits()
+        ahead = self._clock() - limits.now
+        if report.passes == 1 and abs(ahead) > CLOCKS_DIFFER:
+            logger.warning(
+                "this host's clock is %.0f s %s the database's, which counts: set one of them",
+                abs(ahead.total_seconds()),
+                "ahead of" if ahead > timedelta() else "behind",
+            )
+        now = continued(limits.now)
+        return lambda: replace(limits, now=now())
+
+    def _settle_waiting(
+        self,
+        has_time: Callable[[], bool],
+        report: CollectionReport,
+        limits: Callable[[], SampleLimits],
+    ) -> None:
         """Store or reject samples that wait for their job. Log errors but UnavailableError."""
         settled = None
         try:
             while settled != Stored() and has_time():
-                settled = self._writer.settle_waiting(reject_before=self._clock() - WAIT_FOR_JOB)
+                waited = limits().now - WAIT_FOR_JOB
+                settled = self._writer.settle_waiting(reject_before=waited)
                 report.samples += settled
         except UnavailableError:
             raise
         except DomainError:
             logger.exception("the database rejected samples that waited for their job")
 
-    def _drain(self, has_time: Callable[[], bool], report: CollectionReport) -> None:
+    def _drain(
+        self,
+        has_time: Callable[[], bool],
+        report: CollectionReport,
+        limits: Callable[[], SampleLimits],
+    ) -> None:
         receiving = Receiving(self._queue, clock=self._clock, has_time=has_time)
         with closing(receiving.batches()) as batches:
             for queue_batch in batches:
-                report.samples += self._write(queue_batch)
+                report.samples += self._write(queue_batch, limits())
         report.messages += receiving.messages
         report.buried += receiving.buried
         report.lag_seconds = receiving.lag_seconds
 
-    def _write(self, queue_batch: QueueBatch) -> Stored:
+    def _write(self, queue_batch: QueueBatch, limits: SampleLimits) -> Stored:
         def hide() -> None:
             self._queue.extend(queue_batch.messages, seconds=HIDDEN_SECONDS)
 
         now = self._clock()
         if now - queue_batch.requested_at > RECEIVED_LONG_AGO:
             hide()
-        window = SampleWindow.at(now, kept_days=self._rules.retention_days)
+        window = SampleWindow.at(limits, kept_days=self._rules.retention_days, now=now)
         batch = write_batch_of(queue_batch.received, window, home_cluster=self._rules.home_cluster)
         stored = self._store(batch, before_halving=hide)
         self._queue.delete(queue_batch.messages)

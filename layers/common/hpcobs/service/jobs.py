@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hpcobs.domain.audit import AuditEvent, AuditInfo
     from hpcobs.domain.jobs import Job
     from hpcobs.domain.queries import JobFilter, Position, SeriesQuery
-    from hpcobs.domain.samples import GpuPoint, Sample, SamplePoint
+    from hpcobs.domain.samples import GpuPoint, Sample, SampleLimits, SamplePoint
     from hpcobs.domain.states import JobState
     from hpcobs.ports.clock import Clock
     from hpcobs.ports.unit_of_work import Repositories, Store, UnitOfWork
@@ -141,12 +141,10 @@ class Jobs:
         """Store one sample, on the job's first node if it names none. Return False for a duplicate.
 
         Raise JobTerminalError if it was taken after the job's end, InvalidInputError if it is too
-        old or from the future.
+        old, of a dropped day, or from the future.
         """
-        window = SampleWindow.at(self._clock(), kept_days=self._kept_days)
-        if problem := window.problem(sample.timestamp):
-            raise InvalidInputError("timestamp", problem)
         with self._store.transaction() as work:
+            self._require_time(sample, work.samples.limits())
             # The lock keeps the end of the job from changing between this check and the insert.
             job = _lock_visible(work, sample.job_id, viewer)
             _require_cluster(job, speaker)
@@ -156,6 +154,11 @@ class Jobs:
             stored = work.samples.add(sample._replace(job_id=job.key, node=node))
             work.commit()
             return stored
+
+    def _require_time(self, sample: Sample, limits: SampleLimits) -> None:
+        window = SampleWindow.at(limits, kept_days=self._kept_days, now=self._clock())
+        if problem := window.problem(sample.timestamp):
+            raise InvalidInputError("timestamp", problem)
 
     def series(
         self, job_id: str, query: SeriesQuery, *, viewer: str | None = None

@@ -57,14 +57,19 @@ class Rejected:
     def replay(self, wanted: RejectedFilter, *, limit: int = MOST_AT_ONCE) -> Replay:
         """Check samples again, oldest first, and store up to ``limit`` that are valid now."""
         done = Replay(Stored(), kept=0)
+        limits = self._writer.limits()
+        kept_days = self._rules.retention_days
+        window = SampleWindow.at(limits, kept_days=kept_days, now=self._clock())
         room = limit
         after = None
         while room > 0:
             at_once = min(room, MOST_AT_ONCE)
-            listed = self._rejected.page(wanted, limit=at_once, after=after)
+            page = self._rejected.page(wanted, limit=at_once, after=after)
+            # What this replay itself rejects again comes last, and must not be replayed for ever.
+            listed = [item for item in page if item.rejected_at <= limits.now]
             if not listed:
                 break
-            batch = self._valid(item.sample for item in listed)
+            batch = self._valid(listed, window)
             room -= len(batch.samples)
             kept = done.kept + len(listed) - len(batch.samples)
             done = Replay(done.taken + self._store(batch), kept)
@@ -73,22 +78,18 @@ class Rejected:
         return done
 
     def _store(self, batch: WriteBatch) -> Stored:
-        if not batch.samples:
-            return Stored()
-        # Stored first, then removed: after a failure in between, the next replay finds duplicates.
-        stored = self._writer.store(batch)
-        self._rejected.remove((sample.batch_id, sample.position) for sample in batch.samples)
-        return stored
+        return self._writer.store(batch) if batch.samples else Stored()
 
-    def _valid(self, samples: Iterable[RejectedSample]) -> WriteBatch:
-        window = SampleWindow.at(self._clock(), kept_days=self._rules.retention_days)
+    def _valid(self, listed: Iterable[Listed], window: SampleWindow) -> WriteBatch:
         batch = WriteBatch(samples=[], hosts=[], rejected=[])
-        for sample in samples:
+        for item in listed:
             try:
-                decoded = _batch_of(sample)
+                decoded = _batch_of(item.sample)
             except InvalidInputError:
                 continue
             add_samples(batch, decoded, window, self._rules.home_cluster)
+            if len(batch.samples) > len(batch.replayed):
+                batch.replayed.append(item.id)
         # Samples outside the window are stored as rejected already.
         batch.rejected.clear()
         return batch

@@ -5,13 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from msgspec.json import encode
 from msgspec.structs import asdict, astuple
 
 from hpcobs.domain.jobs import scoped_id
+from hpcobs.domain.rejecting import rejected_sample
 from hpcobs.domain.samples import GpuSample, HostReading, QueuedSample, RejectedSample
 from hpcobs.ports.samples import WriteBatch
-from hpcobs.wire.samples import GpuEntry, SampleEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from hpcobs.domain.samples import SampleWindow
     from hpcobs.ports.queue import Message
     from hpcobs.wire.batches import DecodedBatch
+    from hpcobs.wire.samples import GpuEntry
 
 
 def write_batch_of(
@@ -74,13 +74,15 @@ def add_samples(
     # Half the time of QueuedSample(…), which checks the number of values.
     add, make = write_batch.samples.append, partial(tuple.__new__, QueuedSample)
     for position, entry in zip(batch.positions, batch.entries, strict=True):
-        if not oldest <= entry.timestamp <= newest:
-            write_batch.rejected.append(_outside_window(batch, position, entry, window))
-            continue
-        _, *fields, gpus = astuple(entry)
-        job_id = prefix + entry.job_id
+        reported_id, *fields, gpus = astuple(entry)
+        job_id = prefix + reported_id
         devices = _gpus(job_id, entry.timestamp, node, gpus) if gpus else ()
-        add(make((job_id, *fields, node, batch_id, position, devices)))
+        origin = (node, batch_id, position, cluster, reported_id, devices)
+        sample = make((job_id, *fields, *origin))
+        if oldest <= entry.timestamp <= newest:
+            add(sample)
+        else:
+            write_batch.rejected.append(_outside_window(sample, window))
 
 
 def _gpus(job_id: str, at: datetime, node: str, gpus: list[GpuEntry]) -> list[GpuSample]:
@@ -90,31 +92,11 @@ def _gpus(job_id: str, at: datetime, node: str, gpus: list[GpuEntry]) -> list[Gp
     return [GpuSample(job_id, at, node, *astuple(gpu)) for gpu in readings.values()]
 
 
-def _outside_window(
-    batch: DecodedBatch, position: int, entry: SampleEntry, window: SampleWindow
-) -> RejectedSample:
-    reason = f"samples[{position}].timestamp: {window.problem(entry.timestamp)}"
-    payload = encode(entry).decode()
-    return RejectedSample(
-        batch_id=batch.batch_id,
-        position=position,
-        node=batch.node,
-        job_id=entry.job_id,
-        reason=reason,
-        payload=payload,
-        cluster_name=batch.cluster_name,
-    )
+def _outside_window(sample: QueuedSample, window: SampleWindow) -> RejectedSample:
+    problem = window.problem(sample.timestamp)
+    return rejected_sample(sample, f"samples[{sample.position}].timestamp: {problem}")
 
 
 def rejected_by_database(sample: QueuedSample, why: str) -> RejectedSample:
     """Return the rejected sample, with its JSON, for a sample that the database rejects."""
-    gpus = [GpuEntry(*gpu[3:]) for gpu in sample.gpus]  # type: ignore[arg-type]
-    entry = SampleEntry(*sample[:11], gpus=gpus)
-    return RejectedSample(
-        batch_id=sample.batch_id,
-        position=sample.position,
-        node=sample.node,
-        job_id=sample.job_id,
-        reason=f"samples[{sample.position}]: {why}",
-        payload=encode(entry).decode(),
-    )
+    return rejected_sample(sample, f"samples[{sample.position}]: {why}")

@@ -11,9 +11,9 @@ from hpcobs.storage.queries import load
 from hpcobs.storage.session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
-    from hpcobs.ports.rejected import Key, Place, RejectedFilter
+    from hpcobs.ports.rejected import Place, RejectedFilter
     from hpcobs.storage.connections import Connections
     from hpcobs.storage.timings import OperationTimings
 
@@ -30,27 +30,15 @@ class PostgresRejected:
         self, wanted: RejectedFilter, *, limit: int, after: Place | None = None
     ) -> Sequence[Listed]:
         """Return the oldest samples that match, behind the place ``after`` if it is given."""
-        place = dict(
-            zip(("after", "after_batch", "after_position"), after or [None] * 3, strict=True)
-        )
+        place = dict(zip(("after", "after_id"), after or [None] * 2, strict=True))
         parameters = asdict(wanted) | place | {"limit": limit}
         # Never prepared: a generic plan could not leave out the filters that are not set.
         with self._session.operation("rejected_list") as connection:
             rows = connection.execute(_REJECTED["page"], parameters, prepare=False).fetchall()
-        return [Listed(RejectedSample(*sample), rejected_at) for rejected_at, *sample in rows]
+        return [Listed(RejectedSample(*sample), at, number) for at, number, *sample in rows]
 
     def count(self, wanted: RejectedFilter) -> int:
         """Return how many samples match."""
         with self._session.operation("rejected_count") as connection:
             row = connection.execute(_REJECTED["count"], asdict(wanted), prepare=False).fetchone()
         return int(row[0]) if row else 0
-
-    def remove(self, keys: Iterable[Key]) -> None:
-        """Remove samples that were replayed."""
-        pairs = list(keys)
-        parameters = {
-            "batch_ids": [batch_id for batch_id, _ in pairs],
-            "positions": [position for _, position in pairs],
-        }
-        with self._session.operation("rejected_remove") as connection:
-            connection.execute(_REJECTED["remove"], parameters)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from hpcobs.domain.rollups import interval_seconds
 from hpcobs.domain.samples import GpuPoint, SamplePoint
 from hpcobs.storage.queries import load
-from hpcobs.storage.sample_writer.writer import add_one
+from hpcobs.storage.sample_writer.writer import add_one, read_limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hpcobs.domain.queries import SeriesQuery
-    from hpcobs.domain.samples import Sample
+    from hpcobs.domain.samples import Sample, SampleLimits
     from hpcobs.storage.session import Session
 
 Point = TypeVar("Point")
@@ -33,8 +33,16 @@ class PostgresSamples:
     def __init__(self, session: Session) -> None:
         self._session = session
 
+    def limits(self) -> SampleLimits:
+        """Return the database's time, and the time before which samples are dropped."""
+        with self._session.operation("sample_limits") as connection:
+            return read_limits(connection)
+
     def add(self, sample: Sample) -> bool:
-        """Store one sample and update its job's statistics. Return False if it is a duplicate."""
+        """Store one sample and update its job's statistics. Return False if it is a duplicate.
+
+        Raise InvalidInputError if the samples of its day are dropped.
+        """
         with self._session.operation("sample_add") as connection:
             return add_one(connection, sample)
 

@@ -19,8 +19,8 @@ SAMPLE_TYPES = (
 )
 """The types of ``columns.samples``: the first fields of ``hpcobs.domain.samples.QueuedSample``."""
 
-STAGED_TYPES = (*SAMPLE_TYPES, "text", "int4")
-"""The types of ``staged_samples``: a sample, and its place in its batch."""
+STAGED_TYPES = (*SAMPLE_TYPES, "text", "int4", "text", "text")
+"""The types of ``staged_samples``: a sample, and where it comes from."""
 
 GPU_TYPES = (
     *("text", "timestamptz", "text", "text", "text", "float8", "int8", "int8", "float8", "float8"),

@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg.errors import UniqueViolation
 
-from hpcobs.domain.samples import QueuedSample, Stored
+from hpcobs.domain.errors import InvalidInputError
+from hpcobs.domain.rejecting import rejected_sample, sealed_sample
+from hpcobs.domain.samples import SEALED, QueuedSample, SampleLimits, Stored
 from hpcobs.storage.queries import load
 from hpcobs.storage.sample_writer.append_path import LockedJob, SplitSamples, append, split
 from hpcobs.storage.sample_writer.merge_path import merge, stage
+from hpcobs.storage.sample_writer.sealing import Seals, take_overdue, take_sealed, unstage_sealed
 from hpcobs.storage.sample_writer.submissions import by_submission, read_submissions
 from hpcobs.storage.session import Session
 
@@ -33,10 +36,12 @@ logger = logging.getLogger(__name__)
 _WRITER = load("sample_writer")
 _MERGE = load("merge_path")
 _REFRESH_JOBS = load("statistics")["refresh_jobs"]
+_REMOVE_REJECTED = load("rejected")["remove"]
 
 WAITING_SAMPLES = 10_000
 WAITING_JOBS = 1000
 """Waiting samples, and their jobs, in one transaction: so it stays short and small."""
+NO_SUCH_JOB = "job_id: no such job was reported"
 
 
 class PostgresSampleWriter:
@@ -44,6 +49,11 @@ class PostgresSampleWriter:
 
     def __init__(self, connections: Connections, timings: OperationTimings) -> None:
         self._session = Session(connections.connection, timings)
+
+    def limits(self) -> SampleLimits:
+        """Return the database's time, and the time before which samples are dropped."""
+        with self._session.operation("sample_limits") as connection:
+            return read_limits(connection)
 
     def store(self, batch: WriteBatch) -> Stored:
         """Write a batch in one transaction. Each sample counts once in its job's statistics."""
@@ -58,6 +68,9 @@ class PostgresSampleWriter:
     def _write(self, batch: WriteBatch, *, look_up: bool = False) -> Stored:
         with self._session.operation("samples_store") as connection, connection.transaction():
             stored = Stored()
+            if batch.replayed:
+                # First, because some may be rejected again, for another reason.
+                connection.execute(_REMOVE_REJECTED, {"rejected_ids": batch.replayed})
             if batch.samples:
                 stored = _store(connection, batch.samples, look_up=look_up)
             _update_hosts(connection, batch.hosts)
@@ -73,8 +86,9 @@ class PostgresSampleWriter:
         """
         with self._session.operation("samples_settle") as connection, connection.transaction():
             stored = _store_waiting(connection)
-            overdue = {"before": reject_before, "limit": WAITING_SAMPLES}
-            stored += Stored(rejected=_number(connection, _MERGE["reject_overdue"], overdue))
+            overdue = take_overdue(connection, reject_before, limit=WAITING_SAMPLES)
+            rejected = [rejected_sample(sample, NO_SUCH_JOB) for sample in overdue]
+            stored += Stored(rejected=_reject(connection, rejected))
             _count(connection, stored)
         return stored
 
@@ -86,11 +100,21 @@ class PostgresSampleWriter:
             connection.execute(_WRITER["set_gauges"], gauges)
 
 
+def read_limits(connection: Connection) -> SampleLimits:
+    """Return the database's time, and the time before which samples are dropped."""
+    return SampleLimits(*connection.execute(_WRITER["limits"]).fetchone() or ())
+
+
 def add_one(connection: Connection, sample: Sample) -> bool:
-    """Store one sample of a job that the caller has locked. Return False if it is a duplicate."""
+    """Store one sample of a job that the caller has locked. Return False if it is a duplicate.
+
+    Raise InvalidInputError if the samples of its day are dropped.
+    """
     _create_staging(connection)
     stage(connection, [QueuedSample(**sample._asdict())])
-    stored = _merge_staged(connection)
+    stored, sealed = _merge_staged(connection)
+    if sealed:
+        raise InvalidInputError("timestamp", SEALED)
     _count(connection, stored)
     return stored.stored == 1
 
@@ -119,8 +143,13 @@ def _store(connection: Connection, samples: Sequence[QueuedSample], *, look_up: 
     _create_staging(connection)
     samples, jobs = _with_locked_jobs(connection, samples)
     by_path = SplitSamples(to_merge=list(samples)) if look_up else split(connection, samples, jobs)
-    _open_hours(connection, by_path.hours())
-    stored = Stored(stored=len(samples) - len(by_path.to_merge))
+    hours = by_path.hours()
+    seals = _open_hours(connection, hours)
+    sealed = take_sealed(by_path, seals) if seals.may_exclude(hours) else []
+    stored = Stored(
+        stored=len(samples) - len(by_path.to_merge) - len(sealed),
+        rejected=_reject(connection, [sealed_sample(sample) for sample in sealed]),
+    )
     changed = {job_id for job_id, _ in by_path.to_append}
     if by_path.to_append:
         append(connection, by_path.to_append, jobs)
@@ -148,17 +177,20 @@ def _store_waiting(connection: Connection) -> Stored:
     if reused:
         connection.execute(_MERGE["key_waiting"], {"ids": list(reused)})
         connection.execute(_MERGE["key_waiting_gpus"], {"ids": list(reused)})
-    return _merge_staged(connection)
+    stored, sealed = _merge_staged(connection)
+    rejected = _reject(connection, [sealed_sample(sample) for sample in sealed])
+    return stored + Stored(rejected=rejected)
 
 
-def _merge_staged(connection: Connection) -> Stored:
-    """Store samples that are staged already."""
+def _merge_staged(connection: Connection) -> tuple[Stored, list[QueuedSample]]:
+    """Store samples that are staged already, and return those of dropped days."""
     job_ids, hours = connection.execute(_MERGE["staged"]).fetchone() or ([], [])
     jobs = lock_jobs(connection, job_ids)
-    _open_hours(connection, hours)
+    seals = _open_hours(connection, hours)
+    sealed = unstage_sealed(connection, seals) if seals.may_exclude(hours) else []
     stored, changed = merge(connection, jobs)
     connection.execute(_REFRESH_JOBS, {"ids": list(changed)})
-    return stored
+    return stored, sealed
 
 
 def _create_staging(connection: Connection) -> None:
@@ -166,12 +198,14 @@ def _create_staging(connection: Connection) -> None:
     connection.execute(_WRITER["create_staging"], prepare=False)
 
 
-def _open_hours(connection: Connection, hours: Iterable[datetime]) -> None:
+def _open_hours(connection: Connection, hours: Iterable[datetime]) -> Seals:
     """Note the hours for the roll-ups, and create the partitions that are missing.
 
-    Call it after ``lock_jobs``: creating a partition takes a lock too, the second in the order.
+    Return which days are dropped. No other is until the transaction ends. Call it after
+    ``lock_jobs``: creating a partition takes a lock too, the second in the order.
     """
-    connection.execute(_WRITER["open_hours"], {"hours": list(hours)})
+    row = connection.execute(_WRITER["open_hours"], {"hours": list(hours)}).fetchone()
+    return Seals(*row or ())
 
 
 def _update_hosts(connection: Connection, hosts: Sequence[HostReading]) -> None:

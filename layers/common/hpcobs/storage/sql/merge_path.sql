@@ -12,9 +12,14 @@ WITH gpus AS (
     WHERE NOT EXISTS (SELECT FROM staged_jobs WHERE id = job_id AND "timestamp" <= until)
     GROUP BY job_id, "timestamp", node
 ), waiting AS (
-    INSERT INTO waiting_samples (job_id, "timestamp", node, batch_id, position, payload)
+    INSERT INTO waiting_samples (
+        job_id, "timestamp", node, batch_id, position, cluster_name, reported_id, payload
+    )
     SELECT staged.job_id, staged."timestamp", staged.node, staged.batch_id, staged.position,
-           jsonb_build_object('sample', to_jsonb(staged), 'gpus', coalesce(gpus.gpus, '[]'))
+           staged.cluster_name, staged.reported_id,
+           -- Without what has a column: the version before would take it for a part of the sample.
+           jsonb_build_object('sample', to_jsonb(staged) - ARRAY['cluster_name', 'reported_id'],
+                              'gpus', coalesce(gpus.gpus, '[]'))
     FROM staged_samples AS staged
     LEFT JOIN gpus USING (job_id, "timestamp", node)
     WHERE NOT EXISTS (
@@ -117,13 +122,37 @@ WITH ready AS (
         -- A sample that another collector has locked is being stored there.
         FOR UPDATE SKIP LOCKED
     )
-    RETURNING payload
+    RETURNING cluster_name, reported_id, payload
 ), gpus AS (
     INSERT INTO staged_gpus
     SELECT gpu.* FROM ready, jsonb_populate_recordset(NULL::staged_gpus, payload -> 'gpus') AS gpu
 )
 INSERT INTO staged_samples
-SELECT sample.* FROM ready, jsonb_populate_record(NULL::staged_samples, payload -> 'sample') AS sample
+SELECT sample.*
+FROM ready, jsonb_populate_record(
+    NULL::staged_samples,
+    payload -> 'sample'
+        || jsonb_build_object('cluster_name', cluster_name, 'reported_id', reported_id)
+) AS sample
+
+-- unstage_sealed: remove the staged samples of dropped days, and return them
+-- A sample and its readings are stored together or not at all, so each of the tables may exclude both.
+DELETE FROM staged_samples
+WHERE "timestamp" < %(samples_sealed_before)s
+   OR ("timestamp" < %(gpus_sealed_before)s
+       AND EXISTS (SELECT FROM staged_gpus
+                   WHERE staged_gpus.job_id = staged_samples.job_id
+                     AND staged_gpus."timestamp" = staged_samples."timestamp"
+                     AND staged_gpus.node = staged_samples.node))
+RETURNING *
+
+-- unstage_gpus: remove the staged readings whose samples are staged no more, and return them
+DELETE FROM staged_gpus
+WHERE NOT EXISTS (SELECT FROM staged_samples
+                  WHERE staged_samples.job_id = staged_gpus.job_id
+                    AND staged_samples."timestamp" = staged_gpus."timestamp"
+                    AND staged_samples.node = staged_gpus.node)
+RETURNING *
 
 -- key_waiting: give the staged samples of reused ids the keys of their jobs
 UPDATE staged_samples SET job_id = job_of_sample(job_id, "timestamp")
@@ -133,31 +162,18 @@ WHERE job_id = ANY (%(ids)s::text[])
 UPDATE staged_gpus SET job_id = job_of_sample(job_id, "timestamp")
 WHERE job_id = ANY (%(ids)s::text[])
 
--- reject_overdue: reject samples that have waited too long for their job
-WITH overdue AS (
-    DELETE FROM waiting_samples
-    WHERE (job_id, "timestamp", node) IN (
-        SELECT job_id, "timestamp", node FROM waiting_samples
-        WHERE since < %(before)s
-          -- A job that has started by now keeps its samples: stage_waiting comes next for them.
-          AND job_of_sample(job_id, "timestamp") IS NULL
-        ORDER BY job_id, "timestamp", node
-        LIMIT %(limit)s
-        FOR UPDATE SKIP LOCKED
-    )
-    RETURNING batch_id, position, node, job_id, payload
-), rejected AS (
-    INSERT INTO rejected_samples (batch_id, position, node, job_id, reason, payload)
-    SELECT batch_id, position, node, job_id, 'job_id: no such job was reported',
-           -- The payload is a sample as a node sends it, so that it can be replayed.
-           (jsonb_strip_nulls((payload -> 'sample') - ARRAY['batch_id', 'position', 'node'])
-            || jsonb_build_object('gpus', ARRAY(
-                   SELECT jsonb_strip_nulls(gpu - ARRAY['job_id', 'timestamp', 'node'])
-                   FROM jsonb_array_elements(payload -> 'gpus') AS gpu
-               )))::text
-    FROM overdue
-    ORDER BY batch_id, position
-    ON CONFLICT (batch_id, position) DO NOTHING
-    RETURNING 1
+-- take_overdue: delete samples that have waited too long for their job, and return them
+DELETE FROM waiting_samples
+WHERE (job_id, "timestamp", node) IN (
+    SELECT job_id, "timestamp", node FROM waiting_samples
+    WHERE since < %(before)s
+      -- A job that has started by now keeps its samples: stage_waiting comes next for them.
+      AND job_of_sample(job_id, "timestamp") IS NULL
+    ORDER BY job_id, "timestamp", node
+    LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
 )
-SELECT count(*) FROM rejected
+RETURNING "timestamp",
+          payload -> 'sample'
+              || jsonb_build_object('cluster_name', cluster_name, 'reported_id', reported_id),
+          payload -> 'gpus'

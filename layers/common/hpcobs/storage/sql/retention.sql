@@ -82,8 +82,8 @@ SELECT count(*) FROM rejected_samples WHERE rejected_at < %(before)s
 
 -- delete_rejected: delete the oldest rejected samples from before a time
 DELETE FROM rejected_samples
-WHERE (batch_id, position) IN (
-    SELECT batch_id, position FROM rejected_samples
+WHERE id IN (
+    SELECT id FROM rejected_samples
     WHERE rejected_at < %(before)s ORDER BY rejected_at LIMIT %(limit)s
 )
 

@@ -15,7 +15,9 @@ CREATE TEMPORARY TABLE IF NOT EXISTS staged_samples (
     io_write_bytes_total         bigint,
     node                         text COLLATE "C" NOT NULL,
     batch_id                     text,
-    position                     integer
+    position                     integer,
+    cluster_name                 text,
+    reported_id                  text
 ) ON COMMIT DELETE ROWS;
 CREATE TEMPORARY TABLE IF NOT EXISTS staged_gpus (
     job_id               text COLLATE "C" NOT NULL,
@@ -72,18 +74,14 @@ ORDER BY id
 -- The lock that the update of the jobs' statistics takes anyway: it changes no column of a key.
 FOR NO KEY UPDATE
 
--- open_hours: record that the roll-ups of some hours lack samples, and create the partitions of their days
--- ADR 0009. Appended in the transaction of the samples, so that no roll-up can miss them.
-WITH noted AS (
-    INSERT INTO unrolled_hours (hour) SELECT unnest(%(hours)s::timestamptz[])
-), days AS (
-    SELECT DISTINCT (hour AT TIME ZONE 'UTC')::date AS day
-    FROM unnest(%(hours)s::timestamptz[]) AS hour
-)
-SELECT ensure_day_partition(parent, day)
-FROM days, unnest(ARRAY['metric_samples', 'gpu_samples']) AS parent
--- One order for all collectors, because creating a partition takes locks.
-ORDER BY parent, day
+-- open_hours: record that the roll-ups of some hours lack samples, create partitions, and read which days are dropped
+-- ADR 0009. In the transaction of the samples, so that no roll-up can miss them, and no day be dropped below them.
+SELECT samples_sealed_before, gpus_sealed_before FROM open_sample_hours(%(hours)s::timestamptz[])
+
+-- limits: read the time, and the time before which the days of samples are dropped
+-- Not now(), which is when the transaction began.
+SELECT clock_timestamp(), nullif(sealed_before, '-infinity')
+FROM rollup_states WHERE samples = 'metric_samples'
 
 -- stage_known_jobs: stage which of some jobs exist, for the statements that follow
 INSERT INTO staged_jobs (id, since, until)
@@ -157,17 +155,19 @@ SET last_seen = excluded.last_seen,
     updated_at = now()
 WHERE known.last_seen IS NULL OR excluded.last_seen > known.last_seen
 
--- reject: store rejected samples with their reason, the same sample once
+-- reject: store rejected samples with their reason, the same sample of the same sender once
+-- Senders choose the ids of their batches, so an id alone identifies nothing (ADR 0029).
 WITH stored AS (
-    INSERT INTO rejected_samples (
-        batch_id, position, node, job_id, reason, payload, cluster_name
+    INSERT INTO rejected_samples_by_sender (
+        batch_id, position, node, job_id, reason, payload, cluster_name, digest
     )
-    SELECT * FROM unnest(
+    SELECT *, sha256(convert_to(payload, 'UTF8'))
+    FROM unnest(
         %(batch_ids)s::text[], %(positions)s::int[], %(nodes)s::text[], %(job_ids)s::text[],
         %(reasons)s::text[], %(payloads)s::text[], %(clusters)s::text[]
     ) AS given (batch_id, position, node, job_id, reason, payload, cluster_name)
-    ORDER BY batch_id, position
-    ON CONFLICT (batch_id, position) DO NOTHING
+    ORDER BY batch_id, position, node, cluster_name
+    ON CONFLICT (batch_id, position, node, coalesce(cluster_name, ''), digest) DO NOTHING
     RETURNING 1
 )
 SELECT count(*) FROM stored
