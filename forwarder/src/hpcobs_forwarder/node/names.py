@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
+
+from hpcobs_forwarder.node_names import is_node_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _SCOPE = "_slurmstepd.scope"
 _TOP = "slurm_"
-
-# What the site accepts as a name. One wrong name would cost the whole batch.
-_NAME = re.compile(r"[^\x00-\x20\x7f-\x9f,]{1,255}")
 
 
 class UnknownNodeError(ValueError):
@@ -64,7 +62,7 @@ class NodeNames:
 
 def valid_name(name: object) -> str | None:
     """Return the node's name in a record, or None if it cannot be one."""
-    return name if isinstance(name, str) and _NAME.fullmatch(name) else None
+    return name if isinstance(name, str) and is_node_name(name) else None
 
 
 def node_in(path: str) -> str | None:
