@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
-from hpcobs.domain.values import CLUSTER, MAX_CLUSTER
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-CLUSTER_NAME = rf"\A(?=.{{1,{MAX_CLUSTER}}}\Z){CLUSTER}\Z"
+CLUSTER_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 Count = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
 Positive = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]

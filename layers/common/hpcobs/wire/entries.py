@@ -22,6 +22,7 @@ from hpcobs.wire.splitting import split
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from hpcobs.wire.faults import Fault
 
@@ -75,7 +76,7 @@ def first_fault(entries: Sequence[SampleEntry], *, control_characters: bool) -> 
         return "job_id", JOB_ID_RULE
     texts: set[Any] = {entry.timestamp for entry in entries}
     try:
-        times = moments(texts)
+        times: dict[Any, datetime] = {**moments(texts)}
     except ValueError as error:
         return "timestamp", str(error)
     for entry in entries:
