@@ -100,9 +100,9 @@ def _write(directory: Path, nodes: tuple[str, ...], sign: Signer, subject: str |
 
 def _cluster(name: str | None) -> str | None:
     """Return the cluster's name. Raise CommandError if it cannot be one."""
-    from hpcobs.settings import CLUSTER_NAME
+    from hpcobs.domain.values import is_cluster
 
-    if name is not None and not re.fullmatch(CLUSTER_NAME, name, re.ASCII):
+    if name is not None and not is_cluster(name):
         raise CommandError(f"--cluster {name!r} is not a cluster's name")
     return name
 

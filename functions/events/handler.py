@@ -8,7 +8,7 @@ from hpcobs import bootstrap
 from hpcobs.http.app import Handlers, HttpApp
 from hpcobs.http.response import Response
 from hpcobs.http.schemas.events import FinishedEvent, StartedEvent
-from hpcobs.http.schemas.sync import StateSync
+from hpcobs.http.schemas.sync import LISTS, StateSync
 from hpcobs.http.validation import parse_slurm_body
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def job_finished(request: Request) -> Response:
 def sync_state(request: Request) -> Response:
     """Apply the controller's view, job by job, and return one result per job of the request."""
     request.check_controller()
-    body = parse_slurm_body(StateSync, request.body)
+    body = parse_slurm_body(StateSync, request.body, lists=LISTS)
     entries = body.entries()
     job_ids = [job.job_id for job in entries.jobs]
     home_cluster = bootstrap.settings().cluster_name

@@ -25,12 +25,14 @@ def accept_samples(request: Request) -> Response:
     rejected = [
         {"position": sample.position, "message": sample.reason} for sample in accepted.rejected
     ]
-    body = {
+    body: dict[str, Any] = {
         "status": "queued",
         "batch_id": accepted.batch_id,
         "accepted": accepted.accepted,
         "rejected": rejected,
     }
+    if accepted.host_fault is not None:
+        body["rejected_host"] = accepted.host_fault
     return Response.json(body, status=202)
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from hpcobs_forwarder.controller.jobs import present
 from hpcobs_forwarder.controller.values import gres_gpus, number, positive, resources, state, text
+from hpcobs_forwarder.node_names import is_node_name
 
-_NAME = re.compile(r"[^\s,\[\]\x00-\x1f\x7f-\x9f\ufffd]+")
 _LARGEST_LOAD = 10**17
 """In hundredths. The site rejects a node with a larger one as a whole."""
 _BUSY = frozenset({"allocated", "mixed"})
@@ -22,7 +21,7 @@ def is_busy(node: dict[str, Any]) -> bool:
 def node_of(raw: dict[str, Any]) -> dict[str, Any] | None:
     """Return the node in the contract's fields, or None without a name or a state."""
     name, base = text(raw.get("name")), state(raw.get("state"))
-    if name is None or base is None or not _NAME.fullmatch(name):
+    if name is None or base is None or not is_node_name(name):
         return None
     # Older versions list the flags (DRAIN, …) beside the state, newer ones in the state.
     flags = raw.get("state_flags")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING
+
+from hpcobs_forwarder.node_names import is_node_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -13,9 +14,6 @@ if TYPE_CHECKING:
 
 _SCOPE = "_slurmstepd.scope"
 _TOP = "slurm_"
-
-# What the site accepts as a name. One wrong name would cost the whole batch.
-_NAME = re.compile(r"[^\x00-\x20\x7f-\x9f,]{1,255}")
 
 
 class UnknownNodeError(ValueError):
@@ -90,7 +88,7 @@ class NodeNames:
 
 def valid_name(name: object) -> str | None:
     """Return the node's name in a record, or None if it cannot be one."""
-    return name if isinstance(name, str) and _NAME.fullmatch(name) else None
+    return name if isinstance(name, str) and is_node_name(name) else None
 
 
 def node_in(path: str) -> str | None:

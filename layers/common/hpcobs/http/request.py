@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, unquote
 
 from isal import igzip_lib, isal_zlib
 
+from hpcobs.domain import values
 from hpcobs.domain.audit import AuditInfo
 from hpcobs.domain.clusters import check_cluster
 from hpcobs.domain.errors import ForbiddenError, InvalidInputError
@@ -39,14 +40,14 @@ MAX_BODY_BYTES = 10 * 1024 * 1024
 
 MAX_CORRELATION_ID = 128
 MAX_HEADER_TEXT = 255
-MAX_PATH_JOB_ID = 320
-"""A job id of 255 characters behind a cluster's name and a dot. A submission's time may follow."""
+MAX_PATH_JOB_ID = values.MAX_TEXT + values.MAX_CLUSTER + 1
+"""A job id behind a cluster's name and a dot. A submission's time may follow."""
 
 # As texts: the enums would bring the domain's events into functions that have no events.
 NODE_SOURCES = ("prolog", "epilog")
 """The hooks that run on the nodes. The others run on the controller."""
 
-_JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+\[\]-]*(@\d{8}T\d{6}Z)?", re.ASCII)
+_JOB_ID = re.compile(rf"{values.JOB_ID}(?:@[0-9]{{8}}T[0-9]{{6}}Z)?")
 _GZIP_WBITS = 31
 _GZIP = ("gzip", "x-gzip")
 

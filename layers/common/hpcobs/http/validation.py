@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
+from hpcobs.domain import values
 from hpcobs.http.errors import InvalidFieldsError, InvalidRequestError
-from hpcobs.wire.repair import has_nul, repaired
+from hpcobs.wire.repair import NOT_FINITE, has_nul, not_finite_in, repaired
+from hpcobs.wire.splitting import split
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from pydantic_core import ErrorDetails
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -23,6 +28,10 @@ MAX_FIELD_CHARACTERS = 100
 MAX_QUERY_FIELDS = 50
 
 
+class _NotJsonError(InvalidRequestError):
+    """The body is not JSON. Other faults of a body are no reason to read it in another way."""
+
+
 def parse_body(model: type[Model], body: bytes) -> Model:
     """Return the body as ``model``. Raise InvalidRequestError or InvalidFieldsError."""
     return validated(model, json_in(body))
@@ -31,7 +40,8 @@ def parse_body(model: type[Model], body: bytes) -> Model:
 def json_in(body: bytes) -> Any:
     """Parse a body's JSON. Raise InvalidRequestError if it is none.
 
-    NaN and Infinity are not JSON (RFC 8259), nor are lone surrogates.
+    NaN and Infinity are not JSON (RFC 8259), nor are lone surrogates. Where one of the former or a
+    number of thousands of digits is the fault, the error names its field.
     """
     if not body:
         raise InvalidRequestError("a JSON body is needed")
@@ -39,23 +49,60 @@ def json_in(body: bytes) -> Any:
         # Keys repeat in a list of jobs, values hardly do: caching those costs more than it saves.
         return from_json(body, allow_inf_nan=False, cache_strings="keys")
     except ValueError as error:
-        raise InvalidRequestError(f"the body is not JSON: {error}") from None
+        place = not_finite_in(body)
+        if place is not None:
+            raise _not_finite(place) from None
+        raise _NotJsonError(f"the body is not JSON: {error}") from None
 
 
-def parse_slurm_body(model: type[Model], body: bytes) -> Model:
+def _not_finite(place: str) -> _NotJsonError:
+    field = place[:MAX_FIELD_CHARACTERS]
+    errors = [{"field": field, "message": NOT_FINITE}]
+    return _NotJsonError(f"{field or 'body'}: {NOT_FINITE}", errors=errors)
+
+
+def parse_slurm_body(model: type[Model], body: bytes, *, lists: Collection[str] = ()) -> Model:
     """Return a body with Slurm's texts as ``model``. Bytes that are not UTF-8 become U+FFFD.
 
+    An entry of one of ``lists`` that is not JSON becomes a DamagedEntry. It costs no other entry.
     Raise InvalidRequestError or InvalidFieldsError.
     """
+    try:
+        return validated(model, _slurm_json(body))
+    except _NotJsonError:
+        parts = split(body, lists) if lists else None
+        if parts is None:
+            raise
+    found = _slurm_json(parts.rest)
+    for name, entries in parts.entries.items():
+        found[name] = [_entry(entry) for entry in entries]
+    return validated(model, found)
+
+
+def _slurm_json(body: bytes) -> Any:
     mended = repaired(body) if has_nul(body) else None
     try:
-        found = json_in(mended or body)
-    except InvalidRequestError:
+        return json_in(mended or body)
+    except _NotJsonError:
         mended = repaired(body)
         if mended is None:
             raise
-        found = json_in(mended)
-    return validated(model, found)
+        return json_in(mended)
+
+
+@dataclass(frozen=True, slots=True)
+class DamagedEntry:
+    """An entry of a list that is not JSON: the reason, and its text as it was posted."""
+
+    error: InvalidRequestError
+    text: str
+
+
+def _entry(entry: bytes) -> Any:
+    try:
+        return _slurm_json(entry)
+    except InvalidRequestError as error:
+        return DamagedEntry(error, entry.decode(errors="replace"))
 
 
 def parse_query(model: type[Model], query: str) -> Model:
@@ -112,6 +159,15 @@ _PHRASES = {
     "Input should be a valid string": "must be a text",
     "Input should be a valid integer": "must be an integer",
     "Input should be a valid number": "must be a number",
+    "Input should be a finite number": NOT_FINITE,
+    **{
+        f"String should match pattern '^{pattern}$'": rule
+        for pattern, rule in (
+            (values.JOB_ID, values.JOB_ID_RULE),
+            (values.CLUSTER, values.CLUSTER_RULE),
+            (values.NODE, values.NODE_RULE),
+        )
+    },
 }
 
 

@@ -9,7 +9,8 @@ import msgspec
 
 from hpcobs.domain.clusters import check_cluster
 from hpcobs.domain.errors import ForbiddenError, InvalidInputError
-from hpcobs.wire.batches import decode_envelope, decode_posted, pack
+from hpcobs.wire.batches import decode_batch, pack
+from hpcobs.wire.entries import decode_envelope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,11 +25,15 @@ MAX_LISTED = 20
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The result of a batch: how many samples are queued, and the first rejected ones."""
+    """The result of a batch: how many samples are queued, and the first rejected ones.
+
+    ``host_fault`` is why the node's own readings are left out, if they are.
+    """
 
     batch_id: str
     accepted: int
     rejected: Sequence[RejectedEntry]
+    host_fault: str | None = None
 
 
 class Ingestion:
@@ -43,13 +48,13 @@ class Ingestion:
     ) -> Accepted:
         """Check a batch and queue it. It is durable when this returns.
 
-        A batch with some bad samples is queued with them, and the collector stores those as
-        rejected, with their reason. Texts that are not UTF-8 are repaired before.
+        A batch with some bad samples is queued as it is, and the collector stores those as
+        rejected, with their reason.
 
         Raise InvalidInputError if no sample is good, ForbiddenError if the batch is of another node
         or cluster than the token.
         """
-        batch, body = decode_posted(body)
+        batch = decode_batch(body)
         job_ids = {entry.job_id for entry in batch.entries}
         home = self._home_cluster
         check_cluster(principal_cluster, batch.cluster_name, job_ids, home_cluster=home)
@@ -58,7 +63,8 @@ class Ingestion:
         if batch.rejected and not batch.entries:
             raise _all_rejected(batch)
         self._queue.send(list(messages(body, limit=self._queue.max_body_bytes)))
-        return Accepted(batch.batch_id, len(batch.entries), batch.rejected[:MAX_LISTED])
+        listed = batch.rejected[:MAX_LISTED]
+        return Accepted(batch.batch_id, len(batch.entries), listed, batch.host_fault)
 
 
 def _all_rejected(batch: DecodedBatch) -> InvalidInputError:
@@ -72,7 +78,8 @@ def messages(body: bytes, *, limit: int) -> Iterator[bytes]:
     if len(message) <= limit:
         yield message
         return
-    yield from _halves(decode_envelope(body), 0, limit)
+    envelope, _ = decode_envelope(body)
+    yield from _halves(envelope, 0, limit)
 
 
 def _halves(envelope: Envelope, first: int, limit: int) -> Iterator[bytes]:

@@ -10,7 +10,8 @@ from hpcobs.domain.samples import SampleWindow, Stored
 from hpcobs.ports.clock import utc_now
 from hpcobs.ports.samples import WriteBatch
 from hpcobs.service.write_batches import add_samples
-from hpcobs.wire.batches import DecodedBatch, decode_entry
+from hpcobs.wire.batches import DecodedBatch
+from hpcobs.wire.entries import decode_entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -1,7 +1,8 @@
 """Sample batches: decode one as it was posted, pack it into a queue message, unpack the message.
 
 A good batch is decoded at once. One with faults is decoded sample by sample, so that a bad sample
-affects no other. A fault of the whole batch is an InvalidInputError that names the field.
+affects no other, be it a bad value or no JSON. So are the host's readings. A fault of the whole
+batch is an InvalidInputError that names the field.
 
 A message is a line of JSON and a batch as it was posted, compressed together (gzip). The line,
 ``{"v":1,"first":0}``, holds the format's version and the place in its batch of the first sample,
@@ -10,10 +11,8 @@ which is not 0 where a batch was too large for one message.
 
 from __future__ import annotations
 
-import re
 import zlib
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -21,20 +20,22 @@ from isal import igzip
 from msgspec.json import Decoder
 
 from hpcobs.domain.errors import InvalidInputError
-from hpcobs.wire.faults import explain
-from hpcobs.wire.repair import repaired
-from hpcobs.wire.samples import Envelope, SampleBatch, SampleEntry
+from hpcobs.wire.entries import (
+    WHOLE,
+    decode_entry,
+    decode_envelope,
+    first_fault,
+    may_have_control_characters,
+)
+from hpcobs.wire.samples import SampleBatch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from msgspec import Raw
 
-    from hpcobs.wire.faults import Fault
-    from hpcobs.wire.samples import HostEntry
+    from hpcobs.wire.samples import HostEntry, SampleEntry
 
-EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 MAX_PAYLOAD_CHARACTERS = 65_536
 
 VERSION = 1
@@ -51,12 +52,6 @@ class Header(msgspec.Struct):
 
 _HEADER = Decoder(Header)
 _BATCH = Decoder(SampleBatch)
-_ENVELOPE = Decoder(Envelope)
-_ENTRY = Decoder(SampleEntry)
-
-_WHOLE = "sample"
-_JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+\[\]-]*")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class MessageError(ValueError):
@@ -80,7 +75,10 @@ class RejectedEntry:
 
 @dataclass(frozen=True, slots=True)
 class DecodedBatch:
-    """A batch with its good samples and their places in it, and the bad ones."""
+    """A batch with its good samples and their places in it, and the bad ones.
+
+    ``host_fault`` is why the node's own readings are left out, if they are.
+    """
 
     node: str
     batch_id: str
@@ -89,6 +87,7 @@ class DecodedBatch:
     entries: Sequence[SampleEntry]
     positions: Sequence[int]
     rejected: Sequence[RejectedEntry] = ()
+    host_fault: str | None = None
 
 
 def pack(batch: bytes, *, first_position: int = 0) -> bytes:
@@ -127,11 +126,11 @@ def decode_batch(body: bytes, *, first_position: int = 0) -> DecodedBatch:
         batch = _BATCH.decode(body)
     except (ValueError, RecursionError):
         return _one_by_one(body, first_position)
-    if _first_fault(batch.samples, escapes=b"\\" in body):
+    if first_fault(batch.samples, control_characters=may_have_control_characters(body)):
         return _one_by_one(body, first_position)
     return DecodedBatch(
         node=batch.node,
-        batch_id=str(batch.batch_id),
+        batch_id=batch.batch_id.lower(),
         cluster_name=batch.cluster_name,
         host=batch.host,
         entries=batch.samples,
@@ -139,50 +138,8 @@ def decode_batch(body: bytes, *, first_position: int = 0) -> DecodedBatch:
     )
 
 
-def decode_posted(body: bytes) -> tuple[DecodedBatch, bytes]:
-    """Decode a batch, with its texts repaired if it has faults. Return the body that was decoded.
-
-    Raise InvalidInputError where it is wrong as a whole.
-    """
-    try:
-        batch = decode_batch(body)
-        if not batch.rejected:
-            return batch, body
-    except InvalidInputError:
-        mended = repaired(body)
-        if mended is None:
-            raise
-        return decode_batch(mended), mended
-    mended = repaired(body) or body
-    again = decode_batch(mended)
-    # Rejected samples are kept as they were posted, unless the repair helped.
-    return (again, mended) if len(again.rejected) < len(batch.rejected) else (batch, body)
-
-
-def decode_entry(payload: bytes | str | Raw) -> SampleEntry:
-    """Decode a single sample.
-
-    Raise InvalidInputError, which names the field, or ``sample`` where all of it is wrong.
-    """
-    try:
-        entry = _ENTRY.decode(payload)
-    except (ValueError, RecursionError) as error:
-        raise InvalidInputError(*explain(error, whole=_WHOLE)) from None
-    if fault := _first_fault((entry,), escapes=True):
-        raise InvalidInputError(*fault)
-    return entry
-
-
-def decode_envelope(body: bytes) -> Envelope:
-    """Decode a batch without its samples' contents. Raise InvalidInputError where it is wrong."""
-    try:
-        return _ENVELOPE.decode(body)
-    except (ValueError, RecursionError) as error:
-        raise InvalidInputError(*explain(error, whole="body")) from None
-
-
 def _one_by_one(body: bytes, first_position: int) -> DecodedBatch:
-    envelope = decode_envelope(body)
+    envelope, host_fault = decode_envelope(body)
     entries: list[SampleEntry] = []
     positions: list[int] = []
     rejected: list[RejectedEntry] = []
@@ -194,37 +151,19 @@ def _one_by_one(body: bytes, first_position: int) -> DecodedBatch:
             rejected.append(_rejected(position, error, raw))
     return DecodedBatch(
         node=envelope.node,
-        batch_id=str(envelope.batch_id),
+        batch_id=envelope.batch_id.lower(),
         cluster_name=envelope.cluster_name,
         host=envelope.host,
         entries=entries,
         positions=positions,
         rejected=rejected,
+        host_fault=host_fault,
     )
-
-
-def _first_fault(entries: Iterable[SampleEntry], *, escapes: bool) -> Fault | None:
-    """Return the first fault that types and bounds do not cover, or None.
-
-    A control character can stand in a JSON string as an escape only. So GPU ids are checked only
-    where the body has an escape.
-    """
-    # Each id once, and no pattern in the type: a batch has many samples of few jobs.
-    if not all(map(_JOB_ID.fullmatch, {entry.job_id for entry in entries})):
-        return "job_id", "may hold letters, digits and . _ + [ ] - only"
-    if not all(EARLIEST <= entry.timestamp < LATEST for entry in entries):
-        return "timestamp", "must lie between the years 2000 and 2200"
-    if escapes:
-        for entry in entries:
-            for number, gpu in enumerate(entry.gpus):
-                if _CONTROL.search(gpu.gpu_id):
-                    return f"gpus[{number}].gpu_id", "may hold no control characters"
-    return None
 
 
 def _rejected(position: int, error: InvalidInputError, raw: Raw) -> RejectedEntry:
     place = f"samples[{position}]"
-    field = place if error.field == _WHOLE else f"{place}.{error.field}"
+    field = place if error.field == WHOLE else f"{place}.{error.field}"
     # PostgreSQL's text holds any character but NUL.
     payload = bytes(raw).decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
     return RejectedEntry(

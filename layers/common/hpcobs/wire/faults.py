@@ -6,12 +6,17 @@ import re
 
 from msgspec import ValidationError
 
+from hpcobs.domain.values import CLUSTER_RULE, NODE_RULE, UUID_RULE
+
 # msgspec reports errors as text only: "Expected `float` <= 100.0 - at `$.samples[3].cpu_usage`".
 _MESSAGE = re.compile(r"(?P<what>.*?)(?: - at `\$(?P<path>[^`]*)`)?", re.DOTALL)
 _FIELD = re.compile(
     r"Object (?P<how>missing required|contains unknown) field `(?P<name>.*)`", re.DOTALL
 )
 _NAME_LENGTH = 64
+_PATTERN = "Expected `str` matching regex"
+_RULES = {"node": NODE_RULE, "cluster_name": CLUSTER_RULE, "batch_id": UUID_RULE}
+"""What the patterns of fields demand, because a pattern is no message."""
 
 Fault = tuple[str, str]
 """A field's path, such as ``samples[3].cpu_usage``, and why its value is rejected."""
@@ -28,7 +33,10 @@ def explain(error: Exception, *, whole: str) -> Fault:
     if field := _FIELD.fullmatch(what):
         why = "is required" if field["how"].startswith("missing") else "is not a known field"
         return f"{path}.{_readable(field['name'])}".lstrip("."), why
-    return path.lstrip(".") or whole, _readable(what[:1].lower() + what[1:])
+    place = path.lstrip(".")
+    if what.startswith(_PATTERN) and place in _RULES:
+        return place, _RULES[place]
+    return place or whole, _readable(what[:1].lower() + what[1:])
 
 
 def _readable(text: str) -> str:

@@ -6,31 +6,55 @@ within a bigint.
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Literal
-from uuid import UUID
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta, Raw, Struct
+
+from hpcobs.domain import values
 
 MAX_SAMPLES = 5000
 MAX_GPUS = 256
 
 # The text of job and GPU ids is checked in batches.py. A pattern here would be matched for every
-# sample, which takes longer than all other checks.
-JobId = Annotated[str, Meta(min_length=1, max_length=255)]
-GpuId = Annotated[str, Meta(min_length=1, max_length=255)]
+# sample, which takes longer than all other checks. The same holds for times.
+JobId = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=values.MAX_TEXT,
+        extra_json_schema={"pattern": f"^{values.JOB_ID}$"},
+    ),
+]
+GpuId = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=values.MAX_TEXT,
+        extra_json_schema={"pattern": f"^{values.GPU_ID}$"},
+    ),
+]
 NodeName = Annotated[
-    str, Meta(min_length=1, max_length=255, pattern=r"\A[^\x00-\x20\x7f-\x9f\ufffd,]+\Z")
+    str, Meta(min_length=1, max_length=values.MAX_TEXT, pattern=rf"\A{values.NODE}\Z")
 ]
 ClusterName = Annotated[
-    str, Meta(min_length=1, max_length=64, pattern=r"\A[A-Za-z0-9][A-Za-z0-9_-]*\Z")
+    str, Meta(min_length=1, max_length=values.MAX_CLUSTER, pattern=rf"\A{values.CLUSTER}\Z")
 ]
-Timestamp = Annotated[datetime, Meta(tz=True)]
-Percent = Annotated[float, Meta(ge=0, le=100)]
-Megabytes = Annotated[int, Meta(ge=0, le=1 << 40)]
-Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
-SmallCount = Annotated[int, Meta(ge=0, le=(1 << 31) - 1)]
-Quantity = Annotated[float, Meta(ge=0, le=1e15)]
+BatchId = Annotated[str, Meta(pattern=rf"\A{values.UUID}\Z", extra_json_schema={"format": "uuid"})]
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    Timestamp = datetime
+else:
+    # msgspec's own times are rounded to the microsecond, and may have a blank for the T. So
+    # batches.py makes the times of these texts, each once for all samples that share it.
+    Timestamp = Annotated[
+        str, Meta(extra_json_schema={"format": "date-time", "pattern": f"^{values.TIME}$"})
+    ]
+Percent = Annotated[float, Meta(ge=0, le=values.PERCENT_MAX)]
+Megabytes = Annotated[int, Meta(ge=0, le=values.MEMORY_MB_MAX)]
+Count = Annotated[int, Meta(ge=0, le=values.INT8_MAX)]
+SmallCount = Annotated[int, Meta(ge=0, le=values.INT4_MAX)]
+Quantity = Annotated[float, Meta(ge=0, le=values.QUANTITY_MAX)]
 Celsius = Annotated[float, Meta(ge=-273.15, le=1000)]
 
 
@@ -82,7 +106,7 @@ class Envelope(Struct, forbid_unknown_fields=True):
     """A batch with its samples as raw JSON, to be decoded one by one."""
 
     node: NodeName
-    batch_id: UUID
+    batch_id: BatchId
     samples: Annotated[list[Raw], Meta(max_length=MAX_SAMPLES)]
     cluster_name: ClusterName | None = None
     host: HostEntry | None = None
@@ -92,7 +116,7 @@ class SampleBatch(Struct, forbid_unknown_fields=True):
     """A whole batch of one node. A batch without samples shows that the node is alive."""
 
     node: NodeName
-    batch_id: UUID
+    batch_id: BatchId
     samples: Annotated[list[SampleEntry], Meta(max_length=MAX_SAMPLES)]
     cluster_name: ClusterName | None = None
     host: HostEntry | None = None

@@ -10,7 +10,14 @@ from hpcobs.domain.errors import InvalidInputError
 from hpcobs.domain.queries import JobFilter, Position, SeriesQuery
 from hpcobs.domain.states import JobState  # noqa: TC001 - pydantic reads it at run time
 from hpcobs.http import cursors
-from hpcobs.http.schemas.types import NodeName, Query, QueryTime, RequiredText
+from hpcobs.http.schemas.types import (
+    ClusterName,
+    InDigits,
+    NodeName,
+    Query,
+    QueryTime,
+    RequiredText,
+)
 
 # PostgreSQL reads and drops all rows before an offset. Cursors have no such limit.
 MAX_OFFSET = 100_000
@@ -23,7 +30,8 @@ def _none_if_raw(value: Any) -> Any:
 
 
 Resolution = Annotated[
-    Annotated[int, Field(ge=1, le=MAX_RESOLUTION_SECONDS)] | None, BeforeValidator(_none_if_raw)
+    Annotated[int, Field(ge=1, le=MAX_RESOLUTION_SECONDS), InDigits] | None,
+    BeforeValidator(_none_if_raw),
 ]
 """``raw``, or the seconds of a bucket."""
 
@@ -36,12 +44,12 @@ class JobsQuery(Query):
     node: NodeName | None = None
     partition: RequiredText | None = None
     account: RequiredText | None = None
-    cluster: RequiredText | None = None
+    cluster: ClusterName | None = None
     started_after: QueryTime | None = None
     started_before: QueryTime | None = None
     q: RequiredText | None = None
-    limit: Annotated[int, Field(ge=1, le=1000)] = 100
-    offset: Annotated[int, Field(ge=0, le=MAX_OFFSET)] = 0
+    limit: Annotated[int, Field(ge=1, le=1000), InDigits] = 100
+    offset: Annotated[int, Field(ge=0, le=MAX_OFFSET), InDigits] = 0
     cursor: Annotated[str, Field(min_length=1, max_length=MAX_CURSOR)] | None = None
 
     def to_filter(self) -> JobFilter:
@@ -62,7 +70,7 @@ class SamplesQuery(Query):
 
     start_time: QueryTime | None = None
     end_time: QueryTime | None = None
-    limit: Annotated[int, Field(ge=1, le=10_000)] = 1000
+    limit: Annotated[int, Field(ge=1, le=10_000), InDigits] = 1000
     resolution: Resolution = None
     node: NodeName | None = None
 

@@ -6,8 +6,9 @@ not affect the others.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import Field
 
@@ -16,6 +17,7 @@ from hpcobs.domain.events import SchedulerJob
 from hpcobs.domain.jobs import Resources
 from hpcobs.domain.nodes import NodeReport
 from hpcobs.domain.states import from_slurm
+from hpcobs.domain.values import MAX_TEXT
 from hpcobs.http.schemas.job_fields import (
     ClusterField,
     NameFields,
@@ -33,7 +35,7 @@ from hpcobs.http.schemas.types import (
     RequiredText,
     Time,
 )
-from hpcobs.http.validation import validated
+from hpcobs.http.validation import DamagedEntry, validated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,9 +43,12 @@ if TYPE_CHECKING:
 
     Result = dict[str, str]
 
+Entry = TypeVar("Entry", bound=Body)
+
 MAX_JOBS = 1000
 MAX_NODE_REPORTS = 20_000
-MAX_NAME = 255
+LISTS = ("jobs", "nodes")
+"""The fields of the envelope whose entries are read one by one."""
 FAILED = "failed"
 """The status of a job that cannot be read, as of one that the service cannot store."""
 
@@ -64,13 +69,13 @@ class StateSync(ClusterField):
         }
         for place, entry in enumerate(self.jobs):
             try:
-                entries.jobs.append(validated(SeenJob, entry).to_event(**shared))
+                entries.jobs.append(_valid(SeenJob, entry).to_event(**shared))
             except DomainError as error:
                 rejected = {"status": FAILED, "job_id": _name(entry, "job_id")}
                 entries.rejected_jobs[place] = {**rejected, "message": error.message}
         for entry in self.nodes or ():
             try:
-                entries.nodes.append(validated(SeenNode, entry).to_report(**shared))
+                entries.nodes.append(_valid(SeenNode, entry).to_report(**shared))
             except DomainError as error:
                 entries.rejected_nodes.append(
                     {"node": _name(entry, "node"), "message": error.message}
@@ -144,7 +149,17 @@ class SeenNode(Body):
         )
 
 
+def _valid(model: type[Entry], entry: Any) -> Entry:
+    if isinstance(entry, DamagedEntry):
+        raise entry.error
+    return validated(model, entry)
+
+
 def _name(entry: Any, key: str) -> str:
     """Return the id in a bad entry, or an empty text if there is none."""
-    name = entry.get(key) if isinstance(entry, dict) else None
-    return name[:MAX_NAME] if isinstance(name, str) else ""
+    if isinstance(entry, DamagedEntry):
+        found = re.search(rf'"{key}"\s*:\s*"([^"\\]*)"', entry.text)
+        name = found[1] if found else None
+    else:
+        name = entry.get(key) if isinstance(entry, dict) else None
+    return name[:MAX_TEXT] if isinstance(name, str) else ""

@@ -6,10 +6,11 @@ strict: a text is never converted to a number, nor a number to a text.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from dataclasses import fields
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -17,31 +18,31 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 # package when the first model is built: 12 ms of a cold start.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError, to_json
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
 
+from hpcobs.domain import values
 from hpcobs.domain.errors import InvalidInputError
+from hpcobs.domain.values import INT4_MAX, INT8_MAX, MAX_TEXT, MEMORY_MB_MAX
 from hpcobs.scheduler.hostlists import MAX_NODES, expanded, node_cpus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MAX_TEXT = 255
 MAX_FACT = 4096
-INT4_MAX = 2**31 - 1
-INT8_MAX = 2**63 - 1
-MEMORY_MB_MAX = 2**40
-"""An exbibyte: its sum over 20,000 nodes, and its bytes, still fit into 64 bits."""
 
-JOB_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._+\[\]-]*$"
-CLUSTER_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
-NODE_PATTERN = r"^[^\s,\[\]\x00-\x1f\x7f-\x9f\ufffd]+$"
-
-_RFC3339 = re.compile(
-    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:[0-5]\d)", re.ASCII | re.IGNORECASE
-)
-_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
-_LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+JOB_ID_PATTERN = f"^{values.JOB_ID}$"
+CLUSTER_PATTERN = f"^{values.CLUSTER}$"
+NODE_PATTERN = f"^{values.NODE}$"
+_INTEGER = re.compile(r"-?[0-9]{1,19}")
+_TIME_SCHEMA = {"type": "string", "format": "date-time", "pattern": f"^{values.TIME}$"}
 
 
 _COMMON = ConfigDict(
@@ -90,21 +91,18 @@ def _shared_names(model: type[_Model], kind: Any) -> tuple[str, ...]:
 def _time(value: Any) -> datetime:
     if not isinstance(value, str):
         raise PydanticCustomError("time_type", "must be a text: an RFC 3339 time with its zone")
-    if not _RFC3339.fullmatch(value):
-        raise ValueError("must be an RFC 3339 time with its zone, such as 2026-01-31T12:00:00Z")
-    try:
-        # RFC 3339 allows "t" and "z" in lower case, fromisoformat does not in every version.
-        moment = datetime.fromisoformat(value.upper())
-    except ValueError:
-        raise ValueError("is not a time that exists") from None
-    # Checked before the conversion, which overflows in the years 1 and 9999.
-    if not _EARLIEST <= moment < _LATEST:
-        raise ValueError("must be between 1970 and 2200")
-    return moment.astimezone(UTC)
+    return values.moment(value)
 
 
 def _time_in_query(value: Any) -> datetime:
     return _time(value.replace(" ", "+") if isinstance(value, str) else value)
+
+
+def _integer_in_query(value: Any) -> Any:
+    # pydantic also reads " 1", "1_0", "1.0" and digits of other scripts.
+    if isinstance(value, str) and not _INTEGER.fullmatch(value):
+        raise PydanticCustomError("int_parsing", "must be an integer")
+    return value
 
 
 def _without_nul(text: str) -> str:
@@ -123,10 +121,19 @@ def _reason_or_none(text: str | None) -> str | None:
 
 
 def _fact(value: Any) -> str:
-    text = value if isinstance(value, str) else to_json(value).decode()
+    text = value if isinstance(value, str) else _json(value)
     if len(text) > MAX_FACT:
         raise ValueError(f"must have {MAX_FACT} characters at the most")
     return _without_nul(text)
+
+
+def _json(value: Any) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except ValueError:
+        raise ValueError("must hold finite numbers: JSON has no NaN and no Infinity") from None
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
 
 
 def _nodes(value: Any) -> tuple[Any, ...]:
@@ -160,10 +167,10 @@ def _each_once(nodes: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(nodes))
 
 
-Time = Annotated[datetime, BeforeValidator(_time)]
-"""An RFC 3339 time with its zone, as UTC."""
+Time = Annotated[datetime, BeforeValidator(_time), WithJsonSchema(_TIME_SCHEMA)]
+"""An RFC 3339 time with its zone, as UTC. See ``hpcobs.domain.values.moment``."""
 
-QueryTime = Annotated[datetime, BeforeValidator(_time_in_query)]
+QueryTime = Annotated[datetime, BeforeValidator(_time_in_query), WithJsonSchema(_TIME_SCHEMA)]
 """As Time. An unescaped plus sign, which arrives as a space, counts as a plus sign."""
 
 RequiredText = Annotated[
@@ -178,7 +185,9 @@ Reason = Annotated[str | None, Field(max_length=MAX_TEXT), AfterValidator(_reaso
 """As Text, but Slurm's text for no reason counts as None as well."""
 
 JobId = Annotated[str, Field(min_length=1, max_length=MAX_TEXT, pattern=JOB_ID_PATTERN)]
-ClusterName = Annotated[str, Field(min_length=1, max_length=64, pattern=CLUSTER_PATTERN)]
+ClusterName = Annotated[
+    str, Field(min_length=1, max_length=values.MAX_CLUSTER, pattern=CLUSTER_PATTERN)
+]
 NodeName = Annotated[str, Field(min_length=1, max_length=MAX_TEXT, pattern=NODE_PATTERN)]
 NodeList = Annotated[
     tuple[NodeName, ...],
@@ -203,12 +212,15 @@ NodeCpus = Annotated[
 ]
 """CPUs in the order of the nodes: a list, or Slurm's compressed text."""
 
-Percent = Annotated[float, Field(ge=0, le=100)]
+InDigits = BeforeValidator(_integer_in_query)
+"""The rule of an integer in a query, which is a text: digits, and a minus sign if need be."""
+
+Percent = Annotated[float, Field(ge=0, le=values.PERCENT_MAX)]
 MemoryMb = Annotated[int, Field(ge=0, le=MEMORY_MB_MAX)]
 Count = Annotated[int, Field(ge=0, le=INT4_MAX)]
 Int4 = Annotated[int, Field(ge=-INT4_MAX - 1, le=INT4_MAX)]
 Int8 = Annotated[int, Field(ge=-INT8_MAX - 1, le=INT8_MAX)]
-Quantity = Annotated[float, Field(ge=0, le=1e15)]
+Quantity = Annotated[float, Field(ge=0, le=values.QUANTITY_MAX)]
 Path = Annotated[str | None, Field(max_length=4096), AfterValidator(_text_or_none)]
 Devices = Annotated[tuple[RequiredText, ...], Field(max_length=1024), BeforeValidator(_as_tuple)]
 Extra = Annotated[

@@ -12,13 +12,11 @@ from hpcobs.domain.errors import DomainError, InvalidInputError
 from hpcobs.domain.events import SchedulerJob
 from hpcobs.domain.nodes import NodeReport
 from hpcobs.domain.states import from_slurm, is_suspended, waits
+from hpcobs.domain.values import INT4_MAX, MAX_TEXT, MEMORY_MB_MAX, is_cluster, is_node
 from hpcobs.scheduler.hostlists import expanded
 from hpcobs.scheduler.slurm.decode import decode_record
 from hpcobs.scheduler.slurm.faults import odd_fields
 from hpcobs.scheduler.slurm.values import (
-    INT4_MAX,
-    LONGEST_TEXT,
-    MEMORY_MB_MAX,
     YEAR_2200,
     at_most,
     exit_of,
@@ -40,8 +38,6 @@ if TYPE_CHECKING:
 _LARGEST_LOAD = 10**17
 """In hundredths: more than the API accepts from a node."""
 _NODE_LIST = re.compile(r"[^\s\x00-\x1f\x7f-\x9f\ufffd]+")
-_NODE = re.compile(r"[^\s,\[\]\x00-\x1f\x7f-\x9f\ufffd]+")
-_CLUSTER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
 
 
 class RawJob(Struct, kw_only=True):
@@ -203,7 +199,7 @@ def _nodes(listed: Any) -> tuple[str, ...]:
         nodes = expanded(names)
     except InvalidInputError:
         return ()
-    return nodes if max(map(len, nodes), default=0) <= LONGEST_TEXT else ()
+    return nodes if max(map(len, nodes), default=0) <= MAX_TEXT else ()
 
 
 def _start(raw: RawJob, raw_state: str, *, has_nodes: bool) -> int | None:
@@ -254,13 +250,13 @@ def _extra(raw: RawJob) -> dict[str, str] | None:
 
 def _cluster(value: Any) -> str | None:
     name = text(value)
-    return name if name and _CLUSTER.fullmatch(name) else None
+    return name if name and is_cluster(name) else None
 
 
 def _node(raw: RawNode, cluster_name: str | None) -> NodeReport:
     """Return the node. Raise ValueError without a name or a state."""
     name, base = text(raw.name), state(raw.state)
-    if name is None or not _NODE.fullmatch(name) or not base:
+    if name is None or not is_node(name) or not base:
         raise ValueError("it has no state" if name else "it has no valid name")
     flags = raw.state_flags if isinstance(raw.state_flags, list) else []
     load = number(raw.cpu_load)  # in hundredths

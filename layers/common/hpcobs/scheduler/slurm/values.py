@@ -13,18 +13,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hpcobs.domain.jobs import Resources
+from hpcobs.domain.values import INT4_MAX, INT8_MAX, LATEST, MAX_TEXT, MEMORY_MB_MAX
 
 NO_VALUES = frozenset(2**bits - back for bits in (32, 64) for back in (1, 2))
 """INFINITE and NO_VAL of 32 and 64 bits. No number read here is narrower."""
 NOTHING = frozenset({"", "(null)", "None assigned", "Unknown", "N/A"})
 NO_REASON = "None"
-LONGEST_TEXT = 255
-YEAR_2200 = 7_258_118_400
+YEAR_2200 = int(LATEST.timestamp())
 """The end of the times that the API accepts, in seconds since the epoch."""
-
-INT4_MAX, INT8_MAX = 2**31 - 1, 2**63 - 1
-MEMORY_MB_MAX = 2**40
-"""The largest numbers that the columns hold, as for values that are posted."""
 
 _UNFIT = re.compile("[\x00\ud800-\udfff]")
 """NUL, which PostgreSQL cannot store, and halves of surrogate pairs, which UTF-8 cannot encode."""
@@ -63,7 +59,7 @@ def at_most(limit: int, value: int | None) -> int | None:
     return None if value is None or value > limit else value
 
 
-def text(value: Any, longest: int | None = LONGEST_TEXT) -> str | None:
+def text(value: Any, longest: int | None = MAX_TEXT) -> str | None:
     """Return the text, cut to its length, or None for Slurm's notations of "no value"."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value) if abs(value) <= INT8_MAX else None
