@@ -94,6 +94,7 @@ PARAMETERS: dict[str, object] = {
     "observed_at": [T0],
     "ended_at": T0,
     "before": T0 - timedelta(days=400),
+    "closed_after": timedelta(minutes=15),
     "after": None,
     "after_batch": None,
     "after_position": None,
@@ -178,6 +179,7 @@ ONCE_FOR_ALL = [
     *(("scrape", name) for name in ("job_nodes", "jobs", "stale", "gpus", "nodes")),
     *(("rollups", name) for name in ("due", "take")),
     *(("retention", name) for name in ("delete_audit", "delete_rejected", "surplus_rejected")),
+    *(("retention", name) for name in ("evidence", "oldest_audit", "oldest_rejected")),
     *(("queue", name) for name in ("send", "receive", "delete", "extend", "bury")),
     ("rejected", "remove"),
 ]
@@ -195,7 +197,7 @@ OF_NO_TABLE = {
     },
     "append_path": {"append_samples", "append_gpus", "stage_sums"},
     "merge_path": {"stage_samples", "staged", "changed_jobs", "key_waiting", "key_waiting_gpus"},
-    "scrape": {"begin", "counters", "gauges", "operations"},
+    "scrape": {"begin", "counters", "gauges", "held", "operations"},
     "rollups": {"begin", "ensure_months"},
     "retention": {
         *(
@@ -204,6 +206,11 @@ OF_NO_TABLE = {
             "partitions",
             "drop_days",
             "drop_months",
+            "check_days",
+            "rolled_up",
+            "save_witness",
+            "forget_held",
+            "hold",
             "limit_lock_wait",
         ),
     },
@@ -211,7 +218,7 @@ OF_NO_TABLE = {
 """Statements that read no growing table: commands, appends, counters."""
 NOW_AND_THEN = {
     "rollups": {"count_due"},
-    "retention": {"count_audit", "count_rejected", "count_dead", "delete_dead"},
+    "retention": {"count_audit", "count_rejected", "count_dead", "delete_dead", "oldest_dead"},
     "rejected": {"page", "count"},
     "queue": {"depth", "redrive"},
 }
