@@ -95,6 +95,16 @@ DASHBOARD = Dashboard(
             queries=(Query(f"sum({_rate(f'{OPERATION}_sum')})", "busy"),),
         ),
         Panel(
+            title="Expired data that are kept", unit="s", width=24,
+            description="A run of retention deletes one day of each table at most. clocks_differ"
+            " and clock_ahead need an operator.",
+            queries=(
+                Query(
+                    f"max by (reason) (hpc_retention_held_days{{{SITE}}}) * 86400", "{{reason}}"
+                ),
+            ),
+        ),
+        Panel(
             title="Costs of a month at this rate, without the database", unit="currencyUSD",
             width=24,
             description=f"Estimated from {LISTED}. docs/cost.md has the costs of the database.",

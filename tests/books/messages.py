@@ -86,7 +86,7 @@ FAULTS: dict[str, Body] = {
     "unknown field": {"cpu_usge": 50},
     "no zone": {"timestamp": "2026-01-01T00:00:00"},
     "no time": {"timestamp": "yesterday"},
-    "last century": {"timestamp": "1999-12-31T23:59:59Z"},
+    "before all clocks": {"timestamp": "1969-12-31T23:59:59Z"},
     "job id with blank": {"job_id": "1 2"},
     "job id as number": {"job_id": 1},
     "too much GPU": {"gpu_usage": 101},

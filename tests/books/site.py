@@ -22,8 +22,6 @@ UNREACHABLE = (psycopg.Error, OSError, IndexError)
 """Errors while PostgreSQL is down, or its file is half written."""
 
 SETTLE_SECONDS = 90.0
-WAITED_LONG = "+11m"
-"""A clock by which samples have waited long enough for their job."""
 
 
 @dataclass
@@ -119,6 +117,11 @@ class Site:
             assert time.monotonic() < deadline, f"{self.database.queued()} messages are left"
             self.show_messages()
             self.run("collector")
+        self.run("collector")
+
+    def end_waits(self) -> None:
+        """Let all waiting samples have waited for their job as long as they may."""
+        self.database.change("UPDATE waiting_samples SET since = since - interval '11 minutes'")
         self.run("collector")
 
     def roll_up(self, *, confirm: bool) -> None:

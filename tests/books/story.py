@@ -18,8 +18,8 @@ from tests.books.messages import Batch
 from tests.books.plan import Plan
 from tests.books.schedule import Schedule
 from tests.books.sender import Sender
-from tests.books.site import WAITED_LONG, Site
-from tests.books.workers import CAN_MOVE_CLOCKS, workers
+from tests.books.site import Site
+from tests.books.workers import workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,8 +70,7 @@ class Story:
             self.site.roll_up(confirm=self.chance.random() < 1 / 2)
         for ahead in self.outline.clock_jumps:
             self._jump(ahead)
-        if CAN_MOVE_CLOCKS:
-            self.site.run("collector", ahead=WAITED_LONG)
+        self.site.end_waits()
         before = (datetime.now(UTC) - LATE).replace(minute=0, second=0, microsecond=0)
         self.site.roll_up(confirm=False)
         self.sender.close()

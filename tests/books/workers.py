@@ -49,8 +49,9 @@ for line in sys.stdin:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.environ.update(order["environ"], AWS_LAMBDA_FUNCTION_NAME=order["function"])
         handler = {"collector": collector, "retention": retention}[order["function"]]
+        context = Context(order["function"], order["seconds"])
         try:
-            result = {"report": handler(order["event"], Context(order["function"], order["seconds"]))}
+            result = {"report": handler(order["event"], context)}
         except Exception as error:
             result = {"error": f"{type(error).__name__}: {error}"}
         with open(order["result"] + ".part", "w") as file:

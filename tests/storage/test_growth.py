@@ -97,6 +97,7 @@ PARAMETERS: dict[str, object] = {
     "observed_at": [T0],
     "ended_at": T0,
     "before": T0 - timedelta(days=400),
+    "closed_after": timedelta(minutes=15),
     "after": None,
     "after_id": None,
     "rejected_ids": [7],
@@ -183,6 +184,7 @@ ONCE_FOR_ALL = [
     *(("scrape", name) for name in ("job_nodes", "jobs", "stale", "gpus", "nodes")),
     *(("rollups", name) for name in ("due", "take")),
     *(("retention", name) for name in ("delete_audit", "delete_rejected", "surplus_rejected")),
+    *(("retention", name) for name in ("evidence", "oldest_audit", "oldest_rejected")),
     *(("queue", name) for name in ("send", "receive", "delete", "extend", "bury")),
     ("rejected", "remove"),
 ]
@@ -203,7 +205,7 @@ OF_NO_TABLE = {
         *("stage_samples", "staged", "changed_jobs", "key_waiting", "key_waiting_gpus"),
         *("unstage_sealed", "unstage_gpus"),
     },
-    "scrape": {"begin", "counters", "gauges", "operations"},
+    "scrape": {"begin", "counters", "gauges", "held", "operations"},
     "rollups": {"begin", "ensure_months"},
     "retention": {
         *(
@@ -212,6 +214,11 @@ OF_NO_TABLE = {
             "partitions",
             "drop_days",
             "drop_months",
+            "check_days",
+            "rolled_up",
+            "save_witness",
+            "forget_held",
+            "hold",
             "limit_lock_wait",
         ),
     },
@@ -219,7 +226,7 @@ OF_NO_TABLE = {
 """Statements that read no growing table: commands, appends, counters."""
 NOW_AND_THEN = {
     "rollups": {"count_due"},
-    "retention": {"count_audit", "count_rejected", "count_dead", "delete_dead"},
+    "retention": {"count_audit", "count_rejected", "count_dead", "delete_dead", "oldest_dead"},
     "rejected": {"page", "count"},
     "queue": {"depth", "redrive"},
 }

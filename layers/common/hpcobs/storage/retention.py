@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
+from itertools import product
 from typing import TYPE_CHECKING
 
 from psycopg.errors import LockNotAvailable
 
 from hpcobs.domain.evidence import Evidence, Witness
-from hpcobs.ports.retention import TABLES, Span
+from hpcobs.ports.retention import ROWS, TABLES, Reason, Span
 from hpcobs.storage.queries import load
 from hpcobs.storage.session import Session
 
@@ -137,10 +138,13 @@ def _dropped(connection: Connection, table: str, first: date) -> bool | None:
 
 
 def _hold(connection: Connection, held: Sequence[Held]) -> None:
+    # Nothing held is stored as zero: an alert ends then, and a missing series means no run so far.
+    days = dict.fromkeys(product([*TABLES, *ROWS.values()], Reason), 0.0)
+    days |= {(one.table, one.reason): float(one.days) for one in held}
     connection.execute(_RETENTION["forget_held"])
     columns = {
-        "tables": [one.table for one in held],
-        "reasons": [one.reason.value for one in held],
-        "days": [one.days for one in held],
+        "tables": [table for table, _ in days],
+        "reasons": [reason.value for _, reason in days],
+        "days": list(days.values()),
     }
     connection.execute(_RETENTION["hold"], columns)
