@@ -179,6 +179,26 @@ def test_books_have_each_sample_of_any_life(life: Life, seed: int) -> None:
     assert len(times) == len(life.received()), "a sample has one key, however often it comes"
 
 
+@pytest.mark.parametrize("is_reloaded", [True, False])
+def test_memory_is_written_before_a_stop(life: Life, *, is_reloaded: bool) -> None:
+    life.node.fallback.symlink_to("/")  # not ours alone: it is not used
+    life.start()
+    life.leave()
+    life.fill()
+    for _ in range(2):
+        before = len(life.taken())
+        eventually(lambda: len(life.taken()) > before + 12)  # noqa: B023 - called here
+        if is_reloaded:
+            life.reload()
+    life.free()
+    life.stop()
+    life.finish()
+    taken = set(life.taken())
+
+    eventually(lambda: taken <= life.received(), log=lambda: missing(life, taken))
+    assert life.lost == 0
+
+
 def test_stop_without_any_folder_counts_the_rest(life: Life) -> None:
     life.node.fallback.symlink_to("/")  # not ours alone: it is not used
     life.start()
