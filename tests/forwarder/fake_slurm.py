@@ -79,7 +79,7 @@ class Controller:
     def restart(self) -> None:
         self.work = ControllerWork(
             self.slurm,
-            Backfill(self.slurm, f"{self.spool.folder}/synchronised.json"),
+            Backfill(self.slurm, f"{self.spool.folder}/synchronised.json", self.spool.fallback),
             spool=self.spool,
             cluster_name=self.configured_cluster,
             fallback_cluster_name="from slurm.conf",

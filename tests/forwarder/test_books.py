@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -44,8 +44,10 @@ class Life:
         self.disk = Path(f"/proc/{holder.pid}/root{node.spool}")
         self.is_full = self.is_read_only = False
         self.lost = 0
+        self.runs = 0
 
     def start(self) -> None:
+        self.runs += 1
         own = ["--config", str(self.node.config), "--sysfs-root", str(self.node.root)]
         module = [sys.executable, "-m", "tests.forwarder.numbered", str(self._taken), *own]
         path = f"{SOURCE}:{Path(__file__).parents[2]}"
@@ -75,6 +77,7 @@ class Life:
         self.start()
 
     def reload(self) -> None:
+        self.runs += 1
         self.node.signal(signal.SIGHUP)
 
     def fill(self) -> None:
@@ -108,9 +111,11 @@ class Life:
     def taken(self) -> list[str]:
         return self._taken.read_text().split() if self._taken.exists() else []
 
+    def samples(self) -> list[dict[str, Any]]:
+        return [sample for body in list(self.site.accepted()) for sample in body["samples"]]
+
     def received(self) -> set[str]:
-        accepted = list(self.site.accepted())
-        return {sample["job_id"] for body in accepted for sample in body["samples"]}
+        return {sample["job_id"] for sample in self.samples()}
 
     def _count_lost(self) -> None:
         health = self.node.root / "health.prom"
@@ -162,6 +167,31 @@ def test_books_have_each_sample_of_any_life(life: Life, seed: int) -> None:
     for _ in range(STEPS):
         getattr(life, chance.choice(ANY))()
         time.sleep(chance.uniform(0.0, 0.4))
+    life.finish()
+    taken = set(life.taken())
+
+    eventually(lambda: taken <= life.received(), log=lambda: missing(life, taken))
+    assert life.lost == 0
+    # A file that a read-only disk does not remove is sent once by each run.
+    batches = [body["batch_id"] for body in life.site.accepted()]
+    assert max(batches.count(batch) for batch in set(batches)) <= life.runs
+    times = {(one["job_id"], one["timestamp"]) for one in life.samples()}
+    assert len(times) == len(life.received()), "a sample has one key, however often it comes"
+
+
+@pytest.mark.parametrize("is_reloaded", [True, False])
+def test_memory_is_written_before_a_stop(life: Life, *, is_reloaded: bool) -> None:
+    life.node.fallback.symlink_to("/")  # not ours alone: it is not used
+    life.start()
+    life.leave()
+    life.fill()
+    for _ in range(2):
+        before = len(life.taken())
+        eventually(lambda: len(life.taken()) > before + 12)  # noqa: B023 - called here
+        if is_reloaded:
+            life.reload()
+    life.free()
+    life.stop()
     life.finish()
     taken = set(life.taken())
 

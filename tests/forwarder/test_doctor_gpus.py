@@ -73,6 +73,8 @@ def of_files(config: Config) -> list[tuple[str, str]]:
             "Name=gpu File=/dev/nvidia[0,2]",
         ),
         ("", ["nvidia0"], "describes no GPU", "Name=gpu File=/dev/nvidia0)"),
+        ("Name=gpu File=/dev/r[0-1]n[0-1]", NVIDIA, "cannot be parsed", "AutoDetect=nvml"),
+        ("NodeName=r[1-2]n[1-4] Name=gpu", NVIDIA, "cannot be parsed", "AutoDetect=nvml"),
     ],
 )
 def test_gres_conf_is_compared_with_devices(

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from hpcobs_forwarder.doctor.gres_conf import _of_node
 from hpcobs_forwarder.node.gpus.gres_conf import (
     GpuOrder,
     GresError,
@@ -14,6 +17,8 @@ from hpcobs_forwarder.node.gpus.gres_conf import (
 )
 from hpcobs_forwarder.node.gpus.slurm_order import SlurmGpus
 from hpcobs_forwarder.node.records import JobRecord
+from hpcobs_forwarder.slurm_conf import parsed
+from tests.forwarder.properties import patient
 from tests.forwarder.trees import write
 
 if TYPE_CHECKING:
@@ -92,6 +97,9 @@ def test_count_that_contradicts_files_is_an_error() -> None:
         ),
         ("Name=gpu MultipleFiles=/dev/a,/dev/c[1-2]", [["/dev/a", "/dev/c1", "/dev/c2"]]),
         ("Name=gpu File=/dev/renderD[128-129]", [["/dev/renderD128"], ["/dev/renderD129"]]),
+        ('Name = gpu File = "/dev/nvidia2"', [["/dev/nvidia2"]]),
+        ("Name=gpu File=/dev/nvidia2\\#", [["/dev/nvidia2#"]]),
+        ("Name=gpu File=/dev/nvidia2\0 Links=1", [["/dev/nvidia2"]]),
     ],
 )
 def test_files_in_gres_conf_keep_their_order(text: str, devices: list[list[str]]) -> None:
@@ -130,6 +138,35 @@ def test_detected_order_is_marked(text: str) -> None:
 def test_unclear_gres_conf_gives_no_order(text: str) -> None:
     with pytest.raises(GresError):
         configured_order(text, "n1")
+
+
+LINES = [
+    "AutoDetect=nvml",
+    "autodetect = OFF",
+    "NodeName=n1 AutoDetect=off",
+    "NodeName=n[1-2] AutoDetect=rsmi,nvml",
+    "NodeName=n2 AutoDetect=nvml",
+    "Name=gpu File=/dev/nvidia[0-1]",
+    "Name=gpu File = /dev/nvidia2 # File=/dev/nvidia9",
+    "NodeName=n2 Name=gpu File=/dev/nvidia8",
+    "Name=shard Count=8 File=/dev/nvidia7",
+    "NodeName=n1 Name=GPU MultipleFiles=/dev/nvidia3",
+]
+
+
+@patient
+@given(st.lists(st.sampled_from(LINES), max_size=5, unique=True))
+def test_doctor_and_node_read_gres_conf_alike(lines: list[str]) -> None:
+    text = "\n".join(lines)
+    seen = _of_node(parsed(text), "n1")
+    try:
+        order = configured_order(text, "n1")
+    except GresError:
+        assert not seen.named
+        return
+
+    assert order.is_detected == bool(seen.detectors)
+    assert sorted(file for device in order.devices for file in device) == sorted(seen.files)
 
 
 def slurmd(root: Path, script: str) -> str:

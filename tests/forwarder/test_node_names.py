@@ -14,9 +14,11 @@ from hpcobs_forwarder.node.names import NodeNames, UnknownNodeError, node_in
 from hpcobs_forwarder.node.records import Records
 from hpcobs_forwarder.node.sampler import Sampler, Sources
 from hpcobs_forwarder.spool.batch import decode
+from hpcobs_forwarder.spool.fallback import KeptFile
 from hpcobs_forwarder.spool.journal import BatchWriter
 from tests.forwarder.clocks import FakeClock
 from tests.forwarder.daemon import Node
+from tests.forwarder.held import Held
 from tests.forwarder.properties import patient
 from tests.forwarder.trees import V1Job, V2Job, host, record
 
@@ -230,3 +232,54 @@ def test_other_nodes_record_has_other_cpus(node: Named) -> None:
     job.cpu(20)
 
     assert node.percent() == 50.0
+
+
+def test_name_of_slurm_outlives_a_restart(tmp_path: Path, health: Health) -> None:
+    node = Held(tmp_path, health)
+    kept = node.prolog(node=SLURMS)
+    node.take()
+    kept.unlink()
+    node.restart()
+
+    assert node.sampler.take().by_node == {SLURMS: []}
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ('{"configured": "n1", "names": ["cs2"]}', ["cs2"]),
+        ('{"configured": "n1", "names": ["b", "a", "", 7, "a b"]}', ["a", "b"]),
+        ('{"configured": "n9", "names": ["cs2"]}', ["n1"]),  # the node was configured anew
+        ('{"configured": "n1", "names": 7}', ["n1"]),
+        ('{"configured": "n1"}', ["n1"]),
+        ("[]", ["n1"]),
+        ("[" * 100_000, ["n1"]),
+        ("\x00", ["n1"]),
+        ("", ["n1"]),
+    ],
+)
+def test_kept_names_are_used_until_slurm_names_one(
+    tmp_path: Path, text: str, names: list[str]
+) -> None:
+    (tmp_path / "names").write_text(text)
+    found = NodeNames("n1", KeptFile(str(tmp_path / "names")))
+    found.learn([], [])
+    assert found.all() == names
+
+    found.learn(["true"], [])
+
+    assert found.all() == ["true"]
+
+
+def test_names_are_saved_once_the_disk_has_room(tmp_path: Path) -> None:
+    found = NodeNames("n1", KeptFile(str(tmp_path / "spool/names")))
+    found.learn(["cs2"], [])
+    with pytest.raises(OSError, match="names"):
+        found.save()
+    (tmp_path / "spool").mkdir()
+    found.save()
+
+    again = NodeNames("n1", KeptFile(str(tmp_path / "spool/names")))
+    again.learn([], [])
+
+    assert again.all() == ["cs2"]

@@ -168,9 +168,14 @@ def test_unit_state_folder_matches_configuration(role: str) -> None:
     suffix = "" if role == "node" else "-controller"
     unit = (FORWARDER / f"systemd/hpcobs-forwarder{suffix}.service").read_text()
 
-    assert f"StateDirectory=hpcobs/{role}" in unit
+    assert f"StateDirectory=hpcobs/{role}\n" in unit
+    assert f"RuntimeDirectory=hpcobs/{role}\n" in unit
+    # A stop must not remove what hooks keep there.
+    assert "RuntimeDirectoryPreserve=yes\n" in unit
     assert f"--role {role}" in unit
-    assert load(role, "/none", {"HPCOBS_URL": "http://a"}).spool_dir == f"/var/lib/hpcobs/{role}"
+    config = load(role, "/none", {"HPCOBS_URL": "http://a"})
+    assert config.spool_dir == f"/var/lib/hpcobs/{role}"
+    assert config.fallback_dir == f"/run/hpcobs/{role}"
     # Without it, slurmd does not print its list of GPUs.
     capabilities = "CAP_SETGID" if role == "node" else ""
     assert f"CapabilityBoundingSet={capabilities}\n" in unit

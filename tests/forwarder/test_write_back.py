@@ -363,7 +363,7 @@ def test_folder_of_others_is_no_fallback(tmp_path: Path, mode: int) -> None:
 
 
 def test_two_forwarders_do_not_share_a_fallback(
-    two: Disk, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    two: Disk, caplog: pytest.LogCaptureFixture
 ) -> None:
     other = Fallback(str(two.fallback))
     other.open()

@@ -1,7 +1,7 @@
 """The commands of systemctl that the guide uses, on a machine whose init is not systemd.
 
-Run as ``systemctl.py FOLDER COMMAND…``. A unit is started as its file says: program, user, state
-folder, umask. Limits and protections are systemd's own, and have no counterpart here.
+Run as ``systemctl.py FOLDER COMMAND…``. A unit is started as its file says: program, user, folders,
+umask. Limits and protections are systemd's own, and have no counterpart here.
 """
 
 from __future__ import annotations
@@ -53,11 +53,12 @@ class Units:
         lines = (self._top / f"etc/systemd/system/{unit}.service").read_text().splitlines()
         settings = dict(line.split("=", 1) for line in lines if "=" in line and line[0].isupper())
         user = settings.get("User", "root")
-        state = self._top / "var/lib" / settings["StateDirectory"]
-        state.parent.mkdir(parents=True, exist_ok=True)
-        state.mkdir(exist_ok=True)
-        state.chmod(int(settings["StateDirectoryMode"], 8))
-        shutil.chown(state, user, user)
+        for kind, top in (("State", "var/lib"), ("Runtime", "run")):
+            folder = self._top / top / settings[f"{kind}Directory"]
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(exist_ok=True)
+            folder.chmod(int(settings[f"{kind}DirectoryMode"], 8))
+            shutil.chown(folder, user, user)
         with (self._top / f"log/{unit}.log").open("ab") as log:
             process = subprocess.Popen(
                 settings["ExecStart"].split(),

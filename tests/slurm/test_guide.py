@@ -29,6 +29,7 @@ PATHS = (
     "/usr/bin/.hpcobs",
     "/usr/libexec/hpcobs",
     "/var/lib/hpcobs",
+    "/run/hpcobs",
 )
 """Places on a host. In the test they are below its own folder."""
 

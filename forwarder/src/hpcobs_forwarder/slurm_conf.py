@@ -89,6 +89,18 @@ def read_conf(path: str) -> SlurmConf | None:
     return conf if _read(conf, path, depth=0) else None
 
 
+def parsed(text: str) -> SlurmConf:
+    """Return the settings in ``text``. Files that it includes are not read, but in ``unread``."""
+    conf = SlurmConf("")
+    for line in _lines(text):
+        include = _INCLUDE.match(line)
+        if include is None:
+            _take(conf, line)
+        else:
+            conf.unread.append(include[1])
+    return conf
+
+
 def beside(conf: SlurmConf, name: str) -> str:
     """Return the path of another of Slurm's files, which are all in one folder."""
     return os.path.join(os.path.dirname(conf.path), name)

@@ -15,6 +15,7 @@ from hpcobs_forwarder.doctor.site import token_command
 from hpcobs_forwarder.node.records import Records
 from hpcobs_forwarder.sending.http_client import NoResponseError, Response, TokenError, TokenFile
 from hpcobs_forwarder.slurm_conf import cluster_name_in_slurm_conf
+from hpcobs_forwarder.spool.fallback import Fallback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +51,7 @@ def _name(config: Config) -> str | None:
 
 def _slurms_name(config: Config) -> str | None:
     if config.role == NODE:
-        records = Records(f"{config.spool_dir}/jobs")
+        records = Records(f"{config.spool_dir}/jobs", Fallback(config.fallback_dir))
         records.refresh()
         return next((one.cluster_name for one in records.all() if one.cluster_name), None)
     source = slurm_source(config, SystemClock())

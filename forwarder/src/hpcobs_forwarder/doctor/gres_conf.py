@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hpcobs_forwarder.daemon.config import NODE
 from hpcobs_forwarder.doctor.finding import Finding, ok, warning
-from hpcobs_forwarder.doctor.hostlists import names
 from hpcobs_forwarder.doctor.settings import place, values
+from hpcobs_forwarder.node.gpus.gres_conf import GresError, files_in, gpus_of_node
 from hpcobs_forwarder.slurm_conf import SlurmConf, beside, read_conf, read_slurm_conf
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _BEST = {"nvidia": "nvml", "amd": "rsmi"}
 class _Gpus(NamedTuple):
     """What gres.conf has for this node."""
 
-    detectors: set[str]
+    detectors: frozenset[str]
     files: list[str]
     named: bool
 
@@ -65,7 +65,11 @@ def examine(config: Config) -> Iterator[Finding]:
     if gres is None:
         yield warning(f"{path} cannot be read", _write(conf, devices))
         return
-    found = _of_node(gres, config.node)
+    try:
+        found = _of_node(gres, config.node)
+    except GresError as error:
+        yield warning(f"{path}: {error}", _write(conf, devices))
+        return
     for vendor, files in devices.items():
         yield _described(conf, path, found, vendor, files)
     if not found.detectors:
@@ -85,19 +89,9 @@ def _listed(conf: SlurmConf, name: str, wanted: str, use: str) -> Finding:
 
 
 def _of_node(gres: SlurmConf, node: str) -> _Gpus:
-    lines = [line for line in gres.lines if _covers(line, node)]
-    own = [line["autodetect"] for line in lines if "nodename" in line and "autodetect" in line]
-    common = [line["autodetect"] for line in lines if "autodetect" in line]
-    # A node's own AutoDetect has precedence over the global one (gres.conf(5)).
-    chosen = own or [*gres.all("AutoDetect"), *common]
-    detectors = {part.lower() for text in chosen for part in values(text)} - {"off"}
-    gpus = [line for line in lines if line.get("name", "").lower() == "gpu"]
-    files = [line.get("file") or line.get("multiplefiles") or "" for line in gpus]
-    return _Gpus(detectors, [one for text in files for one in names(text)], bool(gpus))
-
-
-def _covers(line: dict[str, str], node: str) -> bool:
-    return "nodename" not in line or node in names(line["nodename"])
+    described = gpus_of_node(gres, node)
+    files = [file for line in described.lines for file in files_in(line)]
+    return _Gpus(described.detectors, files, bool(described.lines))
 
 
 def _described(conf: SlurmConf, path: str, found: _Gpus, vendor: str, files: list[str]) -> Finding:

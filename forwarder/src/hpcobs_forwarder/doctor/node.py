@@ -11,6 +11,7 @@ from hpcobs_forwarder.node.cgroups.discovery import layouts_in
 from hpcobs_forwarder.node.cgroups.files import job_id_in
 from hpcobs_forwarder.node.host import read_host
 from hpcobs_forwarder.node.records import Records
+from hpcobs_forwarder.spool.fallback import Fallback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,7 +30,7 @@ def examine(config: Config) -> Iterator[Finding]:
     """Check the host, its cgroups, its jobs and its GPUs."""
     root = config.root.rstrip("/")
     yield _host(root)
-    records = Records(f"{config.spool_dir}/jobs")
+    records = Records(f"{config.spool_dir}/jobs", Fallback(config.fallback_dir))
     records.refresh()
     yield from node_name.examine(config, records)
     layouts = layouts_in(root, config.node)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from hpcobs_forwarder.daemon.config import unit_of
 from hpcobs_forwarder.doctor.finding import Finding, failure, ok, warning
 from hpcobs_forwarder.spool.entries import listed
+from hpcobs_forwarder.spool.fallback import is_private
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +40,7 @@ def examine(config: Config) -> Iterator[Finding]:
             "MiB free",
             "free some space, or set a lower HPCOBS_SPOOL_MAX_MB",
         )
+    yield from _fallback(config.fallback_dir, config.role)
     yield _queued(folder)
     yield from _quarantine(f"{folder}/quarantine")
     yield from _textfile(config.textfile)
@@ -58,6 +60,24 @@ def _running(folder: str, role: str) -> Finding:
         f"no forwarder is running with the spool {folder}",
         f"systemctl enable --now {unit_of(role)}",
     )
+
+
+def _fallback(folder: str, role: str) -> Iterator[Finding]:
+    if not folder:
+        return
+    if is_private(folder):
+        yield ok(f"the fallback folder for a full disk is {folder}")
+    elif os.path.lexists(folder):
+        yield warning(
+            f"the fallback folder {folder} is not used: another user owns it or may write there",
+            f"remove it, then systemctl restart {unit_of(role)}",
+        )
+    else:
+        yield warning(
+            f"there is no fallback folder {folder}: on a full disk, events are lost while the site "
+            "is away",
+            f"install the unit {unit_of(role)}, which makes it, and restart it",
+        )
 
 
 def _free_mb(folder: str) -> int:

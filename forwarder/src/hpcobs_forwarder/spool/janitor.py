@@ -151,8 +151,7 @@ class SpoolJanitor:
     def trim(self) -> None:
         """Drop entries that are over the limits, and report how full the spool is."""
         spool, health = self._spool, self._health
-        with suppress(OSError):  # what is there is trimmed, also on a read-only disk
-            spool.make_folders()
+        spool.make_folders()
         self._trim_fallback()
         # This order decides what a full spool drops first: batches before events.
         waiting = [*spool.waiting_batches(), *spool.waiting_events()]

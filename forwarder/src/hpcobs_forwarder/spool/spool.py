@@ -64,24 +64,27 @@ class Spool:
         """Make the folders and lock them. Raise SpoolError if that fails."""
         try:
             self._check_owner()
-            self.fallback.open()
-            self.make_folders()
+            self._make_own_folders()
             self._lock = _open_lock(f"{self.folder}/lock")
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise SpoolError(f"{self.folder} is in use by another forwarder") from None
         except OSError as error:
             raise SpoolError(f"the spool cannot be used: {error}") from error
+        self.fallback.open()
+        self.make_folders()
 
     def make_folders(self) -> None:
-        """Make the folders that do not exist."""
+        """Make the folders that do not exist, as far as the disks allow it."""
+        with suppress(OSError):
+            self._make_own_folders()
+        with suppress(OSError):  # it is in memory, which may be full
+            for place in self.places()[1:]:
+                _make((place.jobs, place.events, place.samples))
+
+    def _make_own_folders(self) -> None:
         # The spool's own folder comes first: `mode` does not count for folders in between.
-        for path in (self.folder, self.jobs, self.events, self.samples, self.quarantined):
-            os.makedirs(path, mode=0o700, exist_ok=True)
-        for place in self.places()[1:]:
-            with suppress(OSError):  # it is in memory, which may be full
-                for path in (place.jobs, place.events, place.samples):
-                    os.makedirs(path, mode=0o700, exist_ok=True)
+        _make((self.folder, self.jobs, self.events, self.samples, self.quarantined))
 
     def _check_owner(self) -> None:
         # Files that root writes to another user's spool are unreadable for that user's hooks and
@@ -285,6 +288,11 @@ def _name_of(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return str(uid)
+
+
+def _make(folders: tuple[str, ...]) -> None:
+    for folder in folders:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
 
 
 def _open_lock(path: str) -> int:

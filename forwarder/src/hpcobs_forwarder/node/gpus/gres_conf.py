@@ -7,9 +7,13 @@ in the name of the device file. ``Index=`` in slurmd's output is that number, an
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from hpcobs_forwarder.node.hostlist import expand
+from hpcobs_forwarder.slurm_conf import parsed
+
+if TYPE_CHECKING:
+    from hpcobs_forwarder.slurm_conf import SlurmConf
 
 _LISTED = re.compile(r"\bGres Name=(\S+) .*?\bCount=(\d+) (?:.*? )?File=(\S+)")
 _TWO_BRACKETS = re.compile(r"\][^,\s]*\[")
@@ -48,13 +52,15 @@ def configured_order(text: str, node: str) -> GpuOrder:
 
     Raise GresError if the file names none, or if slurm.conf decides about their order.
     """
-    lines = [fields for fields in map(_fields, _lines(text)) if _is_of(fields, node)]
-    detect = _detection(lines)
-    gpus = [fields for fields in lines if fields.get("name", "").lower() == "gpu"]
+    conf = parsed(text)
+    if conf.unread:
+        raise GresError("it includes another file")
+    described = gpus_of_node(conf, node)
+    gpus = described.lines
     if len({fields.get("type", "") for fields in gpus}) > 1 or any("links" in one for one in gpus):
         raise GresError("it names several Types or Links, which slurmd orders by slurm.conf")
-    if detect:
-        files = [file for fields in gpus for file in _files(fields)]
+    if described.detectors:
+        files = [file for fields in gpus for file in files_in(fields)]
         return GpuOrder(tuple(frozenset({file}) for file in files), is_detected=True)
     devices = [device for fields in gpus for device in _configured(fields)]
     if not devices:
@@ -63,6 +69,45 @@ def configured_order(text: str, node: str) -> GpuOrder:
     if len(set(devices)) < len(devices):
         raise GresError("it names a device file twice")
     return GpuOrder(tuple(devices))
+
+
+class DescribedGpus(NamedTuple):
+    """What gres.conf has for one node: the values of AutoDetect, and the lines of GPUs."""
+
+    detectors: frozenset[str]
+    lines: list[dict[str, str]]
+
+
+def gpus_of_node(conf: SlurmConf, node: str) -> DescribedGpus:
+    """Return what gres.conf has for ``node``. Raise GresError if its lists cannot be parsed."""
+    lines = [line for line in conf.lines if _is_of(line, node)]
+    detecting = [line for line in lines if "autodetect" in line]
+    own = [line["autodetect"] for line in detecting if "nodename" in line]
+    common = [line["autodetect"] for line in detecting if "nodename" not in line]
+    # A node's own AutoDetect has precedence over the global one (gres.conf(5)).
+    chosen = [*conf.all("AutoDetect"), *common, *own][-1:]
+    detectors = {part.strip().lower() for text in chosen for part in text.split(",")}
+    gpus = [line for line in lines if line.get("name", "").lower() == "gpu"]
+    return DescribedGpus(frozenset(detectors - {"off", ""}), gpus)
+
+
+def files_in(fields: dict[str, str]) -> list[str]:
+    """Return the device files that a line names. Raise GresError if they cannot be parsed."""
+    return _expanded(fields.get("multiplefiles") or fields.get("file", ""), "the file names ")
+
+
+def _is_of(fields: dict[str, str], node: str) -> bool:
+    names = fields.get("nodename")
+    return names is None or node in _expanded(names, "NodeName=")
+
+
+def _expanded(text: str, what: str) -> list[str]:
+    try:
+        if not _TWO_BRACKETS.search(text):
+            return expand(text)
+    except ValueError:
+        pass
+    raise GresError(f"{what}{text} cannot be parsed")
 
 
 def _devices(files: list[str], count: int) -> list[frozenset[str]]:
@@ -75,43 +120,8 @@ def _devices(files: list[str], count: int) -> list[frozenset[str]]:
 
 def _configured(fields: dict[str, str]) -> list[frozenset[str]]:
     if "multiplefiles" in fields:
-        return [frozenset(_files(fields))]
-    files = _files(fields)
+        return [frozenset(files_in(fields))]
+    files = files_in(fields)
     if not files:
         raise GresError("a line of a GPU has no File")
     return _devices(files, int(fields.get("count", len(files))))
-
-
-def _files(fields: dict[str, str]) -> list[str]:
-    text = fields.get("multiplefiles") or fields.get("file", "")
-    if _TWO_BRACKETS.search(text):
-        raise GresError(f"the file names {text} cannot be parsed")
-    return expand(text)
-
-
-def _detection(lines: list[dict[str, str]]) -> bool:
-    """Return whether AutoDetect is on. A node's own line has precedence over the global one."""
-    found = [fields for fields in lines if "autodetect" in fields]
-    found.sort(key=lambda fields: "nodename" in fields)
-    return bool(found) and found[-1]["autodetect"].lower() != "off"
-
-
-def _lines(text: str) -> list[str]:
-    lines = [line.partition("#")[0].strip() for line in text.replace("\\\n", " ").splitlines()]
-    if any(line.lower().startswith("include") for line in lines):
-        raise GresError("it includes another file")
-    return list(filter(None, lines))
-
-
-def _fields(line: str) -> dict[str, str]:
-    pairs = (word.partition("=") for word in line.split())
-    return {name.lower(): value.strip('"') for name, _, value in pairs}
-
-
-def _is_of(fields: dict[str, str], node: str) -> bool:
-    names = fields.get("nodename")
-    if names is None:
-        return True
-    if _TWO_BRACKETS.search(names):
-        raise GresError(f"NodeName={names} cannot be parsed")
-    return node in expand(names)
