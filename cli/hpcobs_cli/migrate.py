@@ -10,11 +10,15 @@ from hpcobs_cli.options import DatabaseUrl
 
 
 def migrate(database_url: DatabaseUrl = None) -> None:
-    """Apply the migrations that a database does not have yet."""
+    """Apply the migrations that a database does not have yet.
+
+    The command fails, and changes nothing, if the database is of a newer version.
+    """
     import psycopg
 
     from hpcobs.settings import SettingsError
     from hpcobs.storage.conninfo import parsed
+    from hpcobs.storage.migrations import SchemaError
     from hpcobs.storage.migrations import migrate as apply
 
     url = given_url(database_url)
@@ -23,6 +27,8 @@ def migrate(database_url: DatabaseUrl = None) -> None:
         applied = apply(url)
     except SettingsError as error:
         raise CommandError(str(error)) from None
+    except SchemaError as error:
+        raise CommandError(f"nothing was migrated: {error}") from None
     except psycopg.Error as error:
         # psycopg's message has several lines: the reason, then details.
         reason = str(error).strip().splitlines()[0]

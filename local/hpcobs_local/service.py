@@ -19,7 +19,7 @@ from hpcobs.auth.networks import networks
 from hpcobs.auth.scopes import ADMIN
 from hpcobs.settings import read_settings
 from hpcobs.storage.conninfo import parsed
-from hpcobs.storage.migrations import migrate
+from hpcobs.storage.migrations import NewerSchemaError, SchemaError, migrate
 from hpcobs_local.environment import InvocationError
 from hpcobs_local.folder import PRIVATE, Folder, write
 from hpcobs_local.gateway.app import Gateway
@@ -133,6 +133,13 @@ async def _migrate(database_url: str, report: Report) -> None:
         # psycopg's message has several lines: the reason, then details.
         reason = str(error).strip().splitlines()[0]
         raise StartError(f"the database cannot be prepared: {reason}") from None
+    except NewerSchemaError as error:
+        # Not a failure: the schema of the next release works with this one, so that users may go
+        # back by one. Only they know how many releases they went back.
+        logger.warning("%s. Only the release before that one works with its tables", error)
+        return
+    except SchemaError as error:
+        raise StartError(f"the database cannot be prepared: {error}") from None
     if applied:
         report(f"applied {len(applied)} migrations")
 

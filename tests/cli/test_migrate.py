@@ -48,3 +48,24 @@ def test_invalid_url_prints_one_line(run: Run) -> None:
     result = run("migrate", "--database-url", "nonsense")
     assert result.status == 1
     assert result.errors.count("\n") == 1
+
+
+def test_newer_database_is_refused(run: Run, database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        connection.execute("INSERT INTO schema_migrations (name) VALUES ('9999_later')")
+    result = run("migrate", "--database-url", database_url)
+    assert (result.status, result.output) == (1, "")
+    assert result.errors.startswith(
+        "hpcobs: nothing was migrated: the database is at migration 9999_later, "
+    )
+    assert result.errors.count("\n") == 1
+
+
+def test_wrong_password_names_variable(run: Run, database_url: str) -> None:
+    wrong = make_conninfo(database_url, password="wrong")
+    for command in (("migrate",), ("retention", "--dry-run"), ("rejected", "list")):
+        result = run(*command, "--database-url", wrong)
+        assert result.status == 1
+        assert "the database rejects the password" in result.errors
+        assert "DATABASE_URL" in result.errors
+        assert result.errors.count("\n") == 1

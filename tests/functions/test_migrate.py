@@ -11,7 +11,7 @@ from psycopg import conninfo, sql
 
 from hpcobs import bootstrap
 from hpcobs.storage.deployment import Deployment
-from hpcobs.storage.migrations import available
+from hpcobs.storage.migrations import SchemaError, available
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,6 +81,14 @@ def test_later_migrations_are_ignored(empty: str) -> None:
     with psycopg.connect(empty) as connection:
         connection.execute("INSERT INTO schema_migrations (name) VALUES ('9999_later')")
     assert deployment(empty).apply() == []
+
+
+def test_other_migrations_fail_the_deployment(empty: str) -> None:
+    deployment(empty).apply()
+    with psycopg.connect(empty) as connection:
+        connection.execute("DELETE FROM schema_migrations WHERE name LIKE '0003%'")
+    with pytest.raises(SchemaError):
+        deployment(empty).apply()
 
 
 def test_unreachable_database_fails_the_deployment() -> None:

@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING
 import httpx
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
+from hpcobs.storage.queries import load
 from hpcobs_local.folder import Folder, write
 from hpcobs_local.options import Options
 from hpcobs_local.service import Running
@@ -205,6 +207,45 @@ def test_given_database_is_used(database_url: str, make: Make) -> None:
         assert not (service.folder / "postgres").exists()
     with psycopg.connect(database_url) as connection:
         assert connection.execute("SELECT id FROM jobs").fetchall() == [("1",)]
+
+
+def test_newer_database_is_served_with_warning(database_url: str, make: Make) -> None:
+    with psycopg.connect(database_url) as connection:
+        connection.execute("INSERT INTO schema_migrations (name) VALUES ('9999_later')")
+    with make("--no-simulate", f"--database-url={database_url}") as service:
+        assert service.get("/v1/jobs")["total"] == 0
+        assert "hpcobs: the database is at migration 9999_later, " in service.output()
+
+
+def test_wrong_password_stops_start_at_once(database_url: str, tmp_path: Path) -> None:
+    url = make_conninfo(database_url, password="wrong")
+    refused = run_command("up", "--port=0", f"--database-url={url}", cwd=tmp_path)
+    assert refused.returncode == 1
+    assert "cannot be prepared: the database rejects the password: " in refused.stderr
+    assert "DATABASE_URL" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+
+
+def test_wrong_password_file_is_named(make: Make, tmp_path: Path) -> None:
+    service = make("--no-simulate").start()
+    service.stop()
+    (service.folder / "postgres" / "password").write_text("wrong\n")
+    refused = run_command("up", "--port=0", f"--data-dir={service.folder}", cwd=tmp_path)
+    assert refused.returncode == 1
+    assert "postgres/password cannot be used: PostgreSQL rejects it" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+
+
+def test_stop_does_not_wait_for_migrations(database_url: str, make: Make) -> None:
+    """Another deployment may hold the lock for long."""
+    with psycopg.connect(database_url) as connection:
+        connection.execute(load("migrations")["lock"])
+        service = make("--no-simulate", f"--database-url={database_url}")
+        service.begin()
+        waiting = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        service.wait_until(lambda: connection.execute(waiting).rowcount > 0)
+        service.stop(signal.SIGTERM)
+        assert service.process.returncode == 0
 
 
 PARTS = ("hpcobs_local.handler_process functions.api", "hpcobs_local.simulator", "bin/postgres -D")

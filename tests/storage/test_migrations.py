@@ -7,7 +7,14 @@ import threading
 import psycopg
 import pytest
 
-from hpcobs.storage.migrations import available, migrate
+from hpcobs.storage import migrations as module
+from hpcobs.storage.migrations import (
+    NewerSchemaError,
+    SchemaError,
+    available,
+    checksum,
+    migrate,
+)
 from hpcobs.storage.queries import load
 
 
@@ -36,6 +43,74 @@ def test_parallel_deployments_apply_migrations_once(database_url: str) -> None:
     assert sorted(applied) == list(available())
 
 
+def change(database_url: str, statement: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(statement.encode())
+
+
+def listed(database_url: str) -> list[tuple[str, str | None]]:
+    with psycopg.connect(database_url) as connection:
+        query = "SELECT name, checksum FROM schema_migrations ORDER BY name"
+        return connection.execute(query).fetchall()
+
+
+NEWER = "INSERT INTO schema_migrations (name) VALUES ('9999_later')"
+WITHOUT_LAST = (
+    "DELETE FROM schema_migrations WHERE name = (SELECT max(name) FROM schema_migrations)"
+)
+
+
+@pytest.mark.parametrize(
+    ("statements", "error", "message"),
+    [
+        ([NEWER], NewerSchemaError, "is at migration 9999_later, .* use the newer"),
+        (["DELETE FROM schema_migrations WHERE name LIKE '0003%'"], SchemaError, "not 0003_count"),
+        ([WITHOUT_LAST, NEWER], SchemaError, "has migration 9999_later, but not"),
+        (
+            ["UPDATE schema_migrations SET name = '0003_other' WHERE name LIKE '0003%'"],
+            SchemaError,
+            "not 0003_counters",
+        ),
+        (
+            ["UPDATE schema_migrations SET checksum = 'x' WHERE name LIKE '0002%'"],
+            SchemaError,
+            "0002_samples has changed since it was applied",
+        ),
+    ],
+)
+def test_database_of_other_version_is_left(
+    database_url: str, statements: list[str], error: type[SchemaError], message: str
+) -> None:
+    for statement in statements:
+        change(database_url, statement)
+    before = listed(database_url)
+    with pytest.raises(SchemaError, match=message) as caught:
+        migrate(database_url)
+    assert type(caught.value) is error
+    assert "\n" not in str(caught.value)
+    assert listed(database_url) == before
+
+
+def test_database_without_checksums_gets_them(database_url: str) -> None:
+    expected = listed(database_url)
+    change(database_url, "ALTER TABLE schema_migrations DROP COLUMN checksum")
+    assert migrate(database_url) == []
+    assert listed(database_url) == expected
+    assert dict(expected) == {name: checksum(text) for name, text in available().items()}
+
+
+def test_line_ends_are_no_change(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    windows = {name: text.replace(b"\n", b"\r\n") for name, text in available().items()}
+    monkeypatch.setattr(module, "available", lambda: windows)
+    assert migrate(database_url) == []
+
+
+def test_every_migration_has_its_number() -> None:
+    numbers = [name.partition("_")[0] for name in available()]
+    assert len(set(numbers)) == len(numbers)
+    assert all(len(number) == 4 and number.isdigit() for number in numbers)
+
+
 JOB = """
 INSERT INTO jobs (id, user_name, nodes, node_count, state, start_time, cluster_name)
 VALUES (%s, 'ada', 'n1', 1, 'running', now(), %s)
@@ -51,7 +126,9 @@ def migrate_before(database_url: str, last: str) -> None:
         for name, statement in available().items():
             if name < last:
                 connection.execute(statement)
-                connection.execute(statements["note"], {"name": name})
+                connection.execute(
+                    statements["note"], {"name": name, "checksum": checksum(statement)}
+                )
 
 
 @pytest.mark.parametrize(

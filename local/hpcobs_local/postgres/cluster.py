@@ -8,6 +8,7 @@ import signal
 import tempfile
 from typing import TYPE_CHECKING
 
+from hpcobs.storage.failures import Cause, failure
 from hpcobs_local.folder import PRIVATE, write
 from hpcobs_local.postgres import programs
 from hpcobs_local.postgres.child import Child
@@ -52,10 +53,10 @@ class Cluster:
 
     def login_failure(self, error: psycopg.OperationalError) -> PostgresError:
         """Return the error of a server that runs, but rejects the service's login."""
-        reason = last_line(str(error))
-        if "password" in reason:
+        why = failure(error)
+        if why.cause is Cause.PASSWORD:
             return PostgresError(self._without_password("PostgreSQL rejects it"))
-        return PostgresError(f"PostgreSQL rejects the service's login: {reason}")
+        return PostgresError(f"PostgreSQL cannot be used: {why.cause.value}: {why.reason}")
 
     def ensure(self, interrupted: Callable[[], bool]) -> None:
         """Make the data if there is none. Stop, with StoppedError, when ``interrupted`` is true.
@@ -69,7 +70,7 @@ class Cluster:
     def _without_password(self, reason: str) -> str:
         return (
             f"the password of PostgreSQL in {self._password_file} cannot be used: {reason}"
-            " (see docs/troubleshooting.md)"
+            ". Restore this file, see docs/troubleshooting.md"
         )
 
     def _create(self, interrupted: Callable[[], bool]) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 import psycopg
 
+from hpcobs.storage.failures import Cause, failure
 from hpcobs_local.postgres import left_behind, programs
 from hpcobs_local.postgres.child import Child
 from hpcobs_local.postgres.cluster import DATABASE, USER, Cluster, last_line
@@ -81,7 +82,7 @@ class EmbeddedPostgres:
         except PostgresError:
             return True  # without a password there is no way to know, and the process runs
         except psycopg.OperationalError as error:
-            return "FATAL" in str(error)
+            return failure(error).cause is not Cause.UNREACHABLE
         return True
 
     def start(self) -> str:

@@ -56,13 +56,21 @@ class JobTerminalError(DomainError):
 class UnavailableError(DomainError):
     """The database or the queue cannot be reached now. The caller may retry.
 
-    ``deadline`` is True for an exceeded time limit, False for a lost connection.
+    ``deadline`` is True for an exceeded time limit, False for a lost connection. ``cause`` is for
+    operators: it is in the text of the error, which is logged, and not in ``message``.
     """
 
     def __init__(
-        self, message: str, *, retry_after_seconds: int = 5, deadline: bool = False
+        self,
+        message: str,
+        *,
+        retry_after_seconds: int = 5,
+        deadline: bool = False,
+        cause: str | None = None,
     ) -> None:
         super().__init__(message)
+        if cause is not None:
+            self.args = (cause,)
         self.retry_after_seconds = retry_after_seconds
         self.deadline = deadline
 

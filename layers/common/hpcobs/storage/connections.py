@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import psycopg
 
-from hpcobs.storage.conninfo import CONNECT_TIMEOUT_SECONDS
+from hpcobs.storage.conninfo import CONNECT_TIMEOUT_SECONDS, FromParts
+from hpcobs.storage.failures import ConnectError, failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from hpcobs.settings import Settings
@@ -82,14 +83,23 @@ def watched(connection: Connection, *, seconds: float) -> Iterator[Callable[[], 
             watcher.join()
 
 
+def connect(arguments: Callable[[], ConnectArguments], *, autocommit: bool = False) -> Connection:
+    """Open a connection. Raise ConnectError, whose text names the cause and what to check."""
+    try:
+        return psycopg.connect(**arguments(), autocommit=autocommit)
+    except psycopg.OperationalError as error:
+        by_parts = isinstance(arguments, FromParts)
+        raise ConnectError(failure(error), by_parts=by_parts) from error
+
+
 def open_connection(
-    arguments: Mapping[str, Any], *, statement_timeout_seconds: float | None
+    arguments: Callable[[], ConnectArguments], *, statement_timeout_seconds: float | None
 ) -> Connection:
     """Open a connection with the service's session settings.
 
     Without a limit for statements nothing is set: behind a proxy, the proxy sets sessions up.
     """
-    connection = psycopg.connect(**arguments, autocommit=True)
+    connection = connect(arguments, autocommit=True)
     if statement_timeout_seconds is not None:
         configure(connection, statement_timeout_seconds=statement_timeout_seconds)
     return connection
@@ -163,7 +173,7 @@ class SingleConnection:
 
     def _open(self) -> Connection:
         self._connection = open_connection(
-            self._arguments(), statement_timeout_seconds=self._statement_timeout_seconds
+            self._arguments, statement_timeout_seconds=self._statement_timeout_seconds
         )
         return self._connection
 
@@ -187,6 +197,8 @@ class PooledConnections:
         # Imported here: a Lambda function needs no pool, and its cold start should not load one.
         from psycopg_pool import ConnectionPool
 
+        self._arguments = arguments
+
         def configured(connection: Connection) -> None:
             if statement_timeout_seconds is not None:
                 configure(connection, statement_timeout_seconds=statement_timeout_seconds)
@@ -204,7 +216,10 @@ class PooledConnections:
         )
 
     def connection(self) -> AbstractContextManager[Connection]:
-        """Lend a connection of the pool."""
+        """Lend a connection of the pool. Raise ConnectError if the first one is rejected."""
+        if self._pool.closed:
+            # The pool only reports that it had no connection in time, not the reason.
+            connect(self._arguments).close()
         self._pool.open()
         return self._pool.connection()
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from hpcobs.settings import SettingsError
+from hpcobs.storage.failures import NO_CREDENTIALS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,16 +38,29 @@ def connect_arguments(settings: Settings) -> Callable[[], ConnectArguments]:
     """
     shared = NEVER_PREPARED if settings.db_proxy else {}
     if settings.database_url:
-        fixed: ConnectArguments = {
-            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-            **SILENT_HOST,
-            **shared,
-            **parsed(settings.database_url),
-        }
+        fixed: ConnectArguments = {**shared, **from_url(settings.database_url)}
         return lambda: fixed
     if not settings.db_host:
         raise SettingsError("DATABASE_URL: neither it nor DB_HOST is set")
-    return lambda: {**shared, **_from_parts(settings)}
+    return FromParts(settings, shared)
+
+
+@dataclass(frozen=True, slots=True)
+class FromParts:
+    """Makes the arguments of a connection from DB_HOST and its like."""
+
+    settings: Settings
+    shared: ConnectArguments
+
+    def __call__(self) -> ConnectArguments:
+        """Return the arguments, with a new IAM token if the site uses them."""
+        return {**self.shared, **_from_parts(self.settings)}
+
+
+def from_url(database_url: str) -> ConnectArguments:
+    """Return the arguments of a connection by URL, with our limits. Raise SettingsError."""
+    limits = {"connect_timeout": CONNECT_TIMEOUT_SECONDS, **SILENT_HOST}
+    return {**limits, **parsed(database_url)}
 
 
 def parsed(database_url: str) -> ConnectArguments:
@@ -75,9 +90,12 @@ def _from_parts(settings: Settings) -> ConnectArguments:
 def _iam_token(settings: Settings) -> str:
     # boto3 takes a quarter of a second to import, and only sites with IAM logins need it here.
     import boto3
+    from botocore.exceptions import BotoCoreError
 
-    client = boto3.client("rds")
-    token: str = client.generate_db_auth_token(
-        DBHostname=settings.db_host or "", Port=settings.db_port, DBUsername=settings.db_user
-    )
+    try:
+        token: str = boto3.client("rds").generate_db_auth_token(
+            DBHostname=settings.db_host or "", Port=settings.db_port, DBUsername=settings.db_user
+        )
+    except BotoCoreError as error:
+        raise psycopg.OperationalError(f"{NO_CREDENTIALS}: {error}") from error
     return token

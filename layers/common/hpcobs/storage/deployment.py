@@ -6,19 +6,23 @@ A new RDS instance has an administrator only. For the role ``rds_iam`` see the R
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING
 
-import psycopg
 from psycopg import sql
 
-from hpcobs.storage.migrations import apply_missing
+from hpcobs.storage.connections import connect
+from hpcobs.storage.failures import ConnectError
+from hpcobs.storage.migrations import NewerSchemaError, apply_missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hpcobs.storage.connections import Connection
     from hpcobs.storage.conninfo import ConnectArguments
+
+logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 2.0
 
@@ -46,22 +50,30 @@ class Deployment:
     def apply(self) -> list[str]:
         """Apply the missing migrations, all or none, and return their names.
 
-        Wait for a database that does not respond yet. Raise psycopg.OperationalError after
-        ``patience_seconds``.
+        Wait for a database that does not respond yet. Raise ConnectError after
+        ``patience_seconds``, and at once if the database rejects the login. Do nothing to a
+        database of a newer version. Raise SchemaError if its migrations do not fit otherwise.
         """
         if self._administrator is not None:
             with self._connection(self._administrator) as connection:
                 _ensure_user(connection, self._user)
         with self._connection(self._arguments) as connection:
-            return apply_missing(connection)
+            try:
+                return apply_missing(connection)
+            except NewerSchemaError as error:
+                # Not a failure: CloudFormation calls the earlier version's function when a
+                # deployment is rolled back, and an error would leave the site half rolled back.
+                logger.warning("no migrations are applied: %s", error)
+                return []
 
     def _connection(self, arguments: Callable[[], ConnectArguments]) -> Connection:
         deadline = time.monotonic() + self._patience_seconds
         while True:
             try:
-                return psycopg.connect(**arguments())
-            except psycopg.OperationalError:
-                if time.monotonic() + RETRY_SECONDS > deadline:
+                return connect(arguments)
+            except ConnectError as error:
+                late = time.monotonic() + RETRY_SECONDS > deadline
+                if late or not error.failure.transient:
                     raise
                 time.sleep(RETRY_SECONDS)
 

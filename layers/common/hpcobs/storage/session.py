@@ -12,6 +12,7 @@ from psycopg import errors as pg
 
 from hpcobs.domain.errors import InvalidInputError, UnavailableError
 from hpcobs.storage.connections import HungError
+from hpcobs.storage.failures import ConnectError
 from hpcobs.storage.queries import load
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ def translated() -> Iterator[None]:
         raise InvalidInputError("body", "a value is out of its range") from error
     except (pg.QueryCanceled, pg.LockNotAvailable, HungError) as error:
         raise UnavailableError("the database took too long", deadline=True) from error
+    except ConnectError as error:
+        raise UnavailableError("the database is not available", cause=str(error)) from error
     # Read-only is "unavailable" too: after a failover the old address may lead to a standby.
     except (psycopg.OperationalError, psycopg.InterfaceError, pg.ReadOnlySqlTransaction) as error:
         raise UnavailableError("the database is not available") from error
