@@ -52,7 +52,8 @@ class Truth:
 
     stored: dict[Key, list[Sample]] = field(default_factory=dict)
     """By key, the samples of which one is stored: mostly there is one."""
-    rejected: set[Named] = field(default_factory=set)
+    rejected: dict[Named, str] = field(default_factory=dict)
+    """The samples that are named as rejected, and what they were."""
     may_be_rejected: set[Named] = field(default_factory=set)
     """Repeats of samples that were stored before their day was sealed."""
     good_deliveries: int = 0
@@ -83,7 +84,7 @@ class Books:
         for phase, batch, position, entry in self._deliveries():
             named = Named(batch.node, batch.id, position, entry.serial)
             if entry.sample is None:
-                truth.rejected.add(named)
+                truth.rejected[named] = f"rejected, bad: {entry.json}"
                 continue
             key = self._key(entry.sample)
             settled = self._settled(entry.sample, phase)
@@ -93,7 +94,7 @@ class Books:
                     truth.may_be_rejected.add(named)
                     truth.uncertain_deliveries += 1
                 else:
-                    truth.rejected.add(named)
+                    truth.rejected[named] = f"rejected in phase {phase}: {entry.sample}"
                 continue
             truth.good_deliveries += 1
             if known is None:

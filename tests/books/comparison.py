@@ -68,12 +68,14 @@ def compare_rows(
 
 
 def _compare_rejected(truth: Truth, rows: dict[Named, str]) -> Iterator[str]:
-    allowed = truth.rejected | truth.may_be_rejected
-    expected = dict.fromkeys(truth.rejected, "rejected")
-    found = {named: "rejected" for named in rows if named not in truth.may_be_rejected}
-    yield from differences("rejected sample", expected, found)
-    for named in sorted(set(rows) - allowed)[:LISTED]:
-        yield f"why {named.serial} is rejected: {rows[named]}"
+    service = {named: why for named, why in rows.items() if named not in truth.may_be_rejected}
+    books = {
+        # Why a sample is rejected is for people. The books only know that it is.
+        named: service.get(named, why)
+        for named, why in truth.rejected.items()
+        if named not in truth.may_be_rejected
+    }
+    yield from differences("rejected sample", books, service)
 
 
 def compare_rollups(

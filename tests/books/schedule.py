@@ -19,7 +19,7 @@ from tests.books.messages import (
     prolog,
     view,
 )
-from tests.books.plan import COMING, FRESH, OLD, TOO_OLD, Plan
+from tests.books.plan import COMING, FRESH, OLD, RECENT, TOO_OLD, Plan
 
 if TYPE_CHECKING:
     import random
@@ -113,12 +113,18 @@ class Schedule:
         """Return other samples of the last phase's jobs, nodes and times: the first one counts."""
         found = []
         for job, known in self._new_samples:
-            if self.chance.random() < 1 / 6:
+            if self.chance.random() < 1 / 4 and self._is_stored(job, known):
                 other = self.plan.sample(job, known.at, known.node)
                 if len(job.nodes) == 1:
                     other = other._replace(devices=other.devices[:1])
                 found.append((job, other, good(other)))
         return found
+
+    def _is_stored(self, job: Job, sample: Sample) -> bool:
+        """Return whether a sample is surely stored: a rejected one has no key that it shares."""
+        end = job.runs[-1].end
+        is_recent = self.plan.now - RECENT[1] <= sample.at <= self.plan.now
+        return job.reported and is_recent and (end is None or sample.at <= end)
 
     def _bad(self, phase: int) -> list[tuple[Job, Sample, Entry]]:
         jobs = [job for job in self.plan.jobs if phase or not job.submitted or job.is_earlier]
