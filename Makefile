@@ -1,10 +1,12 @@
 # Every target works on a machine that has Python 3.11 or newer and make, and nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench synth cdk docs lock clean format
+.PHONY: help run test soak check bench synth cdk docs lock clean format
 
 PYTHON ?= python3
 PORT ?= 8080
 ARGS ?=
+SOAK_MINUTES ?= 10
+SOAK_SEED ?=
 PY := .venv/bin/python
 UV := UV_PYTHON_DOWNLOADS=never .venv/bin/uv
 INSTALL := $(UV) pip install --quiet --python $(PY) --require-hashes --compile-bytecode
@@ -22,6 +24,9 @@ run: .venv/run ## start the whole service with a simulated cluster (PORT=8080, A
 # Two of the workers mostly wait at first: each has one release of Slurm (tests/conftest.py).
 test: .venv/dev ## run the whole test suite, or some of it (ARGS="-k name")
 	@$(PY) -m pytest -n 3 --dist loadfile $(ARGS)
+
+soak: .venv/dev ## compare a disturbed service with its books (SOAK_MINUTES=10 SOAK_SEED=1)
+	@SOAK_MINUTES="$(SOAK_MINUTES)" SOAK_SEED="$(SOAK_SEED)" $(PY) -m tests.books.soak
 
 check: .venv/dev ## check lint, format, spelling, types and import rules
 	@.venv/bin/ruff check .

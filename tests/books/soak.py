@@ -39,23 +39,23 @@ def outline_of(seed: int) -> Outline:
     )
 
 
-def _row(told: Story, result: str) -> str:
-    truth = told.books.truth()
-    days = "-".join(map(str, told.outline.retention_days))
-    sizes = (len(truth.stored), len(truth.rejected), told.faults.total(), told.sender.retries)
-    return ROW.format(told.seed, days, *sizes, f"{told.seconds:.0f}", result)
+def _row(played: Story, result: str) -> str:
+    truth, faults = played.books.truth(), played.faults.total()
+    days = "-".join(map(str, played.outline.retention_days))
+    sizes = (len(truth.stored), len(truth.rejected), faults, played.sender.retries)
+    return ROW.format(played.seed, days, *sizes, f"{played.seconds:.0f}", result)
 
 
 def _play(seed: int, totals: Counter[str]) -> bool:
     """Play one story. Print its row, and what differs. Keep its folder if something does."""
     folder = Path(tempfile.mkdtemp(prefix=f"books-{seed}-"))
-    with story(seed, outline_of(seed), folder) as told:
+    with story(seed, outline_of(seed), folder) as played:
         try:
-            found = told.play()
+            found = played.play()
         except Exception:  # noqa: BLE001 - the next story is worth playing
             found = [traceback.format_exc()]
-        print(_row(told, f"{len(found)} differences" if found else "equal"), flush=True)
-        totals.update(told.faults, stories=1, stored=len(told.books.truth().stored))
+        print(_row(played, f"{len(found)} differences" if found else "equal"), flush=True)
+        totals.update(played.faults, stories=1, stored=len(played.books.truth().stored))
         totals.update(different=bool(found))
     for line in found:
         print("    " + line.replace("\n", "\n    "))
