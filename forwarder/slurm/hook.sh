@@ -51,7 +51,7 @@ begin() { # begin ROLE: reads the configuration, and sets the fields that every 
     case $SLURM_JOB_ID in '' | *[!0-9]*) return 1 ;; esac
     configure "${HPCOBS_CONFIG:-/etc/hpcobs/$1.conf}"
     spool=${HPCOBS_SPOOL_DIR:-/var/lib/hpcobs/$1}
-    fallback=${HPCOBS_FALLBACK_DIR:-/run/hpcobs/$1}
+    fallback=${HPCOBS_FALLBACK_DIR:-/run/hpcobs/$1} fallback=${fallback%/}
     token_file=${HPCOBS_TOKEN_FILE:-/etc/hpcobs/$1.token}
     read_clock || return 1
     body= record= other=

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
+import os
 import random
 import threading
 from contextlib import suppress
@@ -16,6 +18,7 @@ from hpcobs_forwarder.sending.http_client import HttpClient, TokenFile
 from hpcobs_forwarder.sending.requests import request_for
 from hpcobs_forwarder.sending.retry_policy import RetryState
 from hpcobs_forwarder.sending.sender import Sender
+from hpcobs_forwarder.spool.batch import opening_line
 from hpcobs_forwarder.spool.entries import batch_name
 from hpcobs_forwarder.spool.journal import BatchWriter
 from tests.forwarder.fake_site import Reply, Site
@@ -537,3 +540,53 @@ def test_rejected_nodes_are_logged(sending: Sending, caplog: pytest.LogCaptureFi
 
     assert "the site rejects 1 nodes" in caplog.text
     assert "cpus must be more" in caplog.text
+
+
+def test_empty_files_are_counted_and_not_kept(sending: Sending) -> None:
+    for name in ("1-1-1.started.json", "2-sync-0000.jobs.json.gz"):
+        Path(sending.spool.events, f"170000000000{name}").touch()
+    for samples, content in ((3, b""), (4, opening_line("n1", None)[:20])):
+        Path(sending.spool.samples, batch_name(samples, samples)).write_bytes(content)
+
+    assert sending.sender.drain()
+
+    assert sending.quarantined() == []
+    assert sending.spool.waiting_batches() == sending.spool.waiting_events() == []
+    assert sending.health.value("samples_dropped_total", "damaged") == 7
+    assert sending.health.value("events_dropped_total", "damaged") == 2
+
+
+def test_cut_batch_is_sent_and_its_rest_counted(sending: Sending) -> None:
+    sending.batch(2)
+    (whole,) = sending.spool.waiting_batches()
+    data = Path(whole.path).read_bytes()
+    for length in range(len(data)):
+        Path(whole.path).write_bytes(data[:length])
+        assert sending.sender.drain()
+        assert not Path(whole.path).exists()
+
+    assert sending.quarantined() == []
+    sent = sending.health.value("samples_sent_total")
+    assert sent > 0
+    assert sent + sending.health.value("samples_dropped_total", "damaged") == 2 * len(data)
+
+
+def test_file_that_cannot_be_removed_is_sent_once(
+    sending: Sending, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sending.batch(2)
+    (entry,) = sending.spool.waiting_batches()
+    unlink = os.unlink
+
+    def read_only(path: str) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", path)
+
+    monkeypatch.setattr("hpcobs_forwarder.spool.spool.os.unlink", read_only)
+    for _ in range(3):
+        assert sending.sender.drain()
+    assert len(sending.site.accepted()) == 1
+    monkeypatch.setattr("hpcobs_forwarder.spool.spool.os.unlink", unlink)
+
+    sending.spool.write_back(0.0)
+
+    assert not Path(entry.path).exists()

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hpcobs_forwarder.daemon.health import Health
-from hpcobs_forwarder.spool.batch import decode, opening_line
-from hpcobs_forwarder.spool.entries import write_whole
+from hpcobs_forwarder.spool.batch import decode, opening_line, samples_line
+from hpcobs_forwarder.spool.entries import batch_name, write_whole
 from hpcobs_forwarder.spool.fallback import MAX_BYTES, Fallback, is_private
 from hpcobs_forwarder.spool.janitor import Limits, SpoolJanitor
 from hpcobs_forwarder.spool.journal import BatchWriter
@@ -176,6 +176,18 @@ def test_stop_writes_what_is_in_memory(disk: Disk) -> None:
     assert disk.health.value("samples_dropped_total", "stop") == 0
 
 
+def test_stop_writes_thousands_of_batches(disk: Disk) -> None:
+    disk.fill()
+    line = opening_line("n1", None) + samples_line([sample(1)])
+    for number in range(2000):
+        disk.spool.keep_in_memory(batch_name(number, 1), line)
+    disk.free()
+    disk.stop()
+
+    assert len(disk.queued(on_disk=True)) == 2000
+    assert disk.health.value("samples_dropped_total", "stop") == 0
+
+
 def test_stop_on_full_disk_counts_and_logs_once(
     disk: Disk, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -221,6 +233,23 @@ def test_kill_on_full_disk_loses_nothing(two: Disk) -> None:
 
     assert [entry.folder for entry in two.spool.waiting_batches()] == [two.spool.samples] * 2
     assert two.queued() == [1, 2]
+
+
+def test_recovered_disk_leaves_no_older_copy(two: Disk) -> None:
+    two.fill()
+    two.add()
+    two.free()
+    two.add()
+    assert not (two.fallback / "samples/open.journal").exists()
+    full(two.folder)
+    (two.folder / "away/open.journal").unlink()
+    two.free()
+    two.writer = BatchWriter(two.spool, "n1", two.clock)
+    two.fill()
+    two.add()
+    two.kill()
+
+    assert two.queued() == [3]
 
 
 STEPS = ["add", "add", "seal", "write_back", "fill", "free", "fill_both", "reload", "stop", "kill"]

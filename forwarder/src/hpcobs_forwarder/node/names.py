@@ -48,8 +48,8 @@ class NodeNames:
         if self._file is None or self._found == self._saved:
             return
         kept = {"configured": self._configured, "names": self._found}
-        self._file.write(json.dumps(kept))
-        self._saved = self._found
+        if self._file.write(json.dumps(kept)):
+            self._saved = self._found
 
     def _load(self) -> list[str]:
         """Return the names of the last run, unless the node was configured anew since."""

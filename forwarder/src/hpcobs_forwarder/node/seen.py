@@ -78,8 +78,7 @@ class SeenJobs:
         if not self._is_changed:
             return
         kept = json.dumps({"boot_id": self._boot_id, "jobs": self._at}, separators=(",", ":"))
-        self._file.write(kept)
-        self._is_changed = False
+        self._is_changed = not self._file.write(kept)
 
 
 def _times_in(text: str, boot_id: str) -> dict[str, float]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hpcobs_forwarder.sending.http_client import NoResponseError, TokenError
 from hpcobs_forwarder.sending.requests import request_for
 from hpcobs_forwarder.sending.retry_policy import Quarantine, Retry, Sent, decide
+from hpcobs_forwarder.spool.batch import is_unborn
 from hpcobs_forwarder.spool.entries import batch_name
 
 if TYPE_CHECKING:
@@ -104,8 +105,20 @@ class Sender:
         except OSError as error:
             self._throttle.warn(f"{entry.name} cannot be read: {error}")
         except ValueError as error:
-            self._spool.quarantine(entry, "damaged", str(error))
+            self._set_apart(entry, error)
         return None
+
+    def _set_apart(self, entry: Entry, error: ValueError) -> None:
+        """Move a damaged entry to the quarantine, or count it as lost if there is nothing in it."""
+        try:
+            is_empty = is_unborn(entry.raw())
+        except OSError:
+            return  # it has just been moved or removed
+        if is_empty:
+            self._spool.remove(entry)
+            self._spool.dropped(entry, "damaged")
+        else:
+            self._spool.quarantine(entry, "damaged", str(error))
 
     def _post(self, request: Request) -> Outcome:
         try:

@@ -26,6 +26,7 @@ HOOK_SECONDS = 5.0
 
 BATCH, EVENT = "batch", "event"
 EVENT_ENDINGS = (".json", ".json.gz")
+BATCH_ENDINGS = (".batch", ".batch.gz")
 
 
 class Entry(NamedTuple):

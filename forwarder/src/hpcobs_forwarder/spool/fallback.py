@@ -26,7 +26,7 @@ class Fallback:
 
     def __init__(self, path: str = "") -> None:
         """Touch nothing yet."""
-        self._path = path
+        self._path = path.rstrip("/")  # a link with a slash behind it seems to be a folder
         self._lock = -1
         self._is_usable = bool(path)
 
@@ -118,8 +118,11 @@ class KeptFile:
                 continue  # there is none, or it is damaged
         return [text for _, text in sorted(found, reverse=True)]
 
-    def write(self, text: str) -> None:
-        """Replace the file. Raise OSError if no folder accepts it."""
+    def write(self, text: str) -> bool:
+        """Replace the file. Return False if that was only possible in the fallback folder.
+
+        Raise OSError if no folder accepts it.
+        """
         first, *others = self._paths()
         try:
             write_whole(first, text.encode(), sync=False)
@@ -127,7 +130,8 @@ class KeptFile:
             if not others:
                 raise
             write_whole(others[0], text.encode(), sync=False)
-            return
+            return False
         for path in others:
             with suppress(OSError):  # usually there is none
                 os.unlink(path)
+        return True

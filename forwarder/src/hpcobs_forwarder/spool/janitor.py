@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hpcobs_forwarder.node.records import read_record
 from hpcobs_forwarder.spool.batch import DamagedBatchError, decode, is_unborn, samples_in
-from hpcobs_forwarder.spool.entries import BATCH, EVENT_ENDINGS, Entry, batch_name, listed, names
+from hpcobs_forwarder.spool.entries import (
+    BATCH,
+    BATCH_ENDINGS,
+    EVENT_ENDINGS,
+    Entry,
+    batch_name,
+    listed,
+    names,
+)
 from hpcobs_forwarder.spool.fallback import MAX_BYTES
 from hpcobs_forwarder.spool.journal import JOURNAL
 
@@ -184,7 +192,7 @@ class SpoolJanitor:
     def _trim_fallback(self) -> None:
         """Keep the fallback folder small: its memory belongs to the node's jobs."""
         for place in self._spool.places()[1:]:
-            batches = self._spool.listed([place.samples], (".batch", ".batch.gz"))
+            batches = self._spool.listed([place.samples], BATCH_ENDINGS)
             events = self._spool.listed([place.events], EVENT_ENDINGS)
             # A file in memory takes whole pages.
             paged = [

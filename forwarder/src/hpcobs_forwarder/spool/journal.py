@@ -153,13 +153,16 @@ class Journal:
         ``failure`` is the error of the first folder if it is another one that accepts them.
         """
         self.failure = None
-        for file in self._files:
+        for number, file in enumerate(self._files, 1):
             try:
                 file.write(self._lines)
             except OSError as error:
                 self.failure = self.failure or error
             else:
                 self._whole = file
+                # The disk has room again: a kill must not leave an older copy.
+                for other in self._files[number:]:
+                    other.discard()
                 return
         if self.failure is not None:
             raise self.failure
@@ -224,9 +227,10 @@ class JournalFile:
         os.rename(self.path, f"{os.path.dirname(self.path)}/{name}")
 
     def discard(self) -> None:
-        """Remove the file, if there is one."""
+        """Remove the file, if there is one. The next write begins it anew."""
         if self._descriptor >= 0:
             self._close()
+            self._lines = self._bytes = 0
             with suppress(OSError):  # the disk is read-only
                 os.unlink(self.path)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import gzip
 import logging
@@ -10,11 +9,19 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from hpcobs_forwarder.spool.entries import EVENT, EVENT_ENDINGS, Entry, listed, write_whole
+from hpcobs_forwarder.spool.entries import (
+    BATCH_ENDINGS,
+    EVENT,
+    EVENT_ENDINGS,
+    Entry,
+    listed,
+    write_whole,
+)
 from hpcobs_forwarder.spool.fallback import NO_FALLBACK, Fallback
+from hpcobs_forwarder.spool.folders import SpoolError, check_owner, make, open_lock
 from hpcobs_forwarder.spool.memory import MEMORY_BYTES, MemoryQueue
 from hpcobs_forwarder.spool.place import Place
-from hpcobs_forwarder.spool.write_back import outside, write_back
+from hpcobs_forwarder.spool.write_back import empty_memory, entries_in, memory_of, write_back
 
 if TYPE_CHECKING:
     from hpcobs_forwarder.daemon.health import Health
@@ -24,10 +31,6 @@ __all__ = ["MEMORY_BYTES", "Spool", "SpoolError"]
 _log = logging.getLogger(__name__)
 
 _COMPRESSION = 6
-
-
-class SpoolError(Exception):
-    """The spool folder cannot be used. The text contains the reason."""
 
 
 class Spool:
@@ -63,9 +66,9 @@ class Spool:
     def open(self) -> None:
         """Make the folders and lock them. Raise SpoolError if that fails."""
         try:
-            self._check_owner()
+            check_owner(self.folder)
             self._make_own_folders()
-            self._lock = _open_lock(f"{self.folder}/lock")
+            self._lock = open_lock(f"{self.folder}/lock")
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise SpoolError(f"{self.folder} is in use by another forwarder") from None
@@ -80,27 +83,16 @@ class Spool:
             self._make_own_folders()
         with suppress(OSError):  # it is in memory, which may be full
             for place in self.places()[1:]:
-                _make((place.jobs, place.events, place.samples))
+                make((place.jobs, place.events, place.samples))
 
     def _make_own_folders(self) -> None:
         # The spool's own folder comes first: `mode` does not count for folders in between.
-        _make((self.folder, self.jobs, self.events, self.samples, self.quarantined))
-
-    def _check_owner(self) -> None:
-        # Files that root writes to another user's spool are unreadable for that user's hooks and
-        # service. So root has to run as that user.
-        if not os.path.isdir(self.folder):
-            return
-        owner = os.stat(self.folder).st_uid
-        if owner != os.geteuid():
-            raise SpoolError(
-                f"{self.folder} belongs to user {_name_of(owner)}: run this as that user"
-            )
+        make((self.folder, self.jobs, self.events, self.samples, self.quarantined))
 
     def close(self) -> None:
         """Write what is in memory, if a disk accepts it, and release the folders."""
-        # Not from the fallback folder, which the next start finds. A stop has little time.
-        write_back(self, self._memory, lambda _: outside(self, self._memory, [], None))
+        # The next start finds what is in the fallback folder.
+        empty_memory(self, self._memory)
         os.close(self._lock)
         self.fallback.close()
 
@@ -127,12 +119,12 @@ class Spool:
         A disk that is still full ends it. Events that a hook may be posting at ``wall`` stay.
         """
         self._delete_again()
-        write_back(self, self._memory, lambda places: outside(self, self._memory, places, wall))
+        write_back(self, self._memory, wall)
 
     def elsewhere(self) -> list[Entry]:
         """Return the batches that are not in the spool folder, oldest first."""
-        entries = outside(self, self._memory, self.places()[1:], None)
-        return [entry for entry in entries if entry.kind != EVENT]
+        entries = [*memory_of(self._memory), *entries_in(self, self.places()[1:])]
+        return sorted((one for one in entries if one.kind != EVENT), key=lambda one: one.name)
 
     def waiting_events(self) -> list[Entry]:
         """Return the queued events, oldest first."""
@@ -141,15 +133,20 @@ class Spool:
     def waiting_batches(self) -> list[Entry]:
         """Return the sealed batches, oldest first."""
         folders = [place.samples for place in self.places()]
-        on_disk = self.listed(folders, (".batch", ".batch.gz"))
-        return sorted([*on_disk, *self._memory.entries()], key=lambda entry: entry.name)
+        on_disk, in_memory = self.listed(folders, BATCH_ENDINGS), self._memory.entries()
+        if not in_memory:
+            return on_disk
+        names = {entry.name for entry in on_disk}  # one may be on its way
+        waiting = [*on_disk, *(entry for entry in in_memory if entry.name not in names)]
+        return sorted(waiting, key=lambda entry: entry.name)
 
     def listed(self, folders: list[str], endings: tuple[str, ...]) -> list[Entry]:
         """Return the files of all ``folders``, oldest first, without those that were sent."""
-        entries = [entry for folder in folders for entry in listed(folder, endings)]
-        if len(folders) > 1:
+        filled = [entries for folder in folders if (entries := listed(folder, endings))]
+        entries = filled[0] if filled else []
+        if len(filled) > 1:
             # A kill during a move leaves two copies. The dict keeps that of the first folder.
-            copies = {entry.name: entry for entry in reversed(entries)}
+            copies = {entry.name: entry for more in reversed(filled) for entry in more}
             entries = [copies[name] for name in sorted(copies)]
         sent = self._memory.undeleted
         return [entry for entry in entries if entry.path not in sent] if sent else entries
@@ -279,27 +276,3 @@ class Spool:
             self._health.add("events_dropped_total", label=reason)
         else:
             self._health.add("samples_dropped_total", entry.samples, label=reason)
-
-
-def _name_of(uid: int) -> str:
-    import pwd  # only for an error message
-
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
-
-
-def _make(folders: tuple[str, ...]) -> None:
-    for folder in folders:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-
-
-def _open_lock(path: str) -> int:
-    try:
-        return os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        if error.errno != errno.EROFS:
-            raise
-        # The kernel locks a file that can only be read, too. What is in the spool is sent.
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
