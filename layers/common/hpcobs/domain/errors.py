@@ -69,8 +69,9 @@ class UnavailableError(DomainError):
         cause: str | None = None,
     ) -> None:
         super().__init__(message)
+        self.cause = cause
         if cause is not None:
-            self.args = (cause,)
+            self.args = (f"{message}: {cause}",)
         self.retry_after_seconds = retry_after_seconds
         self.deadline = deadline
 

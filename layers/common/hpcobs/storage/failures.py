@@ -107,8 +107,8 @@ class Failure:
 def failure(error: psycopg.Error) -> Failure:
     """Classify the error of a connection, or of a statement that lost it."""
     text = str(error)
-    if error.sqlstate in _STATES:
-        return Failure(_STATES[error.sqlstate], _reason(text))
+    if (cause := _STATES.get(error.sqlstate or "")) is not None:
+        return Failure(cause, _reason(text))
     for cause, pattern in _TEXTS:
         if (found := re.search(rf"^.*(?:{pattern}).*$", text, re.MULTILINE)) is not None:
             return Failure(cause, _reason(found[0]))
