@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,13 +15,9 @@ from hpcobs.domain.errors import InvalidInputError
 from hpcobs.ports.clock import utc_now
 from hpcobs.ports.rejected import RejectedFilter
 from hpcobs.service import rejected as service
-from hpcobs.service.collection import WAIT_FOR_JOB
-from hpcobs.service.rejected import Rejected, Replay
-from hpcobs.storage.rejected import PostgresRejected
-from hpcobs.storage.sample_writer.writer import PostgresSampleWriter
-from hpcobs.storage.timings import OperationTimings
+from hpcobs.service.rejected import Replay
 from tests.collector.batches import body, sample
-from tests.collector.conftest import RULES, Site
+from tests.collector.conftest import Site
 
 ALL = RejectedFilter()
 
@@ -44,16 +39,6 @@ def invoke(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Invok
     bootstrap.reset()
 
 
-def rejected(site: Site, **rules: Any) -> Rejected:
-    timings = OperationTimings()
-    connection = site.connect()
-    return Rejected(
-        PostgresRejected(connection, timings),
-        PostgresSampleWriter(connection, timings),
-        replace(RULES, **rules),
-    )
-
-
 def counts(done: Replay) -> tuple[int, int, int, int]:
     return done.taken.stored, done.taken.duplicates, done.taken.waiting, done.kept
 
@@ -62,7 +47,7 @@ def reject_overdue(site: Site, *batches: bytes) -> None:
     """Reject samples, because their job stays unknown for too long."""
     site.post(*batches)
     site.collect()
-    site.query("UPDATE waiting_samples SET since = since - %s", WAIT_FOR_JOB)
+    site.age_waiting()
     site.collect()
 
 
@@ -70,16 +55,16 @@ def test_replay_stores_overdue_samples_with_gpus(site: Site, chance: random.Rand
     now = utc_now()
     samples = [sample("1", now - timedelta(seconds=n), chance) for n in range(10)]
     reject_overdue(site, site.sent.batch("n1", samples), site.sent.batch("n2", samples))
-    listed, total = rejected(site).page(ALL, limit=5)
+    listed, total = site.rejected().page(ALL, limit=5)
     assert (len(listed), total) == (5, 20)
     assert listed[0].sample.reason == "job_id: no such job was reported"
-    assert counts(rejected(site).replay(ALL)) == (0, 0, 20, 0)
+    assert counts(site.rejected().replay(ALL)) == (0, 0, 20, 0)
     site.start_jobs("1", nodes=("n1", "n2"))
     site.collect()
     site.check("1")
     with_gpus = sum("gpus" in entry for entry in samples)
     assert site.query("SELECT count(*) FROM gpu_samples") == [(2 * with_gpus,)]
-    assert rejected(site).page(ALL, limit=5) == ([], 0)
+    assert site.rejected().page(ALL, limit=5) == ([], 0)
 
 
 def test_replay_stores_each_good_sample_once(site: Site, chance: random.Random) -> None:
@@ -89,7 +74,7 @@ def test_replay_stores_each_good_sample_once(site: Site, chance: random.Random) 
     site.start_jobs("1")
     site.post(body("n1", samples[:2]))
     site.collect()
-    assert counts(rejected(site).replay(ALL)) == (4, 2, 0, 0)
+    assert counts(site.rejected().replay(ALL)) == (4, 2, 0, 0)
     site.check("1")
 
 
@@ -99,8 +84,8 @@ def test_still_bad_sample_stays_rejected(site: Site, chance: random.Random) -> N
     good, bad = sample("1", now, chance), sample("1", now, chance, cpu_usage=200)
     site.post(body("n1", [good, bad]))
     site.collect()
-    assert counts(rejected(site).replay(ALL)) == (0, 0, 0, 1)
-    ((listed,), _) = rejected(site).page(ALL, limit=5)
+    assert counts(site.rejected().replay(ALL)) == (0, 0, 0, 1)
+    ((listed,), _) = site.rejected().page(ALL, limit=5)
     assert listed.sample.reason.startswith("samples[1].cpu_usage")
     assert site.counter("collector_rejected") == 1
 
@@ -113,8 +98,8 @@ def test_bad_samples_hide_no_later_ones(site: Site, chance: random.Random) -> No
     late = [sample("2", now - timedelta(seconds=n), chance) for n in range(3)]
     reject_overdue(site, site.sent.batch("n1", late))
     site.start_jobs("2")
-    assert counts(rejected(site).replay(ALL, limit=2)) == (2, 0, 0, 4)
-    assert counts(rejected(site).replay(ALL, limit=2)) == (1, 0, 0, 4)
+    assert counts(site.rejected().replay(ALL, limit=2)) == (2, 0, 0, 4)
+    assert counts(site.rejected().replay(ALL, limit=2)) == (1, 0, 0, 4)
     assert site.statistics("2")["sample_count"] == 3
 
 
@@ -126,8 +111,8 @@ def test_replay_continues_over_pages(
     samples = [sample("1", now - timedelta(seconds=n), chance) for n in range(15)]
     reject_overdue(site, site.sent.batch("n1", samples))
     site.start_jobs("1")
-    assert counts(rejected(site).replay(ALL, limit=10)) == (10, 0, 0, 0)
-    assert counts(rejected(site).replay(ALL, limit=10)) == (5, 0, 0, 0)
+    assert counts(site.rejected().replay(ALL, limit=10)) == (10, 0, 0, 0)
+    assert counts(site.rejected().replay(ALL, limit=10)) == (5, 0, 0, 0)
     site.check("1")
 
 
@@ -136,15 +121,15 @@ def test_longer_retention_admits_old_foreign_samples(site: Site, chance: random.
     old = sample("1", utc_now() - timedelta(days=8), chance)
     site.post(body("n1", [old], cluster_name="other"))
     site.collect()
-    assert counts(rejected(site).replay(ALL)) == (0, 0, 0, 1)
-    assert counts(rejected(site, retention_days=10).replay(ALL)) == (1, 0, 0, 0)
+    assert counts(site.rejected().replay(ALL)) == (0, 0, 0, 1)
+    assert counts(site.rejected(retention_days=10).replay(ALL)) == (1, 0, 0, 0)
     assert site.statistics("other.1")["sample_count"] == 1
 
 
 def test_filter_limits_listing_and_replay(site: Site, chance: random.Random) -> None:
     for job_id, node in (("1", "n1"), ("2", "n1"), ("2", "n2")):
         reject_overdue(site, body(node, [sample(job_id, utc_now(), chance)]))
-    of = rejected(site)
+    of = site.rejected()
     assert of.page(RejectedFilter(job_id="2"), limit=9)[1] == 2
     assert of.page(RejectedFilter(node="n1"), limit=9)[1] == 2
     assert of.page(RejectedFilter(reason="no such job"), limit=9)[1] == 3
@@ -178,4 +163,4 @@ def test_misspelt_request_replays_nothing(
     reject_overdue(site, body("n1", [sample("1", utc_now(), chance)]))
     with pytest.raises(InvalidInputError, match=f"^{field}: "):
         invoke(event)
-    assert rejected(site).page(ALL, limit=5)[1] == 1
+    assert site.rejected().page(ALL, limit=5)[1] == 1

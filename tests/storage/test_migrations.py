@@ -154,3 +154,30 @@ def test_stored_nodes_get_their_cluster(
         assert "0008_clusters" in migrate(database_url)
         stored = connection.execute("SELECT cluster_name, name FROM nodes ORDER BY 1, 2").fetchall()
     assert stored == expected
+
+
+# How the version before 0010 rejects and replays. It runs until a deployment is done.
+REJECT_BEFORE = """
+INSERT INTO rejected_samples (batch_id, position, node, job_id, reason, payload, cluster_name)
+VALUES ('b1', %s, %s, '1', 'bad', %s, NULL) ON CONFLICT (batch_id, position) DO NOTHING
+"""
+REMOVE_BEFORE = "DELETE FROM rejected_samples WHERE batch_id = 'b1' AND position = %s"
+
+
+def test_older_version_rejects_beside_newer(database_url: str) -> None:
+    migrate_before(database_url, "0010")
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(REJECT_BEFORE, [0, "n1", "{}"])
+        assert "0010_senders" in migrate(database_url)
+        for position in (1, 1, 2):
+            connection.execute(REJECT_BEFORE, [position, "n1", "{}"])
+        newer = {"batch_ids": ["b1", "b1"], "positions": [0, 1], "nodes": ["n1", "n2"]}
+        newer |= {"job_ids": ["1"] * 2, "reasons": ["bad"] * 2, "payloads": ["{}"] * 2}
+        reject = load("sample_writer")["reject"]
+        # The first was stored before the migration.
+        assert connection.execute(reject, newer | {"clusters": [None] * 2}).fetchone() == (1,)
+        connection.execute(REMOVE_BEFORE, [2])
+        rows = connection.execute("SELECT position, node FROM rejected_samples ORDER BY 1, 2")
+        assert rows.fetchall() == [(0, "n1"), (1, "n1"), (1, "n2")]
+        ids = connection.execute("SELECT count(DISTINCT id) FROM rejected_samples").fetchone()
+        assert ids == (3,)
