@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from hpcobs.domain.jobs import Job
     from hpcobs.domain.states import JobState
 
@@ -27,12 +26,27 @@ class JobFilter:
     search: str | None = None
 
 
+BEHIND_ALL_STARTS = datetime(2300, 1, 1, tzinfo=UTC)
+
+
 @dataclass(frozen=True, slots=True)
 class Position:
-    """The end of a page: the last job's start and id. The next page holds older jobs."""
+    """The end of a page: the last job's start and id. The next page holds older jobs.
+
+    A walk has rounds. The first has all jobs, each later one those whose start has moved ahead
+    since the round before began. ``began`` is when this round began and ``moved_since`` when the
+    one before did, as numbers of the database's transactions. None: with this page, and never.
+    """
 
     start_time: datetime
     job_id: str
+    began: int | None = None
+    moved_since: int | None = None
+
+    @classmethod
+    def of_next_round(cls, began: int) -> Position:
+        """Return the position before the first page of a round. ``began``: the one before."""
+        return cls(BEHIND_ALL_STARTS, "-", moved_since=began)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,17 +11,33 @@ import msgspec
 
 from hpcobs.domain.errors import InvalidInputError
 from hpcobs.domain.queries import Position
+from hpcobs.domain.values import INT8_MAX
 
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=320, pattern=r"^[^\x00]*$")]
-_DECODER = msgspec.json.Decoder(tuple[_Time, _Id])
+_Transaction = Annotated[int, msgspec.Meta(ge=0, le=INT8_MAX)]
+
+
+class _Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    """A position as it is sent. A cursor of an earlier version has the first two fields only."""
+
+    start_time: _Time
+    job_id: _Id
+    began: _Transaction | None = None
+    moved_since: _Transaction | None = None
+
+
+_DECODER = msgspec.json.Decoder(_Cursor)
 # PostgreSQL and Python both hold these, in every time zone.
 _YEARS = range(1900, 2301)
 
 
 def encode(position: Position) -> str:
     """Return the cursor of a position."""
-    content = msgspec.json.encode((position.start_time.astimezone(UTC), position.job_id))
+    start_time = position.start_time.astimezone(UTC)
+    content = msgspec.json.encode(
+        _Cursor(start_time, position.job_id, position.began, position.moved_since)
+    )
     return base64.urlsafe_b64encode(content).rstrip(b"=").decode("ascii")
 
 
@@ -31,12 +47,12 @@ def decode(cursor: str) -> Position:
     # jobs only, so a forged one gains nothing. But it must not break the query.
     try:
         content = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        start_time, job_id = _DECODER.decode(content)
+        found = _DECODER.decode(content)
     except (binascii.Error, ValueError):
         raise _not_issued() from None
-    if start_time.year not in _YEARS:
+    if found.start_time.year not in _YEARS:
         raise _not_issued()
-    return Position(start_time, job_id)
+    return Position(found.start_time, found.job_id, found.began, found.moved_since)
 
 
 def _not_issued() -> InvalidInputError:

@@ -145,7 +145,10 @@ class PostgresJobs:
     def page(
         self, query: JobFilter, *, limit: int, offset: int = 0, after: Position | None = None
     ) -> JobPage:
-        """Return jobs newest first: the page after a position, or at an offset."""
+        """Return jobs newest first: the page after a position, or at an offset.
+
+        A walk from position to position has each job that it could see when it began.
+        """
         statement = _PAGES["page" if query.node is None else "page_of_node"]
         # One job more than requested shows whether there is a next page.
         parameters = _page_parameters(query, after) | {"limit": limit + 1, "offset": offset}
@@ -155,7 +158,7 @@ class PostgresJobs:
         ):
             # Never prepared: a generic plan could not leave out the filters that are not set.
             rows = cursor.execute(statement, parameters, prepare=False).fetchall()
-        return _page(rows, limit)
+        return _page(rows, limit, after)
 
     def node_ends(self, key: str) -> Sequence[RunEnd]:
         """Return the ends of the nodes that have ended in the job's current run."""
@@ -219,6 +222,8 @@ def _page_parameters(query: JobFilter, after: Position | None) -> dict[str, Any]
         "prefix": query.search and _as_prefix(query.search),
         "after_time": after and after.start_time,
         "after_id": after and after.job_id,
+        "began": after and after.began,
+        "moved_since": after and after.moved_since,
         "counters": _counters(query),
         "by_node_only": query == _of_node_and_time(query),
     }
@@ -245,13 +250,20 @@ def _as_prefix(text: str) -> str:
     return f"{escaped}%"
 
 
-def _page(rows: Sequence[Mapping[str, Any]], limit: int) -> JobPage:
+def _page(rows: Sequence[Mapping[str, Any]], limit: int, after: Position | None) -> JobPage:
     jobs = [from_row(row) for row in rows[:limit] if row["id"] is not None]
-    more = len(rows) > limit
     # There is always a row: without a match it holds the total only, and no id.
-    last = rows[min(limit, len(rows)) - 1]
-    return JobPage(
-        jobs=tuple(jobs),
-        total=rows[0]["total"],
-        next_position=Position(last["page_time"], last["page_id"]) if more else None,
-    )
+    total = rows[0]["total"]
+    return JobPage(jobs=tuple(jobs), total=total, next_position=_next(rows, limit, after))
+
+
+def _next(rows: Sequence[Mapping[str, Any]], limit: int, after: Position | None) -> Position | None:
+    """Return where the next page begins, in this round of the walk or in the next one."""
+    began = after.began if after else None
+    if len(rows) > limit:
+        last = rows[limit - 1]
+        began = rows[0]["read_at"] if began is None else began
+        moved_since = after.moved_since if after else None
+        return Position(last["page_time"], last["page_id"], began, moved_since)
+    # A round of one page is read at one moment: no job can have passed it by.
+    return Position.of_next_round(began) if began is not None and rows[0]["moved"] else None

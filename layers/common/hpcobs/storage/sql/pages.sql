@@ -23,11 +23,23 @@ WITH matching AS NOT MATERIALIZED (
     END AS total
 ), page AS (
     SELECT * FROM matching
-    WHERE %(after_time)s::timestamptz IS NULL OR (page_time, page_id) < (%(after_time)s, %(after_id)s)
+    WHERE (%(after_time)s::timestamptz IS NULL
+           OR (page_time, page_id) < (%(after_time)s, %(after_id)s))
+      AND (%(moved_since)s::bigint IS NULL OR start_moved_xid >= %(moved_since)s
+           -- In a database restored from a dump, the transactions of before may have higher numbers.
+           AND start_moved_xid < pg_snapshot_xmax(pg_current_snapshot())::text::bigint)
     ORDER BY page_time DESC, page_id DESC
     LIMIT %(limit)s OFFSET %(offset)s
 )
-SELECT counted.total, page.* FROM counted LEFT JOIN page ON true
+SELECT counted.total, page.*,
+       pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS read_at,
+       -- Whether a start has moved since the walk began, or this round of it (migration 0012).
+       %(began)s::bigint IS NOT NULL AND EXISTS (
+           SELECT FROM matching
+           WHERE start_moved_xid >= %(began)s
+             AND start_moved_xid < pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+       ) AS moved
+FROM counted LEFT JOIN page ON true
 ORDER BY page_time DESC, page_id DESC
 
 -- page_of_node: read the same for the jobs of one node, by the node's index
@@ -59,9 +71,21 @@ WITH matching AS NOT MATERIALIZED (
     END AS total
 ), page AS (
     SELECT * FROM matching
-    WHERE %(after_time)s::timestamptz IS NULL OR (page_time, page_id) < (%(after_time)s, %(after_id)s)
+    WHERE (%(after_time)s::timestamptz IS NULL
+           OR (page_time, page_id) < (%(after_time)s, %(after_id)s))
+      AND (%(moved_since)s::bigint IS NULL OR start_moved_xid >= %(moved_since)s
+           -- In a database restored from a dump, the transactions of before may have higher numbers.
+           AND start_moved_xid < pg_snapshot_xmax(pg_current_snapshot())::text::bigint)
     ORDER BY page_time DESC, page_id DESC
     LIMIT %(limit)s OFFSET %(offset)s
 )
-SELECT counted.total, page.* FROM counted LEFT JOIN page ON true
+SELECT counted.total, page.*,
+       pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS read_at,
+       -- Whether a start has moved since the walk began, or this round of it (migration 0012).
+       %(began)s::bigint IS NOT NULL AND EXISTS (
+           SELECT FROM matching
+           WHERE start_moved_xid >= %(began)s
+             AND start_moved_xid < pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+       ) AS moved
+FROM counted LEFT JOIN page ON true
 ORDER BY page_time DESC, page_id DESC
