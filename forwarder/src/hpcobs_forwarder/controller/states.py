@@ -36,6 +36,11 @@ def is_open(raw_state: str) -> bool:
     return _words(raw_state)[0] not in ENDED
 
 
+def is_settled(raw_state: str) -> bool:
+    """Return whether the job has ended and its epilogs have run. Its state no longer changes."""
+    return not is_open(raw_state) and "COMPLETING" not in _words(raw_state)
+
+
 def is_suspended(raw_state: str) -> bool:
     """Return whether the job has started and is suspended now."""
     return _words(raw_state)[0] == "SUSPENDED"

@@ -63,7 +63,7 @@ def is_suspended(raw_state: str | None) -> bool:
 
 
 def is_completing(raw_state: str | None) -> bool:
-    """Return whether Slurm's state is ``COMPLETING``: its processes end, its epilogs run."""
+    """Return whether Slurm's state or one of its flags is ``COMPLETING``: its epilogs run."""
     return raw_state is not None and "COMPLETING" in raw_state.upper()
 
 

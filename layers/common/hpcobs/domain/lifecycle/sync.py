@@ -139,8 +139,11 @@ def _sync_ended_run(job: Job, view: Job) -> Outcome:
     if not view.state.is_terminal:
         return _reopen(job, view)
     after = _apply_view(job, view)
-    if job.ended_by is Precedence.CONTROLLER_SYNC and not _is_revised(job, after):
-        return Outcome(job, Status.SKIPPED, f"job has already ended ({job.state})")
+    if job.ended_by is Precedence.CONTROLLER_SYNC:
+        if _is_settled(job, after):
+            after = _settle(job, after)
+        elif not _is_revised(job, after):
+            return Outcome(job, Status.SKIPPED, f"job has already ended ({job.state})")
     if exit_status(after) == exit_status(job):
         return _changed(job, after, "end confirmed")
     return _changed(job, after, f"end corrected: {after.state}", ChangeType.CORRECTION)
@@ -155,7 +158,7 @@ def _reopen(job: Job, view: Job) -> Outcome:
     if job.ended_by is Precedence.CONTROLLER_SYNC or seen is None or end is None or seen <= end:
         return _confirm_run(job, view)
     # A job is completing while its epilogs run: its end is true then.
-    if view.scheduler is not None and is_completing(view.scheduler.raw_state):
+    if _is_completing(view):
         return _confirm_run(job, view)
     after = _apply_view(job, view)
     return _changed(job, after, "job has not ended", ChangeType.CORRECTION, reopened=True)
@@ -178,11 +181,39 @@ def _confirm_run(job: Job, view: Job) -> Outcome:
     return _changed(job, after, "run confirmed")
 
 
+def _is_completing(job: Job) -> bool:
+    return job.scheduler is not None and is_completing(job.scheduler.raw_state)
+
+
+def _is_settled(job: Job, after: Job) -> bool:
+    """Return whether the job was completing in the stored view of its end, and is not in this one.
+
+    Slurm adds COMPLETING to the state, such as ``TIMEOUT+COMPLETING``, and removes it once. So the
+    order of the two views is known without their times.
+    """
+    return _is_completing(job) and not _is_completing(after) and after.state is job.state
+
+
+def _settle(job: Job, after: Job) -> Job:
+    """Return the job as the view of its settled end shows it.
+
+    Records of ``sacct`` may lack the exit code, which then stays.
+    """
+    seen = [one.scheduler_seen_at for one in (job, after) if one.scheduler_seen_at is not None]
+    return replace(
+        after,
+        scheduler=fill_missing_scheduler(after.scheduler, job.scheduler),
+        scheduler_seen_at=max(seen, default=None),
+    )
+
+
 def _is_revised(job: Job, after: Job) -> bool:
     """Return whether a later view shows another end than the controller reported before.
 
     A cancelled job that still handles its signal shows CANCELLED first, its exit code later.
     """
+    if _is_completing(after) and not _is_completing(job):
+        return False
     before, now = job.scheduler_seen_at, after.scheduler_seen_at
     _, exit_code, _ = exit_status(after)
     if exit_code is None or before is None or now is None:
