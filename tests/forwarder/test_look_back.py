@@ -36,8 +36,9 @@ def test_end_that_slurmctld_showed_is_no_news(controller: Controller) -> None:
     assert [controller.sent_states() for _ in range(100)] == [{}] * 100
 
 
-def test_end_of_completing_job_is_settled(controller: Controller) -> None:
-    controller.slurm.now = [job(1, "CANCELLED+COMPLETING", exit_code=0)]
+@pytest.mark.parametrize("flag", ["COMPLETING", "STAGE_OUT", "COMPLETING+STOPPED"])
+def test_end_of_completing_job_is_settled(controller: Controller, flag: str) -> None:
+    controller.slurm.now = [job(1, f"CANCELLED+{flag}", exit_code=0)]
     controller.tick()
     controller.slurm.now, controller.slurm.past = [], [job(1, "CANCELLED", exit_code=9)]
 

@@ -73,12 +73,13 @@ def test_later_view_revises_controllers_end() -> None:
 
 @pytest.mark.parametrize("code", [None, 0, 9])
 @pytest.mark.parametrize("settled_at", [69, 70, 71, 170])
+@pytest.mark.parametrize("flags", ["COMPLETING", "STAGE_OUT", "COMPLETING+STOPPED"])
 @pytest.mark.parametrize("state", ENDED_STATES)
 def test_settled_end_replaces_completing_one(
-    state: str, settled_at: float, code: int | None
+    state: str, flags: str, settled_at: float, code: int | None
 ) -> None:
     end = {"start_time": at(0), "end_time": at(60), "signal": 0}
-    completing = incoming_job(f"{state}+COMPLETING", 70, exit_code=0, **end)
+    completing = incoming_job(f"{state}+{flags}", 70, exit_code=0, **end)
     settled = incoming_job(state, settled_at, exit_code=code, **end)
 
     after = sync(completing, settled)

@@ -20,6 +20,14 @@ ENDED = (
     *("PREEMPTED", "REVOKED", "TIMEOUT"),
 )
 
+PASSING_FLAGS = frozenset(
+    {
+        *("COMPLETING", "CONFIGURING", "POWER_UP_NODE", "RESIZING", "SIGNALING", "STAGE_OUT"),
+        "STOPPED",
+    }
+)
+"""Flags of an ended job while its Epilogs run, or its files are copied."""
+
 GOES_ON = ("REQUEUED", "RESIZING")
 """States of the accounting database's records of earlier runs."""
 
@@ -37,8 +45,8 @@ def is_open(raw_state: str) -> bool:
 
 
 def is_settled(raw_state: str) -> bool:
-    """Return whether the job has ended and its epilogs have run. Its state no longer changes."""
-    return not is_open(raw_state) and "COMPLETING" not in _words(raw_state)
+    """Return whether the job has ended, and its state has no flag that Slurm removes in time."""
+    return not is_open(raw_state) and not PASSING_FLAGS.intersection(_words(raw_state))
 
 
 def is_suspended(raw_state: str) -> bool:

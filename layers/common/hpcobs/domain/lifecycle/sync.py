@@ -18,7 +18,7 @@ from hpcobs.domain.lifecycle.runs import (
     without_exit_status,
 )
 from hpcobs.domain.lifecycle.takeover import contradicts, discard_foreign_nodes, take_over
-from hpcobs.domain.states import JobState, is_completing
+from hpcobs.domain.states import JobState, is_completing, is_settled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -158,7 +158,7 @@ def _reopen(job: Job, view: Job) -> Outcome:
     if job.ended_by is Precedence.CONTROLLER_SYNC or seen is None or end is None or seen <= end:
         return _confirm_run(job, view)
     # A job is completing while its epilogs run: its end is true then.
-    if _is_completing(view):
+    if view.scheduler is not None and is_completing(view.scheduler.raw_state):
         return _confirm_run(job, view)
     after = _apply_view(job, view)
     return _changed(job, after, "job has not ended", ChangeType.CORRECTION, reopened=True)
@@ -181,17 +181,17 @@ def _confirm_run(job: Job, view: Job) -> Outcome:
     return _changed(job, after, "run confirmed")
 
 
-def _is_completing(job: Job) -> bool:
-    return job.scheduler is not None and is_completing(job.scheduler.raw_state)
+def _has_settled(job: Job) -> bool:
+    return job.scheduler is None or is_settled(job.scheduler.raw_state or "")
 
 
 def _is_settled(job: Job, after: Job) -> bool:
-    """Return whether the job was completing in the stored view of its end, and is not in this one.
+    """Return whether this view of the end is settled, and the stored one was not.
 
-    Slurm adds COMPLETING to the state, such as ``TIMEOUT+COMPLETING``, and removes it once. So the
+    Slurm adds flags to the state, such as ``TIMEOUT+COMPLETING``, and removes them in time. So the
     order of the two views is known without their times.
     """
-    return _is_completing(job) and not _is_completing(after) and after.state is job.state
+    return not _has_settled(job) and _has_settled(after) and after.state is job.state
 
 
 def _settle(job: Job, after: Job) -> Job:
@@ -212,7 +212,7 @@ def _is_revised(job: Job, after: Job) -> bool:
 
     A cancelled job that still handles its signal shows CANCELLED first, its exit code later.
     """
-    if _is_completing(after) and not _is_completing(job):
+    if _has_settled(job) and not _has_settled(after):
         return False
     before, now = job.scheduler_seen_at, after.scheduler_seen_at
     _, exit_code, _ = exit_status(after)
