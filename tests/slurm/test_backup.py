@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from tests.slurm.releases import Release
 
+pytestmark = pytest.mark.each_release
+
 ROLES = ("controller", "backup")
 PASSES = 5
 """Passes that both roles make after the end, one a second."""
