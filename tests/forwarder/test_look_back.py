@@ -36,6 +36,17 @@ def test_end_that_slurmctld_showed_is_no_news(controller: Controller) -> None:
     assert [controller.sent_states() for _ in range(100)] == [{}] * 100
 
 
+@pytest.mark.parametrize("flag", ["COMPLETING", "STAGE_OUT", "COMPLETING+STOPPED"])
+def test_end_of_completing_job_is_settled(controller: Controller, flag: str) -> None:
+    controller.slurm.now = [job(1, f"CANCELLED+{flag}", exit_code=0)]
+    controller.tick()
+    controller.slurm.now, controller.slurm.past = [], [job(1, "CANCELLED", exit_code=9)]
+
+    states = [controller.sent_states() for _ in range(10)]
+
+    assert [state for state in states if state] == [{"1": "CANCELLED"}]
+
+
 def test_failed_first_look_back_is_repeated(controller: Controller) -> None:
     controller.slurm.accounting_down = True
     for _ in range(10):

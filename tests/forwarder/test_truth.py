@@ -105,14 +105,15 @@ class Site:
             return
         run = self.cluster.last_runs().get(key)
         assert run is not None, "the end of a run that a requeue ended"
-        assert job["state"] == run.state
+        assert job["state"].removesuffix("+COMPLETING") == run.state
         assert seconds(job["end_time"]) == run.ended
         assert ("start_time" in job) is bool(run.started)
         self.ends[key] = job
 
     def check_all_ends(self) -> None:
-        ended = {key for key, run in self.cluster.last_runs().items() if not run.is_open}
-        assert ended == self.ends.keys()
+        runs = self.cluster.last_runs().items()
+        ended = {key: run.state for key, run in runs if not run.is_open}
+        assert ended == {key: job["state"] for key, job in self.ends.items()}
 
 
 def seconds(text: str) -> int:

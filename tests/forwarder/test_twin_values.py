@@ -175,16 +175,25 @@ def test_damaged_bytes_give_same_jobs(noise: bytes, place: int) -> None:
     assert by_service(body) == expected
 
 
+FLAGS = (
+    *("", "+COMPLETING", "+STOPPED", " by 1000", "+LAUNCH_FAILED", "+STAGE_OUT"),
+    "+COMPLETING+LAUNCH_FAILED",
+)
+
+
 @pytest.mark.parametrize("state", sorted(states._FROM_SLURM))
-@pytest.mark.parametrize("flag", ["", "+COMPLETING", "+STOPPED", " by 1000", "+LAUNCH_FAILED"])
+@pytest.mark.parametrize("flag", FLAGS)
 def test_states_are_the_same(state: str, flag: str) -> None:
     for raw in (state + flag, (state + flag).lower()):
         normal = states.from_slurm(raw)
         assert forwarder_states.is_open(raw) is not normal.is_terminal
         assert forwarder_states.is_pending(raw) is states.waits(raw)
         assert forwarder_states.is_suspended(raw) is states.is_suspended(raw)
+        settled = normal.is_terminal and states.is_settled(raw)
+        assert forwarder_states.is_settled(raw) is settled
 
 
 def test_both_know_the_same_states() -> None:
     known = {*forwarder_states.PENDING, *forwarder_states.RUNNING, *forwarder_states.ENDED}
     assert known == set(states._FROM_SLURM)
+    assert forwarder_states.PASSING_FLAGS == states._PASSING_FLAGS

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tests.forwarder.clocks import FakeClock
 
 MIN_JOB_AGE_SECONDS = 10
+COMPLETING_SECONDS = 5
+"""How long the Epilogs of an ended job run."""
 ENDS = ("COMPLETED", "FAILED", "TIMEOUT", "CANCELLED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED")
 CONTROLLER_FAILURES = (
     *("no update", "exit status", "errors", "cut off", "empty", "no id", "no state", "no list"),
@@ -131,9 +133,10 @@ class TrueCluster:
     def _shown(self, run: Run) -> dict[str, Any]:
         # A waiting job has a planned start, and a running one a planned end.
         start = run.started or run.ended or self.now + 600
+        completing = run.started and not run.is_open and self.now < run.ended + COMPLETING_SECONDS
         return {
             "job_id": run.job_id,
-            "job_state": [run.state],
+            "job_state": [run.state, "COMPLETING"] if completing else [run.state],
             "user_name": "ada",
             "name": f"job {run.serial}",
             "nodes": "n1" if run.started else "",

@@ -65,6 +65,7 @@ class History:
                 waiting = {"nodes": (), "submit_time": at(-40), "restart_count": run + 1}
                 yield scheduler_job("PENDING", self.end(run) + 10, **waiting)
         if self.final_view:
+            yield self._completing_view()
             yield self._final_view()
 
     def _starts(self, run: int, nodes: tuple[str, ...]) -> Iterator[Message]:
@@ -90,11 +91,26 @@ class History:
         given = {"nodes": self.runs[run], "start_time": at(self.start(run)), "restart_count": run}
         return scheduler_job(state, observed, submit_time=at(-40), **given, **fields)
 
+    def _completing_view(self) -> Message:
+        # A cancelled job that still handles its signal has no exit code of its own yet.
+        end = self._end | ({"exit_code": 0} if self.cancelled else {})
+        return self._view(f"{self.raw_state}+COMPLETING", self.last, self.end(self.last) + 3, **end)
+
     def _final_view(self) -> Message:
-        state = "CANCELLED" if self.cancelled else "FAILED" if self.exit_code else "COMPLETED"
+        return self._view(self.raw_state, self.last, self.end(self.last) + 5, **self._end)
+
+    @property
+    def _end(self) -> dict[str, object]:
         signal = 15 if self.cancelled else 0
-        end = {"end_time": at(self.end(self.last)), "exit_code": self.exit_code, "signal": signal}
-        return self._view(state, self.last, self.end(self.last) + 5, **end)
+        return {
+            "end_time": at(self.end(self.last)),
+            "exit_code": self.exit_code,
+            "signal": signal,
+        }
+
+    @property
+    def raw_state(self) -> str:
+        return "CANCELLED" if self.cancelled else "FAILED" if self.exit_code else "COMPLETED"
 
     @property
     def exit_status(self) -> tuple[JobState, int, int]:
@@ -137,6 +153,8 @@ def agrees_with(history: History, job: Job) -> bool:
     assert exit_status(job) == history.exit_status
     assert (job.nodes, job.restart_count) == (history.runs[-1], history.last)
     assert job.ended_by is history.precedence
+    assert job.scheduler is not None
+    assert not history.final_view or job.scheduler.raw_state == history.raw_state
     assert not job.start_estimated
     assert job.name == ("train" if history.controllers_hooks else None)
     return 0 <= started_for < 1 and 0 <= ended_for < 1

@@ -1,4 +1,8 @@
-"""Tests on real Slurms: the case table on each release that can run here."""
+"""Tests on real Slurms: the case table on each release that can run here.
+
+``SLURM_RELEASES`` names the releases on which all tests run, or is ``all``. Tests with the mark
+``each_release`` run on every release unless it is set.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +18,22 @@ from tests.slurm.releases import RELEASES, Release, reason_against
 def release(request: pytest.FixtureRequest) -> Release:
     """Return each release in turn. Skip its tests where it cannot run."""
     release: Release = request.param
-    wanted = os.environ.get("SLURM_RELEASES", str(RELEASES[0]))
-    if wanted != "all" and str(release) not in wanted.split(","):
+    marked = request.node.get_closest_marker("each_release") is not None
+    if str(release) not in _wanted(marked=marked):
         pytest.skip(f"no real Slurm {release}: set SLURM_RELEASES=all, or to this release")
     reason = reason_against(release)
     if reason:
         pytest.skip(f"no real Slurm {release}: {reason}")
     return release
+
+
+def _wanted(*, marked: bool) -> list[str]:
+    """Return the releases that the tests of a file are to run on."""
+    every = [str(release) for release in RELEASES]
+    wanted = os.environ.get("SLURM_RELEASES")
+    if wanted is None:
+        return every if marked else every[:1]
+    return every if wanted == "all" else wanted.split(",")
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tests.slurm.releases import Release
 
 ENVIRON = {"CLUSTER_NAME": CLUSTER, "COLLECT_INTERVAL_SECONDS": "1"}
+SLOW_SECONDS = 4
+"""Some passes of the controller role."""
 FORWARDER = Path(__file__).parents[2] / "forwarder"
 HOOKS = {
     "Prolog": ("prolog", "node-$SLURMD_NODENAME"),
@@ -39,6 +41,8 @@ began=$(/bin/date +%s%N)
 {libexec}/{hook}
 status=$?
 echo "{hook} $SLURM_JOB_ID $status $(($(/bin/date +%s%N) - began))" >>{log}
+# A site's own work in this hook, for a test.
+[ -e {etc}/slow-{hook} ] && sleep {slow_seconds}
 exit $status
 """
 
@@ -90,10 +94,21 @@ class Site:
         path = self.slurm.folder / "hooks" / hook
         libexec = self.slurm.folder / "libexec"
         path.write_text(
-            WRAPPER.format(etc=self._etc, config=config, libexec=libexec, hook=hook, log=self.calls)
+            WRAPPER.format(
+                etc=self._etc,
+                config=config,
+                libexec=libexec,
+                hook=hook,
+                log=self.calls,
+                slow_seconds=SLOW_SECONDS,
+            )
         )
         path.chmod(0o755)
         return path
+
+    def slow_down(self, hook: str) -> None:
+        """Let a hook take ``SLOW_SECONDS`` longer from now on."""
+        (self._etc / f"slow-{hook}").touch()
 
     def spool(self, name: str) -> Path:
         """Return the folder of queued entries of a hook and forwarder."""

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from tests.slurm.releases import Release
 
+pytestmark = pytest.mark.each_release
+
 ROLES = ("controller", "backup")
 PASSES = 5
 """Passes that both roles make after the end, one a second."""
@@ -64,4 +66,20 @@ def test_one_role_is_enough(site: Site) -> None:
     site.stop(ROLES[0])
     job_id = site.slurm.submit("true")
 
-    until(lambda: site.job(job_id).get("scheduler", {}).get("raw_state") == "COMPLETED")
+    until(lambda: _raw_state(site, job_id) == "COMPLETED")
+
+
+def test_completing_job_gets_its_last_state(site: Site) -> None:
+    site.slow_down("epilog")
+    job_id = site.slurm.submit("exit 3")
+    # 22.05 shows COMPLETING alone, which is no end. 24.11 shows FAILED+COMPLETING.
+    site.slurm.wait_for(job_id, "COMPLETING")
+    until(lambda: "COMPLETING" in _raw_state(site, job_id) or site.job(job_id)["end_confirmed"])
+
+    until(lambda: _raw_state(site, job_id) == "FAILED")
+
+    assert site.job(job_id)["scheduler"]["exit_code"] == 3
+
+
+def _raw_state(site: Site, job_id: str) -> str:
+    return str(site.job(job_id).get("scheduler", {}).get("raw_state", ""))

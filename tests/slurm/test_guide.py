@@ -21,6 +21,8 @@ from tests.slurm.systemctl import Units
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+INTERVAL_SECONDS = "2"
+"""Of both forwarders. The guide's reader has the usual 30 s, and waits as long for some output."""
 FORWARDER = Path(__file__).parents[2] / "forwarder"
 PATHS = (
     "/etc/hpcobs",
@@ -77,7 +79,8 @@ class Host:
         if self.slurm.programs.installation.root != HOST:
             # An unpacked release has no PAM, which runuser asks.
             self._script("runuser", 'setpriv --reuid="$2" --regid="$2" --clear-groups "${@:4}"')
-        self._shell = Shell(self._work, {**self.slurm.programs.environ, "HOME": str(self.top)})
+        environ = {"HOME": str(self.top), "HPCOBS_INTERVAL_SECONDS": INTERVAL_SECONDS}
+        self._shell = Shell(self._work, {**self.slurm.programs.environ, **environ})
 
     def shell(self, command: str) -> Result:
         """Run a command beside Slurm, or beside the service if it is one of the service."""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["connect", "query", "site"]
 
+pytestmark = pytest.mark.each_release
+
 ENDS = {"true": "COMPLETED", "exit 3": "FAILED", "exec sleep 300": "CANCELLED"}
 
 

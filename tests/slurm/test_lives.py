@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from tests.slurm.releases import Release
 
+pytestmark = pytest.mark.each_release
+
 SUSPENDED_SECONDS = 5
 
 

@@ -15,6 +15,11 @@ from hpcobs.domain.lifecycle.sync import sync
 from hpcobs.domain.states import JobState
 from tests.builders import at, finished, incoming_job, running_job, start_of
 
+ENDED_STATES = (
+    *("COMPLETED", "FAILED", "BOOT_FAIL", "DEADLINE", "NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT"),
+    *("CANCELLED", "PREEMPTED"),
+)
+
 
 def test_cancelled_job_is_corrected_from_completed() -> None:
     ended = finish(running_job(), finished(60)).job
@@ -64,6 +69,35 @@ def test_later_view_revises_controllers_end() -> None:
     assert sync(after.job, too_soon).status is Status.SKIPPED
     silent = incoming_job("CANCELLED", 99, start_time=at(0), end_time=at(60))
     assert sync(after.job, silent).status is Status.SKIPPED
+
+
+@pytest.mark.parametrize("code", [None, 0, 9])
+@pytest.mark.parametrize("settled_at", [69, 70, 71, 170])
+@pytest.mark.parametrize("flags", ["COMPLETING", "STAGE_OUT", "COMPLETING+STOPPED"])
+@pytest.mark.parametrize("state", ENDED_STATES)
+def test_settled_end_replaces_completing_one(
+    state: str, flags: str, settled_at: float, code: int | None
+) -> None:
+    end = {"start_time": at(0), "end_time": at(60), "signal": 0}
+    completing = incoming_job(f"{state}+{flags}", 70, exit_code=0, **end)
+    settled = incoming_job(state, settled_at, exit_code=code, **end)
+
+    after = sync(completing, settled)
+
+    assert after.job.scheduler is not None
+    assert after.job.scheduler.raw_state == state
+    assert exit_status(after.job) == (completing.state, code or 0, 0)
+    assert after.change is (ChangeType.CORRECTION if code else ChangeType.UPDATE)
+    assert after.job.scheduler_seen_at == at(max(70, settled_at))
+    assert sync(after.job, completing).status is Status.SKIPPED
+    assert sync(after.job, settled).status is Status.SKIPPED
+
+
+def test_completing_view_does_not_revise_settled_end() -> None:
+    end = {"start_time": at(0), "end_time": at(60), "signal": 0}
+    settled = incoming_job("CANCELLED", 70, exit_code=9, **end)
+    completing = incoming_job("CANCELLED+COMPLETING", 71, exit_code=0, **end)
+    assert sync(settled, completing).status is Status.SKIPPED
 
 
 def test_completing_view_does_not_reopen_job() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hpcobs_forwarder.controller.look_back import LookBack
 from hpcobs_forwarder.controller.source import NoHistoryError, SourceError
 from hpcobs_forwarder.controller.state_file import State, load, save
-from hpcobs_forwarder.controller.states import is_open, may_go_on
+from hpcobs_forwarder.controller.states import is_open, is_settled, may_go_on
 from hpcobs_forwarder.controller.submissions import key_of, last_run_of
 from hpcobs_forwarder.controller.tracking import Tracking
 from hpcobs_forwarder.spool.fallback import NO_FALLBACK, KeptFile
@@ -66,7 +66,7 @@ class Backfill:
         found += [
             job for job in ends if key_of(job) not in known and self._is_news(job, look, records)
         ]
-        self._ends = [*found, *(job for job in look.jobs if not is_open(job["state"]))]
+        self._ends = [*found, *(job for job in look.jobs if is_settled(job["state"]))]
         return found
 
     def _records(self, tracking: Tracking, ends: list[Job], look: Look) -> dict[str, list[Job]]:

@@ -20,6 +20,14 @@ ENDED = (
     *("PREEMPTED", "REVOKED", "TIMEOUT"),
 )
 
+PASSING_FLAGS = frozenset(
+    {
+        *("COMPLETING", "CONFIGURING", "POWER_UP_NODE", "RESIZING", "SIGNALING", "STAGE_OUT"),
+        "STOPPED",
+    }
+)
+"""Flags of an ended job while its Epilogs run, or its files are copied."""
+
 GOES_ON = ("REQUEUED", "RESIZING")
 """States of the accounting database's records of earlier runs."""
 
@@ -34,6 +42,11 @@ def is_pending(raw_state: str) -> bool:
 def is_open(raw_state: str) -> bool:
     """Return whether the end of the job is still to come. An unknown state is no end."""
     return _words(raw_state)[0] not in ENDED
+
+
+def is_settled(raw_state: str) -> bool:
+    """Return whether the job has ended, and its state has no flag that Slurm removes in time."""
+    return not is_open(raw_state) and not PASSING_FLAGS.intersection(_words(raw_state))
 
 
 def is_suspended(raw_state: str) -> bool:

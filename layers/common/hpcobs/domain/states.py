@@ -54,6 +54,12 @@ _SLURM_STATES: dict[JobState, tuple[str, ...]] = {
     JobState.FAILED: ("FAILED", "BOOT_FAIL", "DEADLINE", "NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT"),
     JobState.CANCELLED: ("CANCELLED", "PREEMPTED", "REVOKED"),
 }
+_PASSING_FLAGS = frozenset(
+    {
+        *("COMPLETING", "CONFIGURING", "POWER_UP_NODE", "RESIZING", "SIGNALING", "STAGE_OUT"),
+        "STOPPED",
+    }
+)
 _FROM_SLURM = {raw: state for state, raws in _SLURM_STATES.items() for raw in raws}
 
 
@@ -63,8 +69,13 @@ def is_suspended(raw_state: str | None) -> bool:
 
 
 def is_completing(raw_state: str | None) -> bool:
-    """Return whether Slurm's state is ``COMPLETING``: its processes end, its epilogs run."""
+    """Return whether Slurm's state or one of its flags is ``COMPLETING``: its epilogs run."""
     return raw_state is not None and "COMPLETING" in raw_state.upper()
+
+
+def is_settled(raw_state: str) -> bool:
+    """Return whether Slurm's state has no flag that Slurm removes from an ended job in time."""
+    return not _PASSING_FLAGS.intersection(raw_state.upper().replace("+", " ").split())
 
 
 def waits(raw_state: str) -> bool:

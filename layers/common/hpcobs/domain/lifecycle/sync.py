@@ -18,7 +18,7 @@ from hpcobs.domain.lifecycle.runs import (
     without_exit_status,
 )
 from hpcobs.domain.lifecycle.takeover import contradicts, discard_foreign_nodes, take_over
-from hpcobs.domain.states import JobState, is_completing
+from hpcobs.domain.states import JobState, is_completing, is_settled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -138,8 +138,11 @@ def _sync_ended_run(job: Job, view: Job) -> Outcome:
     if not view.state.is_terminal:
         return _reopen(job, view)
     after = _apply_view(job, view)
-    if job.ended_by is Precedence.CONTROLLER_SYNC and not _is_revised(job, after):
-        return Outcome(job, Status.SKIPPED, f"job has already ended ({job.state})")
+    if job.ended_by is Precedence.CONTROLLER_SYNC:
+        if _is_settled(job, after):
+            after = _settle(job, after)
+        elif not _is_revised(job, after):
+            return Outcome(job, Status.SKIPPED, f"job has already ended ({job.state})")
     if exit_status(after) == exit_status(job):
         return _changed(job, after, "end confirmed")
     return _changed(job, after, f"end corrected: {after.state}", ChangeType.CORRECTION)
@@ -177,11 +180,39 @@ def _confirm_run(job: Job, view: Job) -> Outcome:
     return _changed(job, after, "run confirmed")
 
 
+def _has_settled(job: Job) -> bool:
+    return job.scheduler is None or is_settled(job.scheduler.raw_state or "")
+
+
+def _is_settled(job: Job, after: Job) -> bool:
+    """Return whether this view of the end is settled, and the stored one was not.
+
+    Slurm adds flags to the state, such as ``TIMEOUT+COMPLETING``, and removes them in time. So the
+    order of the two views is known without their times.
+    """
+    return not _has_settled(job) and _has_settled(after) and after.state is job.state
+
+
+def _settle(job: Job, after: Job) -> Job:
+    """Return the job as the view of its settled end shows it.
+
+    Records of ``sacct`` may lack the exit code, which then stays.
+    """
+    seen = [one.scheduler_seen_at for one in (job, after) if one.scheduler_seen_at is not None]
+    return replace(
+        after,
+        scheduler=fill_missing_scheduler(after.scheduler, job.scheduler),
+        scheduler_seen_at=max(seen, default=None),
+    )
+
+
 def _is_revised(job: Job, after: Job) -> bool:
     """Return whether a later view shows another end than the controller reported before.
 
     A cancelled job that still handles its signal shows CANCELLED first, its exit code later.
     """
+    if _has_settled(job) and not _has_settled(after):
+        return False
     before, now = job.scheduler_seen_at, after.scheduler_seen_at
     _, exit_code, _ = exit_status(after)
     if exit_code is None or before is None or now is None:
