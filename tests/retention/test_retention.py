@@ -88,7 +88,7 @@ def test_dry_run_changes_nothing(
     audit(query, 3, age_days=401)
     report = retention.run(plenty, dry_run=True)
     assert report.dropped == [f"gpu_samples {TODAY - timedelta(days=20)}"]
-    assert report.deleted == {"audit": 3, "rejected": 0, "dead": 0}
+    assert report.deleted == {"audit": 3, "rejected": 0, "dead": 0, "held_starts": 0}
     assert expiry.partitions("gpu_samples") == days(-20)
     assert query("SELECT count(*) FROM job_audit_events") == [(3,)]
 

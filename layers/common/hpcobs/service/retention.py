@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 DAYS_AHEAD = 3
 """Partitions exist so long before samples need them: the collector should not wait for one."""
 REJECTED_DAYS = 30
+HELD_STARTS_DAYS = 7
+"""Days after a job's end that its held starts are kept, in case that a stronger source is late."""
 MOST_REJECTED = 1_000_000
 """On a site without hooks every sample is rejected, and kept for longer than stored samples."""
 BATCH = 5000
@@ -55,6 +57,7 @@ class RetentionLimits:
             "audit": self.audit_days,
             "rejected": self.rejected_days,
             "dead": self.rejected_days,
+            "held_starts": HELD_STARTS_DAYS,
         }
 
 

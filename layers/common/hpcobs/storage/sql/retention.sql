@@ -52,3 +52,19 @@ SELECT count(*) FROM sample_queue_dead WHERE died_at < %(before)s
 -- delete_dead: delete dead letters from before a time
 DELETE FROM sample_queue_dead
 WHERE id IN (SELECT id FROM sample_queue_dead WHERE died_at < %(before)s LIMIT %(limit)s)
+
+-- count_held_starts: count the held starts from before a time whose jobs have ended before it
+SELECT count(*)
+FROM unmatched_starts AS held JOIN jobs ON jobs.id = job_id
+WHERE held.start_time < %(before)s AND end_time < %(before)s
+
+-- delete_held_starts: delete held starts from before a time whose jobs have ended before it: nobody confirms them
+DELETE FROM unmatched_starts
+WHERE (job_id, node) IN (
+    SELECT job_id, node
+    FROM unmatched_starts AS held JOIN jobs ON jobs.id = job_id
+    WHERE held.start_time < %(before)s AND end_time < %(before)s
+    LIMIT %(limit)s
+    -- An event that has locked several of a job waits for none of the others.
+    FOR UPDATE OF held SKIP LOCKED
+)
