@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 TABLES = ("metric_samples", "gpu_samples", "metric_rollups", "gpu_rollups")
 LIMITS = RetentionLimits(samples_days=1, rollup_days=400, audit_days=400)
 ROUNDS = 40
+HOT = 2 * 86_400 - 8 * 3600
+NODES = ("n1", "n2", "n3", "n4", "n5", "n6")
 JOBS = [str(number) for number in range(1, 6)]
 
 
@@ -126,6 +128,15 @@ class Work:
         self.connect = connect
         self.done = Event()
 
+    def store_dropped_day(self) -> None:
+        with closing(self.connect()) as connection:
+            jobs = PostgresStore(connection, OperationTimings()).jobs
+            for job_id in JOBS:
+                jobs.create(running_job(job_id=job_id), AUDIT)
+            sent = [one for job in JOBS for one in samples(job, range(0, 9000, 100), *NODES)]
+            PostgresSampleWriter(connection, OperationTimings()).store(write_batch(sent))
+            retain(connection, hours=50)
+
     def store(self) -> None:
         with closing(self.connect()) as connection:
             jobs = PostgresStore(connection, OperationTimings()).jobs
@@ -133,8 +144,9 @@ class Work:
             for number in range(ROUNDS):
                 for job_id in JOBS:
                     jobs.create(running_job(job_id=job_id), AUDIT)
-                times = range(number * 7, 3 * 86_400, 5000)
-                sent = [one for job in JOBS for one in samples(job, times, "n1", "n2", "n3")]
+                # Hours that are rolled up again and again.
+                times = range(HOT + number * 7, HOT + 7200, 300)
+                sent = [one for job in JOBS for one in samples(job, times, *NODES)]
                 writer.store(write_batch(sent))
 
     def discard(self) -> None:
@@ -144,7 +156,7 @@ class Work:
                 with store.transaction() as work:
                     job = work.jobs.lock(JOBS[number % len(JOBS)])
                     if job is not None:
-                        edge = at(3000 * number)
+                        edge = at(number % 2 * HOT + 100 * number)
                         work.jobs.discard(job, Discard(kept_nodes=("n1",), since=edge))
                         work.jobs.discard(job, Discard(kept_nodes=("n1", "n2"), before=edge))
                     work.commit()
@@ -157,8 +169,10 @@ class Work:
 
     def roll(self) -> None:
         with closing(self.connect()) as connection:
+            rollups = PostgresRollups(connection, OperationTimings())
             while not self.done.is_set():
-                retain(connection, hours=50)
+                for hour in rollups.due(at(HOT + 7200)):
+                    assert rollups.roll(hour)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -166,6 +180,7 @@ def test_changes_beside_roll_ups_cause_no_deadlock(
     connect: Callable[[], SingleConnection], query: Query, seed: int
 ) -> None:
     work = Work(connect)
+    work.store_dropped_day()
     with ThreadPoolExecutor(5) as pool:
         rolling = pool.submit(work.roll)
         bounded = [pool.submit(one) for one in (work.store, work.discard, work.delete)]
