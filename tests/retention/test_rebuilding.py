@@ -27,7 +27,6 @@ from tests.retention.rolling import write_batch
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hpcobs.domain.jobs import Job
     from hpcobs.storage.connections import SingleConnection
     from tests.stores import Query
 
@@ -53,7 +52,8 @@ class Life:
         self.chance = Random(1)
         self.now, self.start, self.submitted = T0, T0, T0 - timedelta(days=1)
         self.books = Books(since={0: None})
-        self.job, self.user, self.restarts, self.nodes = 0, "user0", 0, NODES
+        self.job, self.user, self.restarts = 0, "user0", 0
+        self.nodes: tuple[str, ...] = NODES
         self.by_controller = False
         self.prolog(T0)
 
@@ -254,10 +254,3 @@ def test_other_boundaries_follow_rule_of_intervals(
 ) -> None:
     query(RESET)
     live(Life(connect, query), happened)
-
-
-def job_of(life: Life) -> Job:
-    with closing(life.connect()) as connections:
-        job = PostgresStore(connections, OperationTimings()).jobs.get("1")
-    assert job is not None
-    return job

@@ -16,7 +16,7 @@ from hpcobs.storage.queries import load
 from hpcobs.storage.retention import DROP_ATTEMPTS, PostgresExpiry
 from hpcobs.storage.rollups import PostgresRollups
 from hpcobs.storage.timings import OperationTimings
-from tests.builders import T0
+from tests.builders import AUDIT, T0, running_job
 from tests.clocks import move_database_clock, set_database_clock
 from tests.retention.writer import Writer
 from tests.waiting import eventually
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hpcobs.storage.connections import SingleConnection
+    from hpcobs.storage.store import PostgresStore
     from tests.stores import Query
 
 TODAY = T0.date()
@@ -113,7 +114,7 @@ def test_dry_run_changes_nothing(
     audit(query, 3, age_days=401)
     report = retention.run(plenty, dry_run=True)
     assert report.dropped == [f"gpu_samples {TODAY - timedelta(days=20)}"]
-    assert report.deleted == {"audit": 3, "rejected": 0, "dead": 0}
+    assert report.deleted == {"audit": 3, "rejected": 0, "dead": 0, "held_starts": 0}
     assert expiry.partitions("gpu_samples") == days(-20)
     assert query("SELECT count(*) FROM job_audit_events") == [(3,)]
 
@@ -239,6 +240,22 @@ def test_rejected_samples_and_dead_letters_expire(
         done = retention.run(plenty)
         assert planned.deleted[kind] == done.deleted[kind] == expected
         assert planned.held == done.held
+
+
+def test_held_starts_go_after_end_of_job(
+    retention: Retention, store: PostgresStore, query: Query
+) -> None:
+    ends = {"ended": 8, "lately": 6, "running": None, "held lately": 8}
+    for job_id, age in ends.items():
+        store.jobs.create(running_job(-20 * 86_400, job_id=job_id), AUDIT)
+        ended = None if age is None else T0 - timedelta(days=age)
+        query("UPDATE jobs SET end_time = %s WHERE id = %s", ended, job_id)
+        held = -1 if job_id == "held lately" else -10
+        store.jobs.hold_start(job_id, running_job(held * 86_400, job_id=job_id), "n1")
+    assert retention.run(plenty, dry_run=True).deleted["held_starts"] == 1
+    assert retention.run(plenty).deleted["held_starts"] == 1
+    kept = query("SELECT job_id FROM unmatched_starts ORDER BY job_id")
+    assert kept == [("held lately",), ("lately",), ("running",)]
 
 
 def test_surplus_rejected_samples_are_deleted(

@@ -88,6 +88,11 @@ PARAMETERS: dict[str, object] = {
     "to": "17@20261102T080000Z",
     "since": T0,
     "until": at(3600),
+    "edges": [T0],
+    "anew": False,
+    "discarded": False,
+    "counted_since": T0,
+    "readable_since": at(60),
     "kept_nodes": ["n1"],
     "start": at(0),
     "end": at(3600),
@@ -160,16 +165,20 @@ OF_HOSTS = {"seen_at": [T0]}
 # Statements that are planned for each call, by its values: they are never prepared.
 BY_VALUES = [
     *(("samples", name) for name in ("series", "buckets", "gpu_series", "gpu_buckets")),
-    *(("discarding", name) for name in ("discard", "move")),
+    *(("discarding", name) for name in ("discard", "discard_rollups", "sum_edges")),
+    *(("discarding", name) for name in ("move", "move_rollups")),
+    *(("deleting", name) for name in ("delete_samples", "delete_gpu_samples")),
+    *(("deleting", name) for name in ("delete_rollups", "delete_gpu_rollups")),
     *(("rollups", name) for name in ("delete_removed", "roll_metrics", "roll_gpus")),
     ("queue", "bury_worn_out"),
 ]
 # Statements for which PostgreSQL may make one generic plan.
 ONCE_FOR_ALL = [
     *(("jobs", name) for name in ("create", "get", "lock", "save", "reset_nodes", "record_seen")),
-    *(("jobs", name) for name in ("delete", "node_ends", "record_node_end")),
+    *(("jobs", name) for name in ("node_ends", "record_node_end")),
+    *(("deleting", name) for name in ("lock_key", "delete")),
     *(("jobs", name) for name in ("unmatched_ends", "keep_unmatched", "place_usage")),
-    *(("jobs", name) for name in ("lock_submissions", "lock_key", "clear_node_ends")),
+    *(("jobs", name) for name in ("lock_submissions", "clear_node_ends")),
     *(("jobs", name) for name in ("unmatched_starts", "hold_start", "release_starts")),
     ("audit", "of_job"),
     ("nodes", "report"),
@@ -179,8 +188,7 @@ ONCE_FOR_ALL = [
     ("append_path", "latest"),
     *(("merge_path", name) for name in ("keep_waiting", "merge", "merge_gpus")),
     *(("merge_path", name) for name in ("waiting_jobs", "stage_waiting", "take_overdue")),
-    ("statistics", "rebuild_nodes"),
-    ("statistics", "refresh_jobs"),
+    *(("statistics", name) for name in ("rebuild_nodes", "restore_gpus", "refresh_jobs")),
     *(("scrape", name) for name in ("job_nodes", "jobs", "stale", "gpus", "nodes")),
     *(("rollups", name) for name in ("due", "take")),
     *(("retention", name) for name in ("delete_audit", "delete_rejected", "surplus_rejected")),
@@ -192,6 +200,7 @@ ONCE_FOR_ALL = [
 ELSEWHERE = {
     "pages": "test_plans.py, and below",
     "columns": "lists of columns, which are parts of statements",
+    "conditions": "parts of statements too",
     "migrations": "run when a site is deployed",
     "timings": "an append, one row for each kind of operation",
 }
@@ -226,7 +235,10 @@ OF_NO_TABLE = {
 """Statements that read no growing table: commands, appends, counters."""
 NOW_AND_THEN = {
     "rollups": {"count_due"},
-    "retention": {"count_audit", "count_rejected", "count_dead", "delete_dead", "oldest_dead"},
+    "retention": {
+        *("count_audit", "count_rejected", "count_dead", "delete_dead", "oldest_dead"),
+        *("count_held_starts", "delete_held_starts", "oldest_held_starts"),
+    },
     "rejected": {"page", "count"},
     "queue": {"depth", "redrive"},
 }

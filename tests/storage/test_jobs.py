@@ -24,6 +24,7 @@ from hpcobs.domain.jobs import (
 from hpcobs.domain.lifecycle.outcome import Recompute
 from hpcobs.domain.queries import JobFilter
 from hpcobs.domain.states import JobState
+from hpcobs.storage.jobs import MOST_HELD_STARTS
 from tests.builders import AUDIT, at, running_job
 from tests.waiting import WAIT_SECONDS
 
@@ -202,6 +203,20 @@ def test_new_run_removes_earlier_ends(store: PostgresStore, query: Query) -> Non
     assert store.jobs.unmatched_ends("1") == [an_end("n9", 240)]
     store.jobs.delete("1", AUDIT)
     assert query("SELECT count(*) FROM unmatched_ends") == [(0,)]
+
+
+def test_held_starts_of_job_are_limited(store: PostgresStore) -> None:
+    store.jobs.create(running_job(), AUDIT)
+    for number in range(MOST_HELD_STARTS + 5):
+        sender = None if number == 1 else f"n{number}"
+        store.jobs.hold_start("1", running_job(number, name=f"of {number}"), sender)
+    store.jobs.hold_start("2", running_job(), "n1")
+    names = [job.name for job in store.jobs.unmatched_starts("1")]
+    # The controller's own start stays, and the latest ones of nodes.
+    assert names == ["of 1", *(f"of {number}" for number in range(6, MOST_HELD_STARTS + 5))]
+    store.jobs.hold_start("1", running_job(500, name="later"), "n7")
+    names = [job.name for job in store.jobs.unmatched_starts("1")]
+    assert (len(names), names[-1]) == (MOST_HELD_STARTS, "later")
 
 
 def test_second_writer_waits_for_locked_job(store: PostgresStore, database_url: str) -> None:

@@ -32,6 +32,7 @@ ROWS = {
     "audit": "job_audit_events",
     "rejected": "rejected_samples",
     "dead": "sample_queue_dead",
+    "held_starts": "unmatched_starts",
 }
 """The kinds of data whose rows are deleted one by one, with their tables."""
 

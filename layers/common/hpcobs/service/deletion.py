@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from hpcobs.ports.retention import Expiry
 
 REJECTED_DAYS = 30
+HELD_STARTS_DAYS = 7
+"""Days after a job's end that its held starts are kept, in case that a stronger source is late."""
 MOST_REJECTED = 1_000_000
 """On a site without hooks every sample is rejected, and kept for longer than stored samples."""
 BATCH = 5000
@@ -66,6 +68,7 @@ class RetentionLimits:
             "audit": timedelta(days=self.audit_days),
             "rejected": timedelta(days=self.rejected_days),
             "dead": timedelta(days=self.rejected_days),
+            "held_starts": timedelta(days=HELD_STARTS_DAYS),
         }
 
 

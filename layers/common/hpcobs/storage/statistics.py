@@ -86,8 +86,8 @@ def _begins_earlier(after: Job, before: Job) -> bool:
 
 def _rebuild(connection: Connection, key: str, *, anew: bool = True, **boundary: Any) -> None:
     connection.execute(load("jobs")["reset_nodes"], {"id": key})
-    parameters = {"discarded": False, "counted_since": None, "readable_since": None}
-    parameters |= {"id": key, "anew": anew, **boundary}
+    given: dict[str, Any] = {"discarded": False, "counted_since": None, "readable_since": None}
+    parameters = given | boundary | {"id": key, "anew": anew}
     connection.execute(_STATISTICS["rebuild_nodes"], parameters)
 
 

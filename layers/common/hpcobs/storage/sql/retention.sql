@@ -55,6 +55,12 @@ WHERE rejected_at >= coalesce(%(since)s::timestamptz, '-infinity')
 SELECT min(died_at) FROM sample_queue_dead
 WHERE died_at >= coalesce(%(since)s::timestamptz, '-infinity')
 
+-- oldest_held_starts: find the time from which the oldest held start of an ended job, since a time, counts
+SELECT min(greatest(held.start_time, end_time))
+FROM unmatched_starts AS held JOIN jobs ON jobs.id = job_id
+WHERE end_time IS NOT NULL
+  AND greatest(held.start_time, end_time) >= coalesce(%(since)s::timestamptz, '-infinity')
+
 -- count_audit: count the audit rows from before a time, up to the first that is not
 -- Ids ascend with time, and their index is the primary key: one on the time would cost each event. A row
 -- behind a later one, and a row from the future, have their times from a clock that was wrong.
@@ -94,3 +100,19 @@ SELECT count(*) FROM sample_queue_dead WHERE died_at < %(before)s
 -- delete_dead: delete dead letters from before a time
 DELETE FROM sample_queue_dead
 WHERE id IN (SELECT id FROM sample_queue_dead WHERE died_at < %(before)s LIMIT %(limit)s)
+
+-- count_held_starts: count the held starts from before a time whose jobs have ended before it
+SELECT count(*)
+FROM unmatched_starts AS held JOIN jobs ON jobs.id = job_id
+WHERE greatest(held.start_time, end_time) < %(before)s AND end_time IS NOT NULL
+
+-- delete_held_starts: delete held starts from before a time whose jobs have ended before it: nobody confirms them
+DELETE FROM unmatched_starts
+WHERE (job_id, node) IN (
+    SELECT job_id, node
+    FROM unmatched_starts AS held JOIN jobs ON jobs.id = job_id
+    WHERE greatest(held.start_time, end_time) < %(before)s AND end_time IS NOT NULL
+    LIMIT %(limit)s
+    -- An event that has locked several of a job waits for none of the others.
+    FOR UPDATE OF held SKIP LOCKED
+)

@@ -127,7 +127,7 @@ WITH run AS (
                       ELSE tstzmultirange(tstzrange(since, whole)) END AS raw
     FROM run
     CROSS JOIN LATERAL series_sources('gpu_samples', whole, 'infinity', 3600, 3600)
-), used AS (
+), devices AS (
     SELECT node, gpu_id
     FROM sources
     CROSS JOIN unnest(raw) AS part
@@ -136,7 +136,8 @@ WITH run AS (
         WHERE job_id = %(id)s AND "timestamp" >= lower(part) AND "timestamp" < upper(part)
         OFFSET 0
     ) AS sampled
-    UNION
+    GROUP BY node, gpu_id
+    UNION ALL
     SELECT node, gpu_id
     FROM sources
     CROSS JOIN unnest(rolled) AS part
@@ -146,14 +147,20 @@ WITH run AS (
           AND "timestamp" >= lower(part) AND "timestamp" < upper(part)
         OFFSET 0
     ) AS rollup
-    UNION
+    GROUP BY node, gpu_id
+    UNION ALL
     SELECT node, gpu_id
     FROM run
     JOIN gpu_rollups
       ON job_id = %(id)s AND seconds = 300 AND "timestamp" < whole AND since < sealed_before
          AND "timestamp" >= date_bin('5 minutes', since, 'epoch')
-    EXCEPT
-    SELECT node, gpu_id FROM job_gpus WHERE job_id = %(id)s
+    GROUP BY node, gpu_id
+), used AS (
+    SELECT node, gpu_id FROM devices
+    WHERE NOT EXISTS (SELECT FROM job_gpus AS known
+                      WHERE known.job_id = %(id)s AND known.node = devices.node
+                        AND known.gpu_id = devices.gpu_id)
+    GROUP BY node, gpu_id
 )
 INSERT INTO job_gpus (
     job_id, node, gpu_id, gpu_vendor, sampled_at, utilization_percent, memory_used_mb,
