@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hpcobs.domain.values import MAX_TEXT, NODE, is_node
 from hpcobs_forwarder.node.cgroups.discovery import Discovery
 from hpcobs_forwarder.node.names import NodeNames, UnknownNodeError, node_in
 from hpcobs_forwarder.node.records import Records
 from hpcobs_forwarder.node.sampler import Sampler, Sources
+from hpcobs_forwarder.node_names import LONGEST, RULE, is_node_name
 from hpcobs_forwarder.spool.batch import decode
 from hpcobs_forwarder.spool.fallback import KeptFile
 from hpcobs_forwarder.spool.journal import BatchWriter
@@ -283,3 +285,14 @@ def test_names_are_saved_once_the_disk_has_room(tmp_path: Path) -> None:
     again.learn([], [])
 
     assert again.all() == ["cs2"]
+
+
+@given(st.text(max_size=260) | st.text(st.characters(codec=None), max_size=4))
+@settings(max_examples=500, deadline=None)
+def test_names_have_the_rule_of_the_site(name: str) -> None:
+    half = any("\ud800" <= character <= "\udfff" for character in name)
+    assert is_node_name(name) == (is_node(name) and not half)
+
+
+def test_pattern_is_that_of_the_site() -> None:
+    assert (RULE, LONGEST) == (NODE, MAX_TEXT)

@@ -110,7 +110,7 @@ def produced(site: Gateway, query: Query) -> set[str]:
     ask("POST", "/v1/events/job-finished", json={**event, "final_state": "failed"})
     entry = {name: value for name, value in SAMPLE.items() if name != "node"}
     batch = {"node": "n1", "batch_id": BATCH_ID, "samples": [{"job_id": "1", **entry}, {}]}
-    ask("POST", "/v1/samples", json=batch)
+    ask("POST", "/v1/samples", json={**batch, "host": {"cpus": -1}})
     query("DROP TABLE sample_queue")
     ask("GET", "/v1/health")
     return found

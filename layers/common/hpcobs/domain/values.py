@@ -88,7 +88,9 @@ def moments(texts: Collection[str]) -> dict[str, datetime]:
     """Return the ``moment`` of each text, in a third of the time where all are in UTC."""
     # Not a match for each, which takes longer than fromisoformat. That checks the numbers, but some
     # versions take 24:00 for the next day.
-    joined = "\n".join(texts).replace("+00:00", "Z")
+    joined = "\n".join(texts)
+    if "+" in joined:
+        joined = joined.replace("+00:00", "Z")
     if _FORMS_IN_UTC.issuperset(joined.translate(_DIGITS_AS_ZEROS).split("\n")):
         with suppress(ValueError):
             # Texts in UTC are in the order of their times, and are compared in less time.
