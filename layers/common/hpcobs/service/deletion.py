@@ -182,7 +182,7 @@ class Deletion:
         self, table: str, span: Span, firsts: Sequence[date], reason: Reason
     ) -> None:
         if firsts:
-            days = sum((_after(span, first) - first).days for first in firsts)
+            days = float(sum((_after(span, first) - first).days for first in firsts))
             self._report.held.append(Held(table, reason, days))
 
     def _delete_rows(self, what: str, kept: timedelta) -> None:

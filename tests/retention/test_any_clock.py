@@ -1,0 +1,67 @@
+"""Whatever clocks show and settings are, no sample within its limit is lost, and none is sealed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.retention.lasting import DAY, HOUR, LastingSite
+
+# Between any two offsets lie four hours or more: less than three hours pass as lived through.
+OFFSETS = [timedelta(0), *(sign * n * DAY for sign in (1, -1) for n in (0.5, 2, 9, 30, 800))]
+offsets = st.sampled_from(OFFSETS)
+ages = st.lists(
+    st.integers(0, 12 * 24 * 60).map(lambda minutes: timedelta(minutes=minutes)),
+    min_size=1,
+    max_size=6,
+)
+action = st.one_of(
+    st.tuples(st.just("wait"), st.sampled_from([HOUR / 2, HOUR, 5 * HOUR, DAY, 4 * DAY, 20 * DAY])),
+    st.tuples(st.just("sample"), ages),
+    st.tuples(st.just("both"), offsets),
+    st.tuples(st.just("ours"), offsets),
+    st.tuples(st.just("days"), st.sampled_from([1, 2, 7, 30])),
+    st.tuples(st.just("rollup_days"), st.sampled_from([2, 40, 400])),
+    st.tuples(st.just("run"), st.integers(1, 3)),
+)
+WIDE = settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+def act(site: LastingSite, name: str, value: object) -> None:
+    if isinstance(value, timedelta):
+        if name == "wait":
+            site.wait(value)
+        else:
+            site.set_clocks(ours=value, database=value if name == "both" else timedelta(0))
+    elif isinstance(value, list):
+        site.sample(*value)
+    elif name == "run":
+        for _ in range(int(str(value))):
+            planned = site.run(dry_run=True)
+            report = site.run()
+            assert (planned.dropped, planned.held) == (report.dropped, report.held)
+            assert len([one for one in report.dropped if "metric_samples" in one]) <= 1
+
+            site.check()
+    else:
+        setattr(site, name, value)
+
+
+@WIDE
+@given(actions=st.lists(action, min_size=3, max_size=16))
+def test_no_clock_costs_samples_within_limit(
+    module_database_url: str, actions: list[tuple[str, object]]
+) -> None:
+    site = LastingSite(module_database_url)
+    try:
+        site.sample(timedelta(0), DAY, 3 * DAY, 6 * DAY)
+        for name, value in [*actions, ("run", 2)]:
+            act(site, name, value)
+    finally:
+        site.close()
