@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.retention.lasting import DAY, HOUR, LastingSite
+
+if TYPE_CHECKING:
+    from hpcobs.ports.retention import Held
+    from hpcobs.service.retention import RetentionReport
 
 # Between any two offsets lie four hours or more: less than three hours pass as lived through.
 OFFSETS = [timedelta(0), *(sign * n * DAY for sign in (1, -1) for n in (0.5, 2, 9, 30, 800))]
@@ -33,6 +38,12 @@ WIDE = settings(
 )
 
 
+def of_samples(report: RetentionReport) -> tuple[list[str], list[Held]]:
+    """Return what is dropped and held of samples. The run itself may create months of roll-ups."""
+    dropped = [name for name in report.dropped if "samples" in name]
+    return dropped, [held for held in report.held if "rollups" not in held.table]
+
+
 def act(site: LastingSite, name: str, value: object) -> None:
     if isinstance(value, timedelta):
         if name == "wait":
@@ -45,7 +56,7 @@ def act(site: LastingSite, name: str, value: object) -> None:
         for _ in range(int(str(value))):
             planned = site.run(dry_run=True)
             report = site.run()
-            assert (planned.dropped, planned.held) == (report.dropped, report.held)
+            assert of_samples(planned) == of_samples(report)
             assert len([one for one in report.dropped if "metric_samples" in one]) <= 1
 
             site.check()
