@@ -71,8 +71,8 @@ class Expiry(Protocol):
         the database's clock.
         """
 
-    def rolled_up(self, table: str, first: date) -> bool:
-        """Return whether no sample of a day lacks in its roll-ups, except those that are due."""
+    def rolled_up(self, table: str, first: date, *, due: bool) -> bool:
+        """Return whether all samples of a day are rolled up, or ``due`` if hours of it are due."""
 
     def evidence(self) -> Evidence:
         """Return the database's time, and the evidence that this time has come."""

@@ -167,12 +167,13 @@ class Deletion:
     def _drop(self, table: str, span: Span, first: date) -> Reason | None:
         """Drop a partition, or return why it stays. A dry run only looks at the reasons."""
         if self._report.dry_run:
-            complete = span is not Span.DAYS or self._expiry.rolled_up(table, first)
+            # The run would roll up the hours that are due first.
+            complete = span is not Span.DAYS or self._expiry.rolled_up(table, first, due=True)
             reason = None if complete else Reason.ROLL_UPS
         elif self._expiry.drop_partition(table, first):
             reason = None
         else:
-            lacking = span is Span.DAYS and not self._expiry.rolled_up(table, first)
+            lacking = span is Span.DAYS and not self._expiry.rolled_up(table, first, due=False)
             reason = Reason.ROLL_UPS if lacking else Reason.IN_USE
         listed = self._report.dropped if reason is None else self._report.busy
         listed.append(f"{table} {first}")

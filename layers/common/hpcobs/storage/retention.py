@@ -68,10 +68,10 @@ class PostgresExpiry:
                     return dropped
         return False
 
-    def rolled_up(self, table: str, first: date) -> bool:
-        """Return whether no sample of a day lacks in its roll-ups, except those that are due."""
+    def rolled_up(self, table: str, first: date, *, due: bool) -> bool:
+        """Return whether all samples of a day are rolled up, or ``due`` if hours of it are due."""
         with self._session.operation("partition_check") as connection:
-            parameters = {"table": table, "first": first}
+            parameters = {"table": table, "first": first, "due": due}
             row = connection.execute(_RETENTION["rolled_up"], parameters).fetchone()
         return bool(row and row[0])
 

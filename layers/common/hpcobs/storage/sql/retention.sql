@@ -21,8 +21,9 @@ SELECT drop_partition(%(table)s, %(first)s)
 SELECT check_sample_day(%(table)s, %(first)s)
 FROM (SELECT set_config('work_mem', '64MB', true), set_config('statement_timeout', '200s', true)) AS settings
 
--- rolled_up: read whether a day lacks samples in its roll-ups without a note of that
-SELECT day_has_notes(%(table)s, %(first)s) OR jobs_not_rolled_up(%(table)s, %(first)s) = 0
+-- rolled_up: read whether all samples of a day are rolled up; hours that are due count as given
+SELECT CASE WHEN day_has_notes(%(table)s, %(first)s) THEN %(due)s::boolean
+            ELSE jobs_not_rolled_up(%(table)s, %(first)s) = 0 END
 
 -- evidence: read the database's clock, the hour of the newest stored sample, and what the last run saw
 SELECT now(), (SELECT max(hour) FROM unrolled_hours WHERE hour <= now()), believed_at, ran_at, steady_since
