@@ -28,6 +28,23 @@ def test_dry_run_prints_same_as_run(
     assert "dropped" not in run("retention", "--database-url", database_url).output
 
 
+def test_held_days_are_listed_until_confirmed(
+    run: Run, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("DATABASE_URL", "DB_MAX_CONNS", "DB_MIN_CONNS"):
+        monkeypatch.setenv(name, "")
+    today = datetime.now(UTC).date()
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        for age in (30, 31, 32):
+            day = today - timedelta(days=age)
+            connection.execute("SELECT ensure_day_partition('metric_samples', %s)", [day])
+    output = run("retention", "--database-url", database_url).output
+    assert "held: 2 days of metric_samples, because one run deletes at most one day" in output
+    output = run("retention", "--confirm", "--database-url", database_url).output
+    assert output.count("\ndropped: metric_samples") == 2
+    assert "held" not in output
+
+
 @pytest.mark.parametrize(
     ("environment", "complaint"),
     [({"DATABASE_URL": ""}, "DATABASE_URL"), ({"METRICS_RETENTION_DAYS": "0"}, "METRICS_RET")],

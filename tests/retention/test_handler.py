@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from types import SimpleNamespace
@@ -50,3 +51,16 @@ def test_dry_run_reports_what_run_does(query: Query) -> None:
     tables = "SELECT count(*) FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE relkind = 'r'"
     assert query(tables) == [(8 + 2 * len({day.replace(day=1) for day in (today, ahead)}),)]
     assert call({})["made"] == []
+
+
+@pytest.mark.usefixtures("site")
+def test_confirmed_event_drops_all_expired_days(query: Query) -> None:
+    today = datetime.now(UTC).date()
+    for age in (3, 4, 20):
+        query("SELECT ensure_day_partition('metric_samples', %s)", today - timedelta(days=age))
+    planned = call({"dry_run": True})
+    assert planned["dropped"] == [f"metric_samples {today - timedelta(days=20)}"]
+    assert planned["held"] == [{"table": "metric_samples", "reason": "pace", "days": 2.0}]
+    assert json.loads(json.dumps(planned)) == planned
+    assert call({"confirm": "yes"})["dropped"] == planned["dropped"]
+    assert len(call({"confirm": True})["dropped"]) == 2

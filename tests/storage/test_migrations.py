@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 
 import psycopg
 import pytest
@@ -77,3 +78,50 @@ def test_stored_nodes_get_their_cluster(
         assert "0008_clusters" in migrate(database_url)
         stored = connection.execute("SELECT cluster_name, name FROM nodes ORDER BY 1, 2").fetchall()
     assert stored == expected
+
+
+SEALED_AHEAD = """
+UPDATE rollup_states SET rolled_before = now() + interval '30 days',
+                         sealed_before = now() + interval '23 days';
+SELECT ensure_day_partition('metric_samples', (now() - n * interval '1 hour')::date),
+       ensure_month_partition('metric_rollups', (now() - n * interval '1 hour')::date)
+FROM generate_series(0, 3) AS n;
+INSERT INTO metric_rollups (job_id, "timestamp", node, seconds, cpu_usage_sum, cpu_usage_max,
+                            memory_usage_mb_sum, memory_usage_mb_max, sample_count,
+                            gpu_sample_count)
+VALUES ('1', date_bin('1 hour', now(), 'epoch') - interval '2 hours', 'n1', 3600, 1, 1, 1, 1, 1, 0);
+INSERT INTO metric_samples (job_id, "timestamp", node, cpu_usage, memory_usage_mb)
+SELECT '1', date_bin('1 hour', now(), 'epoch') - n * interval '1 hour', 'n1', 1, 1
+FROM generate_series(0, 2) AS n
+"""
+
+
+def test_days_sealed_ahead_are_unsealed(database_url: str) -> None:
+    migrate_before(database_url, "0009")
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(SEALED_AHEAD.encode())
+        migrate(database_url)
+        hour = "date_bin('1 hour', now(), 'epoch')"
+        ahead = f"SELECT count(*) FROM rollup_states WHERE rolled_before > {hour}"
+        assert connection.execute(ahead.encode()).fetchone() == (0,)
+        # The hour with roll-ups stays sealed, and later ones are rolled up again.
+        sealed = (
+            f"SELECT {hour} - sealed_before FROM rollup_states WHERE samples = 'metric_samples'"
+        )
+        assert connection.execute(sealed.encode()).fetchone() == (timedelta(hours=1),)
+        noted = f"SELECT {hour} - hour FROM unrolled_hours ORDER BY 1"
+        rows = connection.execute(noted.encode()).fetchall()
+    assert {age for (age,) in rows} >= {timedelta(0), timedelta(hours=1)}
+
+
+def test_evidence_starts_at_last_collection(database_url: str) -> None:
+    migrate_before(database_url, "0009")
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO gauges (name, value, set_at) VALUES"
+            " ('last_collect_timestamp_seconds', 1, now() - interval '9 days')"
+        )
+        migrate(database_url)
+        believed = connection.execute("SELECT now() - believed_at FROM retention_clock").fetchone()
+    assert believed is not None
+    assert timedelta(days=9) <= believed[0] < timedelta(days=9, hours=1)
