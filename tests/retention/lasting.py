@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import datetime, timedelta
+from typing import Any
 
 import psycopg
 
@@ -97,7 +98,7 @@ class LastingSite:
         retention = Retention(self.expiry, self.rollups, limits, clock=lambda: clock)
         return retention.run(lambda: 600.0, dry_run=dry_run, confirm=confirm)
 
-    def rows(self, statement: str) -> list[tuple[datetime, ...]]:
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
         with self.connection.connection() as connection:
             return connection.execute(statement.encode()).fetchall()
 
@@ -107,7 +108,8 @@ class LastingSite:
     def sealed(self) -> datetime:
         """Return the time before which samples are sealed in any table."""
         statement = "SELECT max(greatest(sealed_before, '2000-01-01Z')) FROM rollup_states"
-        return self.rows(statement)[0][0]
+        moment: datetime = self.rows(statement)[0][0]
+        return moment
 
     def check(self) -> None:
         """Check that nothing within its limit is lost, and that roll-ups equal the samples."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # Between any two offsets lie four hours or more: less than three hours pass as lived through.
 OFFSETS = [timedelta(0), *(sign * n * DAY for sign in (1, -1) for n in (0.5, 2, 9, 30, 800))]
+SIDES = ("ours", "database")
 offsets = st.sampled_from(OFFSETS)
 ages = st.lists(
     st.integers(0, 12 * 24 * 60).map(lambda minutes: timedelta(minutes=minutes)),
@@ -27,12 +28,13 @@ action = st.one_of(
     st.tuples(st.just("sample"), ages),
     st.tuples(st.just("both"), offsets),
     st.tuples(st.just("ours"), offsets),
+    st.tuples(st.just("database"), offsets),
     st.tuples(st.just("days"), st.sampled_from([1, 2, 7, 30])),
     st.tuples(st.just("rollup_days"), st.sampled_from([2, 40, 400])),
     st.tuples(st.just("run"), st.integers(1, 3)),
 )
 WIDE = settings(
-    max_examples=40,
+    max_examples=25,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -44,12 +46,17 @@ def of_samples(report: RetentionReport) -> tuple[list[str], list[Held]]:
     return dropped, [held for held in report.held if "rollups" not in held.table]
 
 
+def deletions(report: RetentionReport) -> int:
+    return len(report.dropped) + sum(report.deleted.values())
+
+
 def act(site: LastingSite, name: str, value: object) -> None:
     if isinstance(value, timedelta):
         if name == "wait":
             site.wait(value)
         else:
-            site.set_clocks(ours=value, database=value if name == "both" else timedelta(0))
+            ours, database = (value if name in (one, "both") else DAY * 0 for one in SIDES)
+            site.set_clocks(ours=ours, database=database)
     elif isinstance(value, list):
         site.sample(*value)
     elif name == "run":
@@ -57,8 +64,8 @@ def act(site: LastingSite, name: str, value: object) -> None:
             planned = site.run(dry_run=True)
             report = site.run()
             assert of_samples(planned) == of_samples(report)
+            assert site.ours == site.database or deletions(report) == 0
             assert len([one for one in report.dropped if "metric_samples" in one]) <= 1
-
             site.check()
     else:
         setattr(site, name, value)
