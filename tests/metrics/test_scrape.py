@@ -36,6 +36,15 @@ def test_empty_site_has_states_without_jobs(scrape: Scrape) -> None:
     assert found[one("hpc_collector_queue_depth")] == 5
 
 
+def test_held_data_have_series_by_reason(scrape: Scrape, query: Query) -> None:
+    name = "hpc_retention_held_days"
+    assert not [found for found, _ in series(scrape.render()) if found == name]
+    query("INSERT INTO retention_held VALUES ('gpu_samples', 'pace', 2.5), ('gpu_samples', 'x', 0)")
+    found = series(scrape.render())
+    assert found[one(name, table="gpu_samples", reason="pace")] == 2.5
+    assert found[one(name, table="gpu_samples", reason="x")] == 0
+
+
 def test_only_running_jobs_have_series(scrape: Scrape, store: PostgresStore) -> None:
     events = JobEvents(store, ORIGIN)
     resources = Resources(allocated_cpus=8, allocated_memory_mb=1024)

@@ -166,7 +166,8 @@ WHERE job_id = ANY (%(ids)s::text[])
 DELETE FROM waiting_samples
 WHERE (job_id, "timestamp", node) IN (
     SELECT job_id, "timestamp", node FROM waiting_samples
-    WHERE since < %(before)s
+    -- By the database's clock too: the collector's may be ahead.
+    WHERE since < least(%(before)s, now() - interval '10 minutes')
       -- A job that has started by now keeps its samples: stage_waiting comes next for them.
       AND job_of_sample(job_id, "timestamp") IS NULL
     ORDER BY job_id, "timestamp", node
