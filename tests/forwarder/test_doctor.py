@@ -14,6 +14,7 @@ import pytest
 from hpcobs_forwarder.claims import claims_of
 from hpcobs_forwarder.daemon.config import Config
 from hpcobs_forwarder.doctor.report import report
+from hpcobs_forwarder.doctor.spool import examine
 from tests.forwarder.doctors import (
     FINISHED,
     HEALTHY,
@@ -210,3 +211,24 @@ def test_token_rejected_by_site_is_reported(node: Config, site: Site) -> None:
     (finding,) = problems(node)
 
     assert "rejects the token" in finding.text
+
+
+@pytest.mark.parametrize(
+    ("mode", "problem"),
+    [(0o700, None), (0o777, "another user owns it or may write there"), (None, "there is no fall")],
+)
+def test_fallback_folder_is_checked(
+    tmp_path: Path, config: Config, mode: int | None, problem: str | None
+) -> None:
+    folder = tmp_path / "fallback"
+    if mode is not None:
+        folder.mkdir()
+        folder.chmod(mode)
+
+    found = [
+        one for one in examine(config._replace(fallback_dir=str(folder))) if str(folder) in one.text
+    ]
+
+    assert len(found) == 1
+    assert (found[0].fix != "") == (problem is not None)
+    assert problem is None or problem in found[0].text

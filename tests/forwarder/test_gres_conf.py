@@ -133,6 +133,8 @@ def test_detected_order_is_marked(text: str) -> None:
         "NodeName=n2 Name=gpu File=/dev/nvidia0",
         "NodeName=r[1-2]n[1-4] Name=gpu File=/dev/nvidia0",
         "Name=gpu File=/dev/nvidia0\nInclude more.conf",
+        "Name=gpu File=/dev/nvidia[0-999999999999]",
+        "NodeName=n[0-999999999999] Name=gpu File=/dev/nvidia0",
     ],
 )
 def test_unclear_gres_conf_gives_no_order(text: str) -> None:

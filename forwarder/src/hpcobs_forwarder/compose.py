@@ -77,6 +77,16 @@ class Kept:
             write_health(self.textfile, self.health)
 
 
+def _spool(config: Config, fallback: Fallback, kept: Kept) -> Spool:
+    return Spool(
+        config.spool_dir,
+        sync=config.spool_fsync,
+        health=kept.health,
+        fallback=fallback,
+        memory=kept.memory,
+    )
+
+
 class Parts:
     """The parts of one forwarder, for the daemon and for a single pass."""
 
@@ -100,13 +110,7 @@ class Parts:
         self.health = self.kept.health
         self.stopping = threading.Event()
         self.fallback = Fallback(config.fallback_dir)
-        self.spool = Spool(
-            config.spool_dir,
-            sync=config.spool_fsync,
-            health=self.health,
-            fallback=self.fallback,
-            memory=self.kept.memory,
-        )
+        self.spool = _spool(config, self.fallback, self.kept)
         self.janitor = SpoolJanitor(
             self.spool,
             Limits(config.spool_max_mb << 20, config.spool_max_age_hours * 3600),

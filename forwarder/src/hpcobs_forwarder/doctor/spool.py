@@ -33,13 +33,7 @@ def examine(config: Config) -> Iterator[Finding]:
         )
         return
     yield _running(folder, config.role)
-    free_mb = _free_mb(folder)
-    if free_mb < config.spool_max_mb:
-        yield warning(
-            f"the spool {folder} may grow to {config.spool_max_mb} MiB, but its disk has {free_mb} "
-            "MiB free",
-            "free some space, or set a lower HPCOBS_SPOOL_MAX_MB",
-        )
+    yield from _room(folder, config.spool_max_mb)
     yield from _fallback(config.fallback_dir, config.role)
     yield _queued(folder)
     yield from _quarantine(f"{folder}/quarantine")
@@ -60,6 +54,15 @@ def _running(folder: str, role: str) -> Finding:
         f"no forwarder is running with the spool {folder}",
         f"systemctl enable --now {unit_of(role)}",
     )
+
+
+def _room(folder: str, max_mb: int) -> Iterator[Finding]:
+    free_mb = _free_mb(folder)
+    if free_mb < max_mb:
+        yield warning(
+            f"the spool {folder} may grow to {max_mb} MiB, but its disk has {free_mb} MiB free",
+            "free some space, or set a lower HPCOBS_SPOOL_MAX_MB",
+        )
 
 
 def _fallback(folder: str, role: str) -> Iterator[Finding]:

@@ -20,9 +20,15 @@ _MOST_NODES = 1 << 20
 """More nodes than Slurm has (MAX_SLURM_NODES is 65,536)."""
 
 
-def expand(text: str) -> list[str]:
-    """Return the host names in ``text``, in Slurm's order. Raise ValueError for a wrong range."""
-    return list(_hosts(text))
+def expand(text: str, at_most: int = _MOST_NODES) -> list[str]:
+    """Return the names in ``text``, in Slurm's order.
+
+    Raise ValueError for a wrong range, and for more than ``at_most`` names.
+    """
+    names = list(itertools.islice(_hosts(text), at_most + 1))
+    if len(names) > at_most:
+        raise ValueError(f"{text[:80]} has more than {at_most} names")
+    return names
 
 
 def _hosts(text: str) -> Iterator[str]:

@@ -76,32 +76,26 @@ class SpoolJanitor:
 
     def _recover_journal(self, folder: str) -> None:
         spool = self._spool
-        path = f"{folder}/{JOURNAL}"
-        try:
-            status = os.stat(path)
-            entry = Entry(JOURNAL, folder, status.st_size, status.st_mtime)
-            data = entry.read()
-        except FileNotFoundError:
+        found = _journal_in(folder)
+        if found is None:
             return
-        except OSError as error:
-            _log.error("%s cannot be read: %s", path, error)
-            return
+        entry, data = found
         try:
             batch = decode(data)
         except DamagedBatchError as error:
             if is_unborn(data):  # it was killed at its start: nothing is lost
-                spool.delete(path)
+                spool.delete(entry.path)
             else:
                 spool.quarantine(entry, "damaged", str(error))
             return
         # With the lost ones: the sender counts the difference between the name and the content.
         samples = batch.samples + samples_in(batch.lost)
         if not samples or self._is_elsewhere(batch):
-            spool.delete(path)
+            spool.delete(entry.path)
             return
         name = batch_name(entry.modified_at, samples)
         try:
-            os.rename(path, f"{folder}/{name}")
+            os.rename(entry.path, f"{folder}/{name}")
         except OSError:  # a read-only disk
             spool.keep_in_memory(name, data)
         _log.info("recovered %d samples of an earlier run", batch.samples)
@@ -205,6 +199,20 @@ class SpoolJanitor:
         files = listed(self._spool.quarantined, ("",))
         kept = _drop_over(files, self._limits.max_bytes // 4, self._spool, "quarantine")
         self._health.set("quarantine_bytes", sum(entry.size for entry in kept))
+
+
+def _journal_in(folder: str) -> tuple[Entry, bytes] | None:
+    """Return the open batch in ``folder`` and its content, or None without one."""
+    path = f"{folder}/{JOURNAL}"
+    try:
+        status = os.stat(path)
+        entry = Entry(JOURNAL, folder, status.st_size, status.st_mtime)
+        return entry, entry.read()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        _log.error("%s cannot be read: %s", path, error)
+        return None
 
 
 def _drop_over(

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from hpcobs_forwarder.slurm_conf import SlurmConf
 
 _LISTED = re.compile(r"\bGres Name=(\S+) .*?\bCount=(\d+) (?:.*? )?File=(\S+)")
+_MOST_NAMES = 65_536
+"""Slurm's own limit for one range (MAX_RANGE in hostlist.c)."""
+
 _TWO_BRACKETS = re.compile(r"\][^,\s]*\[")
 
 
@@ -104,7 +107,7 @@ def _is_of(fields: dict[str, str], node: str) -> bool:
 def _expanded(text: str, what: str) -> list[str]:
     try:
         if not _TWO_BRACKETS.search(text):
-            return expand(text)
+            return expand(text, _MOST_NAMES)
     except ValueError:
         pass
     raise GresError(f"{what}{text} cannot be parsed")
