@@ -128,14 +128,15 @@ class Child:
         for number in numbers[:-1]:
             deadline = time.monotonic() + seconds
             while self.status is None and time.monotonic() < deadline:
-                self._send(number)
+                self.send_signal(number)
                 self.wait(AGAIN_SECONDS)
         if self.status is None:
-            self._send(numbers[-1])
+            self.send_signal(numbers[-1])
         self._process.wait()
         self._guard.dismiss()
 
-    def _send(self, number: int) -> None:
+    def send_signal(self, number: int) -> None:
+        """Send a signal, to its children too if it has a group."""
         # Until somebody waits for the child, its number is no other process's.
         if self._group:
             with suppress(ProcessLookupError):

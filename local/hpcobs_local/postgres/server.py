@@ -51,7 +51,7 @@ class EmbeddedPostgres:
         self._log = self._cluster.log
         self._port = port
         self._settings = dict(settings or {})
-        self._child: Child | None = None
+        self._process: Child | None = None
         self._changing = threading.RLock()
         self._stops = 0
         self._closed = False
@@ -69,7 +69,7 @@ class EmbeddedPostgres:
     @property
     def pid(self) -> int | None:
         """The process id of the server if it runs. None if it was not started here."""
-        child = self._child
+        child = self._process
         return child.pid if child is not None and child.status is None else None
 
     def responds(self) -> bool:
@@ -128,9 +128,9 @@ class EmbeddedPostgres:
 
     def _end_child(self) -> None:
         """Try a fast shutdown, then an immediate one (the next start recovers), then SIGKILL."""
-        if self._child is not None:
-            self._child.end(signal.SIGINT, signal.SIGQUIT, signal.SIGKILL, seconds=STOP_SECONDS)
-            self._child = None
+        if self._process is not None:
+            self._process.end(signal.SIGINT, signal.SIGQUIT, signal.SIGKILL, seconds=STOP_SECONDS)
+            self._process = None
 
     def _launch(self, stops: int) -> None:
         """Start the server and wait until it is ready. Try again what may pass."""
@@ -139,8 +139,8 @@ class EmbeddedPostgres:
         fixed = self._port is not None
         while True:
             self._port = self._port or _free_port()
-            self._child = self._begin(self._port)
-            if self._ready(self._child, stops, deadline):
+            self._process = self._begin(self._port)
+            if self._ready(self._process, stops, deadline):
                 return
             self._end_child()
             log = self._log.read_text(errors="replace")

@@ -42,7 +42,8 @@ def translated() -> Iterator[None]:
     except (pg.QueryCanceled, pg.LockNotAvailable, HungError) as error:
         raise UnavailableError("the database took too long", deadline=True) from error
     except ConnectError as error:
-        raise UnavailableError("the database is not available", cause=str(error)) from error
+        driver = error.__cause__ or error
+        raise UnavailableError("the database is not available", cause=str(error)) from driver
     # Read-only is "unavailable" too: after a failover the old address may lead to a standby.
     except (psycopg.OperationalError, psycopg.InterfaceError, pg.ReadOnlySqlTransaction) as error:
         raise UnavailableError("the database is not available") from error
