@@ -99,16 +99,15 @@ def _table(listed: Sequence[Listed]) -> Table:
     from rich.text import Text
 
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("REJECTED", "NODE", "JOB", "BATCH", "PLACE"):
+    for name in ("REJECTED", "CLUSTER", "NODE", "JOB", "BATCH", "PLACE"):
         table.add_column(name, no_wrap=name != "BATCH")
     table.add_column("REASON", overflow="fold")
     for item in listed:
         sample = item.sample
         # Text and not str: a name with brackets is no markup.
         batch = Text(sample.batch_id, no_wrap=True, overflow="ellipsis")
-        node, job_id, reason = (
-            Text(texts.printable(cell)) for cell in (sample.node, sample.job_id, sample.reason)
-        )
+        cells = (sample.cluster_name, sample.node, sample.job_id, sample.reason)
+        cluster, node, job_id, reason = (Text(texts.printable(cell)) for cell in cells)
         when = f"{item.rejected_at:%Y-%m-%d %H:%M:%S}"
-        table.add_row(when, node, job_id, batch, str(sample.position), reason)
+        table.add_row(when, cluster, node, job_id, batch, str(sample.position), reason)
     return table

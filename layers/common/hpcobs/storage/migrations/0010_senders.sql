@@ -4,7 +4,7 @@
 -- key (batch_id, position) of rejected_samples therefore loses samples. It has to stay, because the version
 -- before names it (ON CONFLICT), and runs until the deployment is done. So this version writes into a table
 -- that inherits from the old one, and has a key of its own. Every other statement, of both versions, reads
--- and deletes in rejected_samples, which includes the rows of both tables. docs/adr/0029 has the reasons.
+-- and deletes in rejected_samples, which includes the rows of both tables. docs/adr/0030 has the reasons.
 CREATE SEQUENCE rejected_sample_ids;
 ALTER TABLE rejected_samples ADD COLUMN id bigint;
 ALTER TABLE rejected_samples ALTER COLUMN id SET DEFAULT nextval('rejected_sample_ids');

@@ -1,4 +1,4 @@
-"""Samples of dropped days: they are rejected, because their day has roll-ups only (ADR 0029).
+"""Samples of dropped days: they are rejected, because their day has roll-ups only (ADR 0030).
 
 What the transaction reads under its lock decides, not a setting: retention may have run with
 another one. A sample and its GPU readings are stored together or not at all, so the later of both

@@ -156,7 +156,7 @@ SET last_seen = excluded.last_seen,
 WHERE known.last_seen IS NULL OR excluded.last_seen > known.last_seen
 
 -- reject: store rejected samples with their reason, the same sample of the same sender once
--- Senders choose the ids of their batches, so an id alone identifies nothing (ADR 0029).
+-- Senders choose the ids of their batches, so an id alone identifies nothing (ADR 0030).
 WITH stored AS (
     INSERT INTO rejected_samples_by_sender (
         batch_id, position, node, job_id, reason, payload, cluster_name, digest
