@@ -32,9 +32,10 @@ def queued(number: int, job_id: str, minute: int, gpus: set[str]) -> QueuedSampl
     """Make a sample. Its memory, and that of its GPUs, is the number of its content."""
     place = (job_id, BEGINNING + timedelta(minutes=minute), "n1")
     readings = [GpuSample(*place, gpu, "amd", memory_used_mb=number) for gpu in sorted(gpus)]
-    return QueuedSample(
-        *(job_id, place[1], 1, number, *[None] * 7, "n1", "b", number), gpus=readings
-    )
+    job_id, at, node = place
+    values = (1.0, number, None, None, None, None, None, None, None)
+    sample = QueuedSample(job_id, at, *values, node, batch_id="b", position=number)
+    return sample._replace(gpus=readings)
 
 
 @settings(

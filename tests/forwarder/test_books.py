@@ -53,7 +53,10 @@ class Life:
         path = f"{SOURCE}:{Path(__file__).parents[2]}"
         with (self.node.root / "forwarder.log").open("a") as log:
             self.node.process = subprocess.Popen(
-                [*self._inside(), *module], env={**environment(), "PYTHONPATH": path}, stderr=log
+                [*self._inside(), *module],
+                env={**environment(), "PYTHONPATH": path},
+                stderr=log,
+                text=True,
             )
         before = len(self.taken())
         eventually(lambda: len(self.taken()) > before, log=self.node.log)

@@ -436,8 +436,8 @@ def test_damaged_batch_is_quarantined_damaged_line_skipped(sending: Sending) -> 
     assert [body["samples"] for body in sending.site.accepted()] == [[]]
     assert sending.health.value("samples_dropped_total", "damaged") == 2
     assert len(sending.quarantined()) == 5
-    (lines,) = Path(sending.spool.quarantined).glob("*.lines")
-    assert lines.read_bytes().startswith(b"S ")
+    (kept,) = Path(sending.spool.quarantined).glob("*.lines")
+    assert kept.read_bytes().startswith(b"S ")
 
 
 @pytest.mark.parametrize("packed", [False, True])
