@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hpcobs.domain.samples import GpuSample, QueuedSample
+from hpcobs.domain.samples import GpuSample, QueuedSample, Sample
 from hpcobs.ports.clock import utc_now
 from hpcobs.ports.samples import WriteBatch
 from hpcobs.storage.sample_writer.writer import PostgresSampleWriter
@@ -32,10 +32,8 @@ def queued(number: int, job_id: str, minute: int, gpus: set[str]) -> QueuedSampl
     """Make a sample. Its memory, and that of its GPUs, is the number of its content."""
     place = (job_id, BEGINNING + timedelta(minutes=minute), "n1")
     readings = [GpuSample(*place, gpu, "amd", memory_used_mb=number) for gpu in sorted(gpus)]
-    job_id, at, node = place
-    values = (1.0, number, None, None, None, None, None, None, None)
-    sample = QueuedSample(job_id, at, *values, node, batch_id="b", position=number)
-    return sample._replace(gpus=readings)
+    sample = Sample(*place, cpu_usage=1, memory_usage_mb=number)
+    return QueuedSample(**sample._asdict(), batch_id="b", position=number, gpus=readings)
 
 
 @settings(

@@ -166,7 +166,7 @@ WITH stored AS (
         %(batch_ids)s::text[], %(positions)s::int[], %(nodes)s::text[], %(job_ids)s::text[],
         %(reasons)s::text[], %(payloads)s::text[], %(clusters)s::text[]
     ) AS given (batch_id, position, node, job_id, reason, payload, cluster_name)
-    ORDER BY batch_id, position, node, cluster_name
+    ORDER BY batch_id, position, node, cluster_name, payload
     ON CONFLICT (batch_id, position, node, coalesce(cluster_name, ''), digest) DO NOTHING
     RETURNING 1
 )
