@@ -79,8 +79,8 @@ class Database:
         """Return the rejected samples, and why each was rejected."""
         query = "SELECT node, batch_id, position, payload, reason FROM rejected_samples"
         return {
-            Named(*place, json.loads(payload)["io_read_bytes_total"]): reason
-            for *place, payload, reason in self.rows(query)
+            Named(node, batch_id, position, json.loads(payload)["io_read_bytes_total"]): reason
+            for node, batch_id, position, payload, reason in self.rows(query)
         }
 
     def rollups(self, seconds: int, before: datetime) -> dict[Any, tuple[Any, ...]]:

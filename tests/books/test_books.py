@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 SEED = 12
 
 SHORT = Outline(
-    samples_each=4,
+    samples_each=3,
     faults=("collector", "retention", "retention ahead", "retention behind", "function"),
 )
 """``make soak`` plays longer stories of other seeds, with more faults."""

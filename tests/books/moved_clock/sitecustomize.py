@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import select
 import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import SupportsIndex
 
 
-def _sleep(seconds: float, /) -> None:
-    select.select((), (), (), seconds)
+def _sleep(seconds: float | SupportsIndex, /) -> None:
+    select.select((), (), (), float(seconds))
 
 
 time.sleep = _sleep
