@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -68,6 +69,8 @@ def _play(seed: int, totals: Counter[str]) -> bool:
 
 def main() -> int:
     """Play stories for SOAK_MINUTES. Return 1 if one has differences."""
+    # A shell starts background jobs with SIGINT ignored, and a service inherits that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     end = time.monotonic() + 60 * float(os.environ.get("SOAK_MINUTES", "10"))
     seed = int(os.environ.get("SOAK_SEED") or random.randrange(10**6))
     if not CAN_MOVE_CLOCKS:

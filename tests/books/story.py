@@ -51,6 +51,7 @@ class Story:
     chance: random.Random
     faults: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
+    rolled_before: datetime = field(init=False)
 
     def __post_init__(self) -> None:
         """Plan the site's jobs."""
@@ -71,10 +72,11 @@ class Story:
         for ahead in self.outline.clock_jumps:
             self._jump(ahead)
         self.site.end_waits()
-        before = (datetime.now(UTC) - LATE).replace(minute=0, second=0, microsecond=0)
+        now = datetime.now(UTC)
+        self.rolled_before = (now - LATE).replace(minute=0, second=0, microsecond=0)
         self.site.roll_up(confirm=False)
         self.sender.close()
-        found = [*self._differences(before)]
+        found = [*self.differences()]
         self.seconds = time.monotonic() - began
         return found
 
@@ -108,13 +110,14 @@ class Story:
         self.site.restart(retention_days=self.site.retention_days, kill=False)
         self.faults["service's clock " + ahead] += 1
 
-    def _differences(self, before: datetime) -> Iterator[str]:
+    def differences(self) -> Iterator[str]:
+        """Yield the differences between the service and the books."""
         database, service = self.site.database, self.site.service
         truth, sealed_before = self.books.truth(), database.sealed_before()
         samples = chosen(truth, database)
         yield from self._sealed(sealed_before)
         yield from compare_rows(truth, samples, database, sealed_before)
-        yield from compare_rollups(samples, database, before)
+        yield from compare_rollups(samples, database, self.rolled_before)
         yield from compare_jobs(self.books, samples, service)
         yield from compare_series(self.books, samples, service, sealed_before)
         rejected = len(database.rejected())

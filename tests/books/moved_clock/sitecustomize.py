@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import select
 import time
-from typing import SupportsIndex
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import SupportsIndex
 
 
 def _sleep(seconds: float | SupportsIndex, /) -> None:
