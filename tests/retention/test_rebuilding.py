@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 
 from hpcobs.domain.samples import Sample
 from hpcobs.service.job_events import JobEvents
-from hpcobs.service.retention import Retention, RetentionLimits
-from hpcobs.storage.retention import PostgresExpiry
-from hpcobs.storage.rollups import PostgresRollups
+from hpcobs.service.retention import RetentionLimits
 from hpcobs.storage.sample_writer.writer import PostgresSampleWriter
 from hpcobs.storage.store import PostgresStore
 from hpcobs.storage.timings import OperationTimings
 from tests.builders import AUDIT, ORIGIN, T0, scheduler_job, started
+from tests.clocks import set_database_clock
 from tests.retention.books import Books
 from tests.retention.rolling import write_batch
+from tests.retention.runs import retain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +42,11 @@ SUMS = """
 SELECT coalesce(sum(sample_count), 0), coalesce(sum({}), 0) FROM {}
 WHERE job_id = %s AND seconds = %s AND "timestamp" < %s
 """
+
+
+@pytest.fixture(autouse=True)
+def database_clock(database_url: str) -> None:
+    set_database_clock(database_url, T0)
 
 
 class Life:
@@ -161,10 +166,7 @@ class Life:
     def retain(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
         with closing(self.connect()) as connections:
-            timings = OperationTimings()
-            expiry = PostgresExpiry(connections, timings, sleep=lambda _: None)
-            rollups = PostgresRollups(connections, timings)
-            report = Retention(expiry, rollups, LIMITS, clock=lambda: self.now).run(lambda: 60.0)
+            report = retain(connections, self.now, LIMITS)
         assert report.busy == []
         for dropped in report.dropped:
             day = datetime.combine(date.fromisoformat(dropped.split()[1]), datetime.min.time(), UTC)
