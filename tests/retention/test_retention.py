@@ -158,6 +158,13 @@ def test_audit_row_from_wrong_clock_stays(retention: Retention, query: Query) ->
     assert query("SELECT count(*) FROM job_audit_events") == [(4,)]
 
 
+def test_audit_rows_from_future_hold_nothing_back(retention: Retention, query: Query) -> None:
+    audit(query, BATCH + 1, age_days=-800)
+    audit(query, 2, age_days=402)
+    audit(query, 1, age_days=400.5)
+    assert [retention.run(plenty).deleted["audit"] for _ in range(3)] == [2, 1, 0]
+
+
 def test_run_without_time_reports_unfinished(retention: Retention, query: Query) -> None:
     audit(query, 5, age_days=401)
     report = retention.run(lambda: 1.0)
