@@ -21,6 +21,7 @@ from hpcobs.storage.sample_writer.writer import PostgresSampleWriter
 from hpcobs.storage.store import PostgresStore
 from hpcobs.storage.timings import OperationTimings
 from tests.builders import AUDIT, T0, at, running_job
+from tests.clocks import set_database_clock
 from tests.retention.rolling import write_batch
 
 if TYPE_CHECKING:
@@ -35,6 +36,11 @@ ROUNDS = 40
 HOT = 2 * 86_400 - 8 * 3600
 NODES = ("n1", "n2", "n3", "n4", "n5", "n6")
 JOBS = [str(number) for number in range(1, 6)]
+
+
+@pytest.fixture(autouse=True)
+def database_clock(database_url: str) -> None:
+    set_database_clock(database_url, T0 + timedelta(days=1))
 
 
 def samples(job_id: str, seconds: Iterable[int], *nodes: str) -> list[Sample]:
@@ -74,7 +80,9 @@ def retain(connection: SingleConnection, hours: float) -> None:
     expiry = PostgresExpiry(connection, timings, sleep=lambda _: None)
     rollups = PostgresRollups(connection, timings)
     now = T0 + timedelta(hours=hours)
-    Retention(expiry, rollups, LIMITS, clock=lambda: now).run(lambda: 60.0)
+    with connection.connection() as of_clock:
+        of_clock.execute("UPDATE public.test_clock SET shown = %s", [now])
+    Retention(expiry, rollups, LIMITS, clock=lambda: now).run(lambda: 60.0, confirm=True)
 
 
 def test_deletion_waits_for_no_roll_up(
@@ -119,6 +127,33 @@ def test_pending_removal_keeps_sealed_roll_ups(
     kept = "SELECT node, sum(sample_count) FROM metric_rollups WHERE seconds = {} GROUP BY node"
     for seconds in (300, 3600):
         assert query(kept.format(seconds)) == [("n1", 60)]
+
+
+@pytest.mark.parametrize(("before", "until"), [(600, 3000), (600, 600), (600, 4200), (0, 7199)])
+def test_two_boundaries_sum_each_hour_once(
+    store: PostgresStore,
+    connect: Callable[[], SingleConnection],
+    query: Query,
+    before: int,
+    until: int,
+) -> None:
+    store.jobs.create(running_job(), AUDIT)
+    PostgresSampleWriter(connect(), OperationTimings()).store(
+        write_batch(samples("1", range(0, 7200, 60), "n1", "n2"))
+    )
+    retain(connect(), hours=72)
+    assert query("SELECT count(*) FROM metric_samples") == [(0,)]
+    wrong = Discard(kept_nodes=("n1",), before=at(before), until=at(until))
+    store.jobs.discard(running_job(), wrong)
+    for table in ("metric_rollups", "gpu_rollups"):
+        hourly, fine = (
+            query(
+                "SELECT node, date_bin('1 hour', timestamp, 'epoch'), sum(sample_count)"
+                f" FROM {table} WHERE seconds = {seconds} GROUP BY 1, 2 ORDER BY 1, 2"
+            )
+            for seconds in (3600, 300)
+        )
+        assert hourly == fine
 
 
 class Work:

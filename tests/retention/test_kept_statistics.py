@@ -14,7 +14,7 @@ from hpcobs.storage.sample_writer.writer import PostgresSampleWriter
 from hpcobs.storage.timings import OperationTimings
 from tests.builders import AUDIT, ORIGIN, at, scheduler_job, started
 from tests.retention.rolling import write_batch
-from tests.retention.test_deletions import retain
+from tests.retention.test_deletions import database_clock, retain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from hpcobs.storage.connections import SingleConnection
     from hpcobs.storage.store import PostgresStore
     from tests.stores import Query
+
+__all__ = ["database_clock"]
 
 DAYS = 86_400
 RUN = 200
@@ -104,7 +106,8 @@ def test_last_values_stay_without_raw_samples(site: Site) -> None:
 def test_dropped_roll_ups_leave_counted_samples(site: Site, query: Query) -> None:
     before = site.usage()
     for table in ("metric_rollups", "gpu_rollups"):
-        query(f"SELECT drop_partition('{table}', '2026-11-01')")
+        query("UPDATE public.test_clock SET shown = '2026-12-01Z'")
+        assert query(f"SELECT drop_partition('{table}', '2026-11-01')") == [(True,)]
     site.view(DAYS)
     assert site.job().statistics_since == at(DAYS)
     assert site.usage() == before
