@@ -117,6 +117,33 @@ def test_pending_removal_keeps_sealed_roll_ups(
         assert query(kept.format(seconds)) == [("n1", 60)]
 
 
+@pytest.mark.parametrize(("before", "until"), [(600, 3000), (600, 600), (600, 4200), (0, 7199)])
+def test_two_boundaries_sum_each_hour_once(
+    store: PostgresStore,
+    connect: Callable[[], SingleConnection],
+    query: Query,
+    before: int,
+    until: int,
+) -> None:
+    store.jobs.create(running_job(), AUDIT)
+    PostgresSampleWriter(connect(), OperationTimings()).store(
+        write_batch(samples("1", range(0, 7200, 60), "n1", "n2"))
+    )
+    retain(connect(), hours=72)
+    assert query("SELECT count(*) FROM metric_samples") == [(0,)]
+    wrong = Discard(kept_nodes=("n1",), before=at(before), until=at(until))
+    store.jobs.discard(running_job(), wrong)
+    for table in ("metric_rollups", "gpu_rollups"):
+        hourly, fine = (
+            query(
+                "SELECT node, date_bin('1 hour', timestamp, 'epoch'), sum(sample_count)"
+                f" FROM {table} WHERE seconds = {seconds} GROUP BY 1, 2 ORDER BY 1, 2"
+            )
+            for seconds in (3600, 300)
+        )
+        assert hourly == fine
+
+
 class Work:
     """What changes the roll-ups of a few jobs, each kind for a thread."""
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from hpcobs.storage.store import PostgresStore
     from tests.stores import Query
 
+__all__ = ["database_clock"]
+
 DAYS = 86_400
 RUN = 200
 """The beginning of the requeued run, within an interval of five minutes."""
@@ -109,9 +111,9 @@ def test_last_values_stay_without_raw_samples(site: Site) -> None:
 
 def test_dropped_roll_ups_leave_counted_samples(site: Site, query: Query) -> None:
     before = site.usage()
-    query("UPDATE test_clock SET shown = '2026-12-01'")
     for table in ("metric_rollups", "gpu_rollups"):
-        query(f"SELECT drop_partition('{table}', '2026-11-01')")
+        query("UPDATE public.test_clock SET shown = '2026-12-01Z'")
+        assert query(f"SELECT drop_partition('{table}', '2026-11-01')") == [(True,)]
     site.view(DAYS)
     assert site.job().statistics_since == at(DAYS)
     assert site.usage() == before

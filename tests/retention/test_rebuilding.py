@@ -53,6 +53,7 @@ class Life:
     """Job 1 over several days: its events and samples, retention, and the books on it."""
 
     def __init__(self, connect: Callable[[], SingleConnection], query: Query) -> None:
+        query("UPDATE public.test_clock SET shown = %s", T0)
         self.connect, self.query = connect, query
         self.chance = Random(1)
         self.now, self.start, self.submitted = T0, T0, T0 - timedelta(days=1)
@@ -168,6 +169,7 @@ class Life:
         with closing(self.connect()) as connections:
             report = retain(connections, self.now, LIMITS)
         assert report.busy == []
+        assert all("rollups" in one.table for one in report.held)
         for dropped in report.dropped:
             day = datetime.combine(date.fromisoformat(dropped.split()[1]), datetime.min.time(), UTC)
             self.books.sealed_before = max(self.books.sealed_before, day + timedelta(days=1))

@@ -33,7 +33,8 @@ def discard(connection: Connection, key: str, wrong: Discard) -> None:
     """Remove samples of a locked job, and the sealed roll-ups of such samples."""
     nodes = {"id": key, "kept_nodes": list(wrong.kept_nodes)}
     times = {"since": wrong.since, "until": wrong.until, "before": wrong.before}
-    edges = [hour_of(time) for time in times.values() if time is not None]
+    # Each hour once: two boundaries may lie in one, and its roll-ups are summed up again.
+    edges = sorted({hour_of(time) for time in times.values() if time is not None})
     _execute(connection, "discard", nodes | times)
     moved_back = {name: time and time - _TO_LAST_MOMENT for name, time in times.items()}
     _execute(connection, "discard_rollups", nodes | moved_back | {"edges": edges})

@@ -163,6 +163,15 @@ UPDATE staged_gpus SET job_id = job_of_sample(job_id, "timestamp")
 WHERE job_id = ANY (%(ids)s::text[])
 
 -- take_overdue: delete samples that have waited too long for their job, and return them
+-- Those that have waited since a time in the future came while the clock was ahead: they wait from now on.
+WITH from_future AS (
+    UPDATE waiting_samples SET since = now()
+    WHERE (job_id, "timestamp", node) IN (
+        SELECT job_id, "timestamp", node FROM waiting_samples
+        WHERE since > now() + interval '1 minute'
+        FOR UPDATE SKIP LOCKED
+    )
+)
 DELETE FROM waiting_samples
 WHERE (job_id, "timestamp", node) IN (
     SELECT job_id, "timestamp", node FROM waiting_samples

@@ -154,6 +154,8 @@ SET last_seen = excluded.last_seen,
     gpus = coalesce(excluded.gpus, known.gpus),
     updated_at = now()
 WHERE known.last_seen IS NULL OR excluded.last_seen > known.last_seen
+   -- A report from the future came while the clock was ahead. It must not hide those that follow.
+   OR known.last_seen > now() + interval '10 minutes'
 
 -- reject: store rejected samples with their reason, the same sample of the same sender once
 -- Senders choose the ids of their batches, so an id alone identifies nothing (ADR 0030).
