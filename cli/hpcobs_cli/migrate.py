@@ -18,6 +18,7 @@ def migrate(database_url: DatabaseUrl = None) -> None:
 
     from hpcobs.settings import SettingsError
     from hpcobs.storage.conninfo import parsed
+    from hpcobs.storage.failures import ConnectError
     from hpcobs.storage.migrations import SchemaError
     from hpcobs.storage.migrations import migrate as apply
 
@@ -29,6 +30,8 @@ def migrate(database_url: DatabaseUrl = None) -> None:
         raise CommandError(str(error)) from None
     except SchemaError as error:
         raise CommandError(f"nothing was migrated: {error}") from None
+    except ConnectError as error:
+        raise CommandError(str(error)) from None
     except psycopg.Error as error:
         # psycopg's message has several lines: the reason, then details.
         reason = str(error).strip().splitlines()[0]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,6 +26,14 @@ Confirm = Annotated[
 LIMIT_SECONDS = 3600.0
 """A command has an hour, where the function has its timeout."""
 
+ROWS = {
+    "audit": "rows of the audit trail",
+    "rejected": "rejected samples",
+    "dead": "dead letters",
+    "held_starts": "unconfirmed starts",
+}
+"""What the report's kinds of rows are called."""
+
 
 def retention(
     *, dry_run: DryRun = False, confirm: Confirm = False, database_url: DatabaseUrl = None
@@ -41,12 +51,24 @@ def retention(
     from hpcobs import bootstrap
 
     end = time.monotonic() + LIMIT_SECONDS
-    with on_database(database_url):
+    with on_database(database_url), _held_days_unlogged():
         report = bootstrap.retention().run(
             lambda: end - time.monotonic(), dry_run=dry_run, confirm=confirm
         )
     for line in _lines(report):
         typer.echo(line)
+
+
+@contextmanager
+def _held_days_unlogged() -> Iterator[None]:
+    """Keep the log's line about held days from standard error: the command prints its own."""
+    logger = logging.getLogger("hpcobs.service.retention")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _lines(report: RetentionReport) -> Iterator[str]:
@@ -58,7 +80,7 @@ def _lines(report: RetentionReport) -> Iterator[str]:
     yield from (f"{would}dropped: {name}" for name in report.dropped)
     yield from (f"kept for now, in use or not rolled up: {name}" for name in report.busy)
     for what, count in report.deleted.items():
-        yield f"{would}deleted: {count} rows of {what}"
+        yield f"{would}deleted: {count} {ROWS[what]}"
     for held in report.held:
         yield f"held: {held.days:.0f} days of {held.table}, {EXPLANATIONS[held.reason]}"
     if not report.finished:

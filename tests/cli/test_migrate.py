@@ -40,7 +40,7 @@ def test_missing_database_names_variable(run: Run) -> None:
 def test_unreachable_database_prints_one_line(run: Run) -> None:
     result = run("migrate", "--database-url", "postgresql://nobody@127.0.0.1:1/none")
     assert result.status == 1
-    assert result.errors.startswith("hpcobs: the database cannot be migrated: ")
+    assert result.errors.startswith("hpcobs: the database cannot be reached: ")
     assert result.errors.count("\n") == 1
 
 

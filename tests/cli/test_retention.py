@@ -22,14 +22,17 @@ def test_dry_run_prints_same_as_run(
         connection.execute("SELECT ensure_day_partition('metric_samples', %s)", [old])
     planned = run("retention", "--dry-run", "--database-url", database_url).output
     assert f"would be dropped: metric_samples {old}\n" in planned
-    assert "would be deleted: 0 rows of audit\n" in planned
+    assert "would be deleted: 0 rows of the audit trail\n" in planned
     done = run("retention", "--database-url", database_url).output
     assert done == planned.replace("would be ", "")
     assert "dropped" not in run("retention", "--database-url", database_url).output
 
 
 def test_held_days_are_listed_until_confirmed(
-    run: Run, database_url: str, monkeypatch: pytest.MonkeyPatch
+    run: Run,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     for name in ("DATABASE_URL", "DB_MAX_CONNS", "DB_MIN_CONNS"):
         monkeypatch.setenv(name, "")
@@ -39,6 +42,7 @@ def test_held_days_are_listed_until_confirmed(
             day = today - timedelta(days=age)
             connection.execute("SELECT ensure_day_partition('metric_samples', %s)", [day])
     output = run("retention", "--database-url", database_url).output
+    assert not caplog.records, "standard error repeats nothing"
     assert "held: 2 days of metric_samples, because one run deletes at most one day" in output
     output = run("retention", "--confirm", "--database-url", database_url).output
     assert output.count("\ndropped: metric_samples") == 2

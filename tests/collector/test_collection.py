@@ -159,10 +159,10 @@ def test_bad_sample_alone_is_rejected_with_reason(site: Site, chance: random.Ran
     assert (accepted.accepted, len(accepted.rejected)) == (50, 1)
     site.collect()
     site.check("1")
-    ((position, node, reason, payload),) = site.query(
-        "SELECT position, node, reason, payload FROM rejected_samples"
+    ((position, node, job_id, reason, payload),) = site.query(
+        "SELECT position, node, job_id, reason, payload FROM rejected_samples"
     )
-    assert (position, node) == (17, "n1")
+    assert (position, node, job_id) == (17, "n1", "1")
     assert reason.startswith("samples[17].cpu_usage: ")
     assert json.loads(payload)["cpu_usage"] == 200
     assert site.counter("collector_rejected") == 1

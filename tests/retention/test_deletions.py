@@ -129,7 +129,7 @@ def test_two_boundaries_sum_each_hour_once(
     PostgresSampleWriter(connect(), OperationTimings()).store(
         write_batch(samples("1", range(0, 7200, 60), "n1", "n2"))
     )
-    retain(connect(), hours=72)
+    retain_a_day(connect(), hours=72)
     assert query("SELECT count(*) FROM metric_samples") == [(0,)]
     wrong = Discard(kept_nodes=("n1",), before=at(before), until=at(until))
     store.jobs.discard(running_job(), wrong)

@@ -42,7 +42,7 @@ def write_batch_of(
                 batch_id=batch.batch_id,
                 position=entry.position,
                 node=batch.node,
-                job_id=None,
+                job_id=entry.job_id,
                 reason=entry.reason,
                 payload=entry.payload,
                 cluster_name=batch.cluster_name,

@@ -25,6 +25,7 @@ from hpcobs.wire.entries import (
     decode_entry,
     decode_envelope,
     first_fault,
+    job_id_in,
     may_have_control_characters,
 )
 from hpcobs.wire.samples import SampleBatch
@@ -71,6 +72,11 @@ class RejectedEntry:
     def reason(self) -> str:
         """The fault in one line: ``samples[3].cpu_usage: expected float <= 100.0``."""
         return f"{self.field}: {self.why}"
+
+    @property
+    def job_id(self) -> str | None:
+        """The sample's job, by which an operator finds it, or None if it cannot be read."""
+        return job_id_in(self.payload)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from msgspec import Raw, structs
 from msgspec.json import Decoder
 
 from hpcobs.domain.errors import InvalidInputError
-from hpcobs.domain.values import GPU_ID, GPU_ID_RULE, JOB_ID, JOB_ID_RULE, moments
+from hpcobs.domain.values import GPU_ID, GPU_ID_RULE, JOB_ID, JOB_ID_RULE, MAX_TEXT, moments
 from hpcobs.wire.faults import explain
 from hpcobs.wire.repair import NOT_FINITE, loads, not_finite, not_finite_in, repaired
 from hpcobs.wire.samples import Envelope, HostEntry, SampleEntry
@@ -86,6 +86,18 @@ def first_fault(entries: Sequence[SampleEntry], *, control_characters: bool) -> 
             for number, gpu in enumerate(entry.gpus):
                 if not _GPU_ID.fullmatch(gpu.gpu_id):
                     return f"gpus[{number}].gpu_id", GPU_ID_RULE
+    return None
+
+
+def job_id_in(payload: str) -> str | None:
+    """Return the valid job id in a sample that has other faults, or None."""
+    try:
+        content = loads(payload.encode(errors="replace"))
+    except (ValueError, RecursionError):
+        return None
+    job_id = content.get("job_id") if isinstance(content, dict) else None
+    if isinstance(job_id, str) and len(job_id) <= MAX_TEXT and _JOB_ID.fullmatch(job_id):
+        return job_id
     return None
 
 
