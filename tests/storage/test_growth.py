@@ -240,7 +240,7 @@ NOW_AND_THEN = {
         *("count_audit", "count_rejected", "count_dead", "delete_dead", "oldest_dead"),
         *("count_held_starts", "delete_held_starts", "oldest_held_starts"),
     },
-    "rejected": {"page", "count"},
+    "rejected": {"page", "count", "last_id"},
     "queue": {"depth", "redrive"},
 }
 """Statements that an operator runs, or that count a table that is small on a healthy site."""
