@@ -14,6 +14,7 @@ from hpcobs import bootstrap
 from hpcobs.domain.errors import InvalidInputError
 from hpcobs.service.ingestion import messages
 from hpcobs.wire.batches import decode_batch, unpack
+from hpcobs.wire.splitting import MAX_BRACKETS, MAX_MEMBERS, split
 
 if TYPE_CHECKING:
     from tests.functions.gateway import Gateway
@@ -58,7 +59,7 @@ DAMAGE: dict[str, tuple[bytes, str]] = {
     "list": (b"[]", "samples[1]"),
     "bare NaN": (b"NaN", "samples[1]"),
     "no JSON": (b"nul", "samples[1]"),
-    "list of 100,000 lists": (b"[" * 100_000 + b"]" * 100_000, "samples[1]"),
+    "list of 10,000 lists": (b"[" * 10_000 + b"]" * 10_000, "samples[1]"),
     "deep field": (sample(30, extra="[" * 5000 + "]" * 5000), "samples[1]"),
     "trailing comma": (sample(30)[:-1] + b",}", "samples[1]"),
     "byte that is not UTF-8": (sample(30).replace(b'"1"', b'"1\xff"'), "job_id"),
@@ -191,6 +192,16 @@ def test_single_body_names_field_without_number(
     answer = shared_site.send(method, path, body=text)
     assert answer.status == 400
     assert [item["field"] for item in answer.json["details"]["errors"]] == [field]
+
+
+def test_splitting_stops_at_its_limits() -> None:
+    members = [f'"{number}":1' for number in range(MAX_MEMBERS + 1)]
+    assert split(f"{{{','.join(members[:-1])}}}".encode(), ()) is not None
+    assert split(f"{{{','.join(members)}}}".encode(), ()) is None
+    for count, whole in ((MAX_BRACKETS - 1, True), (MAX_BRACKETS, False)):
+        # One bracket more is that of the object.
+        body = b'{"samples":' + b"[" * count + b"]" * count + b"}"
+        assert (split(body, ("samples",)) is not None) == whole
 
 
 PARTS = st.sampled_from([sample(number) for number in range(3)]) | st.sampled_from(

@@ -32,7 +32,9 @@ def explain(error: Exception, *, whole: str) -> Fault:
     what, path = (message["what"], message["path"] or "") if message else (str(error), "")
     if field := _FIELD.fullmatch(what):
         why = "is required" if field["how"].startswith("missing") else "is not a known field"
-        return f"{path}.{_readable(field['name'])}".lstrip("."), why
+        # A name may be empty, and an error must name its field.
+        name = _readable(field["name"]) or '""'
+        return f"{path}.{name}".lstrip("."), why
     place = path.lstrip(".")
     if what.startswith(_PATTERN) and place in _RULES:
         return place, _RULES[place]

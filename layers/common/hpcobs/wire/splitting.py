@@ -15,6 +15,11 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
+# The limits of one body, because each bracket and member is read in Python: 10 MB of them take
+# seconds. A batch of 5,000 samples with 16 GPUs each has 90,000 opening brackets.
+MAX_BRACKETS = 1_000_000
+MAX_MEMBERS = 100
+
 _SPACE = re.compile(rb"[ \t\n\r]*")
 # Possessive (++, *+): a string without an end is read once, and not again from each quote in it.
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
@@ -36,7 +41,12 @@ class _BrokenError(ValueError):
 
 
 def split(body: bytes, lists: Collection[str]) -> Parts | None:
-    """Return the parts of an object, or None if the text around the entries is not JSON."""
+    """Return the parts of an object, or None if the text around the entries is not JSON.
+
+    Return None as well if the body has more brackets or members than the limits.
+    """
+    if body.count(b"[") + body.count(b"{") > MAX_BRACKETS:
+        return None
     entries: dict[str, list[bytes]] = {}
     members = []
     try:
@@ -46,6 +56,8 @@ def split(body: bytes, lists: Collection[str]) -> Parts | None:
                 entries[name] = [value[start:end] for start, end in _elements(value)]
                 value = b"[" + b",".join([b"0"] * len(entries[name])) + b"]"  # noqa: PLW2901
             members.append(key + b":" + value)
+            if len(members) > MAX_MEMBERS:
+                return None
     except _BrokenError:
         return None
     return Parts(b"{" + b",".join(members) + b"}", entries)
