@@ -100,7 +100,7 @@ DASHBOARD = Dashboard(
             " and clock_ahead need an operator.",
             queries=(
                 Query(
-                    f"max by (reason) (hpc_retention_held_days{{{SITE}}}) * 86400", "{{reason}}"
+                    f"max by (reason) (hpc_retention_held_seconds{{{SITE}}})", "{{reason}}"
                 ),
             ),
         ),

@@ -69,7 +69,7 @@ def test_too_long_names_are_cut(tmp_path: Path) -> None:
 
     decoded = validation.validated(events.StartedEvent, cluster.event()).to_event()
 
-    assert decoded.name == "漢" * 85
+    assert decoded.name == "漢" * 255
     assert len(decoded.nodes) == 100
 
 

@@ -37,11 +37,11 @@ def test_empty_site_has_states_without_jobs(scrape: Scrape) -> None:
 
 
 def test_held_data_have_series_by_reason(scrape: Scrape, query: Query) -> None:
-    name = "hpc_retention_held_days"
+    name = "hpc_retention_held_seconds"
     assert not [found for found, _ in series(scrape.render()) if found == name]
     query("INSERT INTO retention_held VALUES ('gpu_samples', 'pace', 2.5), ('gpu_samples', 'x', 0)")
     found = series(scrape.render())
-    assert found[one(name, table="gpu_samples", reason="pace")] == 2.5
+    assert found[one(name, table="gpu_samples", reason="pace")] == 2.5 * 86_400
     assert found[one(name, table="gpu_samples", reason="x")] == 0
 
 

@@ -13,15 +13,15 @@ import pytest
 
 from hpcobs.domain.lifecycle.outcome import Discard
 from hpcobs.domain.samples import Sample
-from hpcobs.service.retention import Retention, RetentionLimits
 from hpcobs.storage import deleting
-from hpcobs.storage.retention import PostgresExpiry
 from hpcobs.storage.rollups import PostgresRollups
 from hpcobs.storage.sample_writer.writer import PostgresSampleWriter
 from hpcobs.storage.store import PostgresStore
 from hpcobs.storage.timings import OperationTimings
 from tests.builders import AUDIT, T0, at, running_job
+from tests.clocks import set_database_clock
 from tests.retention.rolling import write_batch
+from tests.retention.runs import retain_a_day
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,11 +30,15 @@ if TYPE_CHECKING:
     from tests.stores import Query
 
 TABLES = ("metric_samples", "gpu_samples", "metric_rollups", "gpu_rollups")
-LIMITS = RetentionLimits(samples_days=1, rollup_days=400, audit_days=400)
 ROUNDS = 40
 HOT = 2 * 86_400 - 8 * 3600
 NODES = ("n1", "n2", "n3", "n4", "n5", "n6")
 JOBS = [str(number) for number in range(1, 6)]
+
+
+@pytest.fixture(autouse=True)
+def database_clock(database_url: str) -> None:
+    set_database_clock(database_url, T0 + timedelta(days=5))
 
 
 def samples(job_id: str, seconds: Iterable[int], *nodes: str) -> list[Sample]:
@@ -62,19 +66,11 @@ def test_deletion_in_batches_leaves_nothing(
     writer = PostgresSampleWriter(connect(), OperationTimings())
     times = range(0, 2 * 86_400, 9000)
     writer.store(write_batch([*samples("1", times, "n1", "n2"), *samples("2", times, "n1")]))
-    retain(connect(), hours=hours)
+    retain_a_day(connect(), hours=hours)
     assert store.jobs.delete("1", AUDIT)
     for table in TABLES:
         assert query(f"SELECT DISTINCT job_id FROM {table}") in ([("2",)], [])
     assert query("SELECT count(*) FROM metric_rollups WHERE seconds = 300") == [(len(times),)]
-
-
-def retain(connection: SingleConnection, hours: float) -> None:
-    timings = OperationTimings()
-    expiry = PostgresExpiry(connection, timings, sleep=lambda _: None)
-    rollups = PostgresRollups(connection, timings)
-    now = T0 + timedelta(hours=hours)
-    Retention(expiry, rollups, LIMITS, clock=lambda: now).run(lambda: 60.0)
 
 
 def test_deletion_waits_for_no_roll_up(
@@ -106,7 +102,7 @@ def test_pending_removal_keeps_sealed_roll_ups(
     PostgresSampleWriter(connect(), OperationTimings()).store(
         write_batch(samples("1", range(0, 3600, 60), "n1", "n2"))
     )
-    retain(connect(), hours=72)
+    retain_a_day(connect(), hours=72)
     # A sample that was stored too late for its roll-up, and is removed.
     query("SELECT ensure_day_partition('metric_samples', %s)", T0.date())
     query(
@@ -115,10 +111,37 @@ def test_pending_removal_keeps_sealed_roll_ups(
         at(30),
     )
     store.jobs.discard(running_job(), Discard(kept_nodes=("n1",)))
-    retain(connect(), hours=73)
+    retain_a_day(connect(), hours=73)
     kept = "SELECT node, sum(sample_count) FROM metric_rollups WHERE seconds = {} GROUP BY node"
     for seconds in (300, 3600):
         assert query(kept.format(seconds)) == [("n1", 60)]
+
+
+@pytest.mark.parametrize(("before", "until"), [(600, 3000), (600, 600), (600, 4200), (0, 7199)])
+def test_two_boundaries_sum_each_hour_once(
+    store: PostgresStore,
+    connect: Callable[[], SingleConnection],
+    query: Query,
+    before: int,
+    until: int,
+) -> None:
+    store.jobs.create(running_job(), AUDIT)
+    PostgresSampleWriter(connect(), OperationTimings()).store(
+        write_batch(samples("1", range(0, 7200, 60), "n1", "n2"))
+    )
+    retain_a_day(connect(), hours=72)
+    assert query("SELECT count(*) FROM metric_samples") == [(0,)]
+    wrong = Discard(kept_nodes=("n1",), before=at(before), until=at(until))
+    store.jobs.discard(running_job(), wrong)
+    for table in ("metric_rollups", "gpu_rollups"):
+        hourly, fine = (
+            query(
+                "SELECT node, date_bin('1 hour', timestamp, 'epoch'), sum(sample_count)"
+                f" FROM {table} WHERE seconds = {seconds} GROUP BY 1, 2 ORDER BY 1, 2"
+            )
+            for seconds in (3600, 300)
+        )
+        assert hourly == fine
 
 
 class Work:
@@ -135,7 +158,7 @@ class Work:
                 jobs.create(running_job(job_id=job_id), AUDIT)
             sent = [one for job in JOBS for one in samples(job, range(0, 9000, 100), *NODES)]
             PostgresSampleWriter(connection, OperationTimings()).store(write_batch(sent))
-            retain(connection, hours=50)
+            retain_a_day(connection, hours=50)
 
     def store(self) -> None:
         with closing(self.connect()) as connection:
@@ -194,7 +217,7 @@ def test_changes_beside_roll_ups_cause_no_deadlock(
         jobs = PostgresStore(connection, OperationTimings()).jobs
         for job_id in JOBS:
             jobs.delete(job_id, AUDIT)
-        retain(connection, hours=96)
+        retain_a_day(connection, hours=96)
     for table in TABLES:
         assert query(f"SELECT count(*) FROM {table}") == [(0,)]
     assert query("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == [

@@ -12,9 +12,10 @@ from hpcobs.domain.samples import Sample
 from hpcobs.service.job_events import JobEvents
 from hpcobs.storage.sample_writer.writer import PostgresSampleWriter
 from hpcobs.storage.timings import OperationTimings
-from tests.builders import AUDIT, ORIGIN, at, scheduler_job, started
+from tests.builders import AUDIT, ORIGIN, T0, at, scheduler_job, started
+from tests.clocks import set_database_clock
 from tests.retention.rolling import write_batch
-from tests.retention.test_deletions import retain
+from tests.retention.runs import retain_a_day
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,9 +25,16 @@ if TYPE_CHECKING:
     from hpcobs.storage.store import PostgresStore
     from tests.stores import Query
 
+__all__ = ["database_clock"]
+
 DAYS = 86_400
 RUN = 200
 """The beginning of the requeued run, within an interval of five minutes."""
+
+
+@pytest.fixture(autouse=True)
+def database_clock(database_url: str) -> None:
+    set_database_clock(database_url, T0)
 
 
 class Site:
@@ -43,7 +51,7 @@ class Site:
         ]
         self.count = len(samples)
         PostgresSampleWriter(self.connection, OperationTimings()).store(write_batch(samples))
-        retain(self.connection, hours=9 * 24)
+        retain_a_day(self.connection, hours=9 * 24)
 
     def start(self, seconds: float, **fields: Any) -> None:
         self.events.job_started(started(seconds, **fields), AUDIT)
@@ -93,7 +101,7 @@ def test_later_start_leaves_out_what_was_before(site: Site) -> None:
 
 def test_last_values_stay_without_raw_samples(site: Site) -> None:
     before = site.usage()
-    retain(site.connection, hours=13 * 24)
+    retain_a_day(site.connection, hours=13 * 24)
     site.view(2 * DAYS)
     after = site.usage()
     assert after.sample_count == site.count - 96
@@ -104,7 +112,8 @@ def test_last_values_stay_without_raw_samples(site: Site) -> None:
 def test_dropped_roll_ups_leave_counted_samples(site: Site, query: Query) -> None:
     before = site.usage()
     for table in ("metric_rollups", "gpu_rollups"):
-        query(f"SELECT drop_partition('{table}', '2026-11-01')")
+        query("UPDATE public.test_clock SET shown = '2026-12-01Z'")
+        assert query(f"SELECT drop_partition('{table}', '2026-11-01')") == [(True,)]
     site.view(DAYS)
     assert site.job().statistics_since == at(DAYS)
     assert site.usage() == before
@@ -113,7 +122,7 @@ def test_dropped_roll_ups_leave_counted_samples(site: Site, query: Query) -> Non
 def test_earlier_start_restores_readings_of_gpus(site: Site, query: Query) -> None:
     site.view(10 * DAYS - 1, restart_count=2)
     query("DELETE FROM job_gpus")
-    retain(site.connection, hours=13 * 24)
+    retain_a_day(site.connection, hours=13 * 24)
     site.view(0, restart_count=2)
     assert site.usage().sample_count == site.count
     ((sampled_at, used),) = query("SELECT sampled_at, utilization_percent FROM job_gpus")

@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 
 from hpcobs.domain.samples import Sample
 from hpcobs.service.job_events import JobEvents
-from hpcobs.service.retention import Retention, RetentionLimits
-from hpcobs.storage.retention import PostgresExpiry
-from hpcobs.storage.rollups import PostgresRollups
+from hpcobs.service.retention import RetentionLimits
 from hpcobs.storage.sample_writer.writer import PostgresSampleWriter
 from hpcobs.storage.store import PostgresStore
 from hpcobs.storage.timings import OperationTimings
 from tests.builders import AUDIT, ORIGIN, T0, scheduler_job, started
+from tests.clocks import set_database_clock
 from tests.retention.books import Books
 from tests.retention.rolling import write_batch
+from tests.retention.runs import retain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,10 +44,16 @@ WHERE job_id = %s AND seconds = %s AND "timestamp" < %s
 """
 
 
+@pytest.fixture(autouse=True)
+def database_clock(database_url: str) -> None:
+    set_database_clock(database_url, T0)
+
+
 class Life:
     """Job 1 over several days: its events and samples, retention, and the books on it."""
 
     def __init__(self, connect: Callable[[], SingleConnection], query: Query) -> None:
+        query("UPDATE public.test_clock SET shown = %s", T0)
         self.connect, self.query = connect, query
         self.chance = Random(1)
         self.now, self.start, self.submitted = T0, T0, T0 - timedelta(days=1)
@@ -161,11 +167,9 @@ class Life:
     def retain(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
         with closing(self.connect()) as connections:
-            timings = OperationTimings()
-            expiry = PostgresExpiry(connections, timings, sleep=lambda _: None)
-            rollups = PostgresRollups(connections, timings)
-            report = Retention(expiry, rollups, LIMITS, clock=lambda: self.now).run(lambda: 60.0)
+            report = retain(connections, self.now, LIMITS)
         assert report.busy == []
+        assert all("rollups" in one.table for one in report.held)
         for dropped in report.dropped:
             day = datetime.combine(date.fromisoformat(dropped.split()[1]), datetime.min.time(), UTC)
             self.books.sealed_before = max(self.books.sealed_before, day + timedelta(days=1))

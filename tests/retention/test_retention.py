@@ -87,6 +87,22 @@ def test_one_expired_month_is_dropped_each_run(
     assert expiry.partitions("gpu_rollups") == kept
 
 
+def test_roll_ups_stay_until_samples_are_dropped(
+    retention: Retention, expiry: PostgresExpiry
+) -> None:
+    july = date(2026, 7, 1)
+    expiry.ensure_partition("metric_rollups", july)
+    for day in (30, 31):
+        expiry.ensure_partition("metric_samples", date(2026, 7, day))
+    planned = retention.run(plenty, dry_run=True)
+    report = retention.run(plenty)
+    assert planned.dropped == report.dropped == ["metric_samples 2026-07-30"]
+    assert Held("metric_rollups", Reason.PACE, 31) in report.held
+    confirmed = retention.run(plenty, dry_run=True, confirm=True)
+    assert confirmed.dropped == ["metric_samples 2026-07-31", f"metric_rollups {july}"]
+    assert retention.run(plenty).dropped == confirmed.dropped
+
+
 def test_confirmed_run_drops_all_expired_days(retention: Retention, expiry: PostgresExpiry) -> None:
     for day in days(-30, -9, -8, -7):
         expiry.ensure_partition("metric_samples", day)
@@ -156,6 +172,13 @@ def test_audit_row_from_wrong_clock_stays(retention: Retention, query: Query) ->
     for _ in range(3):
         retention.run(plenty)
     assert query("SELECT count(*) FROM job_audit_events") == [(4,)]
+
+
+def test_audit_rows_from_future_hold_nothing_back(retention: Retention, query: Query) -> None:
+    audit(query, BATCH + 1, age_days=-800)
+    audit(query, 2, age_days=402)
+    audit(query, 1, age_days=400.5)
+    assert [retention.run(plenty).deleted["audit"] for _ in range(3)] == [2, 1, 0]
 
 
 def test_run_without_time_reports_unfinished(retention: Retention, query: Query) -> None:

@@ -74,7 +74,7 @@ def test_completing_job_gets_its_last_state(site: Site) -> None:
     job_id = site.slurm.submit("exit 3")
     # 22.05 shows COMPLETING alone, which is no end. 24.11 shows FAILED+COMPLETING.
     site.slurm.wait_for(job_id, "COMPLETING")
-    until(lambda: "COMPLETING" in _raw_state(site, job_id) or site.job(job_id)["end_confirmed"])
+    until(lambda: "COMPLETING" in _raw_state(site, job_id) or site.job(job_id).get("end_confirmed"))
 
     until(lambda: _raw_state(site, job_id) == "FAILED")
 

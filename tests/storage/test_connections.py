@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import threading
-from contextlib import suppress
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -83,6 +84,24 @@ def test_threads_share_pool_within_limit(database_url: str, query: Query) -> Non
     )
     assert 1 <= count <= 3
     pool.close()
+
+
+def test_each_pooled_connection_has_fresh_arguments(database_url: str) -> None:
+    settings = Settings(database_url=database_url, db_max_conns=3, db_min_conns=1)
+    fixed, issued = connect_arguments(settings)(), itertools.count()
+
+    def arguments() -> dict[str, Any]:
+        return {**fixed, "application_name": f"token {next(issued)}"}
+
+    pool, names = PooledConnections(arguments, settings), list[str]()
+    for _ in range(2):
+        with ExitStack() as lent:
+            for _ in range(3):
+                connection = lent.enter_context(pool.connection())
+                names.append(connection.info.parameter_status("application_name") or "")
+                lent.callback(connection.close)
+    pool.close()
+    assert len(names) == len(set(names)) == 6
 
 
 @pytest.mark.parametrize("pooled", [False, True])

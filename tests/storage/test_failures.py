@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 import threading
@@ -11,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+from botocore.exceptions import ClientError, CredentialRetrievalError, NoCredentialsError
 from psycopg import errors as pg
+from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from hpcobs.domain.errors import UnavailableError
@@ -173,6 +176,49 @@ def test_rejected_login_is_logged_and_not_shown(url: str, *, pooled: bool) -> No
             PostgresStore(connections, OperationTimings()).ping()
         assert caught.value.message == "the database is not available"
     connections.close()
+
+
+def test_pool_logs_in_with_current_password(url: str) -> None:
+    """Like an IAM token, each password is valid for a while, and none is used twice."""
+    role = conninfo_to_dict(changed(url, user="rotated"))
+    with psycopg.connect(url, autocommit=True) as admin:
+        admin.execute("CREATE ROLE rotated LOGIN")
+
+        def made() -> dict[str, Any]:
+            password = next(passwords)
+            admin.execute(sql.SQL("ALTER ROLE rotated PASSWORD {}").format(password))
+            return {**role, "password": password}
+
+        passwords = (f"token {number}" for number in itertools.count())
+        connections = PooledConnections(made, Settings(db_min_conns=1, db_max_conns=1))
+        for _ in range(3):
+            with connections.connection() as lent:
+                name = lent.execute("SELECT current_user").fetchone()
+                assert name == ("rotated",)
+                lent.close()
+        connections.close()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        NoCredentialsError(),
+        CredentialRetrievalError(provider="test", error_msg="gone"),
+        ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "AssumeRole"),
+    ],
+)
+def test_rejected_credentials_name_variable(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("botocore.session.Session.get_credentials", fail)
+    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    settings = Settings(db_host="127.0.0.1", db_port=1, db_iam_auth=True)
+    with pytest.raises(ConnectError, match=r"no AWS credentials.*DB_IAM_AUTH"):
+        connect(connect_arguments(settings))
 
 
 def test_missing_credentials_name_variable(monkeypatch: pytest.MonkeyPatch) -> None:

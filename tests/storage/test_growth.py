@@ -88,6 +88,7 @@ PARAMETERS: dict[str, object] = {
     "to": "17@20261102T080000Z",
     "since": T0,
     "until": at(3600),
+    "reported_id": "17",
     "edges": [T0],
     "anew": False,
     "discarded": False,
@@ -166,7 +167,7 @@ OF_HOSTS = {"seen_at": [T0]}
 BY_VALUES = [
     *(("samples", name) for name in ("series", "buckets", "gpu_series", "gpu_buckets")),
     *(("discarding", name) for name in ("discard", "discard_rollups", "sum_edges")),
-    *(("discarding", name) for name in ("move", "move_rollups")),
+    *(("discarding", name) for name in ("move", "move_rollups", "forget_latest", "release")),
     *(("deleting", name) for name in ("delete_samples", "delete_gpu_samples")),
     *(("deleting", name) for name in ("delete_rollups", "delete_gpu_rollups")),
     *(("rollups", name) for name in ("delete_removed", "roll_metrics", "roll_gpus")),
@@ -239,7 +240,7 @@ NOW_AND_THEN = {
         *("count_audit", "count_rejected", "count_dead", "delete_dead", "oldest_dead"),
         *("count_held_starts", "delete_held_starts", "oldest_held_starts"),
     },
-    "rejected": {"page", "count"},
+    "rejected": {"page", "count", "last_id"},
     "queue": {"depth", "redrive"},
 }
 """Statements that an operator runs, or that count a table that is small on a healthy site."""

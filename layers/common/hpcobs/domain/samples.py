@@ -113,6 +113,12 @@ class RejectedSample(NamedTuple):
 CLOCK_SKEW = timedelta(minutes=10)
 """The time by which a node's clock may run ahead of the database's."""
 
+SUBMISSION_SKEW = timedelta(minutes=1)
+"""How much a node's clock may be behind the submission of the job that runs there."""
+
+LATE_SAMPLE = timedelta(minutes=10)
+"""How much a node's clock may be ahead of the end of its job, as in ``lock_jobs``."""
+
 SEALED = "is from a day whose samples are dropped; if it was sent before, it is counted already"
 """The reason of a sample that came too late: its day has roll-ups only, which do not change."""
 

@@ -183,8 +183,8 @@ FAMILIES: tuple[Family, ...] = (
         (), "service", "samples", "site", "rate(hpc_collector_rejected_total[5m])",
     ),
     _gauge(
-        "hpc_retention_held_days", "Days of data past their limit that retention does not delete.",
-        ("table", "reason"), "service", "days", "table and reason",
-        'hpc_retention_held_days{reason="clock_ahead"}',
+        "hpc_retention_held_seconds", "Span of the data past their limit that retention keeps.",
+        ("table", "reason"), "service", "seconds", "table and reason",
+        'hpc_retention_held_seconds{reason="clock_ahead"}',
     ),
 )  # fmt: skip

@@ -190,8 +190,8 @@ def _add_service(pieces: Pieces, snapshot: Snapshot) -> None:
     for what in ("samples", "duplicates", "rejected"):
         value = snapshot.counters.get(f"collector_{what}", 0)
         _add(pieces, f"hpc_collector_{what}_total", value)
-    for table, reason, days in snapshot.held:
-        _add(pieces, "hpc_retention_held_days", days, table, reason)
+    for table, reason, seconds in snapshot.held:
+        _add(pieces, "hpc_retention_held_seconds", seconds, table, reason)
 
 
 def _add_errors(pieces: Pieces, snapshot: Snapshot) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from hpcobs.domain.audit import AuditEvent, AuditInfo, ChangeType
     from hpcobs.domain.events import RunEnd
@@ -48,11 +49,16 @@ class JobRepository(Protocol):
     def discard(self, job: Job, wrong: Discard) -> None:
         """Remove samples of a locked job. The caller then recomputes its statistics."""
 
-    def move_samples(self, job: Job, to: Job) -> None:
-        """Give the samples since the submission of ``to`` to it, with their statistics.
+    def move_samples(
+        self, job: Job, to: Job, *, since: datetime | None = None, until: datetime | None = None
+    ) -> None:
+        """Give a job's samples of a time, ``since`` to before ``until``, to another submission.
 
-        Both jobs are locked.
+        Their statistics move with them. Both jobs are locked.
         """
+
+    def release_samples(self, job: Job, reported_id: str, *, since: datetime) -> None:
+        """Let a locked job's samples since a time wait for a submission of the reported id."""
 
     def record_seen(self, job: Job) -> None:
         """Store when the scheduler last saw a locked job. This writes no audit row."""

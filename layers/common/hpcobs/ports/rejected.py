@@ -46,9 +46,20 @@ class RejectedSamples(Protocol):
     """The store of rejected samples."""
 
     def page(
-        self, wanted: RejectedFilter, *, limit: int, after: Place | None = None
+        self,
+        wanted: RejectedFilter,
+        *,
+        limit: int,
+        after: Place | None = None,
+        last_id: int | None = None,
     ) -> Sequence[Listed]:
-        """Return the oldest samples that match, behind the place ``after`` if it is given."""
+        """Return the oldest samples that match, behind the place ``after`` if it is given.
+
+        With ``last_id`` leave out samples that were rejected after the one with that id.
+        """
+
+    def last_id(self) -> int | None:
+        """Return the id of the sample that was rejected last, or None without one."""
 
     def count(self, wanted: RejectedFilter) -> int:
         """Return how many samples match."""

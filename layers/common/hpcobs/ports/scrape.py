@@ -51,7 +51,7 @@ class Snapshot:
     ``nodes``: node, cluster, state; 1, CPU %, memory bytes, GPU %, jobs, total memory bytes, CPUs,
     load, last seen.
 
-    ``held``: table, reason, days of the data that retention holds back.
+    ``held``: table, reason, seconds of the data that retention holds back.
 
     A node's cluster is None if it is the home cluster.
 

@@ -153,6 +153,8 @@ class Deletion:
             return
         due = self._expired(table, span, self._horizon.believed)
         allowed = due[:PARTITIONS_A_RUN] if self._horizon.paced else due
+        if span is Span.MONTHS:
+            allowed = self._without_samples(table, span, allowed)
         for number, first in enumerate(allowed):
             reason = self._drop(table, span, first)
             if reason is not None:
@@ -160,6 +162,17 @@ class Deletion:
                 break
         self._hold_partitions(table, span, due[len(allowed) :], Reason.PACE)
         self._hold_partitions(table, span, expired[len(due) :], Reason.CLOCK_AHEAD)
+
+    def _without_samples(self, table: str, span: Span, months: Sequence[date]) -> Sequence[date]:
+        """Return the months of roll-ups all of whose days of samples are dropped.
+
+        The other days are checked against their roll-ups, which would have to be made again.
+        """
+        samples = table.replace("_rollups", "_samples")
+        # A dry run only lists what it would drop.
+        days = self._expiry.partitions(samples)
+        left = [day for day in days if f"{samples} {day}" not in self._report.dropped]
+        return [first for first in months if not left or _after(span, first) <= left[0]]
 
     def _expired(self, table: str, span: Span, now: datetime) -> Sequence[date]:
         """Return the partitions whose rows were all too old at a time, oldest first."""

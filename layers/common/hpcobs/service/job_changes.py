@@ -7,6 +7,7 @@ the stored one an earlier job.
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from hpcobs.domain.audit import ChangeType
@@ -15,14 +16,18 @@ from hpcobs.domain.lifecycle.replay import replay
 from hpcobs.domain.lifecycle.runs import stored_end
 from hpcobs.domain.lifecycle.submissions import (
     Relation,
+    end_unreported,
     find,
     free_id,
+    neighbours,
+    no_samples_since,
     submitted_at,
     supersede,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import datetime
 
     from hpcobs.domain.audit import AuditInfo
     from hpcobs.domain.events import RunEnd
@@ -149,21 +154,47 @@ def _add_later(reuse: _Reuse) -> Outcome:
     _save(message, added, outcome, work, reuse.audit)
     # The collector may have stored samples of it before it was known. They come last, because a
     # save would overwrite the statistics that they change.
-    work.jobs.move_samples(earlier, added)
+    work.jobs.move_samples(earlier, added, since=moment)
     return replace(outcome, status=Status.CREATED, message="job created: its id was used before")
 
 
 def _add_earlier(reuse: _Reuse) -> Outcome:
     """Store a submission from before the latest one: its id has the time of its submission."""
-    latest = reuse.submissions[0]
+    work, audit = reuse.work, reuse.audit
+    latest, *others = reuse.submissions
     if latest.submission_at is None:
         # From here on, the time of a sample shows which of the two it is of.
-        reused = replace(latest, stored_as=latest.key, submission_at=submitted_at(latest))
-        reuse.work.jobs.save(reused, ChangeType.UPDATE, reuse.audit)
+        latest = replace(latest, stored_as=latest.key, submission_at=submitted_at(latest))
+        work.jobs.save(latest, ChangeType.UPDATE, audit)
     key, moment = reuse.free_id(), submitted_at(reuse.incoming)
+    before, after = neighbours([latest, *others], moment)
+    moment = min(moment, submitted_at(after) - timedelta(seconds=1))
     added = replace(reuse.incoming, id=key, stored_as=key, submission_at=moment)
-    reuse.work.jobs.create(added, reuse.audit)
+    work.jobs.create(added, audit)
+    _share_samples(reuse, before, added, after)
     return Outcome(added, Status.CREATED, "job created: its id was used again since")
+
+
+def _share_samples(reuse: _Reuse, before: Job | None, added: Job, after: Job) -> None:
+    """Give the samples that other submissions have to the added one, which they are of."""
+    jobs, begin, end = reuse.work.jobs, submitted_at(added), submitted_at(after)
+    jobs.move_samples(after, added, until=end)
+    if before is not None:
+        jobs.move_samples(before, added, since=begin)
+        _end_unreported(before, begin, reuse)
+    since = no_samples_since(added, after)
+    if since is not None:
+        # They may be of a submission between the two that is not reported yet.
+        jobs.release_samples(added, reuse.message.job_id, since=since)
+    _end_unreported(added, end, reuse)
+
+
+def _end_unreported(job: Job, by: datetime, reuse: _Reuse) -> None:
+    """End a submission whose id was used again, at its last sample."""
+    # Read again: its samples may have moved.
+    stored = reuse.work.jobs.lock(job.id)
+    if stored is not None and (ended := end_unreported(stored, by)) != stored:
+        reuse.work.jobs.save(ended, ChangeType.UPDATE, reuse.audit)
 
 
 def unmatched_ends(job: Job, incoming: Job, work: UnitOfWork) -> Sequence[RunEnd]:

@@ -13,6 +13,7 @@ from hpcobs.domain.lifecycle.outcome import Outcome, Status
 from hpcobs.domain.lifecycle.start import start
 from hpcobs.domain.lifecycle.submissions import of_finish, of_start, of_view
 from hpcobs.domain.lifecycle.sync import sync
+from hpcobs.domain.samples import CLOCK_SKEW
 from hpcobs.ports.clock import utc_now
 from hpcobs.service.job_changes import Message, apply, unmatched_ends
 
@@ -122,7 +123,7 @@ class JobEvents:
 
         def decide(job: Job, work: UnitOfWork) -> Outcome:
             unmatched = unmatched_ends(job, view, work)
-            return sync(job, view, unmatched, restart_known=restart_known)
+            return sync(self._seen_by_now(job), view, unmatched, restart_known=restart_known)
 
         message = Message(
             view.id,
@@ -139,6 +140,13 @@ class JobEvents:
         except DomainError as error:
             logger.warning("job %s of a state sync was rejected: %s", view.id, error)
             return EventResult(view.id, FAILED, error.message)
+
+    def _seen_by_now(self, job: Job) -> Job:
+        """Return the job without the time of a view that was stored while a clock was ahead."""
+        seen_at = job.scheduler_seen_at
+        if seen_at is None or seen_at <= self._clock() + CLOCK_SKEW:
+            return job
+        return replace(job, scheduler_seen_at=None)
 
     def _create_or_change(self, incoming: Job, message: Message, audit: AuditInfo) -> EventResult:
         # Most events create their job, which takes one round trip and no lock (docs/adr/0001).

@@ -58,6 +58,9 @@ class Rejected:
     def replay(self, wanted: RejectedFilter, *, limit: int = MOST_AT_ONCE) -> Replay:
         """Check samples again, oldest first, and store up to ``limit`` that are valid now."""
         done = Replay(Stored(), kept=0)
+        # What this replay itself rejects again has later ids: it must not be replayed for ever. Not
+        # by time: while a clock was ahead, samples were rejected in what is the future now.
+        last_id = self._rejected.last_id()
         limits = self._writer.limits()
         kept_days = self._rules.retention_days
         window = SampleWindow.at(limits, kept_days=kept_days, now=self._clock())
@@ -65,9 +68,7 @@ class Rejected:
         after = None
         while room > 0:
             at_once = min(room, MOST_AT_ONCE)
-            page = self._rejected.page(wanted, limit=at_once, after=after)
-            # What this replay itself rejects again comes last, and must not be replayed for ever.
-            listed = [item for item in page if item.rejected_at <= limits.now]
+            listed = self._rejected.page(wanted, limit=at_once, after=after, last_id=last_id)
             if not listed:
                 break
             batch = self._valid(listed, window)

@@ -199,12 +199,16 @@ class PooledConnections:
 
         self._arguments = arguments
 
+        def fresh() -> ConnectArguments:
+            # Called for each connection: an IAM token expires long before the pool does.
+            return {**arguments(), "autocommit": True}
+
         def configured(connection: Connection) -> None:
             if statement_timeout_seconds is not None:
                 configure(connection, statement_timeout_seconds=statement_timeout_seconds)
 
         self._pool = ConnectionPool(
-            kwargs={**arguments(), "autocommit": True},
+            kwargs=fresh,
             min_size=min(settings.db_min_conns, settings.db_max_conns),
             max_size=settings.db_max_conns,
             max_lifetime=settings.db_max_conn_lifetime_seconds,

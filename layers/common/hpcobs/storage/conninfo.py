@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -87,15 +88,23 @@ def _from_parts(settings: Settings) -> ConnectArguments:
     return arguments
 
 
+_ONE_AT_A_TIME = threading.Lock()
+
+
 def _iam_token(settings: Settings) -> str:
     # boto3 takes a quarter of a second to import, and only sites with IAM logins need it here.
     import boto3
-    from botocore.exceptions import BotoCoreError
+    from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        token: str = boto3.client("rds").generate_db_auth_token(
+        # A pool opens connections in several threads, and boto3's default session may not make
+        # clients in two threads at once.
+        with _ONE_AT_A_TIME:
+            client = boto3.client("rds")
+        token: str = client.generate_db_auth_token(
             DBHostname=settings.db_host or "", Port=settings.db_port, DBUsername=settings.db_user
         )
-    except BotoCoreError as error:
+    # A ClientError comes from the service that issues the credentials of a role.
+    except (BotoCoreError, ClientError) as error:
         raise psycopg.OperationalError(f"{NO_CREDENTIALS}: {error}") from error
     return token

@@ -19,6 +19,7 @@ from hpcobs.storage.timings import ErrorType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from hpcobs.domain.audit import AuditInfo
     from hpcobs.domain.events import RunEnd
@@ -113,11 +114,17 @@ class PostgresJobs:
         with self._session.operation("samples_discard") as connection:
             statistics.discard(connection, job.key, wrong)
 
-    def move_samples(self, job: Job, to: Job) -> None:
-        """Give the samples since the submission of ``to`` to it. Both jobs are locked."""
-        since = to.submission_at or to.start_time
+    def move_samples(
+        self, job: Job, to: Job, *, since: datetime | None = None, until: datetime | None = None
+    ) -> None:
+        """Give samples of a time to another submission, with their statistics."""
         with self._session.operation("samples_move") as connection:
-            statistics.move(connection, job.key, to.key, since)
+            statistics.move(connection, job.key, to.key, since=since, until=until)
+
+    def release_samples(self, job: Job, reported_id: str, *, since: datetime) -> None:
+        """Let a locked job's samples since a time wait for a submission of the reported id."""
+        with self._session.operation("samples_release") as connection:
+            statistics.release(connection, job.key, reported_id, since)
 
     def record_seen(self, job: Job) -> None:
         """Store when the scheduler last saw a locked job."""

@@ -33,7 +33,8 @@ def discard(connection: Connection, key: str, wrong: Discard) -> None:
     """Remove samples of a locked job, and the sealed roll-ups of such samples."""
     nodes = {"id": key, "kept_nodes": list(wrong.kept_nodes)}
     times = {"since": wrong.since, "until": wrong.until, "before": wrong.before}
-    edges = [hour_of(time) for time in times.values() if time is not None]
+    # Each hour once: two boundaries may lie in one, and its roll-ups are summed up again.
+    edges = sorted({hour_of(time) for time in times.values() if time is not None})
     _execute(connection, "discard", nodes | times)
     moved_back = {name: time and time - _TO_LAST_MOMENT for name, time in times.items()}
     _execute(connection, "discard_rollups", nodes | moved_back | {"edges": edges})
@@ -41,22 +42,44 @@ def discard(connection: Connection, key: str, wrong: Discard) -> None:
         _execute(connection, "sum_edges", {"ids": [key], "edges": edges})
 
 
-def move(connection: Connection, key: str, to: str, since: datetime) -> None:
-    """Give samples and sealed roll-ups since a time to another job. Count both jobs' again."""
-    jobs: dict[str, Any] = {"id": key, "to": to}
-    samples = _execute(connection, "move", jobs | {"since": since})
-    edges = [hour_of(since)]
-    moved_back = {"since": since - _TO_LAST_MOMENT, "edges": edges}
-    rollups = _execute(connection, "move_rollups", jobs | moved_back)
-    if rollups:
-        _execute(connection, "sum_edges", {"ids": [key, to], "edges": edges})
+def move(
+    connection: Connection,
+    key: str,
+    to: str,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> None:
+    """Give samples and sealed roll-ups of a time to another job. Count both jobs' again."""
+    jobs: dict[str, Any] = {"id": key, "to": to, "ids": [key, to]}
+    times = {"since": since, "until": until}
+    samples = _execute(connection, "move", jobs | times)
+    edges = [hour_of(time) for time in times.values() if time is not None]
+    moved_back = {name: time and time - _TO_LAST_MOMENT for name, time in times.items()}
+    rollups = _execute(connection, "move_rollups", jobs | moved_back | {"edges": edges})
+    _execute(connection, "sum_edges", jobs | {"edges": edges})
     if samples or rollups:
-        _rebuild(connection, key)
-        # Its GPUs' latest readings may have been those of the other job.
-        connection.execute(_STATISTICS["restore_gpus"], {"id": key})
-        _refresh(connection, key)
-        _rebuild(connection, to)
-        _refresh(connection, to)
+        # Of the readings that came with the samples, and those that were there, the latest stays.
+        _execute(connection, "forget_latest", {"id": to})
+        for job in (key, to):
+            _count_anew(connection, job)
+
+
+def release(connection: Connection, key: str, reported_id: str, since: datetime) -> None:
+    """Let samples since a time wait for their job, under the id that the nodes report.
+
+    Sealed roll-ups stay.
+    """
+    released = {"id": key, "reported_id": reported_id, "since": since}
+    if _execute(connection, "release", released):
+        _count_anew(connection, key)
+
+
+def _count_anew(connection: Connection, key: str) -> None:
+    _rebuild(connection, key)
+    # Its GPUs' latest readings may have been those of the other job.
+    connection.execute(_STATISTICS["restore_gpus"], {"id": key})
+    _refresh(connection, key)
 
 
 def recompute(connection: Connection, before: Job, after: Job, what: Recompute) -> None:

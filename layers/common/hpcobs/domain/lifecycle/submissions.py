@@ -16,6 +16,7 @@ from hpcobs.domain.events import RunEnd
 from hpcobs.domain.jobs import Precedence
 from hpcobs.domain.lifecycle.runs import end_run
 from hpcobs.domain.lifecycle.takeover import CLOCK_SKEW
+from hpcobs.domain.samples import LATE_SAMPLE, SUBMISSION_SKEW
 from hpcobs.domain.states import JobState
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ LATE_START = timedelta(minutes=10)
 
 FORGOTTEN_AFTER = timedelta(days=1)
 """Slurm forgets an ended job after MinJobAge, minutes. A start so late is of another submission."""
+
+_NEXT = timedelta(microseconds=1)
 
 REUSED = "JobIdReused"
 """The reason in a job whose end was not reported before its id was used again."""
@@ -192,15 +195,43 @@ def supersede(job: Job, submissions: Sequence[Job], *, plain_id: str, by: dateti
     renamed = replace(
         job, id=free_id(plain_id, moment, taken), stored_as=job.key, submission_at=moment
     )
-    if job.state.is_terminal:
-        return renamed
+    return end_unreported(renamed, by)
+
+
+def end_unreported(job: Job, by: datetime) -> Job:
+    """Return the job, ended by the submission at ``by`` unless a source reported its end."""
+    reason = job.scheduler.state_reason if job.scheduler else None
+    unreported = reason == REUSED and job.ended_by is Precedence.CLAIM
+    if job.state.is_terminal and not (unreported and job.end_time and job.end_time > by):
+        return job
     latest = max(job.start_time, job.usage.last_sample_at or job.start_time)
     # CLAIM: any source that still reports the true end corrects this one.
     end = RunEnd(ended_at=min(latest, by), state=JobState.FAILED, by=Precedence.CLAIM)
-    ended = end_run(renamed, end)
+    ended = end_run(job, end)
     return replace(
         ended, scheduler=ended.scheduler and replace(ended.scheduler, state_reason=REUSED)
     )
+
+
+def neighbours(submissions: Sequence[Job], moment: datetime) -> tuple[Job | None, Job]:
+    """Return the submissions before and after a moment, of those of one id, latest first.
+
+    The latest one counts as after it.
+    """
+    place = max(1, sum(submitted_at(job) > moment for job in submissions))
+    return next(iter(submissions[place:]), None), submissions[place - 1]
+
+
+def no_samples_since(job: Job, after: Job) -> datetime | None:
+    """Return the time from which no sample counts for a job, or None if it has not ended.
+
+    ``after`` is the next submission. The rule is that of ``job_of_sample`` (migration 0007).
+    """
+    if job.end_time is None:
+        return None
+    first_of_next = submitted_at(after) - SUBMISSION_SKEW
+    last = max(job.end_time, min(job.end_time + LATE_SAMPLE, first_of_next - _NEXT))
+    return last + _NEXT
 
 
 def free_id(plain_id: str, moment: datetime, taken: set[str]) -> str:

@@ -27,6 +27,7 @@ _APPEND = load("append_path")
 _WRITER = load("sample_writer")
 
 _BEFORE_ALL = datetime(1, 1, 1, tzinfo=UTC)
+_AFTER_ALL = datetime.max.replace(tzinfo=UTC)
 # The smallest step of PostgreSQL's timestamps: a run's first sample may be from its very start.
 _STEP = timedelta(microseconds=1)
 
@@ -35,13 +36,21 @@ class LockedJob(NamedTuple):
     """A locked job: when it started, and from when on its run's samples count (None: from any).
 
     Samples after ``until`` are not the job's (None: it has not ended). ``is_reused`` means that
-    Slurm has used its id again.
+    Slurm has used its id again. Samples before ``first`` are not of this submission (None: there is
+    no earlier one).
     """
 
     start_time: datetime
     statistics_since: datetime | None
     until: datetime | None = None
     is_reused: bool = False
+    first: datetime | None = None
+
+    def bounds(self) -> tuple[datetime, datetime] | None:
+        """Return the times of the first and last sample that may be the job's (None: any)."""
+        if self.until is None and self.first is None:
+            return None
+        return self.first or _BEFORE_ALL, self.until or _AFTER_ALL
 
 
 @dataclass(slots=True)
@@ -64,7 +73,7 @@ def split(
     """Separate the samples that are later than all stored ones from those to look up."""
     rows = connection.execute(_APPEND["latest"], {"ids": list(jobs)})
     newest: dict[Place, datetime] = {(job_id, node): latest for job_id, node, latest in rows}
-    ended = {job_id: job.until for job_id, job in jobs.items() if job.until is not None}
+    bounded = {job_id: found for job_id, job in jobs.items() if (found := job.bounds())}
     by_path = SplitSamples()
     # The hot loop: positions, local names and no calls, because millions of samples pass here.
     to_append, merge_later = by_path.to_append, by_path.to_merge.append
@@ -72,7 +81,11 @@ def split(
         job_id, at, node = sample[0], sample[1], sample[11]
         place = (job_id, node)
         after = newest.get(place) or _before_first(jobs.get(job_id))
-        if after is None or at <= after or (job_id in ended and at > ended[job_id]):
+        if (
+            after is None
+            or at <= after
+            or (job_id in bounded and not bounded[job_id][0] <= at <= bounded[job_id][1])
+        ):
             merge_later(sample)
             continue
         newest[place] = at

@@ -6,9 +6,10 @@ shows. ``job_of_sample`` of migration 0007 is the same rule for samples that wai
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from hpcobs.domain.samples import LATE_SAMPLE, SUBMISSION_SKEW
 from hpcobs.storage.queries import load
 
 if TYPE_CHECKING:
@@ -20,11 +21,6 @@ if TYPE_CHECKING:
 _WRITER = load("sample_writer")
 
 _BEFORE_ALL = datetime(1, 1, 1, tzinfo=UTC)
-CLOCK_SKEW = timedelta(minutes=1)
-"""How much a node's clock may be behind the submission of the job that runs there."""
-
-LATE_SAMPLE = timedelta(minutes=10)
-"""How much a node's clock may be ahead of the end of its job, as in ``lock_jobs``."""
 
 
 class Submission(NamedTuple):
@@ -73,7 +69,7 @@ def _key_at(submissions: Sequence[Submission], at: datetime) -> str | None:
         after = submission
     if chosen.end_time is None or at <= chosen.end_time:
         return chosen.key
-    if after is not None and after.since - CLOCK_SKEW <= at:
+    if after is not None and after.since - SUBMISSION_SKEW <= at:
         return after.key
     return None if at > chosen.end_time + LATE_SAMPLE else chosen.key
 

@@ -9,7 +9,7 @@ SELECT ARRAY(SELECT DISTINCT job_id FROM staged_samples),
 WITH gpus AS (
     SELECT job_id, "timestamp", node, jsonb_agg(to_jsonb(staged_gpus)) AS gpus
     FROM staged_gpus
-    WHERE NOT EXISTS (SELECT FROM staged_jobs WHERE id = job_id AND "timestamp" <= until)
+    WHERE NOT EXISTS (SELECT FROM staged_jobs WHERE id = job_id AND "timestamp" BETWEEN first AND until)
     GROUP BY job_id, "timestamp", node
 ), waiting AS (
     INSERT INTO waiting_samples (
@@ -23,7 +23,7 @@ WITH gpus AS (
     FROM staged_samples AS staged
     LEFT JOIN gpus USING (job_id, "timestamp", node)
     WHERE NOT EXISTS (
-        SELECT FROM staged_jobs WHERE id = staged.job_id AND staged."timestamp" <= until
+        SELECT FROM staged_jobs WHERE id = staged.job_id AND staged."timestamp" BETWEEN first AND until
     )
     -- No job is locked here, so this order of the keys keeps two collectors from a deadlock.
     ORDER BY job_id, "timestamp", node
@@ -32,13 +32,13 @@ WITH gpus AS (
 )
 SELECT (SELECT count(*) FROM waiting),
        (SELECT count(*) FROM staged_samples
-        WHERE NOT EXISTS (SELECT FROM staged_jobs WHERE id = job_id AND "timestamp" <= until))
+        WHERE NOT EXISTS (SELECT FROM staged_jobs WHERE id = job_id AND "timestamp" BETWEEN first AND until))
 
 -- merge: store the staged samples that are new, stage their sums and keep their readings; count the new and all of them
 WITH inserted AS (
     INSERT INTO metric_samples ({{columns.samples}})
     SELECT {{columns.samples}}
-    FROM staged_samples JOIN staged_jobs ON staged_jobs.id = job_id AND "timestamp" <= until
+    FROM staged_samples JOIN staged_jobs ON staged_jobs.id = job_id AND "timestamp" BETWEEN first AND until
     ON CONFLICT (job_id, "timestamp", node) DO NOTHING
     RETURNING job_id, "timestamp", node, cpu_usage, memory_usage_mb, gpu_usage
 ), unstored AS (
@@ -73,7 +73,7 @@ WITH inserted AS (
 )
 SELECT (SELECT count(*) FROM inserted),
        (SELECT count(*) FROM staged_samples
-        JOIN staged_jobs ON staged_jobs.id = job_id AND "timestamp" <= until)
+        JOIN staged_jobs ON staged_jobs.id = job_id AND "timestamp" BETWEEN first AND until)
 
 -- changed_jobs: list the jobs whose statistics were added to
 SELECT DISTINCT job_id FROM staged_sums
@@ -81,7 +81,7 @@ SELECT DISTINCT job_id FROM staged_sums
 -- merge_gpus: store the staged GPU readings that are new
 INSERT INTO gpu_samples ({{columns.gpu_samples}})
 SELECT staged_gpus.*
-FROM staged_gpus JOIN staged_jobs ON staged_jobs.id = job_id AND "timestamp" <= until
+FROM staged_gpus JOIN staged_jobs ON staged_jobs.id = job_id AND "timestamp" BETWEEN first AND until
 ON CONFLICT (job_id, "timestamp", node, gpu_id) DO NOTHING
 
 -- waiting_jobs: list the jobs that have waiting samples and are known by now
@@ -163,6 +163,15 @@ UPDATE staged_gpus SET job_id = job_of_sample(job_id, "timestamp")
 WHERE job_id = ANY (%(ids)s::text[])
 
 -- take_overdue: delete samples that have waited too long for their job, and return them
+-- Those that have waited since a time in the future came while the clock was ahead: they wait from now on.
+WITH from_future AS (
+    UPDATE waiting_samples SET since = now()
+    WHERE (job_id, "timestamp", node) IN (
+        SELECT job_id, "timestamp", node FROM waiting_samples
+        WHERE since > now() + interval '1 minute'
+        FOR UPDATE SKIP LOCKED
+    )
+)
 DELETE FROM waiting_samples
 WHERE (job_id, "timestamp", node) IN (
     SELECT job_id, "timestamp", node FROM waiting_samples

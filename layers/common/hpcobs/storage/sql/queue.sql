@@ -19,7 +19,16 @@ WHERE message.id = visible.id
 RETURNING message.id, receipt, body, sent_at, receive_count
 
 -- bury_worn_out: move messages to the dead letters that were received too often
-WITH worn_out AS (
+-- Nobody hides a message for an hour. One that is hidden for longer was sent or received while the
+-- clock was ahead: it is visible again from now on.
+WITH from_future AS (
+    UPDATE sample_queue SET visible_at = now(), sent_at = least(sent_at, now())
+    WHERE id IN (
+        SELECT id FROM sample_queue
+        WHERE visible_at > now() + interval '1 hour'
+        FOR UPDATE SKIP LOCKED
+    )
+), worn_out AS (
     DELETE FROM sample_queue
     WHERE id IN (
         SELECT id FROM sample_queue

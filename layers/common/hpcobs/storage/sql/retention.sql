@@ -45,7 +45,8 @@ SELECT set_config('lock_timeout', '250ms', true)
 
 -- oldest_audit: find the time of the oldest audit row since a time
 SELECT changed_at FROM job_audit_events
-WHERE changed_at >= coalesce(%(since)s::timestamptz, '-infinity') ORDER BY id LIMIT 1
+WHERE changed_at >= coalesce(%(since)s::timestamptz, '-infinity') AND changed_at <= now()
+ORDER BY id LIMIT 1
 
 -- oldest_rejected: find when the oldest rejected sample since a time was rejected
 SELECT min(rejected_at) FROM rejected_samples
@@ -72,14 +73,15 @@ WHERE changed_at < %(before)s
 
 -- delete_audit: delete the oldest audit rows from before a time, up to the first that is not
 DELETE FROM job_audit_events
-WHERE id IN (
+WHERE id = ANY (ARRAY(
     SELECT id
-    FROM (SELECT id, changed_at,
-                 bool_and(changed_at < %(before)s OR changed_at > now()) OVER (ORDER BY id) AS expired
-          FROM (SELECT id, changed_at FROM job_audit_events ORDER BY id LIMIT %(limit)s) AS oldest
+    FROM (SELECT id, bool_and(changed_at < %(before)s) OVER (ORDER BY id) AS expired
+          -- Rows from the future would fill the limit, and hold back all behind them for years.
+          FROM (SELECT id, changed_at FROM job_audit_events
+                WHERE changed_at <= now() ORDER BY id LIMIT %(limit)s) AS oldest
          ) AS judged
-    WHERE expired AND changed_at < %(before)s
-)
+    WHERE expired
+))
 
 -- surplus_rejected: find the time before which rejected samples are too many
 SELECT rejected_at FROM rejected_samples ORDER BY rejected_at DESC OFFSET %(most)s - 1 LIMIT 1

@@ -51,6 +51,7 @@ CREATE TEMPORARY TABLE IF NOT EXISTS staged_sums (
 CREATE TEMPORARY TABLE IF NOT EXISTS staged_jobs (
     id     text COLLATE "C" PRIMARY KEY,
     since  timestamptz NOT NULL,
+    first  timestamptz NOT NULL,
     until  timestamptz NOT NULL
 ) ON COMMIT DELETE ROWS
 
@@ -66,7 +67,8 @@ ORDER BY submission_at DESC
 
 -- lock_jobs: lock jobs in the order of their ids, and read when they started and where their statistics begin
 -- No sample comes later than ten minutes after the end of its job: it is of a later submission of the id.
-SELECT id, start_time, statistics_since, end_time + interval '10 minutes', public_id IS NOT NULL
+SELECT id, start_time, statistics_since, end_time + interval '10 minutes', public_id IS NOT NULL,
+       {{conditions.first_sample}}
 FROM jobs
 WHERE id = ANY (%(ids)s::text[])
 -- Every writer locks jobs in this order, so that two collectors never wait for each other in a circle.
@@ -84,8 +86,8 @@ SELECT clock_timestamp(), nullif(sealed_before, '-infinity')
 FROM rollup_states WHERE samples = 'metric_samples'
 
 -- stage_known_jobs: stage which of some jobs exist, for the statements that follow
-INSERT INTO staged_jobs (id, since, until)
-SELECT id, coalesce(statistics_since, '-infinity'),
+INSERT INTO staged_jobs (id, since, first, until)
+SELECT id, coalesce(statistics_since, '-infinity'), coalesce({{conditions.first_sample}}, '-infinity'),
        coalesce(end_time + interval '10 minutes', 'infinity')
 FROM jobs WHERE id = ANY (%(ids)s::text[])
 
@@ -154,6 +156,8 @@ SET last_seen = excluded.last_seen,
     gpus = coalesce(excluded.gpus, known.gpus),
     updated_at = now()
 WHERE known.last_seen IS NULL OR excluded.last_seen > known.last_seen
+   -- A report from the future came while the clock was ahead. It must not hide those that follow.
+   OR known.last_seen > now() + interval '10 minutes'
 
 -- reject: store rejected samples with their reason, the same sample of the same sender once
 -- Senders choose the ids of their batches, so an id alone identifies nothing (ADR 0030).

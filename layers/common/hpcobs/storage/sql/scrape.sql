@@ -122,8 +122,8 @@ SELECT name, value FROM counter_values ORDER BY name
 -- gauges: read what the collector stored about its last run
 SELECT name, value FROM gauges ORDER BY name
 
--- held: read the data past their limit that retention did not delete, and why
-SELECT table_name, reason, days FROM retention_held ORDER BY table_name, reason
+-- held: read the seconds of data past their limit that retention did not delete, and why
+SELECT table_name, reason, days * 86400 FROM retention_held ORDER BY table_name, reason
 
 -- operations: read the durations of storage operations, over all functions
 SELECT operation, observations, seconds FROM operation_timing_sums ORDER BY operation
