@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from hpcobs.domain.errors import InvalidInputError
+from hpcobs.domain.samples import Sample
+from hpcobs.service.jobs import Jobs
 from tests.collector.batches import sample
 from tests.collector.test_submissions import NOW, ago, counts, key, report, send, stored
 
@@ -104,6 +109,17 @@ def test_running_view_of_earlier_submission_ends_it(site: Site) -> None:
     rows = site.query("SELECT id, state, end_time, state_reason FROM jobs ORDER BY id")
     assert rows == [("1", "running", None, None), (key(300), "failed", ago(140), "JobIdReused")]
     assert counts(site) == {"1": 1, key(300): 2}
+
+
+def test_posted_sample_of_other_submission_is_rejected(site: Site) -> None:
+    report(site, 300, 200)
+    report(site, 60, user="eve")
+    jobs = Jobs(site.store, kept_days=7, stale_after=timedelta(hours=1))
+    with pytest.raises(InvalidInputError, match="before the job's submission"):
+        jobs.add_sample(Sample("1", ago(250), "n1", 1, 1))
+    assert jobs.add_sample(Sample("1", ago(50), "n1", 1, 1))
+    assert jobs.add_sample(Sample(key(300), ago(250), "n1", 1, 1))
+    assert stored(site) == {"1": [250], key(60): [50]}
 
 
 def owner(spans: list[Span], at: int) -> str | None:

@@ -62,6 +62,11 @@ def test_url_loses_trailing_slash(tmp_path: Path) -> None:
         ("HPCOBS_SPOOL_DIR", "spool"),
         ("HPCOBS_SPOOL_FSYNC", "maybe"),
         ("HPCOBS_GPUS", "intel"),
+        ("HPCOBS_NODE", "n1,n2"),
+        ("HPCOBS_NODE", "n" * 256),
+        ("HPCOBS_CLUSTER_NAME", "c" * 65),
+        ("HPCOBS_CLUSTER_NAME", "my.cluster"),
+        ("HPCOBS_CLUSTER_NAME", "a b"),
     ],
 )
 def test_bad_value_error_names_variable_in_one_line(tmp_path: Path, name: str, value: str) -> None:

@@ -178,6 +178,16 @@ def test_cluster_without_name_is_reported(node: Config, site: Site) -> None:
     assert "cluster_name" not in site.bodies(FINISHED)[0]
 
 
+@pytest.mark.parametrize("name", ["my.cluster", "c" * 65, "a b"])
+def test_name_that_site_rejects_is_reported(node: Config, site: Site, name: str) -> None:
+    config = node._replace(cluster_name=None)
+    slurm_file(config, SLURM_CONF.replace("ClusterName=lab", f'ClusterName="{name}"'))
+    (finding,) = problems(config)
+    assert name in finding.text
+    assert "HPCOBS_CLUSTER_NAME" in finding.fix
+    assert site.bodies(FINISHED) == []
+
+
 def test_cluster_name_comes_from_record_or_slurm_conf(
     tmp_path: Path, config: Config, site: Site
 ) -> None:

@@ -15,11 +15,23 @@ from hpcobs_forwarder.node.hostlist import cpus_on_node, cpus_per_node, expand
         ("n[1-2]", ["n1", "n2"]),
         ("n[08-10],m1", ["n08", "n09", "n10", "m1"]),
         ("gpu[1,3-4]-ib,login", ["gpu1-ib", "gpu3-ib", "gpu4-ib", "login"]),
+        ("n[08-10,2],m", ["n08", "n09", "n10", "n2", "m"]),
+        ("a[1-2]-[0,3]b", ["a1-0b", "a1-3b", "a2-0b", "a2-3b"]),
+        ("/dev/nvidia[0-1]", ["/dev/nvidia0", "/dev/nvidia1"]),
+        ("n[2-1]", []),
+        ("n[1", ["n[1"]),
         ("", []),
+        (",,", []),
     ],
 )
 def test_host_list_expands_in_slurms_order(text: str, hosts: list[str]) -> None:
     assert expand(text) == hosts
+
+
+@pytest.mark.parametrize("text", ["n[a-b]", "n[1-]", "n[]", "n[0-999999999]-[0-999999999]"])
+def test_wrong_or_huge_list_is_an_error(text: str) -> None:
+    with pytest.raises(ValueError, match=r"list of numbers|more than"):
+        expand(text, 65_536)
 
 
 def test_cpus_per_node_are_repeated() -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from hpcobs_forwarder.doctor.hostlists import names
 from hpcobs_forwarder.slurm_conf import SlurmConf, read_conf, read_slurm_conf
 
 
@@ -94,25 +93,3 @@ def test_first_readable_place_is_used(tmp_path: Path, monkeypatch: pytest.Monkey
     found = read_slurm_conf(str(tmp_path))
     assert found is not None
     assert found.last("A") == "2"
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("n1", ["n1"]),
-        ("n[08-10,2],m", ["n08", "n09", "n10", "n2", "m"]),
-        ("a[1-2]-[x,3]b", ["a1-xb", "a1-3b", "a2-xb", "a2-3b"]),
-        ("/dev/nvidia[0-1]", ["/dev/nvidia0", "/dev/nvidia1"]),
-        ("n[2-1]", []),
-        ("n[a-b]", ["na-b"]),
-        ("n[1", ["n[1"]),
-        ("", []),
-        (",,", []),
-    ],
-)
-def test_lists_of_names_are_expanded(text: str, expected: list[str]) -> None:
-    assert list(names(text)) == expected
-
-
-def test_huge_list_of_names_ends() -> None:
-    assert len(list(names("n[0-999999999999]-[0-999999999999]"))) == 65_536

@@ -11,6 +11,10 @@ import socket
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
+from hpcobs_forwarder import cluster_names, node_names
+from hpcobs_forwarder.cluster_names import is_cluster_name
+from hpcobs_forwarder.node_names import is_node_name
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from urllib.parse import SplitResult
@@ -203,6 +207,19 @@ def _gpus(text: str) -> str:
     return text
 
 
+def _node(text: str) -> str:
+    if not is_node_name(text):
+        raise ValueError(f"a node's name of at most {node_names.LONGEST} characters, as in Slurm")
+    return text
+
+
+def _cluster(text: str) -> str:
+    if not is_cluster_name(text):
+        most = cluster_names.LONGEST
+        raise ValueError(f"a cluster's name: at most {most} letters, digits, _ and -")
+    return text
+
+
 def _command(text: str) -> str:
     try:
         words = shlex.split(text)
@@ -224,8 +241,8 @@ _SETTINGS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "HPCOBS_TOKEN_FILE": ("token_file", _path),
     "HPCOBS_SPOOL_DIR": ("spool_dir", _path),
     "HPCOBS_FALLBACK_DIR": ("fallback_dir", _path),
-    "HPCOBS_NODE": ("node", str),
-    "HPCOBS_CLUSTER_NAME": ("cluster_name", str),
+    "HPCOBS_NODE": ("node", _node),
+    "HPCOBS_CLUSTER_NAME": ("cluster_name", _cluster),
     "HPCOBS_INTERVAL_SECONDS": ("interval_seconds", _seconds),
     "HPCOBS_PUSH_SECONDS": ("push_seconds", _seconds),
     "HPCOBS_SPOOL_MAX_MB": ("spool_max_mb", _megabytes),

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from hpcobs_forwarder.clock import SystemClock, rfc3339
+from hpcobs_forwarder.cluster_names import LONGEST, is_cluster_name
 from hpcobs_forwarder.compose import site_client
 from hpcobs_forwarder.controller.compose import slurm_source
 from hpcobs_forwarder.controller.source import SourceError
@@ -36,6 +37,13 @@ def examine(config: Config) -> Iterator[Finding]:
             "if the site serves several clusters, set HPCOBS_CLUSTER_NAME to the ClusterName of "
             "slurm.conf",
         )
+    elif not is_cluster_name(name):
+        yield failure(
+            f"the site accepts no cluster with Slurm's name {name[:80]!r}, and rejects all batches",
+            "set HPCOBS_CLUSTER_NAME on all hosts of the cluster: at most "
+            f"{LONGEST} letters, digits, _ and -",
+        )
+        return
     if not config.url:
         return  # a finding of `site` already
     try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hpcobs_forwarder.daemon.config import NODE, default_path
 from hpcobs_forwarder.doctor.finding import Finding, failure, ok, warning
-from hpcobs_forwarder.doctor.hostlists import names
+from hpcobs_forwarder.node.hostlist import expand
 from hpcobs_forwarder.slurm_conf import read_slurm_conf
 
 if TYPE_CHECKING:
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from hpcobs_forwarder.daemon.config import Config
     from hpcobs_forwarder.node.records import Records
     from hpcobs_forwarder.slurm_conf import SlurmConf
+
+_MOST_NAMES = 65_536
+"""Slurm's own limit for the nodes of a cluster (MAX_SLURM_NODES)."""
 
 _DYNAMIC = ("MaxNodeCount", "NodeSet")
 """Settings of clusters whose nodes may register without a NodeName line."""
@@ -57,7 +60,7 @@ def _in_slurm_conf(conf: SlurmConf, ours: str) -> Iterator[Finding]:
             f"{ours}",
             f"set HPCOBS_NODE to one of them in {default_path(NODE)}",
         )
-    elif any(ours in names(line["nodename"]) for line in lines):
+    elif any(ours in _names(line["nodename"]) for line in lines):
         yield ok(f"slurm.conf has the node {ours}")
     elif lines and not any(conf.last(setting) for setting in _DYNAMIC):
         yield warning(
@@ -84,7 +87,15 @@ def _names_of_host(lines: Sequence[dict[str, str]], host: str) -> list[str]:
 
 
 def _pairs(nodes: str, hosts: str) -> Iterator[tuple[str, str]]:
-    listed = list(names(hosts))
+    listed = _names(hosts)
     if len(listed) == 1:  # several slurmd on one host
-        return zip(names(nodes), itertools.repeat(listed[0]))
-    return zip(names(nodes), listed)
+        return zip(_names(nodes), itertools.repeat(listed[0]))
+    return zip(_names(nodes), listed)
+
+
+def _names(text: str) -> list[str]:
+    """Return the names in a list. One that Slurm cannot parse either stays as it is."""
+    try:
+        return expand(text, _MOST_NAMES)
+    except ValueError:
+        return [text]

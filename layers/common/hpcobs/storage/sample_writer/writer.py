@@ -41,6 +41,7 @@ _REMOVE_REJECTED = load("rejected")["remove"]
 WAITING_SAMPLES = 10_000
 WAITING_JOBS = 1000
 """Waiting samples, and their jobs, in one transaction: so it stays short and small."""
+BEFORE_SUBMISSION = "is from before the job's submission, when its id was that of another job"
 NO_SUCH_JOB = "job_id: no such job was reported"
 
 
@@ -108,8 +109,11 @@ def read_limits(connection: Connection) -> SampleLimits:
 def add_one(connection: Connection, sample: Sample) -> bool:
     """Store one sample of a job that the caller has locked. Return False if it is a duplicate.
 
-    Raise InvalidInputError if the samples of its day are dropped.
+    Raise InvalidInputError if the samples of its day are dropped, or if its id was another job's.
     """
+    for job in lock_jobs(connection, [sample.job_id]).values():
+        if job.first is not None and sample.timestamp < job.first:
+            raise InvalidInputError("timestamp", BEFORE_SUBMISSION)
     _create_staging(connection)
     stage(connection, [QueuedSample(**sample._asdict())])
     stored, sealed = _merge_staged(connection)
