@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.collector.conftest import Site
 
-KILLS = 100
+KILLS = 60
 
 # The real handler, invoked repeatedly as by its schedule, in a new process for each line of input.
 # Processes are forked, so that imports are made once.

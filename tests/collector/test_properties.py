@@ -111,7 +111,7 @@ class Life(RuleBasedStateMachine):
 
 def test_statistics_match_stored_samples_in_any_order(site: Site) -> None:
     few = settings(
-        max_examples=50,
+        max_examples=30,
         stateful_step_count=25,
         deadline=None,
         suppress_health_check=list(HealthCheck),

@@ -136,5 +136,5 @@ class Senders(RuleBasedStateMachine):
 
 @pytest.mark.timeout(900)
 def test_every_sample_is_stored_or_rejected(site: Site) -> None:
-    many = settings(max_examples=40, stateful_step_count=20, deadline=None)
+    many = settings(max_examples=25, stateful_step_count=20, deadline=None)
     run_state_machine_as_test(type("SendersHere", (Senders,), {"site": site}), settings=many)

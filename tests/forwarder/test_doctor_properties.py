@@ -35,7 +35,7 @@ BY_ROLE = {
 CGROUP = ("ConstrainRAMSpace", "ConstrainCores", "ConstrainDevices")
 LINES = SLURM_CONF.splitlines()
 many = settings(
-    max_examples=150,
+    max_examples=80,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

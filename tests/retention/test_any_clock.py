@@ -34,7 +34,7 @@ action = st.one_of(
     st.tuples(st.just("run"), st.integers(1, 3)),
 )
 WIDE = settings(
-    max_examples=25,
+    max_examples=15,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

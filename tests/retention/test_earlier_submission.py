@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     from hpcobs.storage.connections import SingleConnection
     from tests.stores import Query
+
+pytestmark = pytest.mark.usefixtures("clock_at_t0")
 
 DAY = 86_400
 LATE = timedelta(minutes=10)
@@ -50,7 +53,7 @@ class Reused(Life):
 
 
 @settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @example(submit=DAY, end=DAY - 3600, pause=3 * DAY)
 @example(submit=3 * DAY + 1201, end=DAY, pause=2 * DAY)

@@ -12,8 +12,7 @@ from hpcobs.domain.samples import Sample
 from hpcobs.service.job_events import JobEvents
 from hpcobs.storage.sample_writer.writer import PostgresSampleWriter
 from hpcobs.storage.timings import OperationTimings
-from tests.builders import AUDIT, ORIGIN, T0, at, scheduler_job, started
-from tests.clocks import set_database_clock
+from tests.builders import AUDIT, ORIGIN, at, scheduler_job, started
 from tests.retention.rolling import write_batch
 from tests.retention.runs import retain_a_day
 
@@ -25,16 +24,11 @@ if TYPE_CHECKING:
     from hpcobs.storage.store import PostgresStore
     from tests.stores import Query
 
-__all__ = ["database_clock"]
+pytestmark = pytest.mark.usefixtures("clock_at_t0")
 
 DAYS = 86_400
 RUN = 200
 """The beginning of the requeued run, within an interval of five minutes."""
-
-
-@pytest.fixture(autouse=True)
-def database_clock(database_url: str) -> None:
-    set_database_clock(database_url, T0)
 
 
 class Site:

@@ -19,7 +19,6 @@ from hpcobs.storage.sample_writer.writer import PostgresSampleWriter
 from hpcobs.storage.store import PostgresStore
 from hpcobs.storage.timings import OperationTimings
 from tests.builders import AUDIT, ORIGIN, T0, scheduler_job, started
-from tests.clocks import set_database_clock
 from tests.retention.books import Books
 from tests.retention.rolling import write_batch
 from tests.retention.runs import retain
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
 
     from hpcobs.storage.connections import SingleConnection
     from tests.stores import Query
+
+pytestmark = pytest.mark.usefixtures("clock_at_t0")
 
 LIMITS = RetentionLimits(samples_days=2, rollup_days=400, audit_days=400)
 NODES = ("n1", "n2")
@@ -42,11 +43,6 @@ SUMS = """
 SELECT coalesce(sum(sample_count), 0), coalesce(sum({}), 0) FROM {}
 WHERE job_id = %s AND seconds = %s AND "timestamp" < %s
 """
-
-
-@pytest.fixture(autouse=True)
-def database_clock(database_url: str) -> None:
-    set_database_clock(database_url, T0)
 
 
 class Life:
@@ -226,7 +222,7 @@ def live(life: Life, happened: list[tuple[str, int]]) -> None:
 
 OLD = [("sample", 86_400), ("retain", 3 * 86_400)]
 slow = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 

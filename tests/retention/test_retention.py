@@ -17,7 +17,7 @@ from hpcobs.storage.retention import DROP_ATTEMPTS, PostgresExpiry
 from hpcobs.storage.rollups import PostgresRollups
 from hpcobs.storage.timings import OperationTimings
 from tests.builders import AUDIT, T0, running_job
-from tests.clocks import move_database_clock, set_database_clock
+from tests.clocks import move_database_clock
 from tests.retention.writer import Writer
 from tests.waiting import eventually
 
@@ -28,17 +28,14 @@ if TYPE_CHECKING:
     from hpcobs.storage.store import PostgresStore
     from tests.stores import Query
 
+pytestmark = pytest.mark.usefixtures("clock_at_t0")
+
 TODAY = T0.date()
 LIMITS = RetentionLimits(samples_days=7, rollup_days=60, audit_days=400)
 
 
 def plenty() -> float:
     return 60.0
-
-
-@pytest.fixture(autouse=True)
-def database_clock(database_url: str) -> None:
-    set_database_clock(database_url, T0)
 
 
 @pytest.fixture

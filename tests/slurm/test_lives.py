@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from tests.slurm.releases import Release
 
-pytestmark = pytest.mark.each_release
 
 SUSPENDED_SECONDS = 5
 
