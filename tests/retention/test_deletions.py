@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tests.stores import Query
 
 TABLES = ("metric_samples", "gpu_samples", "metric_rollups", "gpu_rollups")
-ROUNDS = 40
+ROUNDS = 15
 HOT = 2 * 86_400 - 8 * 3600
 NODES = ("n1", "n2", "n3", "n4", "n5", "n6")
 JOBS = [str(number) for number in range(1, 6)]
