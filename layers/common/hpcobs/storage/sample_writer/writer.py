@@ -137,7 +137,7 @@ def _with_locked_jobs(
     reused = read_submissions(connection, job_ids)
     keyed = by_submission(samples, reused) if reused else samples
     jobs = lock_jobs(connection, job_ids | {sample.job_id for sample in keyed})
-    if any(job.is_reused for job_id, job in jobs.items() if job_id in job_ids - reused.keys()):
+    if any(job_id in jobs and jobs[job_id].is_reused for job_id in job_ids - reused.keys()):
         # Another submission was reported between the two statements. Now its row is locked.
         return _with_locked_jobs(connection, samples)
     return keyed, jobs
