@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from hpcobs_local.environment import EnvironmentDiedError, HandlerError, TimedOutError
-from hpcobs_local.gateway import requests, server
+from hpcobs_local.gateway import protocol, requests, server
 from hpcobs_local.gateway.authorization import CACHE_ENTRIES, CACHE_SECONDS, Authorization
 from hpcobs_local.gateway.matching import RouteTable
 from hpcobs_local.gateway.requests import Request
@@ -210,7 +210,7 @@ def test_slow_body_times_out_and_blocks_no_other(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("begun", [b"", b"GET /v1/health HTTP/1.1\r\nHost: h\r\nX-Slow: "])
 def test_slow_head_closes_connection(begun: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.2)
 
     async def run() -> None:
         async with serving(Functions(), lambda _: None) as url:
@@ -230,7 +230,7 @@ def test_slow_head_closes_connection(begun: bytes, monkeypatch: pytest.MonkeyPat
 
 
 def test_idle_connection_outlives_head_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "HEAD_SECONDS", 1.0)
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 1.0)
 
     async def run() -> None:
         async with (

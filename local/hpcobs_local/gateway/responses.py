@@ -100,6 +100,18 @@ def too_busy() -> Response:
     return error_response(429, "too_many_requests", message, retry_after=str(RETRY_AFTER_SECONDS))
 
 
+def too_many_connections() -> Response:
+    """Return the error for a connection that is closed because there are too many."""
+    message = "too many connections are open, try again shortly"
+    retry_after = str(RETRY_AFTER_SECONDS)
+    return error_response(429, "too_many_requests", message, close=True, retry_after=retry_after)
+
+
+def not_http() -> Response:
+    """Return the error for bytes that are no HTTP request."""
+    return error_response(400, "invalid_request", "the request is not valid HTTP/1.1", close=True)
+
+
 def unavailable() -> Response:
     """Return the error for a function that timed out."""
     message = "the service took too long to respond, try again shortly"

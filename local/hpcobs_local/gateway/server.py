@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import socket
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
-import h11
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from hpcobs_local.gateway.protocol import MAX_CONNECTIONS, BoundedProtocol
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -17,48 +19,8 @@ if TYPE_CHECKING:
     from hpcobs_local.gateway.app import Gateway
 
 GRACE_SECONDS = 1
-HEAD_SECONDS = 10.0
 KEEP_ALIVE_SECONDS = 30
-MAX_CONNECTIONS = 1000
 BACKLOG = 512
-
-
-class TimedHeadProtocol(H11Protocol):
-    """HTTP/1.1 with a time limit for the request line and the headers.
-
-    uvicorn limits the pause between two requests, and the gateway the time of a body. In between, a
-    client could send the head of a request byte by byte forever.
-    """
-
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        self._head_timer: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn asks for it
-        """Start the time limit of the first head."""
-        super().connection_made(transport)
-        self._start_head_timer()
-
-    def data_received(self, data: bytes) -> None:
-        """Stop the time limit when a head is complete. Start it at the next head's first byte."""
-        super().data_received(data)
-        if self.conn.their_state is not h11.IDLE:
-            self._stop_head_timer()
-        elif self._head_timer is None:
-            self._start_head_timer()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the time limit."""
-        self._stop_head_timer()
-        super().connection_lost(exc)
-
-    def _start_head_timer(self) -> None:
-        self._head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
-
-    def _stop_head_timer(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
 
 
 class Server(uvicorn.Server):
@@ -68,14 +30,13 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 gateway,
-                http=TimedHeadProtocol,
+                http=partial(BoundedProtocol, most=allow_connections()),  # type: ignore[arg-type] # uvicorn only calls it
                 lifespan="off",
                 ws="none",
                 log_config=None,
                 access_log=False,
                 server_header=False,
                 backlog=BACKLOG,
-                limit_concurrency=MAX_CONNECTIONS,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
@@ -95,6 +56,20 @@ class Server(uvicorn.Server):
     def stop(self) -> None:
         """Stop accepting requests, and finish those in progress."""
         self.should_exit = True
+
+
+def allow_connections() -> int:
+    """Raise the limit of open files as far as connections need it. Return how many may be open.
+
+    Half of the files are for connections: functions and the database need some too.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * MAX_CONNECTIONS
+    # A limit is infinite where it is -1 (RLIM_INFINITY).
+    files = wanted if hard < 0 else min(wanted, hard)
+    if 0 <= soft < files:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    return files // 2
 
 
 def bound_socket(host: str, port: int) -> socket.socket:
