@@ -36,3 +36,11 @@ sum(utilization_percent_sum), max(utilization_percent_max), sum(memory_used_mb_s
 max(memory_used_mb_max), max(memory_total_mb_max), sum(power_watts_sum),
 sum(temperature_celsius_sum), sum(sample_count), sum(utilization_count), sum(memory_used_count),
 sum(power_count), sum(temperature_count), bool_or(shared)
+
+-- of_walk: return where a walk through a list goes on, and whether a start has moved since it or its round began
+pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS read_at,
+%(began)s::bigint IS NOT NULL AND EXISTS (
+    SELECT FROM matching
+    WHERE start_moved_xid >= %(began)s
+      AND start_moved_xid < pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+) AS moved

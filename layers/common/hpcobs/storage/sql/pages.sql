@@ -4,15 +4,9 @@
 WITH matching AS NOT MATERIALIZED (
     SELECT jobs.*, jobs.start_time AS page_time, jobs.id AS page_id
     FROM jobs
-    WHERE (%(state)s::text IS NULL OR jobs.state = %(state)s)
-      AND (%(user)s::text IS NULL OR jobs.user_name = %(user)s)
-      AND (%(partition)s::text IS NULL OR jobs.partition = %(partition)s)
-      AND (%(account)s::text IS NULL OR jobs.account = %(account)s)
-      AND (%(cluster)s::text IS NULL OR jobs.cluster_name = %(cluster)s)
+    WHERE {{conditions.filtered}}
       AND (%(started_after)s::timestamptz IS NULL OR jobs.start_time > %(started_after)s)
       AND (%(started_before)s::timestamptz IS NULL OR jobs.start_time < %(started_before)s)
-      AND (%(prefix)s::text IS NULL OR jobs.id LIKE %(prefix)s OR jobs.name LIKE %(prefix)s
-           OR jobs.user_name LIKE %(prefix)s)
 ), counted AS (
     SELECT CASE
         WHEN %(counters)s::text[] IS NOT NULL THEN (
@@ -23,22 +17,12 @@ WITH matching AS NOT MATERIALIZED (
     END AS total
 ), page AS (
     SELECT * FROM matching
-    WHERE (%(after_time)s::timestamptz IS NULL
-           OR (page_time, page_id) < (%(after_time)s, %(after_id)s))
-      AND (%(moved_since)s::bigint IS NULL OR start_moved_xid >= %(moved_since)s
-           -- In a database restored from a dump, the transactions of before may have higher numbers.
-           AND start_moved_xid < pg_snapshot_xmax(pg_current_snapshot())::text::bigint)
+    WHERE {{conditions.in_round}}
     ORDER BY page_time DESC, page_id DESC
     LIMIT %(limit)s OFFSET %(offset)s
 )
 SELECT counted.total, page.*,
-       pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS read_at,
-       -- Whether a start has moved since the walk began, or this round of it (migration 0012).
-       %(began)s::bigint IS NOT NULL AND EXISTS (
-           SELECT FROM matching
-           WHERE start_moved_xid >= %(began)s
-             AND start_moved_xid < pg_snapshot_xmax(pg_current_snapshot())::text::bigint
-       ) AS moved
+       {{columns.of_walk}}
 FROM counted LEFT JOIN page ON true
 ORDER BY page_time DESC, page_id DESC
 
@@ -46,16 +30,10 @@ ORDER BY page_time DESC, page_id DESC
 WITH matching AS NOT MATERIALIZED (
     SELECT jobs.*, job_nodes.start_time AS page_time, job_nodes.job_id AS page_id
     FROM job_nodes JOIN jobs ON jobs.id = job_nodes.job_id
-    WHERE (%(state)s::text IS NULL OR jobs.state = %(state)s)
-      AND (%(user)s::text IS NULL OR jobs.user_name = %(user)s)
-      AND (%(partition)s::text IS NULL OR jobs.partition = %(partition)s)
-      AND (%(account)s::text IS NULL OR jobs.account = %(account)s)
-      AND (%(cluster)s::text IS NULL OR jobs.cluster_name = %(cluster)s)
+    WHERE {{conditions.filtered}}
       AND job_nodes.node = %(node)s
       AND (%(started_after)s::timestamptz IS NULL OR job_nodes.start_time > %(started_after)s)
       AND (%(started_before)s::timestamptz IS NULL OR job_nodes.start_time < %(started_before)s)
-      AND (%(prefix)s::text IS NULL OR jobs.id LIKE %(prefix)s OR jobs.name LIKE %(prefix)s
-           OR jobs.user_name LIKE %(prefix)s)
 ), counted AS (
     SELECT CASE
         -- Without another filter job_nodes suffices, and no job has to be read for the count.
@@ -71,21 +49,11 @@ WITH matching AS NOT MATERIALIZED (
     END AS total
 ), page AS (
     SELECT * FROM matching
-    WHERE (%(after_time)s::timestamptz IS NULL
-           OR (page_time, page_id) < (%(after_time)s, %(after_id)s))
-      AND (%(moved_since)s::bigint IS NULL OR start_moved_xid >= %(moved_since)s
-           -- In a database restored from a dump, the transactions of before may have higher numbers.
-           AND start_moved_xid < pg_snapshot_xmax(pg_current_snapshot())::text::bigint)
+    WHERE {{conditions.in_round}}
     ORDER BY page_time DESC, page_id DESC
     LIMIT %(limit)s OFFSET %(offset)s
 )
 SELECT counted.total, page.*,
-       pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS read_at,
-       -- Whether a start has moved since the walk began, or this round of it (migration 0012).
-       %(began)s::bigint IS NOT NULL AND EXISTS (
-           SELECT FROM matching
-           WHERE start_moved_xid >= %(began)s
-             AND start_moved_xid < pg_snapshot_xmax(pg_current_snapshot())::text::bigint
-       ) AS moved
+       {{columns.of_walk}}
 FROM counted LEFT JOIN page ON true
 ORDER BY page_time DESC, page_id DESC
